@@ -1,0 +1,156 @@
+"""Caption files (.vtt, .srt) and the choice of the captions that belong to a clip."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from data.errors import DataError
+
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_TIMING_LINE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
+_TAG = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+
+
+class Cue(NamedTuple):
+    """One caption: its text and when it is shown, in seconds."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+class ParsedCaptions(NamedTuple):
+    """The usable cues of a caption file, by time, and how many were broken."""
+
+    cues: list[Cue]
+    broken_cues: int
+
+
+def read_captions(path: str | os.PathLike) -> ParsedCaptions:
+    """Reads a .vtt or .srt file; both are read alike.
+
+    Raises:
+      DataError: if the file cannot be read, or holds text but no caption at all.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise DataError(f"the caption file cannot be read ({error.strerror})") from error
+    text = _decode_text(content)
+    parsed = parse_captions(text)
+    if text.strip() and not text.lstrip().startswith("WEBVTT") and not any(parsed):
+        raise DataError("not a caption file: it has no line with '-->'")
+    return parsed
+
+
+def parse_captions(text: str) -> ParsedCaptions:
+    """Parses the content of a WebVTT or SubRip file.
+
+    A cue whose time stamps cannot be read, or that ends before it starts, is left out and counted.
+    Mark-up is removed. Captions that roll (each cue repeats the line before, as automatic ones do)
+    come out with every line once.
+    """
+    cues, broken_cues, previous_lines, previous_end = [], 0, [], float("-inf")
+    for timing, lines in _blocks(text):
+        times = _parse_timing(timing)
+        if times is None:
+            broken_cues += 1
+            continue
+        # Adjoining in time and the same words: the line rolled up, it was not said again.
+        rolled = previous_lines if abs(times[0] - previous_end) < 0.1 else []
+        fresh = " ".join(line for line in lines if line not in rolled)
+        if fresh:
+            cues.append(Cue(fresh, *times))
+        previous_lines, previous_end = lines, times[1]
+    return ParsedCaptions(sorted(cues, key=lambda cue: cue[1:]), broken_cues)
+
+
+def nearest_captions(
+    cues: Sequence[Cue],
+    start_seconds: float,
+    end_seconds: float,
+    *,
+    maximum: int = 16,
+    reach_seconds: float = 10.0,
+) -> list[Cue]:
+    """Chooses the captions of a clip: those that overlap it, then the nearest in time.
+
+    Args:
+      cues: the captions of the whole file.
+      start_seconds, end_seconds: the clip.
+      maximum: how many captions to keep at most.
+      reach_seconds: captions further away than this are not taken.
+
+    Returns:
+      cues by time, their times relative to the clip's start (so they may be negative).
+    """
+
+    def distance(cue: Cue) -> tuple[float, float]:
+        gap = max(0.0, cue.start_seconds - end_seconds, start_seconds - cue.end_seconds)
+        middles = cue.start_seconds + cue.end_seconds - start_seconds - end_seconds
+        return gap, abs(middles)
+
+    near = [cue for cue in cues if distance(cue)[0] <= reach_seconds]
+    chosen = sorted(sorted(near, key=distance)[:maximum], key=lambda cue: cue[1:])
+    return [
+        Cue(text, start - start_seconds, end - start_seconds) for text, start, end in chosen
+    ]
+
+
+def format_vtt(cues: Iterable[Cue]) -> str:
+    """Returns the content of a WebVTT file with these cues."""
+    blocks = [
+        f"{_format_time(cue.start_seconds)} --> {_format_time(cue.end_seconds)}\n"
+        f"{html.escape(cue.text, quote=False)}\n"
+        for cue in cues
+    ]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def _decode_text(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # Old SubRip files: Western Windows is the likeliest.
+        return content.decode("cp1252", errors="replace")
+
+
+def _blocks(text: str) -> Iterable[tuple[str, list[str]]]:
+    """Yields (timing line, text lines) of every cue; headers, notes and styles have no timing."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    starts = [i for i, line in enumerate(lines) if "-->" in line]
+    for start in starts:
+        body = []
+        for line in lines[start + 1 :]:
+            if not line.strip() or "-->" in line:
+                break
+            body.append(" ".join(html.unescape(_TAG.sub("", line)).split()))
+        yield lines[start], [line for line in body if line]
+
+
+def _parse_timing(line: str) -> tuple[float, float] | None:
+    match = _TIMING_LINE.match(line)
+    if match is None:
+        return None
+    fields = match.groups()
+    start, end = _seconds(*fields[:4]), _seconds(*fields[4:])
+    return None if start is None or end is None or end < start else (start, end)
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str) -> float | None:
+    if int(minutes) >= 60 or int(seconds) >= 60:
+        return None
+    whole = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
+    return (whole * 1000 + int(fraction.ljust(3, "0"))) / 1000
+
+
+def _format_time(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds / 1000:06.3f}"

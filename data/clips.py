@@ -1,0 +1,197 @@
+"""One record to one clip: a window in time, decoded, augmented and tokenized."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data.augmentation import (
+    Augmentation,
+    random_audio_noise,
+    random_color_jitter,
+    random_crop_box,
+    random_flip,
+)
+from data.dataset import PreparedDataset
+from data.errors import DataError
+from data.seeds import CLIP, derive_key
+from data.spec import ClipSpec
+
+Clip = dict[str, tf.Tensor]
+_INT16_RANGE = 32768.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipReader:
+    """Turns the serialized records of a data set into clips of a `ClipSpec`.
+
+    Attributes:
+      prepared: The data set.
+      spec: What a clip is.
+      tokenizer: Strings [...] to int32 [..., words].
+
+    Raises:
+      DataError: The records' rates do not fit the spec's.
+    """
+
+    prepared: PreparedDataset
+    spec: ClipSpec
+    tokenizer: Callable[[tf.Tensor], tf.Tensor]
+
+    def __post_init__(self) -> None:
+        ratio = self.prepared.frames_per_second / self.spec.frames_per_second
+        if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3:
+            raise DataError(
+                f"{self.prepared.directory} holds {self.prepared.frames_per_second:g} frames/s, "
+                f"which is no whole multiple of the {self.spec.frames_per_second:g} asked for. Set "
+                "ClipSpec.frames_per_second to a divisor of it, or prepare the data set again."
+            )
+        if self.prepared.sample_rate_hz != self.spec.sample_rate_hz:
+            raise DataError(
+                f"{self.prepared.directory} holds sound at {self.prepared.sample_rate_hz} Hz, but "
+                f"{self.spec.sample_rate_hz} Hz is asked for. Set ClipSpec.sample_rate_hz = "
+                f"{self.prepared.sample_rate_hz}, or prepare the data set again."
+            )
+
+    def training_clip(
+        self,
+        record: tf.Tensor,
+        augmentation: Augmentation,
+        seed: int,
+        pipeline: int,
+        position: tf.Tensor,
+    ) -> Clip:
+        """Cuts a random window out of a record and changes it at random.
+
+        Args:
+          record: A serialized record.
+          augmentation: The ranges of the changes.
+          seed: Seed of the run.
+          pipeline: Index of the input pipeline.
+          position: int64 scalar, the clip's place in the pipeline since step 0, so that a clip
+            is changed otherwise in every epoch, and likewise after a restart.
+
+        Returns:
+          `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];
+          `text` int32 [candidates, words]; `has_audio`, `has_text` bool.
+        """
+        example = self._parse(record)
+        key = derive_key(seed, pipeline, CLIP, position)
+        time_key, *frame_keys, noise_key = tf.unstack(
+            tf.random.experimental.stateless_split(key, 5), num=5
+        )
+        last = self._last_start(example["video"])
+        start = tf.random.stateless_uniform([], time_key, maxval=last + 1, dtype=tf.int32)
+        clip = self._sound_and_text(example, start)
+        clip["waveform"] = random_audio_noise(clip["waveform"], augmentation, noise_key)
+        jpegs = self._window_frames(example["video"], start)
+        return {"video": self._augmented_frames(jpegs, augmentation, frame_keys), **clip}
+
+    def evaluation_clip(self, record: tf.Tensor, windows: int) -> Clip:
+        """Cuts evenly spaced windows out of a record; nothing is drawn at random.
+
+        Args:
+          record: A serialized record.
+          windows: How many. One is taken from the middle; more reach from the first frame to the
+            last, and put an axis [windows] before those of `video` and `waveform`.
+
+        Returns:
+          What `training_clip` returns, with the captions nearest to the record's middle, and
+          `clip_id` string, `label`, `text_aligned`, `audio_aligned` int32 scalars.
+        """
+        example = self._parse(record)
+        last = self._last_start(example["video"])
+        clip = self._sound_and_text(example, last // 2)
+        views = [self._center_view(example, start) for start in _even_starts(last, windows)]
+        clip["has_audio"] = tf.reduce_any([view["has_audio"] for view in views])
+        for name in ("video", "waveform"):
+            stacked = tf.stack([view[name] for view in views])
+            clip[name] = stacked if windows > 1 else stacked[0]
+        for name in ("label", "text_aligned", "audio_aligned"):
+            clip[name] = tf.cast(example[name], tf.int32)
+        return {**clip, "clip_id": example["clip_id"]}
+
+    @property
+    def _stride(self) -> int:
+        return round(self.prepared.frames_per_second / self.spec.frames_per_second)
+
+    def _parse(self, record: tf.Tensor) -> dict:
+        # The JPEG bytes of frames outside the window are never decoded.
+        decoders = {"video": tfds.decode.SkipDecoding()}
+        return self.prepared.features.deserialize_example(record, decoders=decoders)
+
+    def _last_start(self, jpegs: tf.Tensor) -> tf.Tensor:
+        return tf.maximum(tf.size(jpegs) - self.spec.frames * self._stride, 0)
+
+    def _window_frames(self, jpegs: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+        indices = start + self._stride * tf.range(self.spec.frames)
+        # Our choice: a record shorter than the window stands still on its last frame.
+        return tf.gather(jpegs, tf.minimum(indices, tf.size(jpegs) - 1))
+
+    def _start_seconds(self, start: tf.Tensor) -> tf.Tensor:
+        return tf.cast(start, tf.float64) / self.prepared.frames_per_second
+
+    def _window_sound(self, sound: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        first = tf.round(self._start_seconds(start) * self.spec.sample_rate_hz)
+        samples = sound[tf.cast(first, tf.int32) :][: self.spec.waveform_samples]
+        # Our choice: sound that ends before the window does is followed by silence.
+        padded = tf.pad(samples, [[0, self.spec.waveform_samples - tf.size(samples)]])
+        waveform = tf.cast(padded, tf.float32) / _INT16_RANGE
+        return tf.ensure_shape(waveform, [self.spec.waveform_samples]), tf.size(samples) > 0
+
+    def _sound_and_text(self, example: dict, start: tf.Tensor) -> Clip:
+        waveform, has_audio = self._window_sound(example["audio"], start)
+        text = self._nearest_captions(example["captions"], start)
+        return {
+            "waveform": waveform,
+            "text": text,
+            "has_audio": has_audio,
+            "has_text": tf.reduce_any(text != 0),
+        }
+
+    def _nearest_captions(self, captions: Clip, start: tf.Tensor) -> tf.Tensor:
+        first = tf.cast(self._start_seconds(start), tf.float32)
+        before = first - captions["end_seconds"]
+        after = captions["start_seconds"] - (first + self.spec.clip_seconds)
+        distances = tf.maximum(tf.maximum(before, after), 0.0)
+        nearest = tf.argsort(distances, stable=True)[: self.spec.candidates]
+        tokens = self.tokenizer(tf.gather(captions["text"], nearest))
+        padded = tf.pad(tokens, [[0, self.spec.candidates - tf.size(nearest)], [0, 0]])
+        return tf.ensure_shape(padded, [self.spec.candidates, self.spec.words])
+
+    def _augmented_frames(
+        self, jpegs: tf.Tensor, augmentation: Augmentation, keys: list[tf.Tensor]
+    ) -> tf.Tensor:
+        crop_key, flip_key, color_key = keys
+        box = random_crop_box(tf.image.extract_jpeg_shape(jpegs[0]), augmentation, crop_key)
+        frames = self._decode(jpegs, box)
+        frames = random_flip(frames, augmentation, flip_key)
+        return 2.0 * random_color_jitter(frames, augmentation, color_key) - 1.0
+
+    def _center_view(self, example: dict, start: tf.Tensor) -> Clip:
+        jpegs = self._window_frames(example["video"], start)
+        shape = tf.image.extract_jpeg_shape(jpegs[0])
+        side = tf.minimum(shape[0], shape[1])
+        box = tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
+        waveform, has_audio = self._window_sound(example["audio"], start)
+        video = 2.0 * self._decode(jpegs, box) - 1.0
+        return {"video": video, "waveform": waveform, "has_audio": has_audio}
+
+    def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+        """Decodes a box (top, left, height, width) of each frame; float32 in [0, 1]."""
+        size = self.spec.image_size
+        frames = tf.stack([
+            tf.image.decode_and_crop_jpeg(jpeg, box, channels=3)
+            for jpeg in tf.unstack(jpegs, num=self.spec.frames)
+        ])
+        frames = tf.image.resize(frames, [size, size]) / 255.0
+        return tf.ensure_shape(frames, [self.spec.frames, size, size, 3])
+
+
+def _even_starts(last: tf.Tensor, windows: int) -> list[tf.Tensor]:
+    if windows == 1:
+        return [last // 2]
+    return [last * index // (windows - 1) for index in range(windows)]

@@ -1,0 +1,119 @@
+"""Finds a prepared data set on disk: its records, rates, classes and vocabularies."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow_datasets as tfds
+from etils import epath
+from google.protobuf import json_format
+
+from data.errors import DataError
+from data.vocabulary import WORD_FILE, WORDPIECE_FILE
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedDataset:
+    """A data set that `experiments.prepare_data` has written.
+
+    Attributes:
+      name: Name of the data set, as given to `--dataset`.
+      directory: `<data_dir>/<name>/<config>/<version>`, which holds everything below.
+      split_sizes: Clips in each split.
+      shard_paths: TFRecord files of each split.
+      shard_lengths: Records in each of these files.
+      features: The TFDS features that parse a record.
+      frames_per_second: Rate of the stored frames.
+      sample_rate_hz: Rate of the stored sound.
+      class_names: Names of the labels; empty where there are none.
+    """
+
+    name: str
+    directory: str
+    split_sizes: dict[str, int]
+    shard_paths: dict[str, tuple[str, ...]]
+    shard_lengths: dict[str, tuple[int, ...]]
+    features: tfds.features.FeaturesDict
+    frames_per_second: float
+    sample_rate_hz: int
+    class_names: tuple[str, ...]
+
+    @property
+    def wordpiece_vocabulary_path(self) -> str:
+        """File for `WordPieceTokenizer`."""
+        return str(epath.Path(self.directory) / WORDPIECE_FILE)
+
+    @property
+    def word_vocabulary_path(self) -> str:
+        """File for `WordTokenizer`."""
+        return str(epath.Path(self.directory) / WORD_FILE)
+
+    def require_split(self, split: str) -> None:
+        """Raises `DataError` when there is no such split or no clip in it."""
+        if not self.split_sizes.get(split):
+            sizes = ", ".join(f"{name} ({size} clips)" for name, size in self.split_sizes.items())
+            raise DataError(
+                f"{self.directory} has no clips in the split {split!r}; it has: {sizes or 'none'}."
+            )
+
+
+def open_dataset(name: str, data_dir: str) -> PreparedDataset:
+    """Opens `<data_dir>/<name>/<config>/<version>/` (or without a config).
+
+    Args:
+      name: The data set; `name/config` or `name/config/version` picks one of several. Otherwise
+        the one that was written last is opened (our choice).
+      data_dir: The directory given to `experiments.prepare_data`; may be on Cloud Storage.
+
+    Raises:
+      DataError: There is no such data set, or it was not written by `experiments.prepare_data`.
+    """
+    directory = _newest_version(name, data_dir)
+    try:
+        builder = tfds.builder_from_directory(directory)
+        metadata = builder.info.metadata or {}
+        if builder.info.file_format is not tfds.core.FileFormat.TFRECORD:
+            raise DataError(f"Its records are {builder.info.file_format}, not TFRecord.")
+        splits = builder.info.splits
+        return PreparedDataset(
+            name=name.split("/")[0],
+            directory=str(directory),
+            split_sizes={split: info.num_examples for split, info in splits.items()},
+            shard_paths={
+                split: tuple(str(path) for path in info.filepaths) for split, info in splits.items()
+            },
+            shard_lengths={split: tuple(info.shard_lengths) for split, info in splits.items()},
+            features=builder.info.features,
+            frames_per_second=float(metadata["frames_per_second"]),
+            sample_rate_hz=int(metadata["sample_rate_hz"]),
+            class_names=tuple(metadata.get("class_names") or ()),
+        )
+    except (KeyError, TypeError, ValueError, OSError, json_format.Error) as error:
+        raise DataError(
+            f"{directory} is not a data set of `experiments.prepare_data` "
+            f"({type(error).__name__}: {error}). "
+            f"Prepare it again: {_prepare_command(name, data_dir)}"
+        ) from error
+
+
+def _newest_version(name: str, data_dir: str) -> epath.Path:
+    root = epath.Path(data_dir) / name
+    depths = ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json")
+    found = [path for depth in depths for path in root.glob(depth) if _is_finished(path)]
+    if not found:
+        raise DataError(
+            f"No prepared data set at {root} (looked for <config>/<version>/dataset_info.json). "
+            f"Prepare it first: {_prepare_command(name, data_dir)}"
+        )
+    return max(found, key=lambda path: (path.stat().mtime, str(path))).parent
+
+
+def _is_finished(path: epath.Path) -> bool:
+    # TFDS writes into `incomplete.<random>_<version>` and renames that when all is there.
+    return "incomplete" not in path.parent.name
+
+
+def _prepare_command(name: str, data_dir: str) -> str:
+    return (
+        f"python -m experiments.prepare_data --dataset={name.split('/')[0]} --data_dir={data_dir}"
+    )

@@ -1,0 +1,290 @@
+"""Reads media files through PyAV: video files become frames and samples on fixed clocks.
+
+One clock for both modalities: time 0 is the first video frame the file presents, and audio is placed
+by its time stamps on that clock, so encoder priming, late tracks and gaps do not shift it. Reading is
+streaming: only the clip being cut is in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from data.errors import DataError
+
+# A frame shown for longer than this is taken for a broken time stamp (our choice).
+_LONGEST_FRAME_SECONDS = 600.0
+# Containers round time stamps to a millisecond or more (Matroska, FLV).
+_TIME_TOLERANCE_SECONDS = 2e-3
+# Audio whose time stamps disagree by less than this is joined without a seam.
+_AUDIO_JITTER_SECONDS = 0.04
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaFormat:
+    """The fixed clocks and size that decoded media are brought to.
+
+    Attributes:
+      frames_per_second: rate of the frames.
+      image_size_px: the shorter side of a frame is scaled down to this; smaller frames are left
+        as they are, since enlarging adds bytes and no detail (our choice).
+      sample_rate_hz: rate of the mono audio.
+    """
+
+    frames_per_second: float = 10.0
+    image_size_px: int = 256
+    sample_rate_hz: int = 48000
+
+    def samples_at(self, frames: int) -> int:
+        """Returns the number of audio samples that last as long as `frames` frames."""
+        return round(frames * self.sample_rate_hz / self.frames_per_second)
+
+
+class DecodedClip(NamedTuple):
+    """A stretch of a file on the fixed clocks.
+
+    Attributes:
+      start_seconds: where in the file the clip starts.
+      frames: uint8 `[frames, height, width, 3]`, RGB.
+      audio: int16 `[samples]`, as long as the frames last; `[0]` where the file has no sound.
+    """
+
+    start_seconds: float
+    frames: np.ndarray
+    audio: np.ndarray
+
+
+class MediaReader:
+    """Cuts one media file into clips, reading it once from start to end.
+
+    Damaged packets are dropped as players do; a file that breaks off gives the clips before the
+    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_seconds`.
+    """
+
+    def __init__(self, source: str | os.PathLike | bytes, media_format: MediaFormat):
+        """Takes a path, or the bytes of a file, and the clocks to bring it to."""
+        self._source = source
+        self._format = media_format
+        self.damaged_packets = 0
+        self.decoded_seconds = 0.0
+        self.promised_seconds = 0.0
+        self.has_audio_track = False
+
+    @property
+    def missing_seconds(self) -> float:
+        """How much shorter the decoded video is than the file's header promises (0 if unknown)."""
+        return max(0.0, self.promised_seconds - self.decoded_seconds)
+
+    def clips(
+        self, clip_seconds: float, minimum_seconds: float = 0.0
+    ) -> Iterator[DecodedClip]:
+        """Yields consecutive clips.
+
+        Args:
+          clip_seconds: length of every clip but the last.
+          minimum_seconds: a last clip shorter than this is dropped, unless it is the only one.
+
+        Raises:
+          DataError: if the file cannot be opened, has no video, or not one frame can be decoded.
+        """
+        clip_frames = max(1, round(clip_seconds * self._format.frames_per_second))
+        minimum_frames = minimum_seconds * self._format.frames_per_second
+        with self._open() as video_container, self._open() as audio_container:
+            frames = self._frames(video_container)
+            audio = self._audio(audio_container)
+            for first in itertools.count(0, clip_frames):
+                chunk = list(itertools.islice(frames, clip_frames))
+                if not chunk and first == 0:
+                    raise DataError("not one video frame could be decoded")
+                if not chunk or (first > 0 and len(chunk) < minimum_frames):
+                    return
+                yield self._clip(first, np.stack(chunk), audio)
+
+    def _clip(self, first_frame: int, frames: np.ndarray, audio: _AudioTimeline) -> DecodedClip:
+        first_sample = self._format.samples_at(first_frame)
+        last_sample = self._format.samples_at(first_frame + len(frames))
+        start_seconds = first_frame / self._format.frames_per_second
+        return DecodedClip(start_seconds, frames, audio.take(first_sample, last_sample))
+
+    def _open(self) -> av.container.InputContainer:
+        source = self._source
+        file = io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source)
+        try:
+            return av.open(file, metadata_errors="replace")
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise DataError(
+                f"not a media file, or cut off before its index was written ({reason})"
+            ) from error
+
+    def _frames(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
+        """Yields RGB frames `[height, width, 3]` at `frames_per_second`, from time 0."""
+        stream = next((s for s in container.streams.video if not _is_cover_picture(s)), None)
+        if stream is None:
+            raise DataError("no video track")
+        stream.thread_type = "AUTO"
+        if stream.duration is not None and stream.time_base is not None:
+            self.promised_seconds = float(stream.duration * stream.time_base)
+        aspect = float(stream.sample_aspect_ratio or 1)
+        rate = float(stream.average_rate or self._format.frames_per_second)
+        shape, scaler = None, VideoReformatter()
+        for frame in self._on_the_grid(_timed(self._decoded(container, stream), container, rate)):
+            # One shape for the whole file, even where the stream changes its own midway.
+            shape = shape or _target_shape(frame, self._format.image_size_px, aspect)
+            yield _pixels(frame, *shape, scaler)
+
+    def _on_the_grid(
+        self, timed_frames: Iterator[tuple[float, av.VideoFrame]]
+    ) -> Iterator[av.VideoFrame]:
+        """Yields, for each tick of the fixed clock, the frame that is on screen at that time."""
+        rate = self._format.frames_per_second
+        ticks, shown, time, spacing = 0, None, 0.0, 1.0 / rate
+        for next_time, frame in timed_frames:
+            while shown is not None and ticks / rate < next_time - _TIME_TOLERANCE_SECONDS:
+                yield shown
+                ticks += 1
+            if shown is not None and next_time > time:
+                spacing = min(next_time - time, 1.0)
+            shown, time = frame, next_time
+            self.decoded_seconds = time + spacing
+        while shown is not None and ticks / rate < time + spacing - _TIME_TOLERANCE_SECONDS:
+            yield shown
+            ticks += 1
+
+    def _audio(self, container: av.container.InputContainer) -> _AudioTimeline:
+        if not container.streams.audio:
+            return _AudioTimeline(iter(()))
+        self.has_audio_track = True
+        stream = container.streams.audio[0]
+        origin_seconds = _first_video_time(container)
+        frames = self._decoded(container, stream)
+        return _AudioTimeline(_resampled(frames, self._format.sample_rate_hz, origin_seconds))
+
+    def _decoded(
+        self, container: av.container.InputContainer, stream: av.stream.Stream
+    ) -> Iterator[av.frame.Frame]:
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError:  # The file breaks off here.
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self.damaged_packets += 1
+                continue
+            yield from frames
+
+
+class _AudioTimeline:
+    """Samples laid on the clip clock by their time stamps, taken window by window."""
+
+    def __init__(self, chunks: Iterator[tuple[int, np.ndarray]]):
+        self._chunks = chunks
+        self._pending: tuple[int, np.ndarray] | None = None
+
+    def take(self, first: int, last: int) -> np.ndarray:
+        """Returns samples [first, last), zeros where there are gaps; `[0]` if there are none."""
+        window = None
+        while (chunk := self._pending or next(self._chunks, None)) is not None:
+            self._pending = None
+            start, samples = chunk
+            if start < last and start + len(samples) > first:
+                window = np.zeros(last - first, np.int16) if window is None else window
+                inside = samples[max(0, first - start) : last - start]
+                window[max(0, start - first) :][: len(inside)] = inside
+            if start + len(samples) > last:
+                self._pending = chunk
+                break
+        return np.zeros(0, np.int16) if window is None else window
+
+
+def _resampled(
+    frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields (index of the first sample, int16 samples), mono at the given rate."""
+    cursor = None
+    for resampled in _resampled_frames(frames, sample_rate_hz):
+        samples = resampled.to_ndarray()[0]
+        if resampled.time is not None:
+            position = round((resampled.time - origin_seconds) * sample_rate_hz)
+            if cursor is None or abs(position - cursor) > _AUDIO_JITTER_SECONDS * sample_rate_hz:
+                cursor = position
+        cursor = cursor or 0
+        yield cursor, samples
+        cursor += len(samples)
+
+
+def _resampled_frames(
+    frames: Iterator[av.AudioFrame], sample_rate_hz: int
+) -> Iterator[av.AudioFrame]:
+    # A track may change its layout midway (broadcast recordings); each part has its own resampler.
+    for _, part in itertools.groupby(
+        frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)
+    ):
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate_hz)
+        for frame in part:
+            yield from resampler.resample(frame)
+        yield from resampler.resample(None)
+
+
+def _is_cover_picture(stream: av.video.stream.VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _first_video_time(container: av.container.InputContainer) -> float:
+    streams = [s for s in container.streams.video if not _is_cover_picture(s)]
+    if not streams or streams[0].start_time is None:
+        return 0.0
+    return float(streams[0].start_time * streams[0].time_base)
+
+
+def _timed(
+    frames: Iterator[av.VideoFrame], container: av.container.InputContainer, rate: float
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yields (seconds since the first frame, frame), strictly forward in time."""
+    origin_seconds, previous = _first_video_time(container), None
+    for frame in frames:
+        if frame.time is not None:
+            time = frame.time - origin_seconds
+        else:
+            time = 0.0 if previous is None else previous + 1.0 / rate
+        if previous is not None and time <= previous:
+            continue
+        if time - (previous or 0.0) > _LONGEST_FRAME_SECONDS:
+            return
+        yield time, frame
+        previous = time
+
+
+def _target_shape(frame: av.VideoFrame, image_size_px: int, aspect: float) -> tuple[int, int]:
+    """Returns height and width that bring the shorter side down to `image_size_px`.
+
+    `aspect` is the width of a stored pixel over its height: frames come out with square pixels.
+    """
+    height, width = frame.height, frame.width * aspect
+    scale = min(1.0, image_size_px / min(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _pixels(
+    frame: av.VideoFrame, height: int, width: int, scaler: VideoReformatter
+) -> np.ndarray:
+    """Returns uint8 `[height, width, 3]` RGB, turned as the file's rotation tag says."""
+    # One thread: starting the scaler's own threads costs more than scaling a small frame.
+    pixels = scaler.reformat(
+        frame, width=width, height=height, format="rgb24", interpolation="AREA", threads=1
+    ).to_ndarray()
+    quarter_turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

@@ -1,0 +1,175 @@
+"""The input pipelines: shuffled clips without end to train on, clips in order to evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from data.augmentation import Augmentation
+from data.clips import Clip, ClipReader
+from data.dataset import PreparedDataset
+from data.errors import DataError
+from data.order import clip_order
+from data.spec import ClipSpec
+
+Tokenizer = Callable[[tf.Tensor], tf.Tensor]
+_TRAINING_SPLIT = "train"
+
+
+def train_batches(
+    prepared: PreparedDataset,
+    spec: ClipSpec,
+    tokenizer: Tokenizer,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    shuffle_window: int = 1024,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Builds the training batches from a step on.
+
+    Step k's batch is the same, bit for bit, whatever `start_step` the pipeline began with; starting
+    late costs at most the reading of one shuffle window. Batches run on over the borders of
+    windows and epochs: nothing is dropped, and every epoch holds every clip once.
+
+    Args:
+      prepared: The data set; its split `train` is used.
+      spec: What a clip is.
+      tokenizer: Strings [...] to int32 [..., words].
+      batch_size: Clips per step over all replicas of all hosts.
+      seed: Seed of the order and of every random change.
+      start_step: Steps already trained.
+      shuffle_window: Clips that are shuffled together, roughly (see `data.order`). Two windows of
+        records are kept in memory.
+      augmentation: Ranges of the random changes.
+      input_context: Given by `tf.distribute`; see `distributed_train_batches`.
+
+    Returns:
+      Infinite data set of dicts: `video` [batch, frames, size, size, 3] and `waveform`
+      [batch, samples], float32 in [-1, 1]; `text` [batch, candidates, words] int32, 0 = padding;
+      `has_audio`, `has_text` [batch] bool. `batch` is `batch_size`, or with an `input_context`
+      the share of one replica.
+
+    Raises:
+      DataError: The rates do not fit, the split is empty, or a number is out of range.
+    """
+    _require_whole("batch_size", batch_size, least=1)
+    _require_whole("start_step", start_step, least=0)
+    _require_whole("shuffle_window", shuffle_window, least=1)
+    prepared.require_split(_TRAINING_SPLIT)
+    context = input_context or tf.distribute.InputContext()
+    replica_batch = _replica_batch_size(batch_size, context)
+    pipeline = context.input_pipeline_id
+    order = clip_order(
+        prepared.shard_paths[_TRAINING_SPLIT],
+        prepared.shard_lengths[_TRAINING_SPLIT],
+        seed=seed,
+        shuffle_window=shuffle_window,
+        pipelines=context.num_input_pipelines,
+        pipeline=pipeline,
+    )
+    reader = ClipReader(prepared, spec, tokenizer)
+
+    def transform(position: tf.Tensor, record: tf.Tensor) -> Clip:
+        return reader.training_clip(record, augmentation, seed, pipeline, position)
+
+    records = order.records(start_step * (batch_size // context.num_input_pipelines))
+    clips = records.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _finish(clips.batch(replica_batch, drop_remainder=True))
+
+
+def distributed_train_batches(
+    strategy: tf.distribute.Strategy,
+    prepared: PreparedDataset,
+    spec: ClipSpec,
+    tokenizer: Tokenizer,
+    **options: Any,
+) -> tf.distribute.DistributedDataset:
+    """Spreads `train_batches` over the replicas of a strategy.
+
+    Each host reads its own files. On one host the replicas' batches, joined in replica order, are
+    the batch that one replica alone would get; hence `distribute_datasets_from_function`, which
+    deals consecutive batches to a host's replicas and leaves the data set as it is.
+
+    Args:
+      strategy: Any of `tf.distribute`.
+      prepared: The data set; its split `train` is used.
+      spec: What a clip is.
+      tokenizer: Strings [...] to int32 [..., words].
+      **options: The keyword arguments of `train_batches`; `batch_size` counts all replicas.
+
+    Raises:
+      DataError: As `train_batches`, or the replicas do not divide `batch_size`.
+    """
+    return strategy.distribute_datasets_from_function(
+        lambda context: train_batches(prepared, spec, tokenizer, input_context=context, **options)
+    )
+
+
+def eval_batches(
+    prepared: PreparedDataset,
+    split: str,
+    spec: ClipSpec,
+    tokenizer: Tokenizer,
+    *,
+    batch_size: int,
+    windows: int = 1,
+) -> tf.data.Dataset:
+    """Builds the batches of a split in the order of its records, without any randomness.
+
+    Args:
+      prepared: The data set.
+      split: `train`, `validation` or `test`.
+      spec: What a clip is.
+      tokenizer: Strings [...] to int32 [..., words].
+      batch_size: Clips per batch; the last batch holds what is left.
+      windows: Windows per record, evenly spaced; 1 is the middle one. Frames are cropped in the
+        center.
+
+    Returns:
+      Finite data set of the dicts of `train_batches` and `clip_id` [batch] string, `label`,
+      `text_aligned`, `audio_aligned` [batch] int32. With more than one window, `video` is
+      [batch, windows, frames, size, size, 3] and `waveform` [batch, windows, samples]; `text` is
+      [batch, candidates, words] as always, the captions nearest to the middle of the record.
+
+    Raises:
+      DataError: The rates do not fit, the split is empty, or a number is out of range.
+    """
+    _require_whole("batch_size", batch_size, least=1)
+    _require_whole("windows", windows, least=1)
+    prepared.require_split(split)
+    reader = ClipReader(prepared, spec, tokenizer)
+    records = tf.data.TFRecordDataset(list(prepared.shard_paths[split]))
+    clips = records.map(
+        lambda record: reader.evaluation_clip(record, windows),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return _finish(clips.batch(batch_size))
+
+
+def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) -> int:
+    try:
+        return context.get_per_replica_batch_size(batch_size)
+    except ValueError as error:
+        raise DataError(
+            f"batch_size = {batch_size} cannot be shared out evenly among "
+            f"{context.num_replicas_in_sync} replicas; make it a multiple of that number."
+        ) from error
+
+
+def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # The files have been shared out among the hosts already (see `data.order.clip_order`).
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _require_whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise DataError(f"{name} must be a whole number >= {least}, but is {value!r}.")

@@ -1,0 +1,105 @@
+"""Captions to token ids, in the graph; id 0 is padding, and there are no begin or end marks."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from data.errors import DataError
+
+WORDPIECE_SPECIAL = ("[PAD]", "[UNK]")
+WORD_SPECIAL = ("<pad>", "<unk>")
+# FastBertTokenizer refuses a vocabulary of special tokens only, which is what captions that hold
+# nothing give. This piece never occurs: the tokenizer turns control characters into spaces first.
+_UNREACHABLE = "\x01"
+
+
+def split_words(captions: tf.Tensor) -> tf.RaggedTensor:
+    """Splits captions as VATT's word-level tokenizer does.
+
+    Lower case, punctuation removed ("don't" becomes "dont"), split on white space.
+
+    Args:
+      captions: String [captions], UTF-8.
+
+    Returns:
+      Ragged string [captions, (words)].
+    """
+    lower = tf.strings.lower(captions, encoding="utf-8")
+    return tf.strings.split(tf.strings.regex_replace(lower, r"[[:punct:]\p{P}]", ""))
+
+
+class WordPieceTokenizer:
+    """WordPiece as in BERT: lower case, accents stripped, the longest known piece first.
+
+    Args:
+      vocabulary_path: One piece per line, `[PAD]` first and `[UNK]` second.
+      words: Length of the result; longer captions are cut, shorter ones padded.
+
+    Raises:
+      DataError: The vocabulary is missing or does not begin like that.
+    """
+
+    def __init__(self, vocabulary_path: str, words: int) -> None:
+        vocabulary = _read_vocabulary(vocabulary_path, WORDPIECE_SPECIAL)
+        self.words = words
+        self.vocabulary_size = len(vocabulary)
+        self._tokenizer = tf_text.FastBertTokenizer(
+            [*vocabulary, _UNREACHABLE], token_out_type=tf.int32, lower_case_nfd_strip_accents=True
+        )
+
+    def __call__(self, captions: tf.Tensor) -> tf.Tensor:
+        """Turns strings [...] into int32 [..., words]."""
+        flat = tf.reshape(captions, [-1])
+        return _pad(self._tokenizer.tokenize(flat), tf.shape(captions), self.words)
+
+
+class WordTokenizer:
+    """The word-level tokenizer that VATT used for HowTo100M; see `split_words`.
+
+    Args:
+      vocabulary_path: One word per line, `<pad>` first and `<unk>` second.
+      words: Length of the result; longer captions are cut, shorter ones padded.
+
+    Raises:
+      DataError: The vocabulary is missing or does not begin like that.
+    """
+
+    def __init__(self, vocabulary_path: str, words: int) -> None:
+        vocabulary = _read_vocabulary(vocabulary_path, WORD_SPECIAL)
+        self.words = words
+        self.vocabulary_size = len(vocabulary)
+        ids = tf.lookup.KeyValueTensorInitializer(
+            vocabulary, tf.range(len(vocabulary)), key_dtype=tf.string, value_dtype=tf.int32
+        )
+        self._table = tf.lookup.StaticHashTable(ids, default_value=WORD_SPECIAL.index("<unk>"))
+
+    def __call__(self, captions: tf.Tensor) -> tf.Tensor:
+        """Turns strings [...] into int32 [..., words]."""
+        words = split_words(tf.reshape(captions, [-1]))
+        ids = words.with_flat_values(self._table.lookup(words.flat_values))
+        return _pad(ids, tf.shape(captions), self.words)
+
+
+def _pad(ids: tf.RaggedTensor, shape: tf.Tensor, words: int) -> tf.Tensor:
+    dense = ids.to_tensor(shape=[None, words])
+    return tf.reshape(dense, tf.concat([shape, [words]], axis=0))
+
+
+def _read_vocabulary(path: str, special: tuple[str, ...]) -> list[str]:
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            vocabulary = file.read().split("\n")
+    except tf.errors.OpError as error:
+        raise DataError(
+            f"Cannot read the vocabulary {path} ({error.message}). `experiments.prepare_data` "
+            "writes it beside the records; prepare the data set again."
+        ) from error
+    if vocabulary and not vocabulary[-1]:
+        vocabulary.pop()
+    if tuple(vocabulary[: len(special)]) != special or len(set(vocabulary)) != len(vocabulary):
+        raise DataError(
+            f"The vocabulary {path} must begin with the lines {', '.join(special)} and name every "
+            f"token once, but begins with {vocabulary[:2]}. Is it the other tokenizer's?"
+        )
+    return vocabulary

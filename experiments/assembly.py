@@ -1,0 +1,115 @@
+"""Puts a run together: model, optimizer, harmonizer, trainer and the state that a checkpoint carries."""
+
+import dataclasses
+
+import tensorflow as tf
+
+import harmonization
+import vatt
+from data import ClipSpec
+from experiments.command_line import BadInput
+from experiments.config import Pretrain
+from experiments.optimizers import GlobalStepSchedule, adam
+from experiments.training_step import HarmonizedTrainer
+from vatt.keras import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything that takes part in a pre-training run.
+
+    Attributes:
+      config: What was asked for.
+      strategy: Where it runs.
+      model: Its variables exist.
+      trainer: Holds the optimizer, the harmonizer and the step.
+      seconds_spent: float64 variable; training time of all processes that worked on this run.
+      state: What a checkpoint carries. The data's position is `global_step` times the batch size, and needs no more.
+    """
+
+    config: Pretrain
+    strategy: tf.distribute.Strategy
+    model: vatt.VATT
+    trainer: HarmonizedTrainer
+    seconds_spent: tf.Variable
+    state: tf.train.Checkpoint
+
+
+def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
+    """Builds the model for the run's clips; its initial weights are a function of the seed."""
+    vatt.set_initial_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
+    clips = config.clips
+    model = config.model(
+        frames=clips.frames,
+        image_size=clips.image_size,
+        waveform_samples=clips.waveform_samples,
+        words=clips.words,
+        vocabulary_size=vocabulary_size,
+    )
+    model.create_variables()
+    return model
+
+
+def build_run(
+    config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_size: int, dataset=None
+) -> Run:
+    """Builds everything under the strategy; `dataset` yields distributed batches of clips."""
+    check_distribution(config, strategy)
+    with strategy.scope():
+        step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        global_step = tf.Variable(0, name="global_step", **step_options)
+        model = build_model(config, vocabulary_size)
+        schedule = GlobalStepSchedule(
+            global_step, config.learning_rate, config.final_learning_rate, config.warmup_steps, config.steps
+        )
+        optimizer = adam(schedule, model.trainable_variables)
+        harmonizer = config.build_harmonizer()
+    trainer = HarmonizedTrainer(
+        model, optimizer, harmonizer, dataset, global_step,
+        seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
+        scope=config.scope, jit_compile=config.jit_compile,
+        loss_options=dict(
+            temperature=config.temperature, release_compatible=config.release_compatible_loss
+        ),
+    )  # fmt: skip
+    with tf.device("CPU:0"):
+        seconds_spent = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="seconds_spent")
+    state = tf.train.Checkpoint(
+        model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
+    )  # fmt: skip
+    return Run(config, strategy, model, trainer, seconds_spent, state)
+
+
+def check_distribution(config: Pretrain, strategy: tf.distribute.Strategy) -> None:
+    """Checks what only the strategy tells.
+
+    Raises:
+      BadInput: The batch does not divide over the replicas, or XLA was asked for where it cannot be had.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise BadInput(
+            f"`pretrain.batch_size` should be a multiple of the number of replicas, {replicas}. Found {config.batch_size}."
+        )
+    if config.jit_compile and replicas > 1:
+        raise BadInput(
+            f"`pretrain.jit_compile = True` should go with one device. Found {replicas} replicas. TPUs compile without it."
+        )
+
+
+def random_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict[str, tf.Tensor]:
+    """Returns a batch of noise in the shape of `data.train_batches`'."""
+    def draw(purpose: int, shape: list[int], **options) -> tf.Tensor:
+        return tf.random.stateless_uniform([batch_size, *shape], [0, purpose], **options)
+
+    present = tf.ones([batch_size], tf.bool)
+    return {
+        "video": draw(0, [clips.frames, clips.image_size, clips.image_size, 3], minval=-1, maxval=1),
+        "waveform": draw(1, [clips.waveform_samples], minval=-1, maxval=1),
+        "text": draw(2, [clips.candidates, clips.words], minval=1, maxval=vocabulary_size, dtype=tf.int32),
+        "has_audio": present,
+        "has_text": present,
+    }
+
+

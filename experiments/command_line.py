@@ -1,0 +1,50 @@
+"""What all command lines share: exit codes, and one clear message instead of a traceback for bad input.
+
+Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from absl import app
+
+
+class BadInput(Exception):
+    """What the user gave cannot be used; the message says what was expected, what was found and what to do."""
+
+
+class RunFailed(Exception):
+    """The run cannot go on; the message says why, where, and what to do."""
+
+
+@contextlib.contextmanager
+def bad_input() -> Iterator[None]:
+    """Takes a `ValueError` or `TypeError` raised inside as the user's mistake; for reading configurations and data sets."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise BadInput(str(error)) from error
+
+
+def run(main: Callable[[list[str]], int | None]) -> None:
+    """Runs `main` as an absl program with the project's exit codes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    app.run(lambda arguments: _guarded(main, arguments))
+
+
+def _guarded(main, arguments):
+    if len(arguments) > 1:
+        return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
+    try:
+        return main(arguments) or 0
+    except BadInput as error:
+        return _fail(2, str(error))
+    except RunFailed as error:
+        return _fail(1, str(error))
+
+
+def _fail(code, message):
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,189 @@
+"""The configuration of a pre-training run, and how gin files fill it.
+
+gin reaches `pretrain` and the public constructors registered in `register`, nothing else.
+"""
+
+import dataclasses
+import difflib
+import functools
+import inspect
+import re
+import typing
+from collections.abc import Callable, Sequence
+
+import gin
+import typeguard
+
+import data
+import harmonization
+import vatt
+from data import Augmentation, ClipSpec
+from experiments.command_line import BadInput
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrain:
+    """One pre-training run. Defaults are the paper's recipe where it states one (facts: poster and reproducibility card).
+
+    Attributes:
+      model: Makes the model from the clips' shapes and the vocabulary's size; in gin `@VATT`.
+      steps: Optimizer steps, gated ones included.
+      batch_size: Clips per step over all replicas.
+      seed: Of the weights, the order of the clips, their augmentation, DropToken and dropout.
+      datasets: Names of prepared sets; several are taken in turn, clip by clip, in equal shares.
+      clips: Shape of a clip.
+      augmentation: What training does to clips.
+      tokenizer: "wordpiece" or "words" (VATT's).
+      shuffle_window: Clips that are shuffled together; also the most that a restart reads in vain.
+      harmonizer: A harmonizer, or the name of one ("sum", "gr", "cl", "both", ...).
+      all_reduce: Harmonize "after" the gradients are summed over the replicas, or "before"; see `HarmonizedTrainer`.
+      scope: Harmonize "all" variables or the shared "encoder"'s.
+      temperature: Of both losses.
+      release_compatible_loss: See `vatt.contrastive_loss`.
+      learning_rate: Peak of Adam's learning rate.
+      final_learning_rate: Where the half cosine ends at the last step.
+      warmup_steps: Linear from 0 to the peak.
+      precision: "float32" or "mixed_bfloat16".
+      jit_compile: Compile the step with XLA on CPU and GPU (one device only); TPUs always do.
+      steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM.
+      checkpoint_every_steps: Steps between two checkpoints; there is one at the end too.
+      keep_checkpoints: How many of the newest stay.
+    """
+
+    model: Callable[..., vatt.VATT]
+    steps: int = 500_000
+    batch_size: int = 2048
+    seed: int = 0
+    datasets: Sequence[str] = ("synthetic",)
+    clips: ClipSpec = ClipSpec()
+    augmentation: Augmentation = Augmentation()
+    tokenizer: str = "wordpiece"
+    shuffle_window: int = 1024
+    harmonizer: harmonization.Harmonizer | str = "sum"
+    all_reduce: str = "after"
+    scope: str = "all"
+    temperature: float = 0.07
+    release_compatible_loss: bool = False
+    learning_rate: float = 1e-4
+    final_learning_rate: float = 5e-5
+    warmup_steps: int = 10_000
+    precision: str = "float32"
+    jit_compile: bool = False
+    steps_per_loop: int = 50
+    checkpoint_every_steps: int = 5_000
+    keep_checkpoints: int = 3
+
+    def __post_init__(self) -> None:
+        choices = dict(
+            all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS
+        )
+        problems = [
+            f"`pretrain.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
+            for name, allowed in choices.items()
+            if getattr(self, name) not in allowed
+        ]
+        for name in ("steps", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                problems.append(f"`pretrain.{name}` should be at least 1. Found {getattr(self, name)}.")
+        if not 0 <= self.warmup_steps < self.steps:
+            problems.append(
+                f"`pretrain.warmup_steps` should be at least 0 and less than `pretrain.steps` = {self.steps}. "
+                f"Found {self.warmup_steps}."
+            )
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            problems.append(
+                f"`pretrain.final_learning_rate` should lie between 0 and `pretrain.learning_rate` = {self.learning_rate}. "
+                f"Found {self.final_learning_rate}."
+            )
+        if not self.datasets:
+            problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
+        if problems:
+            raise ValueError("\n".join(problems))
+        self.build_harmonizer()  # an unknown name is found here
+
+    def build_harmonizer(self) -> harmonization.Harmonizer:
+        """Returns the harmonizer; one that was only named gets the default schedule over all steps, if it takes one."""
+        if not isinstance(self.harmonizer, str):
+            return self.harmonizer
+        method = harmonization.METHODS.get(self.harmonizer)
+        scheduled = method is not None and "schedule" in inspect.signature(method).parameters
+        options = {"schedule": harmonization.LinearSchedule(self.steps)} if scheduled else {}
+        return harmonization.get(self.harmonizer, **options)
+
+
+def checked(constructor: Callable) -> Callable:
+    """Returns `constructor` with its arguments checked against their annotations; gin itself accepts any type."""
+    hints = typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
+
+    @functools.wraps(constructor, updated=())
+    def build(*args, **kwargs):
+        names = list(inspect.signature(constructor).parameters)
+        for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
+            if name in hints:
+                _check_type(f"{build.configurable_name}.{name}", value, hints[name])
+        return constructor(*args, **kwargs)
+
+    return build
+
+
+def _check_type(name, value, expected):
+    # bool is an int to Python, but `steps = True` is a mistake.
+    mistaken_bool = isinstance(value, bool) and expected in (int, float)
+    try:
+        typeguard.check_type(value, expected)
+    except typeguard.TypeCheckError:
+        mistaken_bool = True
+    if mistaken_bool:
+        wanted = getattr(expected, "__name__", str(expected)) if inspect.isclass(expected) else str(expected)
+        raise TypeError(
+            f"`{name}` should be of type {wanted}. Found {value!r} of type {type(value).__name__}. "
+            "Correct it in the gin file or in --gin_bindings."
+        )
+
+
+def register() -> None:
+    """Makes the public constructors known to gin; may be called again."""
+    schedules = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
+    harmonizers = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *schedules)}
+    for name, constructor in {
+        "pretrain": Pretrain, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation, **harmonizers,
+    }.items():  # fmt: skip
+        if name not in _REGISTERED:
+            wrapped = checked(constructor)
+            wrapped.configurable_name = name
+            _REGISTERED[name] = gin.external_configurable(wrapped, name=name)
+
+
+_REGISTERED: dict[str, Callable] = {}
+
+
+def parse(gin_files: Sequence[str], bindings: Sequence[str]) -> Pretrain:
+    """Reads gin files, then bindings, and returns the run they describe.
+
+    Raises:
+      BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
+    """
+    register()
+    gin.clear_config()
+    try:
+        gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
+        return _REGISTERED["pretrain"]()
+    except (ValueError, TypeError, OSError, SyntaxError) as error:
+        raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error))}") from error
+
+
+def _suggestion(message: str) -> str:
+    """Names the nearest known parameter or configurable where gin complains about an unknown one."""
+    unknown = re.search(r"Configurable '(\w+)' doesn't have a parameter named '(\w+)'", message)
+    if unknown and unknown[1] in _REGISTERED:
+        known = inspect.signature(_REGISTERED[unknown[1]]).parameters
+        word, prefix = unknown[2], f"{unknown[1]}."
+    elif unknown := re.search(r"No configurable matching '([\w.]+)'", message):
+        known, word, prefix = _REGISTERED, unknown[1], ""
+    else:
+        return ""
+    nearest = difflib.get_close_matches(word, known, n=1)
+    return f"\nDid you mean `{prefix}{nearest[0]}`?" if nearest else f"\nKnown: {', '.join(known)}."

@@ -1,0 +1,125 @@
+"""Pre-trains VATT with harmonized gradients.
+
+Example:
+  python -m experiments.pretrain --gin_file=configs/demo.gin --data_dir=data_dir --workdir=runs/demo
+
+The same command again goes on from the newest checkpoint, exactly where the run was.
+"""
+
+import contextlib
+import os
+import pathlib
+import sys
+
+import orbit
+import tensorflow as tf
+from absl import flags
+
+import data
+from experiments import command_line, config, strategies
+from experiments.assembly import build_run
+from experiments.checkpoints import RunCheckpoints
+from experiments.command_line import BadInput, bad_input
+from experiments.dry_run import dry_run
+from experiments.progress import Progress, Stopped, StopSignal
+from experiments.run_directory import RunDirectory, operative_config
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'pretrain.steps = 100'; wins over files.")
+flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone on with if it holds a run.")
+flags.DEFINE_enum("strategy", "one_device", strategies.STRATEGIES, "How the run is distributed.")
+flags.DEFINE_string("tpu", "", "Name of the TPU for --strategy=tpu; 'local' on a TPU VM.")
+flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1)
+flags.DEFINE_boolean("dry_run", False, "Build everything, run one batch of noise, print what there is, train nothing.")
+flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    if FLAGS.cpu_replicas > 1:
+        strategies.split_cpu(FLAGS.cpu_replicas)
+    tf.config.experimental.enable_op_determinism()
+    strategy = strategies.create_strategy(FLAGS.strategy, FLAGS.tpu)
+    if FLAGS.dry_run:
+        dry_run(settings, strategy)
+        return 0
+    if not FLAGS.data_dir or not FLAGS.workdir:
+        raise BadInput("--data_dir and --workdir are needed, unless with --dry_run.")
+    return pretrain(settings, strategy, FLAGS.data_dir, RunDirectory(FLAGS.workdir))
+
+
+def pretrain(
+    settings: config.Pretrain, strategy: tf.distribute.Strategy, data_dir: str, directory: RunDirectory
+) -> int:
+    """Trains, from the newest checkpoint of `directory` if there is one; returns the exit code."""
+    with bad_input():
+        prepared = data.open_dataset(settings.datasets[0], data_dir)
+        vocabulary = _vocabulary(settings, prepared, directory)
+        tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
+    run = build_run(settings, strategy, tokenizer.vocabulary_size)
+    directory.start(operative_config(), vocabulary, FLAGS.allow_config_change)
+    checkpoints = RunCheckpoints(
+        run.state, directory.checkpoints, run.trainer.global_step,
+        settings.checkpoint_every_steps, settings.keep_checkpoints,
+    )  # fmt: skip
+    progress = Progress(directory, run, StopSignal(), show=_printer())
+    with _quiet():
+        controller = orbit.Controller(
+            global_step=run.trainer.global_step,
+            trainer=run.trainer,
+            strategy=strategy,
+            train_actions=[progress],
+            steps_per_loop=settings.steps_per_loop,
+            checkpoint_manager=checkpoints,
+            summary_dir=str(directory.path),
+        )
+    step = int(run.trainer.global_step)
+    directory.drop_metrics_after(step)
+    with bad_input():
+        run.trainer.train_dataset = data.distributed_train_batches(
+            strategy, prepared, settings.clips, tokenizer,
+            batch_size=settings.batch_size, seed=settings.seed, start_step=step,
+            shuffle_window=settings.shuffle_window, augmentation=settings.augmentation,
+        )  # fmt: skip
+    progress.announce(step)
+    return _train(controller, progress, settings.steps)
+
+
+def _train(controller: orbit.Controller, progress: Progress, steps: int) -> int:
+    try:
+        with _quiet(), controller.summary_manager.summary_writer().as_default():
+            controller.train(steps)
+    except Stopped:
+        with _quiet():
+            controller.save_checkpoint()
+        progress.show(f"Stopped by SIGTERM at step {int(controller.global_step)}; a checkpoint is saved. The same command goes on.")
+        return 0
+    progress.show(f"Done: {int(controller.global_step)} steps. Checkpoints: {progress.directory.checkpoints}")
+    return 0
+
+
+def _vocabulary(settings, prepared, directory):
+    """Returns the run's own vocabulary if it has one: a checkpoint's word vectors belong to it."""
+    if directory.vocabulary.exists():
+        return directory.vocabulary
+    paths = {"wordpiece": prepared.wordpiece_vocabulary_path, "words": prepared.word_vocabulary_path}
+    return pathlib.Path(paths[settings.tokenizer])
+
+
+def _printer():
+    stdout = sys.stdout
+    return lambda line: print(line, file=stdout, flush=True)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps Orbit, which prints every output twice, off the terminal; the progress line says it better."""
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
+        yield
+
+
+if __name__ == "__main__":
+    command_line.run(main)

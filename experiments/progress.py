@@ -1,0 +1,143 @@
+"""What a person sees of a run, and what is kept of it: the progress line, metrics.jsonl, TensorBoard."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.command_line import RunFailed
+from experiments.run_directory import RunDirectory
+
+
+class Stopped(Exception):
+    """The run was asked to stop (SIGTERM)."""
+
+
+class StopSignal:
+    """Remembers a SIGTERM until the loop is done with its steps."""
+
+    def __init__(self):
+        self.received = False
+        signal.signal(signal.SIGTERM, self._remember)
+
+    def _remember(self, *_):
+        self.received = True
+
+
+class Progress:
+    """Looks at every loop of steps: stops a broken run, writes metrics, prints a line. An Orbit train action.
+
+    Args:
+      directory: Where metrics.jsonl is.
+      run: The run (`experiments.assembly.Run`).
+      stop: Whether SIGTERM has come.
+      show: Prints a line.
+    """
+
+    def __init__(self, directory: RunDirectory, run, stop: StopSignal, show: Callable[[str], None]):
+        self.directory, self.run, self.stop, self.show = directory, run, stop, show
+        self.clock = time.monotonic()
+        self.timed_steps, self.timed_seconds = 0, 0.0
+        self.first_loop = True
+
+    def announce(self, step: int) -> None:
+        """Says what is about to run, and that the first steps take long."""
+        config, run = self.run.config, self.run
+        replicas = run.strategy.num_replicas_in_sync
+        parameters = sum(int(tf.size(variable)) for variable in run.trainer.weights)
+        self.show(
+            f"{replicas} replica(s) on {', '.join(sorted({d.device_type for d in tf.config.list_logical_devices()}))} | "
+            f"batch {config.batch_size} ({config.batch_size // replicas} per replica) | {config.precision} | "
+            f"{parameters / 1e6:.2f} M parameters | {type(run.trainer.harmonizer).__name__} | "
+            f"data {', '.join(config.datasets)} | {self.directory.path}"
+        )
+        if step:
+            self.show(f"Resumed at step {step}, data position {step * config.batch_size} clips.")
+        self.show("Compiling the training step; the first time this can take minutes ...")
+        self.clock = time.monotonic()
+
+    def __call__(self, output: dict) -> None:
+        """Takes the loop's `StepLog` columns and leaves their means in `output`, for TensorBoard."""
+        columns = {name: np.asarray(column) for name, column in output.items()}
+        seconds, steps = self._lap(), len(columns["cosine"])
+        self._stop_if_not_finite(columns)
+        means = self._means(columns, seconds / steps)
+        step = int(self.run.trainer.global_step)
+        record = {"step": step, **means, "cosines": columns["cosine"].round(4).tolist()}
+        self.directory.append_metrics(record)
+        tf.summary.histogram("cosine", columns["cosine"], step=step)
+        self.show(self._line(step, steps, seconds, means))
+        output.clear()
+        output.update(means)
+        if self.stop.received:
+            raise Stopped()
+
+    def _lap(self):
+        now = time.monotonic()
+        seconds, self.clock = now - self.clock, now
+        self.run.seconds_spent.assign_add(seconds)
+        return seconds
+
+    def _stop_if_not_finite(self, columns):
+        losses = [columns[name] for name in columns if name.startswith("loss_")]
+        bad = (columns["finite"] < 1) | ~np.isfinite(losses).all(axis=0)
+        if not bad.any():
+            return
+        row = int(bad.argmax())
+        step = int(self.run.trainer.global_step) - len(bad) + row + 1
+        objectives = self.run.trainer.log.objectives
+        where = ", ".join(f"loss {name} = {columns[f'loss_{name}'][row]:g}" for name in objectives)
+        if columns["bad_variable"][row] >= 0:
+            variable = self.run.trainer.weights[int(columns["bad_variable"][row])]
+            where += (
+                f"; first in the gradient of {objectives[int(columns['bad_objective'][row])]} "
+                f"with respect to {variable.name}"
+            )
+        raise RunFailed(
+            f"step {step} is not finite: {where}. The step was not applied and no checkpoint was written after it; the last "
+            f"good one is in {self.directory.checkpoints}. Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, "
+            "or look at the data with another `pretrain.seed`."
+        )
+
+    def _means(self, columns, step_seconds):
+        means = {
+            name: float(column.mean())
+            for name, column in columns.items()
+            if name not in ("finite", "bad_objective", "bad_variable")
+        }
+        means["conflict_rate"] = float((columns["cosine"] < 0).mean())
+        means["step_seconds"] = step_seconds
+        means["data_wait_share"] = min(1.0, means.pop("data_wait_seconds") / step_seconds)
+        means["learning_rate"] = float(columns["learning_rate"][-1])
+        return means
+
+    def _line(self, step, steps, seconds, means):
+        config = self.run.config
+        text = f"step {step}/{config.steps} {step / config.steps:.1%} | "
+        if self.first_loop:  # its time is mostly compilation: it says nothing about the speed
+            self.first_loop = False
+            text += f"first {steps} steps, compilation included: {seconds:.1f} s | "
+        else:
+            self.timed_steps += steps
+            self.timed_seconds += seconds
+            remaining = (config.steps - step) * self.timed_seconds / self.timed_steps
+            text += (
+                f"{means['step_seconds']:.3g} s/step | {config.batch_size / means['step_seconds']:.1f} clips/s | "
+                f"data {means['data_wait_share']:.0%} | ETA {duration(remaining)} | "
+            )
+        return text + (
+            f"loss va {means['loss_video_audio']:.3f} vt {means['loss_video_text']:.3f} | "
+            f"cos {means['cosine']:+.3f} | kept {means['keep']:.0%}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Returns a time as people say it: `8d04h`, `3h20m`, `5m07s`."""
+    seconds = int(seconds)
+    if seconds >= 86_400:
+        return f"{seconds // 86_400}d{seconds % 86_400 // 3_600:02d}h"
+    if seconds >= 3_600:
+        return f"{seconds // 3_600}h{seconds % 3_600 // 60:02d}m"
+    return f"{seconds // 60}m{seconds % 60:02d}s"

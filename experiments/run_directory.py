@@ -1,0 +1,145 @@
+"""The files of a run: config.gin, environment.json, checkpoints/, metrics.jsonl, TensorBoard events, result.json, report/."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import gin
+import tensorflow as tf
+
+from experiments.command_line import BadInput, RunFailed
+
+# These change how a run is watched and saved, not what it computes.
+HARMLESS_BINDINGS = ("pretrain.checkpoint_every_steps", "pretrain.keep_checkpoints", "pretrain.steps_per_loop")
+PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
+
+
+class RunDirectory:
+    """Names and writes the files of one run. Every file appears whole or not at all.
+
+    Args:
+      path: The run's directory; made when the first file is written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.gin"
+        self.checkpoints = self.path / "checkpoints"
+        self.metrics = self.path / "metrics.jsonl"
+        self.result = self.path / "result.json"
+        self.report = self.path / "report"
+        self.vocabulary = self.path / "vocabulary.txt"
+
+    def write(self, path: pathlib.Path, text: str) -> None:
+        """Writes `text` to a file of this directory through a temporary name."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        except OSError as error:
+            pathlib.Path(temporary).unlink(missing_ok=True)
+            raise RunFailed(f"{path} could not be written: {error}") from error
+
+    def start(self, config: str, vocabulary: pathlib.Path, allow_config_change: bool) -> None:
+        """Writes the operative configuration, the environment and the vocabulary, unless another run lives here.
+
+        Raises:
+          BadInput: The directory holds a run whose configuration differs in a way that changes what is computed.
+        """
+        if self.config.exists() and not allow_config_change:
+            difference = config_difference(self.config.read_text(), config)
+            if difference:
+                raise BadInput(
+                    f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
+                    "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
+                    "checkpoint fits, --allow_config_change."
+                )
+        self.write(self.config, config)
+        self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        if not self.vocabulary.exists():
+            self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
+
+    def append_metrics(self, record: dict) -> None:
+        """Adds one line to metrics.jsonl."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise RunFailed(f"{self.metrics} could not be written: {error}") from error
+
+    def read_metrics(self) -> list[dict]:
+        """Returns the lines of metrics.jsonl; a last line that a kill left incomplete is ignored."""
+        if not self.metrics.exists():
+            return []
+        records = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forgets lines of steps that the restored checkpoint has not seen and that will be run again."""
+        if self.metrics.exists():
+            kept = [record for record in self.read_metrics() if record["step"] <= step]
+            self.write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def config_difference(before: str, after: str) -> list[str]:
+    """Returns the bindings in which two operative configurations differ, the harmless ones left out, as lines to show."""
+    old, new = _bindings(before), _bindings(after)
+    return [
+        f"  {name}: {old.get(name, '(not set)')} there, {new.get(name, '(not set)')} now"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name) and name not in HARMLESS_BINDINGS
+    ]
+
+
+def _bindings(config: str) -> dict[str, str]:
+    """Splits gin's own output into bindings; a value that goes over several lines is joined."""
+    bindings, name = {}, None
+    for line in config.splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        if not line[0].isspace() and " = " in line:
+            name, _, value = line.partition(" = ")
+            bindings[name] = value.strip(" \\")
+        elif name:
+            bindings[name] = f"{bindings[name]} {line.strip()}".strip()
+    return bindings
+
+
+def operative_config() -> str:
+    """Returns what gin's configurables were called with, defaults included."""
+    return gin.operative_config_str()
+
+
+def environment() -> dict:
+    """Returns what a run depends on besides its configuration: versions, devices, commit, command."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "command": [sys.executable, *sys.argv],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions,
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain")),
+    }
+
+
+def _git(*arguments):
+    if not shutil.which("git"):
+        return None
+    root = pathlib.Path(__file__).parent
+    answer = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None

@@ -1,0 +1,49 @@
+"""The distribution strategies that the command lines offer."""
+
+import tensorflow as tf
+
+from experiments.command_line import BadInput
+
+STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
+
+
+def split_cpu(replicas: int) -> None:
+    """Makes `replicas` logical CPU devices of the one there is, to try a distributed run without GPUs."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+
+
+def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
+    """Creates a strategy.
+
+    Args:
+      name: `one_device` (the first GPU, or the CPU), `mirrored` (all GPUs of this machine, or its logical CPUs),
+        `multi_worker` (machines named in the environment variable TF_CONFIG), or `tpu`.
+      tpu: The TPU's name; `local` on a TPU VM.
+
+    Raises:
+      BadInput: The name is unknown, or the TPU cannot be reached.
+    """
+    if name == "one_device":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        return _tpu_strategy(tpu)
+    raise BadInput(f"--strategy should be one of {', '.join(STRATEGIES)}. Found {name!r}.")
+
+
+def _tpu_strategy(tpu):
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu or "local")
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        raise BadInput(
+            f"the TPU {tpu or 'local'!r} cannot be used: {str(error).splitlines()[0]} "
+            "Expected --tpu=local on a TPU VM with `pip install vatt-harmonization[tpu]`, or the name of a TPU node."
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)

@@ -1,0 +1,146 @@
+"""The training step: clip -> tokens -> embeddings -> two losses -> two gradients -> Gram -> weights -> update."""
+
+import time
+from collections.abc import Mapping
+
+import orbit
+import tensorflow as tf
+
+import harmonization
+import vatt
+from experiments.step_log import StepLog
+
+OBJECTIVES = ("video_audio", "video_text")
+
+
+class HarmonizedTrainer(orbit.StandardTrainer):
+    """Trains a model on two objectives whose gradients are harmonized before the optimizer applies their sum.
+
+    Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
+
+    Args:
+      model: Maps a batch of clips to embeddings, like `vatt.VATT`; its variables exist.
+      optimizer: A tf_keras optimizer, built on the model's trainable variables.
+      harmonizer: Chooses the weights of the two gradients and whether the step is taken.
+      dataset: Batches of clips, distributed over the replicas; `None` where `train_on_batch` is all that is called.
+      global_step: int64 variable; counts gated steps too.
+      seed: Names the run's random draws.
+      steps_per_loop: Steps between two returns to Python.
+      all_reduce: "after" computes both gradients' sums over the replicas before they are harmonized, so that the result does
+        not depend on the number of replicas; "before" harmonizes on each replica and sums what comes out: cheaper in
+        communication and, for the curriculum, a gate per replica's share of the batch (our reading of "per sample triplet").
+      scope: "all" harmonizes all variables, "encoder" only those of the shared encoder; the others then get the plain sum.
+      loss_options: Arguments of `vatt.losses`.
+      jit_compile: Compile the replica's step with XLA (a TPU always does).
+      host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs; elsewhere Python calls step by step, as
+        TensorFlow's clock, which tells how long a step waited for data, refuses to work with deterministic operations.
+    """
+
+    def __init__(
+        self,
+        model: tf.Module,
+        optimizer,
+        harmonizer: harmonization.Harmonizer,
+        dataset,
+        global_step: tf.Variable,
+        *,
+        seed: int,
+        steps_per_loop: int = 1,
+        all_reduce: str = "after",
+        scope: str = "all",
+        loss_options: Mapping[str, object] | None = None,
+        jit_compile: bool = False,
+        host_loop: bool = False,
+    ):
+        options = orbit.StandardTrainerOptions(use_tf_function=host_loop, use_tf_while_loop=host_loop)
+        super().__init__(dataset, options)
+        self.model, self.optimizer, self.harmonizer = model, optimizer, harmonizer
+        self.global_step, self.seed, self.all_reduce = global_step, seed, all_reduce
+        self.loss_options = dict(loss_options or {})
+        self.log = StepLog(steps_per_loop)
+        self.weights = model.trainable_variables
+        self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
+        # The moving averages of the batch norms. Frozen word vectors are not trained either, but no step touches them.
+        self.statistics = model.head.non_trainable_variables
+        self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
+        self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
+
+    def train_step(self, iterator) -> None:
+        """Takes a batch and trains on it; called in cross-replica context, by Orbit's loop."""
+        now = tf.timestamp if tf.inside_function() else time.monotonic
+        started = now()
+        batch = next(iterator)
+        self.train_on_batch(batch, now() - started)
+
+    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> None:
+        strategy = tf.distribute.get_strategy()
+        logged = strategy.run(self._replica_step, args=(batch,))
+        row = {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
+        self.log.append(row, waited_seconds)
+        self.global_step.assign_add(1)
+
+    def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One replica's part of a step, from clips to updated weights; returns what is logged."""
+        statistics = [tf.identity(variable) for variable in self.statistics]
+
+        with tf.GradientTape(persistent=True) as tape:
+            embeddings = self.model(clips, training=True, seed=self._step_seed())
+            losses = vatt.losses(embeddings, clips, **self.loss_options)
+        gradients = [self._gradient(tape, losses[name]) for name in OBJECTIVES]
+
+        if self.all_reduce == "after":
+            gradients = [_sum_over_replicas(gradient) for gradient in gradients]
+        update, report = harmonization.harmonize(
+            gradients, self.harmonizer, groups=self.groups, step=self.global_step
+        )
+        if self.all_reduce == "before":
+            update, report = _sum_over_replicas(update), _combine_reports(report)
+
+        harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
+        for variable, previous in zip(self.statistics, statistics, strict=True):
+            variable.assign(tf.where(report["keep"], variable, previous))
+        return self.log.row(_sum_over_replicas(losses), report, self.optimizer.learning_rate)
+
+    def train_loop_begin(self) -> None:
+        """Starts a new log."""
+        self.log.clear()
+
+    def train_loop_end(self) -> dict[str, tf.Tensor]:
+        """Returns the steps of the loop, one float32 [steps] per quantity; see `StepLog`."""
+        return self.log.read()
+
+    def _gradient(self, tape, loss):
+        gradients = tape.gradient(loss, self.weights)
+        return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _step_seed(self):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.random.fold_in([self.seed, 0], self.global_step)
+        return tf.random.fold_in(seed, tf.cast(replica, tf.int32))
+
+    def _encoder_variables(self):
+        shared = {id(variable) for variable in self.model.encoder.trainable_variables}
+        return [index for index, variable in enumerate(self.weights) if id(variable) in shared]
+
+
+def _sum_over_replicas(values):
+    """Sums a structure of tensors over the replicas; `None` stays `None`."""
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+        return values
+    flat = tf.nest.flatten(values)
+    present = [value for value in flat if value is not None]
+    summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
+    return tf.nest.pack_sequence_as(values, [None if value is None else next(summed) for value in flat])
+
+
+def _combine_reports(report):
+    """Makes one report of the replicas' own: means, and a step that counts as kept if any replica kept its share."""
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    means = {
+        name: value / replicas
+        for name, value in _sum_over_replicas(
+            {name: tf.cast(value, tf.float32) for name, value in report.items()}
+        ).items()
+    }
+    return {**means, "kept_share": means["keep"], "keep": means["keep"] > 0.0, "finite": means["finite"] >= 1.0}

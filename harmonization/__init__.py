@@ -1,0 +1,44 @@
+"""Gradient harmonization for TensorFlow: several objectives' gradients in, one update out.
+
+    method = harmonization.get("gr")
+    update, report = harmonization.harmonize([gradients_va, gradients_vt], method)
+    harmonization.apply_if(report["keep"], optimizer, update, variables)
+"""
+
+from harmonization.apply import apply_if
+from harmonization.both import Both
+from harmonization.curriculum import GradientCurriculum
+from harmonization.gram import find_nonfinite
+from harmonization.harmonize import harmonize
+from harmonization.harmonizer import Decision, Harmonizer
+from harmonization.methods import METHODS, get
+from harmonization.realignment import GradientRealignment
+from harmonization.reweight import Reweight
+from harmonization.schedule import (
+    ConstantSchedule,
+    CosineSchedule,
+    LinearSchedule,
+    Schedule,
+    StepSchedule,
+)
+from harmonization.sum import Sum
+
+__all__ = [
+    "METHODS",
+    "Both",
+    "ConstantSchedule",
+    "CosineSchedule",
+    "Decision",
+    "GradientCurriculum",
+    "GradientRealignment",
+    "Harmonizer",
+    "LinearSchedule",
+    "Reweight",
+    "Schedule",
+    "StepSchedule",
+    "Sum",
+    "apply_if",
+    "find_nonfinite",
+    "get",
+    "harmonize",
+]

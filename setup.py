@@ -1,0 +1,41 @@
+"""Packaging of vatt-harmonization."""
+
+from setuptools import setup
+
+setup(
+    name="vatt-harmonization",
+    version="0.1.0",
+    description="Pre-training VATT with cross-modality gradient harmonization, in TensorFlow 2 / Keras",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=["vatt", "harmonization", "data", "experiments", "experiments.benchmarks"],
+    package_data={"experiments": ["*.html"]},
+    python_requires=">=3.10,<3.13",
+    install_requires=[
+        "tensorflow==2.20.*",  # everything; the release that tf-models-official and tensorflow-text are built for
+        "tf_keras==2.20.*",  # Keras 2: optimizers that can skip summing gradients over replicas (see vatt/keras.py)
+        "tf-models-official==2.20.*",  # Orbit, the training loop
+        "tensorflow-text==2.20.*",  # WordPiece in the graph, and learning its vocabulary
+        "tensorflow-datasets>=4.9.9",  # builders, records and their metadata
+        "absl-py>=1.4",  # command lines
+        "gin-config==0.5.0",  # configurations
+        "typeguard>=4.3",  # checks the types of gin bindings, which gin does not
+        "numpy>=1.26",  # arrays outside TensorFlow
+        "av>=14",  # decoding and encoding media; its wheels bring FFmpeg
+        "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
+        "matplotlib>=3.9",  # plots in the report
+        "tqdm>=4.66",  # progress bars of preparation and evaluation
+    ],
+    extras_require={
+        "tpu": ["tensorflow-tpu==2.20.*"],  # TensorFlow for TPU VMs
+        "beam": ["apache-beam>=2.60"],  # preparing data at scale
+        "compile": ["jax==0.10.2", "libtpu==0.0.52"],  # compiling a step for TPUs on a machine without one
+        "dev": [
+            "pytest>=8",  # the tests
+            "pytest-xdist>=3.6",  # on both cores
+            "ruff==0.14.*",  # linting and import order
+        ],
+    },
+)

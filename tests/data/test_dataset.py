@@ -1,0 +1,70 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from data import DataError, PreparedDataset, open_dataset
+
+
+def test_rates_files_and_lengths_come_from_the_metadata(tiny_data_dir):
+    prepared = open_dataset("tiny", tiny_data_dir)
+    assert isinstance(prepared, PreparedDataset) and prepared.name == "tiny"
+    assert Path(prepared.directory) == Path(tiny_data_dir, "tiny", "1.0.0")
+    assert prepared.split_sizes == {"train": 11, "test": 5}
+    assert len(prepared.shard_paths["train"]) == len(prepared.shard_lengths["train"]) == 4
+    assert sum(prepared.shard_lengths["train"]) == 11
+    assert all(Path(path).is_file() for path in prepared.shard_paths["test"])
+    assert (prepared.frames_per_second, prepared.sample_rate_hz) == (10.0, 1000)
+    assert prepared.class_names == ("circle", "square", "star")
+    assert Path(prepared.wordpiece_vocabulary_path).is_file()
+    assert Path(prepared.word_vocabulary_path).name == "vocabulary_words.txt"
+
+
+def test_a_missing_data_set_names_the_path_and_the_command(tmp_path):
+    with pytest.raises(DataError) as error:
+        open_dataset("folder", str(tmp_path))
+    assert str(tmp_path / "folder") in str(error.value)
+    assert (
+        f"python -m experiments.prepare_data --dataset=folder --data_dir={tmp_path}"
+        in str(error.value)
+    )
+
+
+def copy(tiny_data_dir, data_dir, *place, written_at=None):
+    target = shutil.copytree(Path(tiny_data_dir, "tiny", "1.0.0"), data_dir.joinpath(*place))
+    if written_at:
+        os.utime(target / "dataset_info.json", (written_at, written_at))
+    return target
+
+
+def test_of_several_the_newest_is_opened_unless_one_is_named(tiny_data_dir, tmp_path):
+    copy(tiny_data_dir, tmp_path, "tiny", "noisy", "1.0.0", written_at=2_000)
+    copy(tiny_data_dir, tmp_path, "tiny", "clean", "1.0.0", written_at=1_000)
+    copy(tiny_data_dir, tmp_path, "tiny", "clean", "incomplete.X_1.1.0", written_at=3_000)
+    assert open_dataset("tiny", str(tmp_path)).directory.endswith("noisy/1.0.0")
+    for name in ("tiny/clean", "tiny/clean/1.0.0"):
+        prepared = open_dataset(name, str(tmp_path))
+        assert prepared.directory.endswith("clean/1.0.0") and prepared.name == "tiny"
+
+
+def test_a_directory_without_our_metadata_is_refused(tiny_data_dir, tmp_path):
+    target = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0")
+    metadata = json.loads((target / "metadata.json").read_text())
+    del metadata["sample_rate_hz"]
+    (target / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(DataError, match="is not a data set of .*sample_rate_hz.*Prepare it again"):
+        open_dataset("tiny", str(tmp_path))
+
+
+def test_a_damaged_description_is_refused(tiny_data_dir, tmp_path):
+    target = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0")
+    (target / "dataset_info.json").write_text("{")
+    with pytest.raises(DataError, match="is not a data set of"):
+        open_dataset("tiny", str(tmp_path))
+
+
+def test_an_unknown_split_is_named_beside_those_there_are(tiny_data_dir):
+    with pytest.raises(DataError, match=r"'val'; it has: train \(11 clips\), test \(5 clips\)"):
+        open_dataset("tiny", tiny_data_dir).require_split("val")

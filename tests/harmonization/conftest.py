@@ -1,0 +1,53 @@
+"""Fixtures of the harmonization tests: four CPU devices, random gradients."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+SHAPES = ((3, 4), (5,), (2, 2, 3))
+
+
+def _split_cpu(devices: int) -> None:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * devices
+        )
+
+
+_split_cpu(4)
+
+
+@pytest.fixture
+def random_gradients():
+    """A function (seed, objectives) -> list over objectives of lists over variables."""
+
+    def draw(seed: int, objectives: int = 2) -> list[list[tf.Tensor]]:
+        generator = np.random.default_rng(seed)
+        return [
+            [tf.constant(generator.normal(size=shape), tf.float32) for shape in SHAPES]
+            for _ in range(objectives)
+        ]
+
+    return draw
+
+
+@pytest.fixture
+def flat():
+    """A function from a list of tensors to one float64 NumPy vector."""
+    return lambda tensors: np.concatenate([np.ravel(t).astype(np.float64) for t in tensors])
+
+
+@pytest.fixture
+def gram_of():
+    """A function from vectors, [objectives, dimension], to their float32 Gram matrix."""
+
+    def gram(vectors):
+        vectors = np.asarray(vectors, np.float64)
+        return tf.constant(vectors @ vectors.T, tf.float32)
+
+    return gram

@@ -1,0 +1,108 @@
+"""The contrastive losses of video with audio (NCE) and of video with text (MIL-NCE)."""
+
+import tensorflow as tf
+
+_NEVER = -1e9  # a logit that adds nothing to a log-sum-exp and keeps every gradient finite
+
+
+def losses(
+    outputs: dict[str, dict[str, tf.Tensor]],
+    batch: dict[str, tf.Tensor],
+    temperature: float = 0.07,
+    release_compatible: bool = False,
+) -> dict[str, tf.Tensor]:
+    """Returns this replica's share of both losses; the sum over the replicas is the loss of the global batch.
+
+    Args:
+      outputs: What `VATT.call` returned.
+      batch: Holds `text` [batch, candidates, words] int32, `has_audio` and `has_text` bool [batch].
+      temperature: tau of the poster's formulas; 0.07 is the published code's.
+      release_compatible: Count each positive twice, as the published code does; see `contrastive_loss`.
+
+    Returns:
+      `{"video_audio": scalar, "video_text": scalar}`, float32.
+    """
+    candidates = tf.reduce_any(batch["text"] > 0, axis=-1) & batch["has_text"][:, tf.newaxis]
+    pairs = {
+        "video_audio": (outputs["video_audio"]["audio"][:, tf.newaxis], batch["has_audio"][:, tf.newaxis]),
+        "video_text": (outputs["video_text"]["text"], candidates),
+    }
+    return {
+        name: contrastive_loss(outputs[name]["video"], other, mask, temperature, release_compatible)
+        for name, (other, mask) in pairs.items()
+    }
+
+
+def contrastive_loss(
+    video: tf.Tensor,
+    other: tf.Tensor,
+    mask: tf.Tensor,
+    temperature: float = 0.07,
+    release_compatible: bool = False,
+) -> tf.Tensor:
+    """Returns this replica's share of the mean over the global batch of the poster's CMA loss.
+
+    Per clip, with `P` its own candidates and `N` all pairs of one clip's video with another clip's candidates in which the
+    clip takes part, in either role and each counted once:
+
+        -log(sum_P exp(v.t / tau) / (sum_P exp(v.t / tau) + sum_N exp(v'.t' / tau)))
+
+    One candidate gives the NCE of video and audio, several the MIL-NCE of video and text. Embeddings are l2-normalized here.
+    Candidates that are masked are neither positives nor negatives; a clip without any gets no loss but its video remains a
+    negative for the others. The mean is over the clips of the *global* batch that have a candidate, so the result does not
+    depend on the number of replicas; if there are none the loss is 0 with zero gradients. Negatives come from all replicas.
+
+    Args:
+      video: `[batch, dim]`.
+      other: `[batch, candidates, dim]`.
+      mask: bool [batch, candidates], False for what is missing.
+      temperature: tau.
+      release_compatible: The denominator of the published code, in which each positive stands twice, once per direction.
+
+    Returns:
+      A float32 scalar. Sum it over the replicas for the global loss; the same holds for its gradients.
+    """
+    video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
+    other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
+    all_video, all_other = _gather(video), _gather(other)
+    all_mask = _gather(tf.cast(mask, tf.float32)) > 0.0
+
+    # [clip, clip of the global batch, candidate]: first this replica's videos, then this replica's candidates.
+    from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
+    from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
+    from_video = tf.where(all_mask[tf.newaxis], from_video, _NEVER)
+    from_other = tf.where(mask[:, tf.newaxis], from_other, _NEVER)
+    own = _own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
+
+    positives = tf.einsum("bd,bcd->bc", video, other) / temperature
+    positives = tf.where(mask, positives, _NEVER)
+    if release_compatible:
+        terms = [_flatten(from_video), _flatten(from_other)]
+    else:
+        negatives = [tf.where(own, _NEVER, pairs) for pairs in (from_video, from_other)]
+        terms = [positives, *map(_flatten, negatives)]
+    clip_losses = tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - tf.reduce_logsumexp(positives, axis=1)
+
+    valid = tf.reduce_any(mask, axis=1)
+    global_count = tf.reduce_sum(tf.cast(tf.reduce_any(all_mask, axis=1), tf.float32))
+    total = tf.reduce_sum(tf.where(valid, clip_losses, 0.0))
+    return total / tf.maximum(global_count, 1.0)
+
+
+def _flatten(pairs: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
+
+
+def _own_pairs(batch: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
+    """Bool [batch, global_batch, 1]: which clip of the gathered batch is this replica's clip itself."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    positions = tf.range(batch) + tf.cast(replica, tf.int32) * batch
+    return (positions[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis])[..., tf.newaxis]
+
+
+def _gather(values: tf.Tensor) -> tf.Tensor:
+    """Concatenates all replicas' `values` along the batch, in the order of their ids; differentiable."""
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+        return values
+    return replica.all_gather(values, axis=0)
