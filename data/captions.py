@@ -82,7 +82,8 @@ def nearest_captions(
 
     Args:
       cues: the captions of the whole file.
-      start_seconds, end_seconds: the clip.
+      start_seconds: where the clip starts.
+      end_seconds: where it ends.
       maximum: how many captions to keep at most.
       reach_seconds: captions further away than this are not taken.
 
@@ -97,9 +98,7 @@ def nearest_captions(
 
     near = [cue for cue in cues if distance(cue)[0] <= reach_seconds]
     chosen = sorted(sorted(near, key=distance)[:maximum], key=lambda cue: cue[1:])
-    return [
-        Cue(text, start - start_seconds, end - start_seconds) for text, start, end in chosen
-    ]
+    return [Cue(text, start - start_seconds, end - start_seconds) for text, start, end in chosen]
 
 
 def format_vtt(cues: Iterable[Cue]) -> str:

@@ -99,18 +99,19 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
 def _newest_version(name: str, data_dir: str) -> epath.Path:
     root = epath.Path(data_dir) / name
     depths = ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json")
-    found = [path for depth in depths for path in root.glob(depth) if _is_finished(path)]
+    # A directory that is still being written has `incomplete` in its name.
+    found = [
+        path
+        for depth in depths
+        for path in root.glob(depth)
+        if "incomplete" not in str(path.relative_to(root))
+    ]
     if not found:
         raise DataError(
             f"No prepared data set at {root} (looked for <config>/<version>/dataset_info.json). "
             f"Prepare it first: {_prepare_command(name, data_dir)}"
         )
     return max(found, key=lambda path: (path.stat().mtime, str(path))).parent
-
-
-def _is_finished(path: epath.Path) -> bool:
-    # TFDS writes into `incomplete.<random>_<version>` and renames that when all is there.
-    return "incomplete" not in path.parent.name
 
 
 def _prepare_command(name: str, data_dir: str) -> str:

@@ -1,8 +1,8 @@
 """Reads media files through PyAV: video files become frames and samples on fixed clocks.
 
-One clock for both modalities: time 0 is the first video frame the file presents, and audio is placed
-by its time stamps on that clock, so encoder priming, late tracks and gaps do not shift it. Reading is
-streaming: only the clip being cut is in memory.
+One clock for both modalities: time 0 is the first video frame the file presents, and audio is
+placed by its time stamps on that clock, so encoder priming, late tracks and gaps do not shift it.
+Reading is streaming: only the clip being cut is in memory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from data.audio_timeline import AudioTimeline
 from data.errors import DataError
 
 # A frame shown for longer than this is taken for a broken time stamp (our choice).
 _LONGEST_FRAME_SECONDS = 600.0
 # Containers round time stamps to a millisecond or more (Matroska, FLV).
 _TIME_TOLERANCE_SECONDS = 2e-3
-# Audio whose time stamps disagree by less than this is joined without a seam.
-_AUDIO_JITTER_SECONDS = 0.04
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +82,7 @@ class MediaReader:
         """How much shorter the decoded video is than the file's header promises (0 if unknown)."""
         return max(0.0, self.promised_seconds - self.decoded_seconds)
 
-    def clips(
-        self, clip_seconds: float, minimum_seconds: float = 0.0
-    ) -> Iterator[DecodedClip]:
+    def clips(self, clip_seconds: float, minimum_seconds: float = 0.0) -> Iterator[DecodedClip]:
         """Yields consecutive clips.
 
         Args:
@@ -93,10 +90,19 @@ class MediaReader:
           minimum_seconds: a last clip shorter than this is dropped, unless it is the only one.
 
         Raises:
-          DataError: if the file cannot be opened, has no video, or not one frame can be decoded.
+          DataError: if the file cannot be opened, has no video, not one frame can be decoded, or
+            it holds something FFmpeg cannot convert.
         """
+        try:
+            yield from self._clips(clip_seconds, minimum_seconds)
+        except (av.error.FFmpegError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"decoding failed ({error})") from error
+
+    def _clips(self, clip_seconds: float, minimum_seconds: float) -> Iterator[DecodedClip]:
         clip_frames = max(1, round(clip_seconds * self._format.frames_per_second))
-        minimum_frames = minimum_seconds * self._format.frames_per_second
+        minimum_frames = min(clip_frames, minimum_seconds * self._format.frames_per_second)
         with self._open() as video_container, self._open() as audio_container:
             frames = self._frames(video_container)
             audio = self._audio(audio_container)
@@ -108,7 +114,7 @@ class MediaReader:
                     return
                 yield self._clip(first, np.stack(chunk), audio)
 
-    def _clip(self, first_frame: int, frames: np.ndarray, audio: _AudioTimeline) -> DecodedClip:
+    def _clip(self, first_frame: int, frames: np.ndarray, audio: AudioTimeline) -> DecodedClip:
         first_sample = self._format.samples_at(first_frame)
         last_sample = self._format.samples_at(first_frame + len(frames))
         start_seconds = first_frame / self._format.frames_per_second
@@ -119,7 +125,9 @@ class MediaReader:
         file = io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source)
         try:
             return av.open(file, metadata_errors="replace")
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+        except OSError as error:
+            raise DataError(f"the file cannot be opened ({error.strerror})") from error
+        except (av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise DataError(
                 f"not a media file, or cut off before its index was written ({reason})"
@@ -127,12 +135,11 @@ class MediaReader:
 
     def _frames(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
         """Yields RGB frames `[height, width, 3]` at `frames_per_second`, from time 0."""
-        stream = next((s for s in container.streams.video if not _is_cover_picture(s)), None)
+        stream = _video_stream(container)
         if stream is None:
-            raise DataError("no video track")
+            raise DataError(_why_no_video(container))
         stream.thread_type = "AUTO"
-        if stream.duration is not None and stream.time_base is not None:
-            self.promised_seconds = float(stream.duration * stream.time_base)
+        self.promised_seconds = _promised_seconds(container, stream)
         aspect = float(stream.sample_aspect_ratio or 1)
         rate = float(stream.average_rate or self._format.frames_per_second)
         shape, scaler = None, VideoReformatter()
@@ -159,14 +166,11 @@ class MediaReader:
             yield shown
             ticks += 1
 
-    def _audio(self, container: av.container.InputContainer) -> _AudioTimeline:
-        if not container.streams.audio:
-            return _AudioTimeline(iter(()))
-        self.has_audio_track = True
-        stream = container.streams.audio[0]
-        origin_seconds = _first_video_time(container)
-        frames = self._decoded(container, stream)
-        return _AudioTimeline(_resampled(frames, self._format.sample_rate_hz, origin_seconds))
+    def _audio(self, container: av.container.InputContainer) -> AudioTimeline:
+        stream = next(filter(_can_be_decoded, container.streams.audio), None)
+        self.has_audio_track = stream is not None
+        frames = self._decoded(container, stream) if stream is not None else iter(())
+        return AudioTimeline(frames, self._format.sample_rate_hz, _first_video_time(container))
 
     def _decoded(
         self, container: av.container.InputContainer, stream: av.stream.Stream
@@ -187,67 +191,46 @@ class MediaReader:
             yield from frames
 
 
-class _AudioTimeline:
-    """Samples laid on the clip clock by their time stamps, taken window by window."""
-
-    def __init__(self, chunks: Iterator[tuple[int, np.ndarray]]):
-        self._chunks = chunks
-        self._pending: tuple[int, np.ndarray] | None = None
-
-    def take(self, first: int, last: int) -> np.ndarray:
-        """Returns samples [first, last), zeros where there are gaps; `[0]` if there are none."""
-        window = None
-        while (chunk := self._pending or next(self._chunks, None)) is not None:
-            self._pending = None
-            start, samples = chunk
-            if start < last and start + len(samples) > first:
-                window = np.zeros(last - first, np.int16) if window is None else window
-                inside = samples[max(0, first - start) : last - start]
-                window[max(0, start - first) :][: len(inside)] = inside
-            if start + len(samples) > last:
-                self._pending = chunk
-                break
-        return np.zeros(0, np.int16) if window is None else window
-
-
-def _resampled(
-    frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (index of the first sample, int16 samples), mono at the given rate."""
-    cursor = None
-    for resampled in _resampled_frames(frames, sample_rate_hz):
-        samples = resampled.to_ndarray()[0]
-        if resampled.time is not None:
-            position = round((resampled.time - origin_seconds) * sample_rate_hz)
-            if cursor is None or abs(position - cursor) > _AUDIO_JITTER_SECONDS * sample_rate_hz:
-                cursor = position
-        cursor = cursor or 0
-        yield cursor, samples
-        cursor += len(samples)
-
-
-def _resampled_frames(
-    frames: Iterator[av.AudioFrame], sample_rate_hz: int
-) -> Iterator[av.AudioFrame]:
-    # A track may change its layout midway (broadcast recordings); each part has its own resampler.
-    for _, part in itertools.groupby(
-        frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)
-    ):
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate_hz)
-        for frame in part:
-            yield from resampler.resample(frame)
-        yield from resampler.resample(None)
+def _can_be_decoded(stream: av.stream.Stream) -> bool:
+    return stream.codec_context is not None
 
 
 def _is_cover_picture(stream: av.video.stream.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
+def _video_stream(
+    container: av.container.InputContainer,
+) -> av.video.stream.VideoStream | None:
+    """Returns the first track that is a video and can be decoded."""
+    for stream in container.streams.video:
+        if _can_be_decoded(stream) and not _is_cover_picture(stream):
+            return stream
+    return None
+
+
+def _why_no_video(container: av.container.InputContainer) -> str:
+    if not container.streams:
+        return "no track at all; it may be cut off"
+    if any(not _can_be_decoded(stream) for stream in container.streams.video):
+        return "the codec of the video track is not known"
+    return "no video track"
+
+
 def _first_video_time(container: av.container.InputContainer) -> float:
-    streams = [s for s in container.streams.video if not _is_cover_picture(s)]
-    if not streams or streams[0].start_time is None:
+    stream = _video_stream(container)
+    if stream is None or stream.start_time is None:
         return 0.0
-    return float(streams[0].start_time * streams[0].time_base)
+    return float(stream.start_time * stream.time_base)
+
+
+def _promised_seconds(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> float:
+    """Returns how long the video is by the file's header; 0 if it does not say."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
 
 
 def _timed(
@@ -278,9 +261,7 @@ def _target_shape(frame: av.VideoFrame, image_size_px: int, aspect: float) -> tu
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _pixels(
-    frame: av.VideoFrame, height: int, width: int, scaler: VideoReformatter
-) -> np.ndarray:
+def _pixels(frame: av.VideoFrame, height: int, width: int, scaler: VideoReformatter) -> np.ndarray:
     """Returns uint8 `[height, width, 3]` RGB, turned as the file's rotation tag says."""
     # One thread: starting the scaler's own threads costs more than scaling a small frame.
     pixels = scaler.reformat(

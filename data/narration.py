@@ -1,4 +1,4 @@
-"""What a narrator says about a synthetic scene: several sentences, varied, not all of them complete."""
+"""What a narrator says about a synthetic scene: several sentences, varied, some incomplete."""
 
 from __future__ import annotations
 
@@ -91,7 +91,11 @@ def _fill_in(template: str, scene: Scene, generator: np.random.Generator) -> str
     thing = f"{size} {color} {shape}".strip()
     article = "an" if thing[0] in "aeiou" else "a"
     sentence = template.format(
-        thing=thing, a_thing=f"{article} {thing}", color=color, shape=shape, moves=moves,
+        thing=thing,
+        a_thing=f"{article} {thing}",
+        color=color,
+        shape=shape,
+        moves=moves,
         manner=manner,
     )
     return sentence.strip()

@@ -146,8 +146,8 @@ def clip_order(
     if len(shards) < pipelines or not shards:
         raise DataError(
             f"{pipelines} input pipelines (hosts) need at least as many record files, but there "
-            f"are {len(shards)} with records in them. Prepare the data set again with more shards "
-            f"(num_shards >= {pipelines}; several per host shuffle better), or use fewer hosts."
+            f"are {len(shards)} with records in them. Prepare the data set again with "
+            f"num_shards >= {pipelines} (several per host shuffle better), or use fewer hosts."
         )
     own_paths, own_lengths = zip(*shards[pipeline::pipelines], strict=True)
     mean_length = sum(own_lengths) / len(own_lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from data.augmentation import Augmentation
 from data.clips import Clip, ClipReader
 from data.dataset import PreparedDataset
 from data.errors import DataError
-from data.order import clip_order
+from data.order import ClipOrder, clip_order
 from data.spec import ClipSpec
 
 Tokenizer = Callable[[tf.Tensor], tf.Tensor]
@@ -60,23 +61,16 @@ def train_batches(
     _require_whole("batch_size", batch_size, least=1)
     _require_whole("start_step", start_step, least=0)
     _require_whole("shuffle_window", shuffle_window, least=1)
+    _require_whole("seed", seed, least=0)
     prepared.require_split(_TRAINING_SPLIT)
     context = input_context or tf.distribute.InputContext()
-    replica_batch = _replica_batch_size(batch_size, context)
-    pipeline = context.input_pipeline_id
-    order = clip_order(
-        prepared.shard_paths[_TRAINING_SPLIT],
-        prepared.shard_lengths[_TRAINING_SPLIT],
-        seed=seed,
-        shuffle_window=shuffle_window,
-        pipelines=context.num_input_pipelines,
-        pipeline=pipeline,
-    )
+    replica_batch, pipeline = _replica_batch_size(batch_size, context), context.input_pipeline_id
     reader = ClipReader(prepared, spec, tokenizer)
 
     def transform(position: tf.Tensor, record: tf.Tensor) -> Clip:
         return reader.training_clip(record, augmentation, seed, pipeline, position)
 
+    order = _training_order(prepared, context, seed, shuffle_window)
     records = order.records(start_step * (batch_size // context.num_input_pipelines))
     clips = records.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _finish(clips.batch(replica_batch, drop_remainder=True))
@@ -152,6 +146,19 @@ def eval_batches(
     return _finish(clips.batch(batch_size))
 
 
+def _training_order(
+    prepared: PreparedDataset, context: tf.distribute.InputContext, seed: int, shuffle_window: int
+) -> ClipOrder:
+    return clip_order(
+        prepared.shard_paths[_TRAINING_SPLIT],
+        prepared.shard_lengths[_TRAINING_SPLIT],
+        seed=seed,
+        shuffle_window=shuffle_window,
+        pipelines=context.num_input_pipelines,
+        pipeline=context.input_pipeline_id,
+    )
+
+
 def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) -> int:
     try:
         return context.get_per_replica_batch_size(batch_size)
@@ -171,5 +178,5 @@ def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _require_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise DataError(f"{name} must be a whole number >= {least}, but is {value!r}.")

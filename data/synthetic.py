@@ -126,7 +126,7 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
         # PyAV, Pillow and numpy let go of the interpreter while they work, so threads are enough.
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             records = _in_order(pool, make, range(clips))
-            for record in tqdm.tqdm(records, desc=split, total=clips, unit=" clips"):
+            for record in tqdm.tqdm(records, split, clips, unit=" clips", mininterval=1):
                 misaligned["text"] += 1 - record["text_aligned"]
                 misaligned["audio"] += 1 - record["audio_aligned"]
                 yield record["clip_id"], record

@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from experiments.command_line import BadInput, RunFailed, bad_input, run
+from experiments.command_line import BadInput, RunFailed, run
 
 _DATASET = flags.DEFINE_enum(
     "dataset",
@@ -84,15 +84,14 @@ def main(_: list[str]) -> int:
     logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
     builder_class, config_class = _builder(_DATASET.value)
 
-    from data.errors import PreparationError
+    from data.errors import DataError, PreparationError
     from data.preparation import prepare
 
     try:
-        with bad_input():
-            config = config_class(**_given(config_class))
-            prepared = prepare(
-                builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value
-            )
+        config = config_class(**_given(config_class))
+        prepared = prepare(builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value)
+    except DataError as error:
+        raise BadInput(str(error)) from error
     except (PreparationError, OSError) as error:
         raise RunFailed(str(error)) from error
     print(f"{'already prepared' if prepared.was_there else 'prepared'}: {prepared.directory}")

@@ -70,7 +70,8 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         now = tf.timestamp if tf.inside_function() else time.monotonic
         started = now()
         batch = next(iterator)
-        self.train_on_batch(batch, now() - started)
+        # As a tensor: the step would be traced anew for every Python number.
+        self.train_on_batch(batch, tf.cast(now() - started, tf.float32))
 
     def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> None:
         strategy = tf.distribute.get_strategy()

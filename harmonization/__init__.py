@@ -1,5 +1,6 @@
 """Gradient harmonization for TensorFlow: several objectives' gradients in, one update out.
 
+Example:
     method = harmonization.get("gr")
     update, report = harmonization.harmonize([gradients_va, gradients_vt], method)
     harmonization.apply_if(report["keep"], optimizer, update, variables)

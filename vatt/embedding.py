@@ -23,6 +23,7 @@ class ModalityEmbedding(keras.layers.Layer):
       patches: Embeds raw patches; `None` for words, whose vectors come in directly.
       drop_token_rate: Share of the tokens that training drops.
       shared_drop: One subset for the whole batch instead of one per clip.
+      normalize_positions: See `AxialPositions`.
       dropout: Rate after the positions are added.
     """
 
@@ -33,6 +34,7 @@ class ModalityEmbedding(keras.layers.Layer):
         patches: VideoPatches | WaveformPatches | None = None,
         drop_token_rate: float = 0.0,
         shared_drop: bool = False,
+        normalize_positions: bool = False,
         dropout: float = 0.1,
         **kwargs,
     ):
@@ -40,7 +42,7 @@ class ModalityEmbedding(keras.layers.Layer):
         self.patches, self.dropout, self.width = patches, dropout, width
         self.drop_token_rate, self.shared_drop = drop_token_rate, shared_drop
         self.projection = keras.layers.Dense(width, "gelu")
-        self.positions = AxialPositions(width, grid)
+        self.positions = AxialPositions(width, grid, normalize_positions)
 
     def build(self, input_shape):
         """Creates the weights."""

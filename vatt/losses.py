@@ -22,14 +22,31 @@ def losses(
     Returns:
       `{"video_audio": scalar, "video_text": scalar}`, float32.
     """
-    candidates = tf.reduce_any(batch["text"] > 0, axis=-1) & batch["has_text"][:, tf.newaxis]
-    pairs = {
-        "video_audio": (outputs["video_audio"]["audio"][:, tf.newaxis], batch["has_audio"][:, tf.newaxis]),
-        "video_text": (outputs["video_text"]["text"], candidates),
-    }
     return {
         name: contrastive_loss(outputs[name]["video"], other, mask, temperature, release_compatible)
-        for name, (other, mask) in pairs.items()
+        for name, (other, mask) in _pairs(outputs, batch).items()
+    }
+
+
+def clip_losses(
+    outputs: dict[str, dict[str, tf.Tensor]],
+    batch: dict[str, tf.Tensor],
+    temperature: float = 0.07,
+    release_compatible: bool = False,
+) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """Returns, per objective, each clip's own term and whether it has one; see `contrastive_clip_losses`."""
+    return {
+        name: contrastive_clip_losses(outputs[name]["video"], other, mask, temperature, release_compatible)
+        for name, (other, mask) in _pairs(outputs, batch).items()
+    }
+
+
+def _pairs(outputs, batch):
+    """Per objective: what the video is compared with, `[batch, candidates, dim]`, and which of it there is."""
+    candidates = tf.reduce_any(batch["text"] > 0, axis=-1) & batch["has_text"][:, tf.newaxis]
+    return {
+        "video_audio": (outputs["video_audio"]["audio"][:, tf.newaxis], batch["has_audio"][:, tf.newaxis]),
+        "video_text": (outputs["video_text"]["text"], candidates),
     }
 
 
@@ -42,25 +59,51 @@ def contrastive_loss(
 ) -> tf.Tensor:
     """Returns this replica's share of the mean over the global batch of the poster's CMA loss.
 
-    Per clip, with `P` its own candidates and `N` all pairs of one clip's video with another clip's candidates in which the
-    clip takes part, in either role and each counted once:
-
-        -log(sum_P exp(v.t / tau) / (sum_P exp(v.t / tau) + sum_N exp(v'.t' / tau)))
-
-    One candidate gives the NCE of video and audio, several the MIL-NCE of video and text. Embeddings are l2-normalized here.
-    Candidates that are masked are neither positives nor negatives; a clip without any gets no loss but its video remains a
-    negative for the others. The mean is over the clips of the *global* batch that have a candidate, so the result does not
-    depend on the number of replicas; if there are none the loss is 0 with zero gradients. Negatives come from all replicas.
+    The mean of `contrastive_clip_losses` is over the clips of the *global* batch that have a candidate, so the result
+    does not depend on the number of replicas; if there are none the loss is 0 with zero gradients.
 
     Args:
       video: `[batch, dim]`.
       other: `[batch, candidates, dim]`.
       mask: bool [batch, candidates], False for what is missing.
       temperature: tau.
-      release_compatible: The denominator of the published code, in which each positive stands twice, once per direction.
+      release_compatible: See `contrastive_clip_losses`.
 
     Returns:
       A float32 scalar. Sum it over the replicas for the global loss; the same holds for its gradients.
+    """
+    terms, valid = contrastive_clip_losses(video, other, mask, temperature, release_compatible)
+    global_count = tf.reduce_sum(tf.cast(_gather(tf.cast(valid, tf.float32)) > 0.0, tf.float32))
+    return tf.reduce_sum(terms) / tf.maximum(global_count, 1.0)
+
+
+def contrastive_clip_losses(
+    video: tf.Tensor,
+    other: tf.Tensor,
+    mask: tf.Tensor,
+    temperature: float = 0.07,
+    release_compatible: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the CMA loss of each of this replica's clips.
+
+    With `P` the clip's own candidates and `N` all pairs of one clip's video with another clip's candidates in which the
+    clip takes part, in either role and each counted once:
+
+        -log(sum_P exp(v.t / tau) / (sum_P exp(v.t / tau) + sum_N exp(v'.t' / tau)))
+
+    One candidate gives the NCE of video and audio, several the MIL-NCE of video and text. Embeddings are l2-normalized
+    here. Candidates that are masked are neither positives nor negatives; a clip without any gets no loss but its video
+    remains a negative for the others. Negatives come from all replicas.
+
+    Args:
+      video: `[batch, dim]`.
+      other: `[batch, candidates, dim]`.
+      mask: bool [batch, candidates], False for what is missing.
+      temperature: tau.
+      release_compatible: The denominator of the published code, in which each positive stands twice, once a direction.
+
+    Returns:
+      float32 [batch], 0 for a clip without any candidate, and bool [batch], False for such a clip.
     """
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
@@ -81,12 +124,10 @@ def contrastive_loss(
     else:
         negatives = [tf.where(own, _NEVER, pairs) for pairs in (from_video, from_other)]
         terms = [positives, *map(_flatten, negatives)]
-    clip_losses = tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - tf.reduce_logsumexp(positives, axis=1)
+    terms = tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - tf.reduce_logsumexp(positives, axis=1)
 
     valid = tf.reduce_any(mask, axis=1)
-    global_count = tf.reduce_sum(tf.cast(tf.reduce_any(all_mask, axis=1), tf.float32))
-    total = tf.reduce_sum(tf.where(valid, clip_losses, 0.0))
-    return total / tf.maximum(global_count, 1.0)
+    return tf.where(valid, terms, 0.0), valid
 
 
 def _flatten(pairs: tf.Tensor) -> tf.Tensor:

@@ -42,6 +42,7 @@ class VATT(keras.Model):
       waveform_patch: Samples of a patch.
       drop_token_rate: Share of the video and audio tokens that training drops.
       shared_drop: One DropToken subset for the whole batch (published code) instead of one per clip (paper; default).
+      normalize_positions: A LayerNorm on the positions (published code), or none (paper; default).
       dropout: Rate of every dropout.
       trainable_words: Learn the word vectors (paper; default) or keep them as they are (published code).
 
@@ -71,6 +72,7 @@ class VATT(keras.Model):
         waveform_patch: int = 128,
         drop_token_rate: float = 0.5,
         shared_drop: bool = False,
+        normalize_positions: bool = False,
         dropout: float = 0.1,
         trainable_words: bool = True,
         **kwargs,
@@ -89,8 +91,9 @@ class VATT(keras.Model):
         }
         self.drop_token_rate = drop_token_rate
         self.embeddings = self._build_embeddings(
-            dims["width"], video_patch, waveform_patch, shared_drop, dropout
-        )
+            dims["width"], video_patch, waveform_patch,
+            dict(normalize_positions=normalize_positions, dropout=dropout), shared_drop,
+        )  # fmt: skip
         self.word_vectors = keras.layers.Embedding(
             vocabulary_size, dims["word_dim"], trainable=trainable_words, name="word_vectors"
         )
@@ -102,7 +105,7 @@ class VATT(keras.Model):
         }
         self.head = FineAndCoarseHead(dims["video_audio_dim"], dims["video_text_dim"])
 
-    def _build_embeddings(self, width, video_patch, waveform_patch, shared_drop, dropout):
+    def _build_embeddings(self, width, video_patch, waveform_patch, common, shared_drop):
         video = VideoPatches(width, video_patch, name="video_patches")
         waveform = WaveformPatches(width, waveform_patch, name="waveform_patches")
         self.token_grids = {
@@ -121,7 +124,7 @@ class VATT(keras.Model):
         options = {"video": dict(patches=video, **drop), "audio": dict(patches=waveform, **drop)}
         return {
             name: ModalityEmbedding(
-                width, grid, dropout=dropout, name=f"{name}_embedding", **options.get(name, {})
+                width, grid, name=f"{name}_embedding", **common, **options.get(name, {})
             )
             for name, grid in self.token_grids.items()
         }

@@ -6,20 +6,19 @@ from vatt.keras import keras
 
 
 class AxialPositions(keras.layers.Layer):
-    """The sum of one learned vector per axis and bucket (VATT, eq. 1), then a LayerNorm.
-
-    The LayerNorm is the published code's, not the paper's; it keeps the positions' scale that of the tokens whatever the
-    number of axes, so it is the default here.
+    """The sum of one learned vector per axis and bucket (VATT, eq. 1).
 
     Args:
       width: Size of a token.
       grid: Buckets along each axis, for instance `(8, 14, 14)`.
+      normalize: Put a LayerNorm on the sum, as the published code does. The paper has none, nor have we by default: positions
+        of unit size drown the tokens of a model that has just begun to learn.
     """
 
-    def __init__(self, width: int, grid: tuple[int, ...], **kwargs):
+    def __init__(self, width: int, grid: tuple[int, ...], normalize: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.width, self.grid = width, tuple(grid)
-        self.layer_norm = keras.layers.LayerNormalization(epsilon=1e-6)
+        self.layer_norm = keras.layers.LayerNormalization(epsilon=1e-6) if normalize else None
 
     def build(self, input_shape):
         """Creates the weights."""
@@ -36,4 +35,5 @@ class AxialPositions(keras.layers.Layer):
             shape = [1] * len(self.grid) + [self.width]
             shape[axis] = self.grid[axis]
             total += tf.reshape(tf.cast(table, self.compute_dtype), shape)
-        return self.layer_norm(tf.reshape(total, [-1, self.width]))
+        positions = tf.reshape(total, [-1, self.width])
+        return positions if self.layer_norm is None else self.layer_norm(positions)

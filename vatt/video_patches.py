@@ -1,5 +1,7 @@
 """Linear embedding of raw video, patch by patch."""
 
+import math
+
 import tensorflow as tf
 
 from vatt.keras import keras
@@ -8,8 +10,10 @@ from vatt.keras import keras
 class VideoPatches(keras.layers.Layer):
     """Cuts a clip into space-time boxes and projects each to a token (VATT, section 3.1).
 
-    A strided 3-D convolution whose kernel is as large as its stride, computed as one matrix product, so that DropToken can
-    pick boxes before they are embedded. The kernel keeps the convolution's shape and initialization.
+    A strided 3-D convolution whose kernel is as large as its stride, written as the matrix product it is, so that DropToken
+    can pick boxes before they are embedded. It is initialized as a linear map of a box's values: the published code's
+    initializer also counts a convolution's outputs per kernel position, which makes the first tokens several times smaller
+    than their positions, and small models slow to start.
 
     Args:
       width: Size of a token.
@@ -26,8 +30,8 @@ class VideoPatches(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the weights."""
-        shape = (*self.patch, 3, self.width)
-        self.kernel = self.add_weight("kernel", shape, initializer="glorot_uniform")
+        values = math.prod(self.patch) * 3
+        self.kernel = self.add_weight("kernel", (values, self.width), initializer="glorot_uniform")
         self.bias = self.add_weight("bias", (self.width,), initializer="zeros")
 
     def cut(self, video: tf.Tensor) -> tf.Tensor:
@@ -40,4 +44,4 @@ class VideoPatches(keras.layers.Layer):
 
     def call(self, boxes: tf.Tensor) -> tf.Tensor:
         """Embeds boxes `[batch, boxes, values]` as `[batch, boxes, width]`."""
-        return tf.matmul(boxes, tf.reshape(self.kernel, [-1, self.width])) + self.bias
+        return tf.matmul(boxes, self.kernel) + self.bias

@@ -8,6 +8,8 @@ from vatt.keras import keras
 class WaveformPatches(keras.layers.Layer):
     """Cuts raw sound into stretches of `patch` samples and projects each to a token (VATT, section 3.1).
 
+    See `VideoPatches` for how it differs from a convolution.
+
     Args:
       width: Size of a token.
       patch: Samples in a stretch.
@@ -23,8 +25,7 @@ class WaveformPatches(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the weights."""
-        shape = (self.patch, 1, self.width)
-        self.kernel = self.add_weight("kernel", shape, initializer="glorot_uniform")
+        self.kernel = self.add_weight("kernel", (self.patch, self.width), initializer="glorot_uniform")
         self.bias = self.add_weight("bias", (self.width,), initializer="zeros")
 
     def cut(self, waveform: tf.Tensor) -> tf.Tensor:
@@ -34,4 +35,4 @@ class WaveformPatches(keras.layers.Layer):
 
     def call(self, stretches: tf.Tensor) -> tf.Tensor:
         """Embeds `[batch, stretches, patch]` as `[batch, stretches, width]`."""
-        return tf.matmul(stretches, tf.reshape(self.kernel, [-1, self.width])) + self.bias
+        return tf.matmul(stretches, self.kernel) + self.bias

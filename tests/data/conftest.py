@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+import data
+from data.media_writer import encode_mp4
 from data.records import record_features
 
 FRAMES_PER_SECOND = 10.0
@@ -95,3 +97,93 @@ def tiny_data_dir(write_dataset, tmp_path_factory) -> str:
         "test": [make_clip(100 + i) for i in range(5)],
     }
     return write_dataset(tmp_path_factory.mktemp("tiny"), clips, shards=4)
+
+
+@pytest.fixture(scope="session")
+def write_video():
+    """Writes a real mp4: gray frames that brighten with time, and a tone; returns the path."""
+
+    def write(path, seconds=1.0, size=(32, 48), sound=True, frames_per_second=10) -> str:
+        times = np.arange(round(seconds * frames_per_second)) / frames_per_second
+        levels = (20 + 20 * times) % 256
+        frames = np.broadcast_to(levels[:, None, None, None], (len(times), *size, 3))
+        tone = 0.3 * np.sin(2 * np.pi * 300 * np.arange(round(seconds * 16000)) / 16000)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encode_mp4(
+            str(path),
+            np.ascontiguousarray(frames, dtype=np.uint8),
+            tone.astype(np.float32) if sound else None,
+            frames_per_second=frames_per_second,
+            sample_rate_hz=16000,
+        )
+        return str(path)
+
+    return write
+
+
+SPEC = data.ClipSpec(
+    frames=4, frames_per_second=5.0, image_size=16, sample_rate_hz=1000, candidates=3, words=4
+)
+
+
+def open_with_tokenizer(data_dir: str) -> tuple:
+    prepared = data.open_dataset("tiny", data_dir)
+    return prepared, data.WordPieceTokenizer(prepared.wordpiece_vocabulary_path, SPEC.words)
+
+
+@pytest.fixture(scope="session")
+def tiny_spec() -> data.ClipSpec:
+    """Four frames, every second one of the records, and 0.8 s of sound."""
+    return SPEC
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_data_dir) -> tuple:
+    """The data set of `tiny_data_dir`, opened, and its tokenizer."""
+    return open_with_tokenizer(tiny_data_dir)
+
+
+@pytest.fixture
+def write(write_dataset, tmp_path):
+    """Writes records and opens them; returns (prepared, tokenizer)."""
+
+    def write_and_open(clips, **options):
+        return open_with_tokenizer(write_dataset(tmp_path, clips, **options))
+
+    return write_and_open
+
+
+@pytest.fixture(scope="session")
+def train():
+    """Returns the first training batches of what `tiny` or `write` opened."""
+
+    def batches(opened, count, spec=SPEC, **options):
+        options = {"batch_size": 4, "seed": 3, "shuffle_window": 4} | options
+        batches = data.train_batches(opened[0], spec, opened[1], **options)
+        return list(batches.take(count).as_numpy_iterator())
+
+    return batches
+
+
+@pytest.fixture(scope="session")
+def evaluate():
+    """Returns the evaluation batches of what `tiny` or `write` opened."""
+
+    def batches(opened, split="test", spec=SPEC, **options):
+        options = {"batch_size": 4} | options
+        return list(data.eval_batches(opened[0], split, spec, opened[1], **options))
+
+    return batches
+
+
+@pytest.fixture(scope="session")
+def words_of():
+    """Turns token ids back to captions, rows of only padding left out."""
+
+    def captions(text, opened):
+        with open(opened[0].wordpiece_vocabulary_path) as file:
+            pieces = file.read().split("\n")
+        rows = [" ".join(pieces[i] for i in row if i) for row in np.asarray(text)]
+        return [row for row in rows if row]
+
+    return captions

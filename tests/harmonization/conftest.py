@@ -1,25 +1,10 @@
-"""Fixtures of the harmonization tests: four CPU devices, random gradients."""
-
-import os
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+"""Fixtures of the harmonization tests: random gradients and what to compare them by."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 SHAPES = ((3, 4), (5,), (2, 2, 3))
-
-
-def _split_cpu(devices: int) -> None:
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    if tf.config.get_logical_device_configuration(cpu) is None:
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * devices
-        )
-
-
-_split_cpu(4)
 
 
 @pytest.fixture

@@ -26,17 +26,13 @@ def _pairs(draw):
     return {
         "random": [first, second],
         "conflicting": [first, [h - f for h, f in zip(half, first, strict=True)]],
-        "mildly conflicting": [first, [h + 0.4 * f for h, f in zip(second, _minus(first))]],
+        "mildly conflicting": [first, [s - 0.4 * f for f, s in zip(first, second, strict=True)]],
         "parallel": [first, [3.0 * tensor for tensor in first]],
         "opposite": [first, [-3.0 * tensor for tensor in first]],
         "one zero": [first, _zeros(first)],
         "other zero": [_zeros(first), second],
         "both zero": [_zeros(first), _zeros(first)],
     }
-
-
-def _minus(tensors):
-    return [-tensor for tensor in tensors]
 
 
 def _reference(name, gradients, gamma=-0.3):
@@ -55,7 +51,7 @@ def _reference(name, gradients, gamma=-0.3):
 def test_equals_the_flat_reference(random_gradients, flat, name, scales):
     harmonize = tf.function(lambda gradients: harmonization.harmonize(gradients, METHODS[name]))
     for case, pair in _pairs(random_gradients).items():
-        pair = [[scale * t for t in objective] for scale, objective in zip(scales, pair)]
+        pair = [[scale * t for t in row] for scale, row in zip(scales, pair, strict=True)]
         update, report = harmonize(pair)
         expected, keep = _reference(name, pair)
         assert report["finite"] and bool(report["keep"]) == bool(keep), case
@@ -173,8 +169,9 @@ def test_a_step_that_is_not_kept_has_a_zero_update(random_gradients, flat):
     np.testing.assert_array_equal(report["weights"], [1, 1])
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20])
+@pytest.mark.parametrize(
+    ("bad", "jit_compile"), [(np.nan, False), (np.inf, False), (1e20, False), (np.nan, True)]
+)
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_not_finite_is_never_kept(random_gradients, flat, name, bad, jit_compile):
     gradients = random_gradients(seed=0)

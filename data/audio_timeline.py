@@ -1,0 +1,68 @@
+"""Lays the sound of a file on the clock of its video."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import av
+import numpy as np
+
+# Sound whose time stamps disagree by less than this is joined without a seam.
+_JITTER_SECONDS = 0.04
+
+
+class AudioTimeline:
+    """Mono int16 samples, laid out by their time stamps and taken window by window."""
+
+    def __init__(self, frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float):
+        """Takes decoded frames of any format; sample 0 will be at `origin_seconds` of the file."""
+        self._chunks = _resampled(frames, sample_rate_hz, origin_seconds)
+        self._pending: tuple[int, np.ndarray] | None = None
+
+    def take(self, first: int, last: int) -> np.ndarray:
+        """Returns the samples [first, last); windows are asked for in order.
+
+        Where the file has a gap they are zero; where it has nothing at all, the result is `[0]`.
+        """
+        window = None
+        while (chunk := self._pending or next(self._chunks, None)) is not None:
+            self._pending = None
+            start, samples = chunk
+            if start < last and start + len(samples) > first:
+                window = np.zeros(last - first, np.int16) if window is None else window
+                inside = samples[max(0, first - start) : last - start]
+                window[max(0, start - first) :][: len(inside)] = inside
+            if start + len(samples) > last:
+                self._pending = chunk
+                break
+        return np.zeros(0, np.int16) if window is None else window
+
+
+def _resampled(
+    frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields (index of the first sample, int16 samples), mono at the given rate."""
+    cursor = None
+    for resampled in _resampled_frames(frames, sample_rate_hz):
+        samples = resampled.to_ndarray()[0]
+        if resampled.time is not None:
+            position = round((resampled.time - origin_seconds) * sample_rate_hz)
+            if cursor is None or abs(position - cursor) > _JITTER_SECONDS * sample_rate_hz:
+                cursor = position
+        cursor = cursor or 0
+        yield cursor, samples
+        cursor += len(samples)
+
+
+def _resampled_frames(
+    frames: Iterator[av.AudioFrame], sample_rate_hz: int
+) -> Iterator[av.AudioFrame]:
+    # A track may change its layout midway (broadcast recordings); each part has its own resampler.
+    for _, part in itertools.groupby(
+        frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)
+    ):
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate_hz)
+        for frame in part:
+            yield from resampler.resample(frame)
+        yield from resampler.resample(None)

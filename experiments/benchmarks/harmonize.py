@@ -1,0 +1,156 @@
+r"""Time and peak memory of the harmonization itself, beside flatten-and-concatenate and the bound.
+
+The gradients of two objectives have the shapes of a Transformer's weights. The bound is what any
+update must do: read both gradients, write one (their plain sum). A harmonized update cannot quite
+reach it, since its weights depend on all numbers: the gradients are read once for the inner
+products and once more for the update.
+
+    python -m experiments.benchmarks.harmonize --parameters=10000000 --parameters=150000000
+"""
+
+import functools
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from absl import app, flags
+
+_PARAMETERS = flags.DEFINE_multi_integer(
+    "parameters", [10_000_000, 150_000_000], "Sizes of the model, in weights.", lower_bound=10_000
+)
+_REPEATS = flags.DEFINE_integer("repeats", 10, "Timed calls; the median counts.", lower_bound=1)
+_WORKER = flags.DEFINE_enum(
+    "worker", None, ["time", "memory"], "Internal: measure every way in this process."
+)
+
+WAYS = ("bound", "sum", "harmonize", "flat", "bound XLA", "sum XLA", "harmonize XLA", "flat XLA")
+FLOAT_BYTES = 4
+
+
+def shapes_of(parameters: int) -> list[list[int]]:
+    """Shapes of the weights of a Transformer of about that many parameters.
+
+    Args:
+      parameters: Wanted number of weights.
+
+    Returns:
+      The shapes. Width 1024 (VATT-Medium's) from 50 million on, else the widest that makes for at
+      least three layers.
+    """
+    widths = [64, 128, 256, 512] + ([1024] if parameters >= 50_000_000 else [])
+    width = max([w for w in widths if 3 * 12 * w * w <= parameters], default=widths[0])
+    matrices = [[width, width]] * 4 + [[width, 4 * width], [4 * width, width]]
+    layer = matrices + [[width]] * 9 + [[4 * width]]
+    return layer * max(1, round(parameters / (12 * width * width)))
+
+
+def build(way: str) -> Callable:
+    """The compiled function of a way, from the gradients of two objectives to the update."""
+    import tensorflow as tf
+
+    import harmonization
+    from harmonization import reference
+
+    methods = {"sum": harmonization.Sum(), "harmonize": harmonization.Both(-0.3)}
+    name = way.removesuffix(" XLA")
+
+    def update(first, second):
+        if name == "bound":
+            return [a + b for a, b in zip(first, second, strict=True)]
+        if name == "flat":
+            return reference.select_and_realign(first, second, -0.3)
+        return harmonization.harmonize([first, second], methods[name])
+
+    return tf.function(update, jit_compile=way.endswith("XLA"))
+
+
+def draw(parameters: int) -> list[list]:
+    """Gradients of two objectives that conflict mildly, so that nothing is left out or skipped."""
+    import tensorflow as tf
+
+    generator = tf.random.Generator.from_seed(0)
+    first = [generator.normal(shape) for shape in shapes_of(parameters)]
+    second = [generator.normal(gradient.shape) - 0.1 * gradient for gradient in first]
+    return [first, second]
+
+
+def measure_seconds(calls: dict[str, Callable], repeats: int) -> dict[str, float]:
+    """Median wall time of each call. They take turns, so that a busy machine is unfair to none."""
+    seconds = {way: [] for way in calls}
+    for _ in range(repeats + 2):
+        for way, call in calls.items():
+            start = time.perf_counter()
+            result = call()
+            seconds[way].append(time.perf_counter() - start)
+            del result
+    return {way: statistics.median(each[2:]) for way, each in seconds.items()}  # two warm up
+
+
+def measure_bytes(calls: dict[str, Callable]) -> dict[str, int]:
+    """How far TensorFlow's memory rises during each call, its result included."""
+    import tensorflow as tf
+
+    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+    peaks = {}
+    for way, call in calls.items():
+        call()
+        before = tf.config.experimental.get_memory_info(device)["current"]
+        tf.config.experimental.reset_memory_stats(device)
+        call()
+        peaks[way] = tf.config.experimental.get_memory_info(device)["peak"] - before
+    return peaks
+
+
+def work(quantity: str, parameters: int, repeats: int) -> None:
+    """Measures one quantity of every way and prints it as JSON on the last line."""
+    gradients = draw(parameters)
+    calls = {way: functools.partial(build(way), *gradients) for way in WAYS}
+    values = measure_seconds(calls, repeats) if quantity == "time" else measure_bytes(calls)
+    print(json.dumps(values))
+
+
+def run_worker(quantity: str, parameters: int) -> dict[str, float]:
+    """Measures one quantity of every way in a process of its own."""
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    if quantity == "memory":
+        # The CPU's default allocator keeps no record; this one does, but is not what people run.
+        environment["TF_CPU_ALLOCATOR_USE_BFC"] = "1"
+    command = [sys.executable, "-m", "experiments.benchmarks.harmonize", f"--worker={quantity}"]
+    command += [f"--parameters={parameters}", f"--repeats={_REPEATS.value}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"Measuring the {quantity} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def report(parameters: int) -> None:
+    """Measures every way at one size and prints the table."""
+    shapes = shapes_of(parameters)
+    count = sum(math.prod(shape) for shape in shapes)
+    seconds, extra = run_worker("time", parameters), run_worker("memory", parameters)
+    print(f"\n{count / 1e6:.1f} M parameters in {len(shapes)} variables, 2 objectives, float32")
+    print(f"{'way':<15}{'ms':>9}{'x bound':>9}{'extra MB':>10}{'x gradient':>12}")
+    for way in WAYS:
+        times = f"{seconds[way] * 1e3:>9.1f}{seconds[way] / seconds['bound']:>9.2f}"
+        space = f"{extra[way] / 1e6:>10.1f}{extra[way] / (FLOAT_BYTES * count):>12.2f}"
+        print(f"{way:<15}{times}{space}", flush=True)
+
+
+def main(argv) -> None:
+    """Prints the tables, or measures for one of them."""
+    del argv
+    if _WORKER.value:
+        work(_WORKER.value, _PARAMETERS.value[0], _REPEATS.value)
+        return
+    print("x bound: time beside that of the bound without XLA. extra: memory beside the gradients.")
+    for parameters in _PARAMETERS.value:
+        report(parameters)
+
+
+if __name__ == "__main__":
+    app.run(main)

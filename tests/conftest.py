@@ -1,0 +1,66 @@
+"""What all tests share: Keras 2, four logical CPU devices, and the tiny model that most of them use."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+import tensorflow as tf
+
+from experiments.strategies import split_cpu
+
+split_cpu(4)
+
+# A clip of 8 frames of 32 x 32 pixels with 0.8 s of sound: 8 video, 12 audio tokens and captions of 6 words.
+CLIP_SHAPES = dict(frames=8, image_size=32, waveform_samples=1600, vocabulary_size=50, words=6)
+SMALL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=8, feature_dim=16)
+SPACES = dict(video_audio_dim=12, video_text_dim=8)
+
+
+@pytest.fixture
+def make_model():
+    """A function that builds a very small VATT; keyword arguments override."""
+    import vatt
+
+    def make(seed: int = 0, **overrides) -> vatt.VATT:
+        vatt.set_initial_seed(seed)
+        model = vatt.VATT("tiny", **{**CLIP_SHAPES, **SMALL, **SPACES, **overrides})
+        model.create_variables()
+        return model
+
+    return make
+
+
+@pytest.fixture
+def make_batch():
+    """A function (size, seed) -> a batch of noise for the very small VATT, all modalities present."""
+
+    def make(size: int, seed: int = 0) -> dict[str, tf.Tensor]:
+        def draw(purpose, shape, **options):
+            return tf.random.stateless_uniform([size, *shape], [seed, purpose], **options)
+
+        shape = [CLIP_SHAPES["frames"], CLIP_SHAPES["image_size"], CLIP_SHAPES["image_size"], 3]
+        return {
+            "video": draw(0, shape, minval=-1, maxval=1),
+            "waveform": draw(1, [CLIP_SHAPES["waveform_samples"]], minval=-1, maxval=1),
+            "text": draw(2, [3, CLIP_SHAPES["words"]], minval=1, maxval=50, dtype=tf.int32),
+            "has_audio": tf.ones([size], tf.bool),
+            "has_text": tf.ones([size], tf.bool),
+        }
+
+    return make
+
+
+@pytest.fixture
+def mirrored():
+    """A function (replicas) -> strategy over so many logical CPUs; the default strategy for one."""
+
+    def make(replicas: int) -> tf.distribute.Strategy:
+        if replicas == 1:
+            return tf.distribute.get_strategy()
+        # TensorFlow names groups of devices by a running number; two sizes in one process must not share it.
+        tf.distribute.MirroredStrategy._collective_key_base = 100_000 * replicas
+        return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(replicas)])
+
+    return make

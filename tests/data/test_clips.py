@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from data import Augmentation, ClipSpec, DataError
+
+PLAIN = Augmentation(
+    crop_area=(1.0, 1.0), flip_probability=0.0, jitter_probability=0.0, audio_noise=0.0
+)
+
+
+def frame_levels(video):
+    """Mean level of each frame in [0, 255]; the records' frame i has level 6 i."""
+    return (np.asarray(video).mean(axis=(-3, -2, -1)) + 1.0) * 127.5
+
+
+def test_sound_and_frames_start_together(write, clip, train):
+    opened = write([clip(i, frames=20) for i in range(8)])
+    starts = set()
+    for batch in train(opened, 4, batch_size=8, augmentation=PLAIN):
+        sound = batch["waveform"] * 32768.0
+        # Frames are 0.2 s apart, and the sound has the level of the frame shown at its time.
+        np.testing.assert_allclose(frame_levels(batch["video"]), sound[:, ::200], atol=1.5)
+        np.testing.assert_array_equal(sound[:, 99] + 6, sound[:, 100])
+        starts |= set((sound[:, 0] / 6).astype(int))
+    assert {0, 12} <= starts <= set(range(13))  # 20 frames hold a window of 8 from 0 to 12.
+    assert len(starts) > 8
+
+
+def test_a_short_record_stands_still_and_falls_silent(write, clip, train, evaluate):
+    opened = write({"train": [clip(0, frames=3)], "test": [clip(1, frames=3)]})
+    for batch in (train(opened, 1, batch_size=1, augmentation=PLAIN)[0], *evaluate(opened)):
+        np.testing.assert_allclose(frame_levels(batch["video"])[0], [0, 12, 12, 12], atol=1.5)
+        np.testing.assert_allclose(
+            np.asarray(batch["waveform"])[0] * 32768,
+            np.repeat([0, 6, 12, 0], [100, 100, 100, 500]),
+        )
+
+
+CAPTIONS = [(str(i), i / 2, i / 2 + 0.3) for i in range(8)]  # One every half second.
+
+
+def record_with_captions(clip, number=0, captions=CAPTIONS):
+    rows = [{"text": t, "start_seconds": s, "end_seconds": e} for t, s, e in captions]
+    return clip(number, frames=40, captions=rows)
+
+
+def test_the_captions_nearest_to_the_window_are_its_candidates(write, clip, train, words_of):
+    opened = write([record_with_captions(clip)])
+    chosen = {}
+    for batch in train(opened, 60, batch_size=1, augmentation=PLAIN):
+        start = round(float(batch["waveform"][0, 0]) * 32768 / 6)  # In frames of 0.1 s.
+        chosen[start] = words_of(batch["text"][0], opened)
+    # By hand; the window is 0.8 s long. 0 to 0.8 s: "0" and "1" overlap it, "2" begins after 0.2 s.
+    by_hand = {
+        0: ["0", "1", "2"],
+        # 0.4 to 1.2 s: "1" and "2" overlap; "0" ended 0.1 s before, "3" begins 0.3 s after.
+        4: ["1", "2", "0"],
+        # 1.7 to 2.5 s: "3" (1.5 to 1.8) and "4" overlap, "5" begins just at the end.
+        17: ["3", "4", "5"],
+        # 3.2 to 4.0 s, the last: "6" and "7" overlap, "5" ended 0.4 s before.
+        32: ["6", "7", "5"],
+    }
+    seen = by_hand.keys() & chosen.keys()
+    assert len(seen) >= 2
+    assert {start: chosen[start] for start in seen} == {start: by_hand[start] for start in seen}
+
+
+def test_fewer_captions_are_padded_and_missing_ones_masked(write, clip, evaluate):
+    opened = write({
+        "train": [clip(0)],
+        "test": [
+            clip(1, captions=[{"text": "the end", "start_seconds": 0.0, "end_seconds": 1.0}]),
+            clip(2, captions=[]),
+            clip(3, captions=[{"text": " ", "start_seconds": 0.0, "end_seconds": 1.0}]),
+        ],
+    })
+    (batch,) = evaluate(opened)
+    rows = {name.decode(): i for i, name in enumerate(batch["clip_id"].numpy())}
+    text, has_text = batch["text"].numpy(), batch["has_text"].numpy()
+    assert text[rows["clip001"]].tolist() == [[4, 5, 0, 0], [0] * 4, [0] * 4]
+    assert has_text[rows["clip001"]]
+    for name in ("clip002", "clip003"):
+        assert not text[rows[name]].any() and not has_text[rows[name]]
+
+
+def test_missing_sound_is_silent_and_masked(write, clip, train):
+    opened = write([clip(0, audio=np.zeros([0], np.int16)), clip(1)])
+    (batch,) = train(opened, 1, batch_size=2)
+    waveform, has_audio = batch["waveform"], batch["has_audio"]
+    assert sorted(has_audio) == [False, True]
+    assert not waveform[~has_audio].any() and waveform[has_audio].any()
+
+
+def test_windows_are_evenly_spaced(write, clip, evaluate, words_of):
+    opened = write({"train": [clip(0)], "test": [record_with_captions(clip, 1)]})
+    (middle,), (three,) = evaluate(opened), evaluate(opened, windows=3)
+    assert middle["video"].shape == (1, 4, 16, 16, 3)
+    assert three["video"].shape == (1, 3, 4, 16, 16, 3) and three["waveform"].shape == (1, 3, 800)
+    # 40 frames hold a window of 8 from 0 to 32; its sound begins with its first frame.
+    assert (three["waveform"][0, :, 0] * 32768).numpy().tolist() == [0.0, 96.0, 192.0]
+    np.testing.assert_allclose(frame_levels(three["video"])[0, :, 0], [0, 96, 192], atol=1.5)
+    np.testing.assert_array_equal(three["video"][:, 1], middle["video"])
+    # The middle window is 1.6 to 2.4 s: "3" and "4" overlap; "5" begins 0.1 s after.
+    for batch in (middle, three):
+        assert words_of(batch["text"][0], opened) == ["3", "4", "5"]
+        assert batch["has_audio"].numpy().tolist() == [True]
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16)])
+def test_evaluation_crops_the_center(write, clip, height, width, evaluate):
+    video = np.zeros([8, height, width, 3], np.uint8)
+    video[:, height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8] = 255
+    opened = write({"train": [clip(0)], "test": [clip(1, video=video)]})
+    (batch,) = evaluate(opened)
+    assert batch["video"].numpy().min() > 0.9
+
+
+def test_all_frames_of_a_clip_are_changed_alike(write, clip, train):
+    image = np.random.default_rng(0).integers(0, 256, [1, 40, 56, 3], np.uint8)
+    opened = write([clip(i, video=np.repeat(image, 8, axis=0)) for i in range(4)])
+    (batch,) = train(opened, 1)
+    for video in batch["video"]:
+        np.testing.assert_array_equal(video, np.broadcast_to(video[:1], video.shape))
+    assert len({video.tobytes() for video in batch["video"]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frames_per_second": 4.0}, "10 frames/s, which is no whole multiple of the 4 asked for"),
+        ({"frames_per_second": 20.0}, "10 frames/s, which is no whole multiple of the 20"),
+        ({"sample_rate_hz": 16000}, "1000 Hz, but 16000 Hz .* ClipSpec.sample_rate_hz = 1000"),
+    ],
+)
+def test_rates_that_do_not_fit_are_refused(tiny, changes, message, train, evaluate):
+    spec = ClipSpec(**{"frames_per_second": 5.0, "sample_rate_hz": 1000} | changes)
+    for start in (lambda: train(tiny, 1, spec=spec), lambda: evaluate(tiny, spec=spec)):
+        with pytest.raises(DataError, match=message):
+            start()

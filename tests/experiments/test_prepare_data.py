@@ -1,0 +1,115 @@
+"""The command line: in this process where only messages count, in a real one for exit codes."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from data.dataset import open_dataset
+from data.errors import DataError
+from experiments import prepare_data
+from experiments.command_line import BadInput, RunFailed
+
+ROOT = pathlib.Path(__file__).parents[2]
+FEW = dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16, clip_seconds=0.8)
+
+
+@pytest.fixture(autouse=True)
+def parsed_flags():
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["prepare_data"])
+
+
+def run_here(**values):
+    with flagsaver.flagsaver(**values):
+        return prepare_data.main([])
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "experiments.prepare_data", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def test_synthetic_then_its_files_as_a_folder(tmp_path, capsys):
+    data_dir, media = str(tmp_path / "data"), str(tmp_path / "media")
+    run_here(dataset="synthetic", data_dir=data_dir, source_dir=media, **FEW)
+    assert f"prepared: {data_dir}/synthetic/default/1.0.0" in capsys.readouterr().out
+    run_here(dataset="synthetic", data_dir=data_dir, source_dir=media, **FEW)
+    assert "already prepared" in capsys.readouterr().out
+    run_here(dataset="folder", data_dir=data_dir, source_dir=media, sample_rate_hz=16000)
+    output = capsys.readouterr().out
+    assert "videos_found: 5" in output and "clips_without_captions: 0" in output
+    assert open_dataset("synthetic", data_dir).split_sizes == {"train": 3, "test": 2}
+    assert sum(open_dataset("folder", data_dir).split_sizes.values()) == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (dict(dataset="synthetic"), "--dataset and --data_dir are needed"),
+        (dict(data_dir="x"), "--dataset and --data_dir are needed"),
+        (dict(dataset="folder", data_dir="x"), "--source_dir must be a folder"),
+        (dict(dataset="folder", data_dir="x", seed=1), "--dataset=folder has no --seed"),
+        (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise is a probability"),
+    ],
+)
+def test_bad_input_is_refused(values, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=message):
+        run_here(**values)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_data_dir_that_cannot_be_written_is_a_failure(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunFailed, match="Not a directory"):
+        run_here(dataset="synthetic", data_dir=str(tmp_path / "file"), **FEW)
+
+
+def test_help_has_an_example_and_missing_flags_exit_with_two():
+    process, bad = start("--help"), start("--dataset=synthetic")
+    output, _ = process.communicate(timeout=60)
+    assert "python -m experiments.prepare_data --dataset=synthetic" in output
+    assert "--max_bad_fraction" in output
+    _, errors = bad.communicate(timeout=60)
+    assert bad.returncode == 2
+    assert "error: --dataset and --data_dir are needed" in errors and "Traceback" not in errors
+
+
+def test_nothing_usable_exits_with_one(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "letter.mp4").write_text("not a video\n" * 100)
+    process = start(
+        "--dataset=folder", f"--source_dir={tmp_path}/videos", f"--data_dir={tmp_path}/data"
+    )
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1 and not output
+    assert "error: 1 of 1 video files cannot be used" in errors and "Traceback" not in errors
+    assert "letter.mp4" in (tmp_path / "data" / "folder" / "prepare_report.json").read_text()
+
+
+def test_a_killed_run_leaves_nothing_to_open_and_can_be_repeated(tmp_path):
+    root = tmp_path / "synthetic"
+    process = start("--dataset=synthetic", f"--data_dir={tmp_path}", "--train_clips=100000")
+    deadline = time.monotonic() + 120
+    while not list(root.glob("incomplete/**/*incomplete*")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert list(root.glob("incomplete/synthetic/default/*"))
+    with pytest.raises(DataError, match="No prepared data set"):
+        open_dataset("synthetic", str(tmp_path))
+    run_here(dataset="synthetic", data_dir=str(tmp_path), **FEW)
+    assert open_dataset("synthetic", str(tmp_path)).split_sizes == {"train": 3, "test": 2}
+    assert os.listdir(root) == ["default"]
