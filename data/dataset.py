@@ -48,6 +48,15 @@ class PreparedDataset:
         """File for `WordTokenizer`."""
         return str(epath.Path(self.directory) / WORD_FILE)
 
+    def describe(self) -> dict[str, object]:
+        """Returns what a run remembers of its data, to notice on resuming that they were prepared otherwise."""
+        return {
+            "clips": dict(self.split_sizes),
+            "train_files": list(self.shard_lengths.get("train", ())),
+            "frames_per_second": self.frames_per_second,
+            "sample_rate_hz": self.sample_rate_hz,
+        }
+
     def require_split(self, split: str) -> None:
         """Raises `DataError` when there is no such split or no clip in it."""
         if not self.split_sizes.get(split):

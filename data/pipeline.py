@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -20,7 +20,7 @@ _TRAINING_SPLIT = "train"
 
 
 def train_batches(
-    prepared: PreparedDataset,
+    prepared: PreparedDataset | Sequence[PreparedDataset],
     spec: ClipSpec,
     tokenizer: Tokenizer,
     *,
@@ -38,7 +38,8 @@ def train_batches(
     windows and epochs: nothing is dropped, and every epoch holds every clip once.
 
     Args:
-      prepared: The data set; its split `train` is used.
+      prepared: The data set; its split `train` is used. Of several sets, clips are taken in turn,
+        one of each, as VATT mixes its sets in equal shares; a small set starts its next epoch sooner.
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words].
       batch_size: Clips per step over all replicas of all hosts.
@@ -62,23 +63,36 @@ def train_batches(
     _require_whole("start_step", start_step, least=0)
     _require_whole("shuffle_window", shuffle_window, least=1)
     _require_whole("seed", seed, least=0)
-    prepared.require_split(_TRAINING_SPLIT)
     context = input_context or tf.distribute.InputContext()
-    replica_batch, pipeline = _replica_batch_size(batch_size, context), context.input_pipeline_id
-    reader = ClipReader(prepared, spec, tokenizer)
+    replica_batch = _replica_batch_size(batch_size, context)
+    sets = [prepared] if isinstance(prepared, PreparedDataset) else list(prepared)
+    start = start_step * (batch_size // context.num_input_pipelines)
+    streams = []
+    for turn, one_set in enumerate(sets):
+        one_set.require_split(_TRAINING_SPLIT)
+        reader = ClipReader(one_set, spec, tokenizer)
+        order = _training_order(one_set, context, seed, shuffle_window)
 
-    def transform(position: tf.Tensor, record: tf.Tensor) -> Clip:
-        return reader.training_clip(record, augmentation, seed, pipeline, position)
+        def transform(position: tf.Tensor, record: tf.Tensor, reader=reader, turn=turn) -> Clip:
+            place = position * len(sets) + turn  # among the clips of all sets
+            return reader.training_clip(record, augmentation, seed, context.input_pipeline_id, place)
 
-    order = _training_order(prepared, context, seed, shuffle_window)
-    records = order.records(start_step * (batch_size // context.num_input_pipelines))
-    clips = records.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        records = order.records(-((turn - start) // len(sets)))
+        streams.append(records.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
+    clips = _in_turn(streams, start)
     return _finish(clips.batch(replica_batch, drop_remainder=True))
+
+
+def _in_turn(streams: list[tf.data.Dataset], start: int) -> tf.data.Dataset:
+    if len(streams) == 1:
+        return streams[0]
+    turns = tf.data.Dataset.range(start, tf.int64.max).map(lambda place: place % len(streams))
+    return tf.data.Dataset.choose_from_datasets(streams, turns)
 
 
 def distributed_train_batches(
     strategy: tf.distribute.Strategy,
-    prepared: PreparedDataset,
+    prepared: PreparedDataset | Sequence[PreparedDataset],
     spec: ClipSpec,
     tokenizer: Tokenizer,
     **options: Any,
@@ -91,7 +105,7 @@ def distributed_train_batches(
 
     Args:
       strategy: Any of `tf.distribute`.
-      prepared: The data set; its split `train` is used.
+      prepared: The data set or sets; the split `train` is used.
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words].
       **options: The keyword arguments of `train_batches`; `batch_size` counts all replicas.

@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import functools
 import inspect
+import pathlib
 import re
 import typing
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ import vatt
 from data import Augmentation, ClipSpec
 from experiments.command_line import BadInput
 
+ROOT = pathlib.Path(__file__).parent.parent  # gin files include others by their path from here
 PRECISIONS = ("float32", "mixed_bfloat16")
 TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
 
@@ -131,12 +133,12 @@ def checked(constructor: Callable) -> Callable:
 
 def _check_type(name, value, expected):
     # bool is an int to Python, but `steps = True` is a mistake.
-    mistaken_bool = isinstance(value, bool) and expected in (int, float)
+    wrong = isinstance(value, bool) and expected in (int, float)
     try:
         typeguard.check_type(value, expected)
     except typeguard.TypeCheckError:
-        mistaken_bool = True
-    if mistaken_bool:
+        wrong = True
+    if wrong:
         wanted = getattr(expected, "__name__", str(expected)) if inspect.isclass(expected) else str(expected)
         raise TypeError(
             f"`{name}` should be of type {wanted}. Found {value!r} of type {type(value).__name__}. "
@@ -168,6 +170,7 @@ def parse(gin_files: Sequence[str], bindings: Sequence[str]) -> Pretrain:
     """
     register()
     gin.clear_config()
+    gin.add_config_file_search_path(str(ROOT))
     try:
         gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
         return _REGISTERED["pretrain"]()

@@ -56,11 +56,12 @@ def pretrain(
 ) -> int:
     """Trains, from the newest checkpoint of `directory` if there is one; returns the exit code."""
     with bad_input():
-        prepared = data.open_dataset(settings.datasets[0], data_dir)
-        vocabulary = _vocabulary(settings, prepared, directory)
+        prepared = [data.open_dataset(name, data_dir) for name in settings.datasets]
+        vocabulary = _vocabulary(settings, prepared[0], directory)
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
-    directory.start(operative_config(), vocabulary, FLAGS.allow_config_change)
+    description = {one_set.name: one_set.describe() for one_set in prepared}
+    directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step,
         settings.checkpoint_every_steps, settings.keep_checkpoints,

@@ -35,6 +35,7 @@ class RunDirectory:
         self.result = self.path / "result.json"
         self.report = self.path / "report"
         self.vocabulary = self.path / "vocabulary.txt"
+        self.data = self.path / "data.json"
 
     def write(self, path: pathlib.Path, text: str) -> None:
         """Writes `text` to a file of this directory through a temporary name."""
@@ -48,24 +49,36 @@ class RunDirectory:
             pathlib.Path(temporary).unlink(missing_ok=True)
             raise RunFailed(f"{path} could not be written: {error}") from error
 
-    def start(self, config: str, vocabulary: pathlib.Path, allow_config_change: bool) -> None:
-        """Writes the operative configuration, the environment and the vocabulary, unless another run lives here.
+    def start(self, config: str, data: dict, vocabulary: pathlib.Path, allow_config_change: bool) -> None:
+        """Writes configuration, environment, vocabulary and what the data are, unless another run lives here.
+
+        Args:
+          config: The operative configuration.
+          data: Describes the data sets; equal descriptions mean equal data.
+          vocabulary: File to copy.
+          allow_config_change: Go on whatever the run here was.
 
         Raises:
-          BadInput: The directory holds a run whose configuration differs in a way that changes what is computed.
+          BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed.
         """
-        if self.config.exists() and not allow_config_change:
-            difference = config_difference(self.config.read_text(), config)
-            if difference:
-                raise BadInput(
-                    f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
-                    "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
-                    "checkpoint fits, --allow_config_change."
-                )
+        difference = [] if allow_config_change else self._difference(config, data)
+        if difference:
+            raise BadInput(
+                f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
+                "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
+                "checkpoint fits, --allow_config_change."
+            )
         self.write(self.config, config)
+        self.write(self.data, json.dumps(data, indent=2) + "\n")
         self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
         if not self.vocabulary.exists():
             self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
+
+    def _difference(self, config, data):
+        lines = config_difference(self.config.read_text(), config) if self.config.exists() else []
+        if self.data.exists() and json.loads(self.data.read_text()) != data:
+            lines.append(f"  data: {self.data.read_text().strip()} there, {json.dumps(data, indent=2)} now")
+        return lines
 
     def append_metrics(self, record: dict) -> None:
         """Adds one line to metrics.jsonl."""

@@ -136,7 +136,7 @@ def _sum_over_replicas(values):
 
 
 def _combine_reports(report):
-    """Makes one report of the replicas' own: means, and a step that counts as kept if any replica kept its share."""
+    """Makes one report of the replicas' own: means; a step is kept if any replica kept its share and all are finite."""
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     means = {
         name: value / replicas
@@ -144,4 +144,5 @@ def _combine_reports(report):
             {name: tf.cast(value, tf.float32) for name, value in report.items()}
         ).items()
     }
-    return {**means, "kept_share": means["keep"], "keep": means["keep"] > 0.0, "finite": means["finite"] >= 1.0}
+    finite = means["finite"] >= 1.0
+    return {**means, "kept_share": means["keep"], "keep": (means["keep"] > 0.0) & finite, "finite": finite}

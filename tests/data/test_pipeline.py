@@ -130,3 +130,20 @@ def test_the_replicas_batches_join_to_the_batch_of_one(
         shares = {name: strategy.experimental_local_results(value[name]) for name in value}
         assert all(len(share) == replicas for share in shares.values())
         assert_equal(batch, {name: np.concatenate(share) for name, share in shares.items()})
+
+
+def test_several_sets_take_turns_and_resume(tiny, tiny_spec, write_dataset, clip, tmp_path):
+    """Eleven clips of one set and three of another: each second clip is of each, whatever the start."""
+    other = write_dataset(tmp_path, [clip(200 + i, captions=[]) for i in range(3)])
+    sets = [tiny[0], data.open_dataset("tiny", other)]
+
+    def batches(start_step, count):
+        options = dict(batch_size=3, seed=5, start_step=start_step, shuffle_window=4)
+        stream = data.train_batches(sets, tiny_spec, tiny[1], **options)
+        return list(stream.take(count).as_numpy_iterator())
+
+    whole = batches(0, 9)
+    assert np.concatenate([b["has_text"] for b in whole]).tolist() == [i % 2 == 0 for i in range(27)]
+    for start in (1, 2, 5):
+        for resumed, expected in zip(batches(start, 9 - start), whole[start:], strict=True):
+            assert_equal(resumed, expected)

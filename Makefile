@@ -1,0 +1,39 @@
+# The commands that other programs rely on: install, demo, test, lint. See README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+DEMO_DATA := runs/data
+DEMO_RUN := runs/demo
+
+.PHONY: install demo test lint lock clean
+
+install: .venv/installed
+
+# uv installs the lock file in seconds where pip takes minutes; it comes from PyPI like everything else.
+.venv/installed: requirements.lock setup.py
+	$(PYTHON) -c 'import sys; assert (3, 10) <= sys.version_info < (3, 13), "Python 3.10, 3.11 or 3.12 is needed, found " + sys.version'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo: install
+	$(BIN)/python -m experiments.prepare_data --dataset=synthetic --data_dir=$(DEMO_DATA)
+	$(BIN)/python -m experiments.pretrain --gin_file=configs/demo.gin --data_dir=$(DEMO_DATA) --workdir=$(DEMO_RUN)
+	$(BIN)/python -m experiments.evaluate --workdir=$(DEMO_RUN) --data_dir=$(DEMO_DATA)
+	$(BIN)/python -m experiments.report --workdir=$(DEMO_RUN) --data_dir=$(DEMO_DATA)
+
+test: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile --quiet
+
+lint: install
+	$(BIN)/ruff check .
+
+# Written anew when setup.py changes.
+lock: install
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev setup.py \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
+
+clean:
+	rm -rf .venv runs

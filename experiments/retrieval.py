@@ -1,0 +1,54 @@
+"""Zero-shot retrieval: ranks by cosine similarity, and what is read from them."""
+
+import numpy as np
+
+_QUERIES_AT_ONCE = 1024  # bounds the memory for the similarities
+# Similarities nearer than this are ties: float32 cannot tell them apart.
+_TIE = 1e-6
+
+
+def ranks(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Returns the rank, from 1, of each query's own clip among all clips of the gallery.
+
+    Our choice for ties: every clip that is as similar as the right one stands before it. So a model that maps everything to
+    one point gets the last rank everywhere, not the first.
+
+    Args:
+      queries: float [clips, dim].
+      gallery: float [clips, dim]; query i asks for gallery clip i.
+
+    Returns:
+      int64 [clips].
+    """
+    queries, gallery = normalized(queries), normalized(gallery)
+    found = np.empty(len(queries), np.int64)
+    for start in range(0, len(queries), _QUERIES_AT_ONCE):
+        rows = slice(start, start + _QUERIES_AT_ONCE)
+        similarities = queries[rows] @ gallery.T
+        own = np.sum(queries[rows] * gallery[rows], axis=1, keepdims=True)
+        # The own clip's similarity, computed twice, may differ by rounding; it always counts.
+        found[rows] = np.maximum(np.sum(similarities > own - _TIE, axis=1), 1)
+    return found
+
+
+def top_clips(queries: np.ndarray, gallery: np.ndarray, count: int) -> np.ndarray:
+    """Returns the `count` most similar gallery clips of each query, best first: int64 [queries, count]."""
+    similarities = normalized(queries) @ normalized(gallery).T
+    return np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+
+
+def metrics(ranks_from_one: np.ndarray, gallery: int) -> dict:
+    """Returns R@1, R@5 and R@10 as fractions, the median rank, the gallery's size, and `chance` of a random order."""
+    recalls = {f"r{k}": float(np.mean(ranks_from_one <= k)) for k in (1, 5, 10)}
+    chance = {f"r{k}": min(k / gallery, 1.0) for k in (1, 5, 10)}
+    return {
+        **recalls,
+        "median_rank": float(np.median(ranks_from_one)),
+        "gallery": gallery,
+        "chance": {**chance, "median_rank": (gallery + 1) / 2},
+    }
+
+
+def normalized(vectors: np.ndarray) -> np.ndarray:
+    """Returns `vectors` [..., dim] with an l2 norm of 1; zeros stay zeros."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
