@@ -24,6 +24,7 @@ setup(
         "typeguard>=4.3",  # checks the types of gin bindings, which gin does not
         "numpy>=1.26",  # arrays outside TensorFlow
         "av>=14",  # decoding and encoding media; its wheels bring FFmpeg
+        "pillow>=10",  # JPEG frames in records
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
         "matplotlib>=3.9",  # plots in the report
         "tqdm>=4.66",  # progress bars of preparation and evaluation

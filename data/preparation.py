@@ -23,6 +23,7 @@ from data.errors import DataError, PreparationError
 from data.vocabulary import build_vocabularies
 
 _STAGING = "incomplete"
+_MIN_SHARD_BYTES, _MAX_SHARD_BYTES = 16 * 2**20, 64 * 2**20
 _REPORT = "prepare_report.json"
 
 
@@ -114,7 +115,11 @@ def _write_records(builder: tfds.core.GeneratorBasedBuilder, download_dir: str) 
         builder.download_and_prepare(
             download_dir=download_dir,
             download_config=tfds.download.DownloadConfig(
-                try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP
+                try_download_gcs=False,
+                compute_stats=tfds.download.ComputeStatsMode.SKIP,
+                # A shuffle window and a host's share are whole files, so files are kept small.
+                min_shard_size=_MIN_SHARD_BYTES,
+                max_shard_size=_MAX_SHARD_BYTES,
             ),
         )
 

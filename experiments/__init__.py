@@ -1,1 +1,6 @@
 """What people run. The only room that ties the model, the data and the harmonization together."""
+
+import os
+
+# Before TensorFlow is loaded: its start-up chatter would bury the one line that a person needs. Failures still raise.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -13,11 +13,11 @@ from vatt.losses import clip_losses
 
 # Indicators, each lower where a clip is thought misaligned.
 INDICATORS = {
-    "encoder_gradient_cosine": "cosine of the two losses' gradients, shared encoder",
-    "feature_gradient_cosine": "cosine of the two losses' gradients, pooled video feature",
-    "video_text_similarity": "cosine of video and text embedding",
-    "video_audio_similarity": "cosine of video and audio embedding",
-    "summed_similarity": "sum of these two",
+    "encoder_gradient_cosine": "gradient cosine, shared encoder",
+    "feature_gradient_cosine": "gradient cosine, pooled video feature",
+    "video_text_similarity": "similarity of video and text",
+    "video_audio_similarity": "similarity of video and sound",
+    "summed_similarity": "sum of both similarities",
 }
 _FACTS = ("clip_id", "text_aligned", "audio_aligned")
 
@@ -27,9 +27,9 @@ def clip_indicators(
 ) -> dict[str, np.ndarray]:
     """Computes the indicators of every clip that has sound, text and a known truth.
 
-    The gradients are exact ones of the clip's own two loss terms, its negatives being the other clips of its batch, whose
-    embeddings are differentiated too. They are taken at inference, that is without DropToken, dropout and batch statistics
-    (our choice: the indicator is then a function of the clip and its batch alone).
+    The gradients are the exact ones of the clip's own two loss terms, its negatives being the other clips of its batch,
+    whose embeddings are differentiated too. They are taken at inference, that is without DropToken, dropout and batch
+    statistics (our choice: the indicator is then a function of the clip and its batch alone).
 
     Args:
       model: The model.
@@ -121,8 +121,8 @@ def separation(clips: Mapping[str, np.ndarray]) -> dict:
 
     Returns:
       `clips` counts the clips of each kind: `all`, `aligned`, `misaligned` (in text, sound or both), `text_only`,
-      `audio_only`; `auc` gives, per indicator and kind of misalignment, the area under the ROC curve of "a low value means
-      misaligned": 1 is perfect, 0.5 chance; `None` where one of the two classes is missing.
+      `audio_only`; `auc` gives, per indicator and kind of misalignment, the area under the ROC curve of "a low value
+      means misaligned": 1 is perfect, 0.5 chance; `None` where one of the two classes is missing.
     """
     text, audio = clips["text_aligned"] == 1, clips["audio_aligned"] == 1
     aligned = text & audio

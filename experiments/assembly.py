@@ -4,7 +4,6 @@ import dataclasses
 
 import tensorflow as tf
 
-import harmonization
 import vatt
 from data import ClipSpec
 from experiments.command_line import BadInput

@@ -4,11 +4,10 @@ Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
 """
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 
-from absl import app
+from absl import app, flags, logging
 
 
 class BadInput(Exception):
@@ -30,13 +29,20 @@ def bad_input() -> Iterator[None]:
 
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Runs `main` as an absl program with the project's exit codes."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    app.run(lambda arguments: _guarded(main, arguments))
+    app.run(lambda arguments: _guarded(main, arguments), flags_parser=_parse_flags)
+
+
+def _parse_flags(arguments):
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        sys.exit(_fail(2, f"{str(error).rstrip('.')}. See --help."))
 
 
 def _guarded(main, arguments):
     if len(arguments) > 1:
         return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
+    logging.set_verbosity(logging.WARNING)  # absl shows TensorFlow's chatter otherwise
     try:
         return main(arguments) or 0
     except BadInput as error:

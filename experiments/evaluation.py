@@ -1,19 +1,20 @@
 """The evaluation of a run: which task needs which split, and what is kept of it."""
 
-import os
-import pathlib
-import tempfile
+import json
+from collections.abc import Sequence
 
 import numpy as np
 
 import data
 from experiments import retrieval
 from experiments.alignment import clip_indicators, separation
-from experiments.command_line import BadInput, RunFailed, bad_input
+from experiments.command_line import BadInput, bad_input
 from experiments.embeddings import Embeddings, embed
+from experiments.evaluation_arrays import write_arrays
 from experiments.linear_probe import linear_probe
 from experiments.run_directory import RunDirectory
 from experiments.trained_model import TrainedModel, open_run
+from experiments.training_history import harmonization_summary
 
 TASKS = ("retrieval", "linear_probe", "alignment")
 # The exact gradient of one clip costs two backward passes over its batch: few clips, small batches.
@@ -42,7 +43,7 @@ class Evaluation:
         self._test: Embeddings | None = None
 
     def retrieval(self) -> dict:
-        """Text->video retrieval on the split `test`: all its clips that have text, each asked for by `caption_query`."""
+        """Text to video retrieval: all clips of `test` that have text, each asked for by its `caption_query`."""
         if not self._has_splits("retrieval", "test"):
             return _NO_RETRIEVAL
         test = self._embedded_test()
@@ -56,7 +57,7 @@ class Evaluation:
         return retrieval.metrics(found, gallery=len(found))
 
     def linear_probe(self) -> dict[str, dict]:
-        """Linear probes of video and sound: learned on the split `train`, one middle window a clip, tested on `test`."""
+        """Linear probes of video and sound, learned on `train`, tested on `test`; one middle window per clip."""
         results = dict.fromkeys(("video", "audio"), _NO_PROBE)
         if not self.prepared.class_names:
             self.notes.append(f"linear_probe is left out: the data set {self.prepared.name} has no classes.")
@@ -68,7 +69,7 @@ class Evaluation:
             learned, tested = _labels(train, modality), _labels(test, modality)
             probe = linear_probe(train.features[modality], learned, test.features[modality], tested)
             if probe is None:
-                self.notes.append(f"linear_probe of {modality} is left out: fewer than two classes have clips with it.")
+                self.notes.append(f"linear_probe of {modality} is left out: too few clips with it have a class.")
             results[modality] = probe or _NO_PROBE
         return results
 
@@ -94,7 +95,8 @@ class Evaluation:
     def _has_splits(self, task, *splits):
         missing = [split for split in splits if not self.prepared.split_sizes.get(split)]
         if missing:
-            self.notes.append(f"{task} is left out: {self.prepared.directory} has no split {' and no split '.join(missing)}.")
+            lacking = " and ".join(missing)
+            self.notes.append(f"{task} is left out: {self.prepared.directory} has no clips in {lacking}.")
         return not missing
 
     def _batches(self, split, batch_size):
@@ -112,12 +114,22 @@ class Evaluation:
             test = self._test = self._embed("test", ("video", "audio", "text"))
             spaces = {"video_audio": test.video_audio, "video_text": test.video_text}
             self.arrays |= dict(test.facts)
-            self.arrays |= {f"{space}_{name}": value for space, pair in spaces.items() for name, value in pair.items()}
+            self.arrays |= {f"{space}_{name}": pair[name] for space, pair in spaces.items() for name in pair}
         return self._test
 
 
+def _labels(split, modality):
+    """Labels of a split; -1 also where the clip has no sound and sound is asked for."""
+    present = split.facts["has_audio"] if modality == "audio" else True
+    return np.where(present, split.facts["label"], -1)
+
+
 def evaluate(
-    directory: RunDirectory, data_dir: str, dataset: str | None = None, tasks: tuple[str, ...] = TASKS, batch_size: int = 32
+    directory: RunDirectory,
+    data_dir: str,
+    dataset: str | None = None,
+    tasks: Sequence[str] = TASKS,
+    batch_size: int = 32,
 ) -> tuple[dict, list[str]]:
     """Evaluates a run and writes `result.json` and `report/evaluation.npz` into its directory.
 
@@ -129,27 +141,33 @@ def evaluate(
       batch_size: Clips that are embedded at once.
 
     Returns:
-      What `result.json` holds, in which whatever was left out is `None`, and sentences on what was left out.
+      What `result.json` holds, with `None` for what was left out; and sentences that say what was, and why.
 
     Raises:
       BadInput: There is no such run, data set or task.
     """
     unknown = [task for task in tasks if task not in TASKS]
-    if unknown:
-        raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {', '.join(unknown)}.")
+    if unknown or not tasks:
+        raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {','.join(unknown) or 'none'}.")
     run = open_run(directory)
     with bad_input():
         prepared = data.open_dataset(dataset or run.settings.datasets[0], data_dir)
     evaluation = Evaluation(run, prepared, batch_size)
+    found = {task: getattr(evaluation, task)() for task in TASKS if task in tasks}
     result = {
         "step": run.step,
         "dataset": prepared.name,
-        "retrieval": {"text_to_video": evaluation.retrieval() if "retrieval" in tasks else _NO_RETRIEVAL},
-        "linear_probe": evaluation.linear_probe() if "linear_probe" in tasks else dict.fromkeys(("video", "audio"), _NO_PROBE),
-        "alignment": evaluation.alignment() if "alignment" in tasks else None,
+        "retrieval": {"text_to_video": found.get("retrieval", _NO_RETRIEVAL)},
+        "linear_probe": found.get("linear_probe", {"video": _NO_PROBE, "audio": _NO_PROBE}),
         "harmonization": harmonization_summary(directory.read_metrics()),
+        "alignment": found.get("alignment"),
     }
-    arrays = {**evaluation.arrays, "step": np.array(run.step), "class_names": np.array(prepared.class_names, dtype=str)}
-    write_arrays(directory.report / "evaluation.npz", arrays)
-    directory.write_result(result)
+    arrays = {
+        **evaluation.arrays,
+        "step": np.array(run.step),
+        "dataset": np.array(prepared.name),
+        "class_names": np.array(prepared.class_names, dtype=str),
+    }
+    write_arrays(directory, arrays)
+    directory.write(directory.result, json.dumps(result, indent=2) + "\n")
     return result, evaluation.notes

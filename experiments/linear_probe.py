@@ -14,8 +14,8 @@ def linear_probe(
 ) -> dict | None:
     """Trains a linear classifier on standardized features and tests it.
 
-    Multinomial logistic regression. The protocol of VATT, frozen backbone and linear classifier, with scikit-learn's solver
-    and its default penalty in place of the published low-rank one (our choice: nothing to tune, seconds on a CPU).
+    Multinomial logistic regression. The protocol of VATT, frozen backbone and linear classifier, with scikit-learn's
+    solver and default penalty in place of the published low-rank one (our choice: nothing to tune, seconds on a CPU).
 
     Args:
       train_features: `[train_clips, dim]`.
@@ -24,9 +24,9 @@ def linear_probe(
       test_labels: int [test_clips], likewise.
 
     Returns:
-      `top1`, the share of the test clips that get their class; `chance`, what the best constant answer gets, that is the
-      share of the test set's most frequent class (at least 1 / classes); `classes` of the training set, `train_clips`,
-      `test_clips`. `None` where there is nothing to test or fewer than two classes to learn.
+      `top1`, the share of the test clips that get their class; `chance`, what the best constant answer gets, that is
+      the share of the test set's most frequent class (at least 1 / classes); `classes` of the training set,
+      `train_clips`, `test_clips`. `None` where there is nothing to test or fewer than two classes to learn.
     """
     train, test = train_labels >= 0, test_labels >= 0
     classes = len(np.unique(train_labels[train]))

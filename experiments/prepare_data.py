@@ -132,5 +132,4 @@ def _summary(report: dict[str, Any]) -> str:
 if __name__ == "__main__":
     # Preparing needs no GPU: it must not occupy one, nor say that there is none.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.exit(run(main))

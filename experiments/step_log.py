@@ -8,9 +8,9 @@ OBJECTIVE_FIELDS = ("loss", "gradient_norm", "weight")
 class StepLog(tf.Module):
     """A table of the loop's steps: one row per step, one column per quantity.
 
-    Columns: `loss_*`, `gradient_norm_*` and `weight_*` per objective; `cosine` of the two gradients; `keep`, the share of the
-    replicas that kept the step; `finite`; `bad_objective` and `bad_variable`, where something was first not finite (-1: nowhere);
-    `learning_rate`; `data_wait_seconds`. It lives on the host, outside any distribution strategy.
+    Columns: `loss_*`, `gradient_norm_*` and `weight_*` per objective; `cosine` of the two gradients; `keep`, the share
+    of the replicas that kept the step; `finite`; `bad_objective` and `bad_variable`, where something was first not
+    finite (-1: nowhere); `learning_rate`; `data_wait_seconds`. It lives on the host, outside any distribution strategy.
 
     Args:
       capacity: The most steps a loop may have.

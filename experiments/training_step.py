@@ -26,10 +26,12 @@ class HarmonizedTrainer(orbit.StandardTrainer):
       global_step: int64 variable; counts gated steps too.
       seed: Names the run's random draws.
       steps_per_loop: Steps between two returns to Python.
-      all_reduce: "after" computes both gradients' sums over the replicas before they are harmonized, so that the result does
-        not depend on the number of replicas; "before" harmonizes on each replica and sums what comes out: cheaper in
-        communication and, for the curriculum, a gate per replica's share of the batch (our reading of "per sample triplet").
-      scope: "all" harmonizes all variables, "encoder" only those of the shared encoder; the others then get the plain sum.
+      all_reduce: "after" computes both gradients' sums over the replicas before they are harmonized, so that the
+        result does not depend on the number of replicas; "before" harmonizes on each replica and sums what comes out:
+        cheaper in communication and, for the curriculum, a gate per replica's share of the batch (our reading of "per
+        sample triplet").
+      scope: "all" harmonizes all variables, "encoder" only those of the shared encoder; the others then get the plain
+        sum.
       loss_options: Arguments of `vatt.losses`.
       jit_compile: Compile the replica's step with XLA (a TPU always does).
       host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs; elsewhere Python calls step by step, as

@@ -14,8 +14,8 @@ class ModalityEmbedding(keras.layers.Layer):
     """Patches (or words) -> projection -> positions -> DropToken -> AGG token in front.
 
     As in the published code, a second, GELU projection follows the linear one, and the AGG token gets no position.
-    DropToken picks raw patches, before they are embedded: the same function as dropping tokens after the positions are added,
-    without embedding what is then thrown away.
+    DropToken picks raw patches, before they are embedded: the same function as dropping tokens after the positions are
+    added, without embedding what is then thrown away.
 
     Args:
       width: Size of a token.
@@ -54,7 +54,8 @@ class ModalityEmbedding(keras.layers.Layer):
         """Embeds one modality.
 
         Args:
-          raw: Video `[batch, frames, height, width, 3]`, sound `[batch, samples]` or word vectors `[batch, words, word_dim]`.
+          raw: Video `[batch, frames, height, width, 3]`, sound `[batch, samples]` or word vectors `[batch, words,
+            word_dim]`.
           seed: int32 [2] while training; `None` keeps every token and drops nothing out.
 
         Returns:

@@ -13,8 +13,8 @@ def _batch_norm() -> keras.layers.Layer:
 class FineAndCoarseHead(keras.layers.Layer):
     """A fine video-audio space and, reached from the video's place in it, a coarse video-text space (VATT, section 3.3).
 
-    As in the published code: Dense-BN-ReLU-Dense-BN for video, a ReLU before the step from the fine to the coarse space,
-    and no BN behind the linear maps of audio and text. The paper draws BN there and no ReLU.
+    As in the published code: Dense-BN-ReLU-Dense-BN for video, a ReLU before the step from the fine to the coarse
+    space, and no BN behind the linear maps of audio and text. The paper draws BN there and no ReLU.
 
     Args:
       video_audio_dim: Size of the fine space.
@@ -41,8 +41,9 @@ class FineAndCoarseHead(keras.layers.Layer):
           training: Normalize by the batch's statistics and update the moving ones.
 
         Returns:
-          `{"video_audio": {...}, "video_text": {...}}` with float32 embeddings, not l2-normalized, under the modality's name:
-          `[batch, video_audio_dim]`, `[batch, video_text_dim]`, and text `[batch, candidates, video_text_dim]`.
+          `{"video_audio": {...}, "video_text": {...}}` with float32 embeddings, not l2-normalized, under the
+          modality's name: `[batch, video_audio_dim]`, `[batch, video_text_dim]`, and text `[batch, candidates,
+          video_text_dim]`.
         """
         fine, coarse = {}, {}
         if "video" in features:

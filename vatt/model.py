@@ -19,8 +19,8 @@ _PURPOSE = {"video": randomness.VIDEO, "audio": randomness.AUDIO, "text": random
 class VATT(keras.Model):
     """Embeds clips: one embedding per modality, one encoder for all, one pooled (AGG) feature each, two common spaces.
 
-    Each modality passes through the encoder alone. Its AGG token's output goes through a GELU projection of its own (the
-    pooled feature, for linear probes) and then through the head into the spaces of the two losses.
+    Each modality passes through the encoder alone. Its AGG token's output goes through a GELU projection of its own
+    (the pooled feature, for linear probes) and then through the head into the spaces of the two losses.
 
     Args:
       size: A name in `vatt.SIZES`; any of the arguments after `words` that is not `None` overrides what the size says.
@@ -146,8 +146,8 @@ class VATT(keras.Model):
         """Embeds whichever modalities `inputs` holds.
 
         Args:
-          inputs: Any of `video` [batch, frames, height, width, 3] and `waveform` [batch, samples], both floating point in
-            [-1, 1], and `text` [batch, candidates, words] int32, 0 = padding. Other entries are ignored.
+          inputs: Any of `video` [batch, frames, height, width, 3] and `waveform` [batch, samples], both floating point
+            in [-1, 1], and `text` [batch, candidates, words] int32, 0 = padding. Other entries are ignored.
           training: Whether batch statistics, DropToken and dropout are used; the last two need `seed`.
           seed: int32 [2]. All random draws of the call are functions of it.
 

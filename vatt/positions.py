@@ -11,8 +11,8 @@ class AxialPositions(keras.layers.Layer):
     Args:
       width: Size of a token.
       grid: Buckets along each axis, for instance `(8, 14, 14)`.
-      normalize: Put a LayerNorm on the sum, as the published code does. The paper has none, nor have we by default: positions
-        of unit size drown the tokens of a model that has just begun to learn.
+      normalize: Put a LayerNorm on the sum, as the published code does. The paper has none, nor have we by default:
+        positions of unit size drown the tokens of a model that has just begun to learn.
     """
 
     def __init__(self, width: int, grid: tuple[int, ...], normalize: bool = False, **kwargs):

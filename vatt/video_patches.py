@@ -10,10 +10,10 @@ from vatt.keras import keras
 class VideoPatches(keras.layers.Layer):
     """Cuts a clip into space-time boxes and projects each to a token (VATT, section 3.1).
 
-    A strided 3-D convolution whose kernel is as large as its stride, written as the matrix product it is, so that DropToken
-    can pick boxes before they are embedded. It is initialized as a linear map of a box's values: the published code's
-    initializer also counts a convolution's outputs per kernel position, which makes the first tokens several times smaller
-    than their positions, and small models slow to start.
+    A strided 3-D convolution whose kernel is as large as its stride, written as the matrix product it is, so that
+    DropToken can pick boxes before they are embedded. It is initialized as a linear map of a box's values: the
+    published code's initializer also counts a convolution's outputs per kernel position, which makes the first tokens
+    several times smaller than their positions, and small models slow to start.
 
     Args:
       width: Size of a token.

@@ -1,0 +1,110 @@
+"""Times the harmonized training step beside the plain one, and beside the bound that the token counts set.
+
+Example:
+  python -m experiments.benchmarks.step --gin_file=configs/demo.gin
+
+A plain step costs one forward and one backward pass, which is twice a forward pass: 3 units. Two gradients apart cost
+1 + 2 (1 + v), v being the share of the forward pass that both objectives run through, the video's: only the video path
+carries both gradients back. The shares are computed from the model's shapes. All figures are of one run on one machine.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import tensorflow as tf
+from absl import flags
+
+import vatt
+from experiments import command_line, config
+from experiments.assembly import Run, build_run, random_batch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", ["configs/demo.gin"], "gin files of the run to time.")
+flags.DEFINE_multi_string("gin_bindings", [], "Bindings that win over the files.")
+flags.DEFINE_integer("repeats", 10, "Times each step is timed, in turn with the others.", lower_bound=1)
+VOCABULARY_SIZE = 1000
+
+
+def forward_flops(model: vatt.VATT, candidates: int) -> dict[str, float]:
+    """Returns the floating-point operations (two per multiply-add) of each modality's training forward pass of one clip.
+
+    Counted: patches, projections, attention with its two products, feed-forward layers, feature projection. Left out,
+      being
+    small: norms, activations, heads, the losses.
+    """
+    block = model.encoder.blocks[0]
+    attention_width = block.attention.heads * block.attention.head_dim
+    width, hidden = block.output_projection.units, block.hidden.units
+    flops = {}
+    for name, tokens in model.token_counts(training=True).items():
+        embedding = model.embeddings[name]
+        values = model.word_vectors.output_dim if embedding.patches is None else int(embedding.patches.kernel.shape[0])
+        per_token = 8 * width * attention_width + 4 * width * hidden + 4 * tokens * attention_width
+        entry = 2 * values * width + (2 * width * width if embedding.patches is not None else 0)
+        total = tokens * (len(model.encoder.blocks) * per_token + entry)
+        flops[name] = float(total * (candidates if name == "text" else 1))
+    return flops
+
+
+def bound(flops: dict[str, float]) -> float:
+    """Returns the least ratio of the harmonized step's time to the plain step's; see the module."""
+    video_share = flops["video"] / sum(flops.values())
+    return (1 + 2 * (1 + video_share)) / 3
+
+
+def plain_step(run: Run) -> Callable[[dict[str, tf.Tensor]], None]:
+    """Returns the step of plain VATT: one gradient of the summed loss."""
+    trainer = run.trainer
+
+    @tf.function(autograph=False, jit_compile=run.config.jit_compile or None)
+    def step(clips: dict[str, tf.Tensor]) -> None:
+        with tf.GradientTape() as tape:
+            embeddings = run.model(clips, training=True, seed=tf.constant([0, 0]))
+            losses = vatt.losses(embeddings, clips, **trainer.loss_options)
+            total = tf.add_n(list(losses.values()))
+        gradients = tape.gradient(total, trainer.weights)
+        trainer.optimizer.apply_gradients(zip(gradients, trainer.weights, strict=True))
+
+    return step
+
+
+def median_seconds(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Times the steps in turn, so that what else the machine does falls on all alike; returns medians."""
+    times = {name: [] for name in steps}
+    for step in steps.values():
+        step()  # compilation
+        step()
+    for _ in range(repeats):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main(_) -> None:
+    """Prints the table."""
+    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    run = build_run(settings, tf.distribute.get_strategy(), VOCABULARY_SIZE)
+    batch = random_batch(settings.clips, settings.batch_size, VOCABULARY_SIZE)
+    plain = plain_step(run)
+
+    def harmonized() -> None:
+        run.trainer.log.clear()
+        run.trainer.train_on_batch(batch, tf.constant(0.0))
+
+    seconds = median_seconds({"plain": lambda: plain(batch), "harmonized": harmonized}, FLAGS.repeats)
+    flops = forward_flops(run.model, settings.clips.candidates)
+    ratio, least = seconds["harmonized"] / seconds["plain"], bound(flops)
+    shares = ", ".join(f"{name} {value / sum(flops.values()):.3f}" for name, value in flops.items())
+    print(f"shares of the forward pass  {shares}")
+    print(f"plain step                  {seconds['plain']:.4f} s  (median of {FLAGS.repeats}, batch {settings.batch_size})")
+    print(f"harmonized step             {seconds['harmonized']:.4f} s")
+    print(f"ratio                       {ratio:.3f}")
+    print(f"bound                       {least:.3f}  1 + 2 (1 + v) over 3")
+    print(f"ratio / bound               {ratio / least:.3f}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,144 @@
+"""Puts the report's page together; a part for which something is missing says what, and how to get it."""
+
+import html
+import importlib.resources
+import json
+import string
+from collections.abc import Mapping, Sequence
+
+
+import data
+from experiments.alignment import INDICATORS
+from experiments.evaluation_arrays import read_arrays
+from experiments.report_examples import examples
+from experiments.report_plots import cosine_histogram, curves, split_histogram
+from experiments.report_projection import METHOD, projections
+from experiments.result_table import rows
+from experiments.run_directory import RunDirectory
+from experiments.training_history import all_cosines
+
+_DRAWN_INDICATORS = {
+    "encoder_gradient_cosine": "Gradients, encoder",
+    "feature_gradient_cosine": "Gradients, video feature",
+    "summed_similarity": "Summed similarity",
+}
+
+
+def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
+    """Returns the report on a run as one HTML page that needs nothing else.
+
+    Args:
+      directory: The run's; all it must hold is `config.gin`.
+      data_dir: Where the prepared data set is that was evaluated; for the frames of the retrieval examples.
+
+    Raises:
+      DataError: There is no such data set, or it is not the one that was evaluated.
+    """
+    records, arrays = directory.read_metrics(), read_arrays(directory)
+    result = json.loads(directory.result.read_text(encoding="utf-8")) if directory.result.exists() else None
+    evaluate = f"python -m experiments.evaluate --workdir={directory.path} --data_dir=DATA"
+    template = string.Template(importlib.resources.files("experiments").joinpath("report.html").read_text("utf-8"))
+    return template.substitute(
+        title=html.escape(f"VATT pre-training: {directory.path.resolve().name}"),
+        subtitle=_subtitle(records, result),
+        result=_table(result) if result else _missing("This run has not been evaluated yet", evaluate),
+        training=_plots(curves(records)) if records else _missing("metrics.jsonl holds no training step yet"),
+        cosines=_cosines(records, arrays, result, evaluate),
+        embeddings=_embeddings(arrays) if "label" in arrays else _missing("There are no embeddings yet", evaluate),
+        examples=_examples(arrays, directory, data_dir, evaluate),
+        configuration=_configuration(directory),
+    )
+
+
+def _subtitle(records, result):
+    trained = f"{records[-1]['step']:,} steps trained" if records else "no metrics"
+    evaluated = "not evaluated"
+    if result:
+        evaluated = f"evaluated at step {result['step']:,} on the data set {html.escape(result['dataset'])}"
+    return f"{trained}; {evaluated}."
+
+
+def _missing(what: str, command: str | None = None) -> str:
+    remedy = f" Run <code>{html.escape(command)}</code> and make the report again." if command else ""
+    return f'<p class="card">{html.escape(what)}.{remedy}</p>'
+
+
+def _plots(drawings: Sequence[str], kind: str = "plots") -> str:
+    return f'<div class="{kind}">' + "".join(f'<div class="card">{drawing}</div>' for drawing in drawings) + "</div>"
+
+
+def _html_table(head: Sequence[str], groups: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    body = ""
+    for group, lines in groups.items():
+        body += f'<tr><th colspan="{len(head)}">{html.escape(group)}</th></tr>' if group else ""
+        for line in lines:
+            body += "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
+    return f'<div class="card"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _table(result):
+    groups: dict[str, list] = {}
+    for row in rows(result):
+        groups.setdefault(row.group, []).append((row.name, row.value, row.chance))
+    return _html_table(("", "result", "chance"), groups)
+
+
+def _cosines(records, arrays, result, evaluate):
+    cosines = all_cosines(records)
+    drawings = [cosine_histogram(cosines)] if len(cosines) else []
+    if not result:
+        return _plots(drawings) + _missing("The cosines of single clips are not known yet", evaluate)
+    if not result["alignment"]:
+        return _plots(drawings) + _missing("The cosines of single clips were not evaluated, or the data do not allow it")
+    misaligned = (arrays["alignment_text_aligned"] == 0) | (arrays["alignment_audio_aligned"] == 0)
+    for name, title in _DRAWN_INDICATORS.items():
+        drawings.append(split_histogram(arrays[f"alignment_{name}"], misaligned, title, INDICATORS[name]))
+    return _plots(drawings, "plots large") + _areas(result["alignment"])
+
+
+def _areas(alignment):
+    clips = alignment["clips"]
+    kinds = {"misaligned": "text, sound or both", "text_only": "text only", "audio_only": "sound only"}
+    head = ["AUC by what is misaligned", *(f"{label} ({clips[kind]} clips)" for kind, label in kinds.items())]
+    lines = [[title, *(_area(alignment["auc"][name][kind]) for kind in kinds)] for name, title in INDICATORS.items()]
+    return (
+        "<p>How well the planted truth can be read from each clip of the split validation: the area under the ROC curve, "
+        f"1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and sound.</p>"
+        + _html_table(head, {"": lines})
+    )
+
+
+def _area(value):
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _embeddings(arrays):
+    text = (
+        f"<p>Clips of the split test by {METHOD}, both modalities of a space projected together. Lines join the two points "
+        "of a clip; up to eight frequent classes are colored, the other clips are gray.</p>"
+    )
+    return text + _plots(projections(arrays), "plots large")
+
+
+def _examples(arrays, directory, data_dir, evaluate):
+    if "rank" not in arrays:
+        return _missing("There is no retrieval result yet", evaluate)
+    if not data_dir:
+        command = f"python -m experiments.report --workdir={directory.path} --data_dir=DATA"
+        return _missing("The frames are in the data set, which was not given", command)
+    prepared = data.open_dataset(str(arrays["dataset"]), data_dir)
+    text = (
+        "<p>All sentences of a clip together ask for it, among the clips of the split test. The examples go in even steps "
+        "from the best query to the worst.</p>"
+    )
+    return text + f'<div class="card">{examples(arrays, prepared)}</div>'
+
+
+def _configuration(directory):
+    parts = []
+    for name, path in (("config.gin", directory.config), ("environment.json", directory.path / "environment.json")):
+        if path.exists():
+            content = html.escape(path.read_text(encoding="utf-8").strip())
+            parts.append(f'<details class="card"><summary>{name}</summary><pre>{content}</pre></details>')
+    return "".join(parts)

@@ -1,0 +1,162 @@
+"""The report's curves and histograms, as SVG that takes its text color from the page."""
+
+import io
+import re
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from sklearn.metrics import roc_auc_score
+
+# One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white and on
+# black.
+COLORS = {"video": "#3b82f6", "audio": "#e08a00", "text": "#10a36f"}
+OBJECTIVES = {
+    "video_audio": ("video-audio", COLORS["audio"]),
+    "video_text": ("video-text", COLORS["text"]),
+}
+COSINE, MISALIGNED, ALIGNED, NEUTRAL = "#8b5cf6", "#e5484d", "#0d9aa5", "#8a919c"
+_FOREGROUND = "#010203"  # no plot uses it; becomes the page's text color
+_POINTS = 400  # more cannot be told apart at this size
+_STYLE = {
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "text.color": _FOREGROUND,
+    "axes.edgecolor": _FOREGROUND,
+    "axes.labelcolor": _FOREGROUND,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": NEUTRAL,
+    "grid.alpha": 0.25,
+    "xtick.color": _FOREGROUND,
+    "ytick.color": _FOREGROUND,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+
+styled = matplotlib.rc_context(_STYLE)  # a decorator: whatever the function draws has the report's style
+
+
+def new_axes(title: str, x_label: str, y_label: str, size_inches: tuple[float, float] = (4.4, 2.7)):
+    """Returns the axes of a new figure."""
+    axes = Figure(size_inches, layout="constrained").subplots()
+    axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    return axes
+
+
+def svg(axes) -> str:
+    """Returns the figure of `axes` as an SVG element without background, to stand inside a page."""
+    buffer = io.StringIO()
+    axes.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    element = buffer.getvalue()
+    element = element[element.index("<svg") :].replace(_FOREGROUND, "currentColor")
+    title = axes.get_title()
+    # The viewBox scales it; a fixed size would not fit a phone.
+    fixed_size = r'<svg (.*?)height="\S+" (.*?)width="\S+" '
+    return re.sub(fixed_size, rf'<svg role="img" aria-label="{title}" \1\2', element, count=1)
+
+
+@styled
+def curves(records: Sequence[dict]) -> list[str]:
+    """Draws how a run went, from the lines of metrics.jsonl: one SVG per quantity."""
+    borders = np.linspace(0, len(records), min(_POINTS, len(records)) + 1).astype(int)
+    groups = [records[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    steps = np.array([group[-1]["step"] for group in groups])
+    means = {
+        name: np.array([np.mean([record[name] for record in group]) for group in groups])
+        for name, value in records[0].items()
+        if isinstance(value, (int, float))
+    }
+    return [
+        _per_objective(steps, means, "loss", "Losses", "loss, nats"),
+        _per_objective(steps, means, "gradient_norm", "Gradient norms", "l2 norm", log=True),
+        _cosine_curve(steps, groups),
+        _single(steps, 100 * means["conflict_rate"], "Steps in conflict", "cosine < 0, % of the steps", MISALIGNED),
+        _single(steps, 100 * means["keep"], "Steps kept", "not gated, % of the steps", ALIGNED),
+        _per_objective(steps, means, "weight", "Weights of the gradients", "weight"),
+        _single(steps, means["learning_rate"], "Learning rate", "learning rate"),
+        _single(steps, means["step_seconds"], "Time of a step", "seconds per step", log=True),
+        _single(steps, 100 * means["data_wait_share"], "Waiting for data", "% of the time"),
+    ]
+
+
+def _per_objective(steps, means, field, title, y_label, log=False):
+    axes = new_axes(title, "step", y_label)
+    for name, (label, color) in OBJECTIVES.items():
+        axes.plot(steps, means[f"{field}_{name}"], color=color, label=label)
+    if log:
+        _log_scale(axes)
+    axes.legend()
+    return svg(axes)
+
+
+def _cosine_curve(steps, groups):
+    cosines = [np.concatenate([record["cosines"] for record in group]) for group in groups]
+    low, high = np.array([np.percentile(values, [10, 90]) for values in cosines]).T
+    axes = new_axes("Cosine of the two gradients", "step", "cosine")
+    axes.axhline(0, color=NEUTRAL, linewidth=1)
+    axes.fill_between(steps, low, high, color=COSINE, alpha=0.25, linewidth=0, label="10th to 90th percentile")
+    axes.plot(steps, [values.mean() for values in cosines], color=COSINE, label="mean")
+    axes.legend()
+    return svg(axes)
+
+
+def _single(steps, values, title, y_label, color=NEUTRAL, log=False):
+    axes = new_axes(title, "step", y_label)
+    axes.plot(steps, values, color=color)
+    if log:
+        _log_scale(axes)
+    elif "%" in y_label:
+        axes.set_ylim(-3, 103)
+    return svg(axes)
+
+
+def _log_scale(axes):
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+@styled
+def cosine_histogram(cosines: np.ndarray) -> str:
+    """Draws the cosine of all training steps, those in conflict in another color."""
+    axes = new_axes("Training steps by cosine", "cosine of the two gradients of a batch", "steps")
+    edges = np.linspace(*_span(cosines), 49)
+    axes.hist(cosines[cosines < 0], edges, color=MISALIGNED, alpha=0.8, label="in conflict")
+    axes.hist(cosines[cosines >= 0], edges, color=ALIGNED, alpha=0.8, label="in agreement")
+    axes.legend()
+    return svg(axes)
+
+
+@styled
+def split_histogram(values: np.ndarray, misaligned: np.ndarray, title: str, x_label: str) -> str:
+    """Draws the distribution of an indicator over clips, apart for aligned and misaligned ones, with the AUC.
+
+    Args:
+      values: `[clips]`, low where the indicator suspects a clip.
+      misaligned: bool [clips], the planted truth; both kinds occur.
+      title: Heads the plot.
+      x_label: Names the indicator.
+    """
+    area = roc_auc_score(misaligned, -values)
+    axes = new_axes(f"{title}: AUC {area:.3f}", x_label, "share of the clips, %")
+    edges = np.linspace(*_span(values), 25)
+    for members, color, label in ((~misaligned, ALIGNED, "aligned"), (misaligned, MISALIGNED, "misaligned")):
+        count = int(members.sum())
+        weights = np.full(count, 100 / count)
+        axes.hist(values[members], edges, weights=weights, color=color, alpha=0.55, label=f"{label}, {count} clips")
+    axes.legend()
+    return svg(axes)
+
+
+def _span(values):
+    """Symmetric about 0, so that the sign is seen."""
+    reach = max(float(np.abs(values).max()), 1e-3)
+    return -reach, reach

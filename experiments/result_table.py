@@ -1,0 +1,84 @@
+"""The figures of `result.json`, each beside what chance would give."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from experiments.alignment import INDICATORS
+
+
+class Row(NamedTuple):
+    """A line of the table.
+
+    Attributes:
+      group: The heading it stands under.
+      name: What was measured.
+      value: The figure, as text.
+      chance: What chance would give, as text; empty where there is no such thing.
+    """
+
+    group: str
+    name: str
+    value: str
+    chance: str
+
+
+def rows(result: dict) -> list[Row]:
+    """Returns the table's lines; what was not evaluated shows as a dash."""
+    return [
+        *_retrieval(result["retrieval"]["text_to_video"]),
+        *_probes(result["linear_probe"]),
+        *_harmonization(result["harmonization"]),
+        *_alignment(result["alignment"]),
+    ]
+
+
+def format_table(lines: Sequence[Row]) -> str:
+    """Returns the table as text, one line per row, under its headings."""
+    widths = [max(len(line[column]) for line in lines) for column in (1, 2)]
+    text, heading = [f"{'':{widths[0] + 2}}  {'result':>{widths[1] + 2}}  {'chance':>8}"], None
+    for line in lines:
+        if line.group != heading:
+            heading = line.group
+            text.append(heading)
+        text.append(f"  {line.name:{widths[0]}}  {line.value:>{widths[1] + 2}}  {line.chance:>8}".rstrip())
+    return "\n".join(text)
+
+
+def _retrieval(found):
+    chance = found.get("chance") or {}
+    group = f"text to video retrieval, {found['gallery'] or 'no'} clips"
+    recalls = [Row(group, f"R@{k}", _percent(found[f"r{k}"]), _percent(chance.get(f"r{k}"))) for k in (1, 5, 10)]
+    return [*recalls, Row(group, "median rank", _number(found["median_rank"]), _number(chance.get("median_rank")))]
+
+
+def _probes(probes):
+    return [
+        Row("linear probe on frozen features, top-1", modality, _percent(probe["top1"]), _percent(probe["chance"]))
+        for modality, probe in probes.items()
+    ]
+
+
+def _harmonization(found):
+    group = "the two gradients, all training steps"
+    return [
+        Row(group, "mean cosine", _number(found["mean_cosine"], "+.4f"), ""),
+        Row(group, "conflict rate", _percent(found["conflict_rate"]), ""),
+        Row(group, "share of steps kept", _percent(found["kept_rate"]), ""),
+    ]
+
+
+def _alignment(found):
+    if found is None:
+        return []
+    clips = found["clips"]
+    group = f"telling {clips['misaligned']} misaligned from {clips['aligned']} aligned clips, AUC"
+    areas = {title: found["auc"][name]["misaligned"] for name, title in INDICATORS.items()}
+    return [Row(group, title, _number(area, ".3f"), "0.500") for title, area in areas.items()]
+
+
+def _percent(share):
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _number(value, form="g"):
+    return "-" if value is None else f"{value:{form}}"
