@@ -1,6 +1,7 @@
 """Saving and restoring a run, so that it resumes exactly or says why it cannot."""
 
 import pathlib
+import shutil
 
 import tensorflow as tf
 
@@ -36,24 +37,27 @@ class RunCheckpoints(tf.train.CheckpointManager):
             step_counter=global_step,
             checkpoint_interval=every_steps,
         )
+        self._last_checkpoint_step = 0  # TensorFlow would save after the first loop already
+        self._remove_unfinished()
 
     def restore_or_initialize(self) -> str | None:
         """Restores the newest checkpoint, if there is one.
 
         Raises:
-          RunFailed: It cannot be read, or some variable of the run is not in it, or has another shape.
+          RunFailed: It cannot be read, or some variable of the run is not in it, or the other way round, or has another shape.
         """
         path = self.latest_checkpoint
         if path is None:
             return None
         try:
-            self.checkpoint.restore(path).assert_existing_objects_matched()
+            self.checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise RunFailed(
                 f"the checkpoint {path} cannot be restored into this run: {_first_lines(error)}\n"
                 "It was written by another configuration or is damaged. Use another --workdir; or, to go on from an older "
                 f"checkpoint of this run, name it in {pathlib.Path(self.directory) / 'checkpoint'}."
             ) from error
+        self._last_checkpoint_step = int(self._step_counter)  # that one must not be written again
         return path
 
     def save(self, *args, **kwargs) -> str | None:
@@ -65,18 +69,24 @@ class RunCheckpoints(tf.train.CheckpointManager):
         try:
             return super().save(*args, **kwargs)
         except (tf.errors.OpError, OSError) as error:
-            self._remove_partial()
+            self._remove(f"ckpt-{int(self._step_counter)}")
             last = self.latest_checkpoint or "none; the run starts anew"
             raise RunFailed(
                 f"a checkpoint could not be written to {self.directory}: {_first_lines(error)}\n"
                 f"The last good checkpoint is: {last}. Make room and run the same command again to go on from there."
             ) from error
 
-    def _remove_partial(self):
-        whole = {pathlib.Path(path).name for path in self.checkpoints}
-        for path in pathlib.Path(self.directory).glob("ckpt-*"):
-            if path.name.split(".")[0] not in whole:
-                path.unlink(missing_ok=True)
+    def _remove_unfinished(self):
+        """Removes what a run that was killed while it saved has left: the index comes last."""
+        for data in pathlib.Path(self.directory).glob("ckpt-*.data-*"):
+            if not data.with_name(f"{data.name.split('.')[0]}.index").exists():
+                data.unlink()
+        for unmerged in pathlib.Path(self.directory).glob("ckpt-*_temp"):
+            shutil.rmtree(unmerged)
+
+    def _remove(self, name):
+        for path in (*pathlib.Path(self.directory).glob(f"{name}.*"), pathlib.Path(self.directory, f"{name}_temp")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _first_lines(error, lines=3):

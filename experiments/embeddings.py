@@ -100,6 +100,6 @@ def _require_finite(result, title):
         for modality, values in getattr(result, space).items():
             if not np.isfinite(values).all():
                 raise RunFailed(
-                    f"the embeddings of {title} are not finite ({space}, {modality}): the checkpoint's weights are broken. "
-                    "Evaluate an older one, by naming it in the file checkpoints/checkpoint."
+                    f"the embeddings of {title} are not finite ({space}, {modality}): the checkpoint's weights are "
+                    "broken. Evaluate an older one, by naming it in the file checkpoints/checkpoint."
                 )

@@ -44,7 +44,7 @@ def examples(arrays: Mapping[str, np.ndarray], prepared: data.PreparedDataset) -
         if clip.clip_id != arrays["clip_id"][row]:
             raise data.DataError(
                 f"{prepared.directory} is not the data set that was evaluated: clip {row} of its split test is "
-                f"{clip.clip_id}, not {arrays['clip_id'][row]}. Give the --data_dir of the evaluation, or evaluate again."
+                f"{clip.clip_id}, not {arrays['clip_id'][row]}. Give the evaluation's --data_dir, or evaluate again."
             )
     return "\n".join(
         _example(clips, members[own], [members[i] for i in found], int(ranks[own]), len(members))

@@ -6,7 +6,6 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 
-
 import data
 from experiments.alignment import INDICATORS
 from experiments.evaluation_arrays import read_arrays
@@ -90,7 +89,7 @@ def _cosines(records, arrays, result, evaluate):
     if not result:
         return _plots(drawings) + _missing("The cosines of single clips are not known yet", evaluate)
     if not result["alignment"]:
-        return _plots(drawings) + _missing("The cosines of single clips were not evaluated, or the data do not allow it")
+        return _plots(drawings) + _missing("The cosines of single clips were not evaluated, or the data forbid it")
     misaligned = (arrays["alignment_text_aligned"] == 0) | (arrays["alignment_audio_aligned"] == 0)
     for name, title in _DRAWN_INDICATORS.items():
         drawings.append(split_histogram(arrays[f"alignment_{name}"], misaligned, title, INDICATORS[name]))
@@ -103,8 +102,8 @@ def _areas(alignment):
     head = ["AUC by what is misaligned", *(f"{label} ({clips[kind]} clips)" for kind, label in kinds.items())]
     lines = [[title, *(_area(alignment["auc"][name][kind]) for kind in kinds)] for name, title in INDICATORS.items()]
     return (
-        "<p>How well the planted truth can be read from each clip of the split validation: the area under the ROC curve, "
-        f"1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and sound.</p>"
+        "<p>How well the planted truth can be read from each clip of the split validation: the area under the ROC "
+        f"curve, 1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and sound.</p>"
         + _html_table(head, {"": lines})
     )
 
@@ -115,8 +114,8 @@ def _area(value):
 
 def _embeddings(arrays):
     text = (
-        f"<p>Clips of the split test by {METHOD}, both modalities of a space projected together. Lines join the two points "
-        "of a clip; up to eight frequent classes are colored, the other clips are gray.</p>"
+        f"<p>Clips of the split test by {METHOD}, both modalities of a space projected together. Lines join the two "
+        "points of a clip; up to eight frequent classes are colored, the other clips are gray.</p>"
     )
     return text + _plots(projections(arrays), "plots large")
 
@@ -129,8 +128,8 @@ def _examples(arrays, directory, data_dir, evaluate):
         return _missing("The frames are in the data set, which was not given", command)
     prepared = data.open_dataset(str(arrays["dataset"]), data_dir)
     text = (
-        "<p>All sentences of a clip together ask for it, among the clips of the split test. The examples go in even steps "
-        "from the best query to the worst.</p>"
+        "<p>All sentences of a clip together ask for it, among the clips of the split test. The examples go in even "
+        "steps from the best query to the worst.</p>"
     )
     return text + f'<div class="card">{examples(arrays, prepared)}</div>'
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from sklearn.metrics import roc_auc_score
 
-# One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white and on
-# black.
+# One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white
+# and on black.
 COLORS = {"video": "#3b82f6", "audio": "#e08a00", "text": "#10a36f"}
 OBJECTIVES = {
     "video_audio": ("video-audio", COLORS["audio"]),

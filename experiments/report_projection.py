@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from experiments.report_plots import COLORS, NEUTRAL, new_axes, styled, svg
 from experiments.retrieval import normalized
@@ -11,7 +12,7 @@ from experiments.retrieval import normalized
 METHOD = "t-SNE (scikit-learn, cosine distance, perplexity 30, seed 0)"
 _MARKERS = {"video": "o", "audio": "s", "text": "^"}
 _CLASS_COLORS = ("#3b82f6", "#e08a00", "#10a36f", "#e5484d", "#8b5cf6", "#0d9aa5", "#d6499f", "#8c6d31")
-_CLIPS = 1000  # t-SNE of twice as many points takes some ten seconds
+_CLIPS = 500  # t-SNE of twice as many points takes a few seconds
 _SPACES = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}
 
 
@@ -40,7 +41,8 @@ def _to_plane(embeddings: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Projects the embeddings of all modalities together; `[clips, 2]` each."""
     points = normalized(np.concatenate(embeddings))
     perplexity = min(30, (len(points) - 1) / 3)
-    plane = TSNE(metric="cosine", init="pca", perplexity=perplexity, random_state=0).fit_transform(points)
+    with threadpool_limits(1):  # with more, a busy machine makes it wait twenty times as long
+        plane = TSNE(metric="cosine", init="pca", perplexity=perplexity, random_state=0).fit_transform(points)
     return np.split(plane, len(embeddings))
 
 

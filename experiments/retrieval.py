@@ -10,7 +10,7 @@ _TIE = 1e-6
 def ranks(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """Returns the rank, from 1, of each query's own clip among all clips of the gallery.
 
-    Our choice for ties: every clip that is as similar as the right one stands before it. So a model that maps everything
+    Our choice for ties: all clips that are as similar as the right one stand before it. So a model that maps everything
     to one point gets the last rank everywhere, not the first.
 
     Args:

@@ -8,7 +8,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import gin
 import tensorflow as tf
@@ -40,13 +39,12 @@ class RunDirectory:
     def write(self, path: pathlib.Path, text: str) -> None:
         """Writes `text` to a file of this directory through a temporary name."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            temporary.write_text(text, encoding="utf-8")
             os.replace(temporary, path)
         except OSError as error:
-            pathlib.Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise RunFailed(f"{path} could not be written: {error}") from error
 
     def start(self, config: str, data: dict, vocabulary: pathlib.Path, allow_config_change: bool) -> None:

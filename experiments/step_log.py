@@ -65,7 +65,8 @@ def _first_bad(variable_gram: tf.Tensor) -> dict[str, tf.Tensor]:
     """Finds the first variable, and its first objective, whose gradient is not finite."""
     bad = ~tf.math.is_finite(tf.linalg.diag_part(variable_gram))
     variable = tf.argmax(tf.reduce_any(bad, axis=1), output_type=tf.int32)
-    objective = tf.argmax(bad[variable], output_type=tf.int32)
+    # A slice at a computed place would be a compile-time constant to XLA: it would compile each step anew.
+    objective = tf.argmax(tf.gather(bad, variable), output_type=tf.int32)
     some = tf.reduce_any(bad)
     return {
         "bad_variable": tf.where(some, variable, -1),
