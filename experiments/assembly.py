@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import vatt
 from data import ClipSpec
-from experiments.command_line import BadInput
+from experiments.command_line import BadInput, bad_input
 from experiments.config import Pretrain
 from experiments.optimizers import GlobalStepSchedule, adam
 from experiments.training_step import HarmonizedTrainer
@@ -35,17 +35,22 @@ class Run:
 
 
 def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
-    """Builds the model for the run's clips; its initial weights are a function of the seed."""
+    """Builds the model for the run's clips; its initial weights are a function of the seed.
+
+    Raises:
+      BadInput: The model refuses its size, or the clips.
+    """
     vatt.set_initial_seed(config.seed)
     keras.mixed_precision.set_global_policy(config.precision)
     clips = config.clips
-    model = config.model(
-        frames=clips.frames,
-        image_size=clips.image_size,
-        waveform_samples=clips.waveform_samples,
-        words=clips.words,
-        vocabulary_size=vocabulary_size,
-    )
+    with bad_input():
+        model = config.model(
+            frames=clips.frames,
+            image_size=clips.image_size,
+            waveform_samples=clips.waveform_samples,
+            words=clips.words,
+            vocabulary_size=vocabulary_size,
+        )
     model.create_variables()
     return model
 
@@ -68,9 +73,11 @@ def build_run(
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, jit_compile=config.jit_compile,
+        host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(
             temperature=config.temperature, release_compatible=config.release_compatible_loss
         ),
+        learning_rate=schedule,
     )  # fmt: skip
     with tf.device("CPU:0"):
         seconds_spent = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="seconds_spent")

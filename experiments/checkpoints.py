@@ -20,6 +20,8 @@ class RunCheckpoints(tf.train.CheckpointManager):
       global_step: The step's variable; names the files.
       every_steps: Steps between two.
       keep: How many of the newest stay.
+      source: Where to restore from, if not from `directory`. Of several workers each writes, but only the first one's
+        checkpoints count: those of all are equal, yet a kill can come between two workers' writing.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
         global_step: tf.Variable,
         every_steps: int,
         keep: int,
+        source: pathlib.Path | None = None,
     ):
         super().__init__(
             state,
@@ -37,6 +40,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
             step_counter=global_step,
             checkpoint_interval=every_steps,
         )
+        self._source = str(source or directory)
         self._last_checkpoint_step = 0  # TensorFlow would save after the first loop already
         self._remove_unfinished()
 
@@ -44,11 +48,12 @@ class RunCheckpoints(tf.train.CheckpointManager):
         """Restores the newest checkpoint, if there is one.
 
         Raises:
-          RunFailed: It cannot be read, or some variable of the run is not in it, or the other way round, or has another shape.
+          RunFailed: It cannot be read, or it and the run differ in their variables or the shapes of these.
         """
-        path = self.latest_checkpoint
-        if path is None:
+        record = tf.train.get_checkpoint_state(self._source)
+        if record is None:
             return None
+        path = record.model_checkpoint_path  # `latest_checkpoint` would take a missing one for none
         try:
             self.checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
@@ -57,7 +62,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
                 "It was written by another configuration or is damaged. Use another --workdir; or, to go on from an older "
                 f"checkpoint of this run, name it in {pathlib.Path(self.directory) / 'checkpoint'}."
             ) from error
-        self._last_checkpoint_step = int(self._step_counter)  # that one must not be written again
+        self._last_checkpoint_step = int(self._step_counter.numpy())  # that one must not be written again
         return path
 
     def save(self, *args, **kwargs) -> str | None:
@@ -69,8 +74,8 @@ class RunCheckpoints(tf.train.CheckpointManager):
         try:
             return super().save(*args, **kwargs)
         except (tf.errors.OpError, OSError) as error:
-            self._remove(f"ckpt-{int(self._step_counter)}")
-            last = self.latest_checkpoint or "none; the run starts anew"
+            last = tf.train.latest_checkpoint(self.directory) or "none; the run starts anew"
+            self._remove_unless(last, f"ckpt-{int(self._step_counter.numpy())}")
             raise RunFailed(
                 f"a checkpoint could not be written to {self.directory}: {_first_lines(error)}\n"
                 f"The last good checkpoint is: {last}. Make room and run the same command again to go on from there."
@@ -84,9 +89,14 @@ class RunCheckpoints(tf.train.CheckpointManager):
         for unmerged in pathlib.Path(self.directory).glob("ckpt-*_temp"):
             shutil.rmtree(unmerged)
 
-    def _remove(self, name):
-        for path in (*pathlib.Path(self.directory).glob(f"{name}.*"), pathlib.Path(self.directory, f"{name}_temp")):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    def _remove_unless(self, last, name):
+        """Removes a checkpoint that could not be written, unless it was the old ones' removal that failed."""
+        directory = pathlib.Path(self.directory)
+        if pathlib.Path(last).name == name:
+            return
+        for file in directory.glob(f"{name}.*"):
+            file.unlink()
+        shutil.rmtree(directory / f"{name}_temp", ignore_errors=True)
 
 
 def _first_lines(error, lines=3):

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
 """
 
 import contextlib
+import logging as stdlib_logging
 import sys
 from collections.abc import Callable, Iterator
 
@@ -43,6 +44,7 @@ def _guarded(main, arguments):
     if len(arguments) > 1:
         return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
     logging.set_verbosity(logging.WARNING)  # absl shows TensorFlow's chatter otherwise
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)  # deprecations inside its own packages
     try:
         return main(arguments) or 0
     except BadInput as error:

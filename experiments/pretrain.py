@@ -41,7 +41,8 @@ def main(_) -> int:
     settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if FLAGS.cpu_replicas > 1:
         strategies.split_cpu(FLAGS.cpu_replicas)
-    tf.config.experimental.enable_op_determinism()
+    if FLAGS.strategy != "tpu":  # a TPU's operations are deterministic, and its loop needs TensorFlow's clock
+        tf.config.experimental.enable_op_determinism()
     strategy = strategies.create_strategy(FLAGS.strategy, FLAGS.tpu)
     if FLAGS.dry_run:
         dry_run(settings, strategy)
@@ -55,6 +56,8 @@ def pretrain(
     settings: config.Pretrain, strategy: tf.distribute.Strategy, data_dir: str, directory: RunDirectory
 ) -> int:
     """Trains, from the newest checkpoint of `directory` if there is one; returns the exit code."""
+    chief_checkpoints = directory.checkpoints
+    directory = directory.of_worker(strategies.worker_index(strategy))
     with bad_input():
         prepared = [data.open_dataset(name, data_dir) for name in settings.datasets]
         vocabulary = _vocabulary(settings, prepared[0], directory)
@@ -64,7 +67,7 @@ def pretrain(
     directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step,
-        settings.checkpoint_every_steps, settings.keep_checkpoints,
+        settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,
     )  # fmt: skip
     progress = Progress(directory, run, StopSignal(), show=_printer())
     with _quiet():
@@ -77,7 +80,7 @@ def pretrain(
             checkpoint_manager=checkpoints,
             summary_dir=str(directory.path),
         )
-    step = int(run.trainer.global_step)
+    step = int(run.trainer.global_step.numpy())
     directory.drop_metrics_after(step)
     with bad_input():
         run.trainer.train_dataset = data.distributed_train_batches(
@@ -91,14 +94,14 @@ def pretrain(
 
 def _train(controller: orbit.Controller, progress: Progress, steps: int) -> int:
     try:
-        with _quiet(), controller.summary_manager.summary_writer().as_default():
+        with _quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
             controller.train(steps)
     except Stopped:
         with _quiet():
             controller.save_checkpoint()
-        progress.show(f"Stopped by SIGTERM at step {int(controller.global_step)}; a checkpoint is saved. The same command goes on.")
+        progress.show(f"Stopped by SIGTERM at step {int(controller.global_step.numpy())}; a checkpoint is saved. The same command goes on.")
         return 0
-    progress.show(f"Done: {int(controller.global_step)} steps. Checkpoints: {progress.directory.checkpoints}")
+    progress.show(f"Done: {int(controller.global_step.numpy())} steps. Checkpoints: {progress.directory.checkpoints}")
     return 0
 
 

@@ -64,7 +64,7 @@ class Progress:
         seconds, steps = self._lap(), len(columns["cosine"])
         self._stop_if_not_finite(columns)
         means = self._means(columns, seconds / steps)
-        step = int(self.run.trainer.global_step)
+        step = int(self.run.trainer.global_step.numpy())
         record = {"step": step, **means, "cosines": columns["cosine"].round(4).tolist()}
         self.directory.append_metrics(record)
         tf.summary.histogram("cosine", columns["cosine"], step=step)
@@ -86,7 +86,7 @@ class Progress:
         if not bad.any():
             return
         row = int(bad.argmax())
-        step = int(self.run.trainer.global_step) - len(bad) + row + 1
+        step = int(self.run.trainer.global_step.numpy()) - len(bad) + row + 1
         objectives = self.run.trainer.log.objectives
         where = ", ".join(f"loss {name} = {columns[f'loss_{name}'][row]:g}" for name in objectives)
         if columns["bad_variable"][row] >= 0:

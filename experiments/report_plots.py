@@ -25,6 +25,7 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
     "text.color": _FOREGROUND,
+    "text.parse_math": False,  # names of classes may hold any sign
     "axes.edgecolor": _FOREGROUND,
     "axes.labelcolor": _FOREGROUND,
     "axes.titlesize": 10,

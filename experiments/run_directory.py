@@ -36,6 +36,10 @@ class RunDirectory:
         self.vocabulary = self.path / "vocabulary.txt"
         self.data = self.path / "data.json"
 
+    def of_worker(self, index: int) -> "RunDirectory":
+        """Returns where one of several workers writes: the first one here, the others in workers/, so that none collide."""
+        return self if index == 0 else RunDirectory(self.path / "workers" / str(index))
+
     def write(self, path: pathlib.Path, text: str) -> None:
         """Writes `text` to a file of this directory through a temporary name."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,15 @@ def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
     raise BadInput(f"--strategy should be one of {', '.join(STRATEGIES)}. Found {name!r}.")
 
 
+def worker_index(strategy: tf.distribute.Strategy) -> int:
+    """Returns this process's place among the workers of `multi_worker`; 0, the chief, everywhere else."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or not resolver.task_type:
+        return 0
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_id + (1 if has_chief and resolver.task_type == "worker" else 0)
+
+
 def _tpu_strategy(tpu):
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu or "local")

@@ -1,7 +1,7 @@
 """The training step: clip -> tokens -> embeddings -> two losses -> two gradients -> Gram -> weights -> update."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orbit
 import tensorflow as tf
@@ -33,6 +33,8 @@ class HarmonizedTrainer(orbit.StandardTrainer):
       scope: "all" harmonizes all variables, "encoder" only those of the shared encoder; the others then get the plain
         sum.
       loss_options: Arguments of `vatt.losses`.
+      learning_rate: Learning rate at a step, for the log. An optimizer asks its schedule only when it applies an update,
+        so what it remembers is out of date in a gated step; `None` logs that.
       jit_compile: Compile the replica's step with XLA (a TPU always does).
       host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs; elsewhere Python calls step by step, as
         TensorFlow's clock, which tells how long a step waited for data, refuses to work with deterministic operations.
@@ -51,6 +53,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         all_reduce: str = "after",
         scope: str = "all",
         loss_options: Mapping[str, object] | None = None,
+        learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
         jit_compile: bool = False,
         host_loop: bool = False,
     ):
@@ -59,6 +62,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         self.model, self.optimizer, self.harmonizer = model, optimizer, harmonizer
         self.global_step, self.seed, self.all_reduce = global_step, seed, all_reduce
         self.loss_options = dict(loss_options or {})
+        self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
         self.log = StepLog(steps_per_loop)
         self.weights = model.trainable_variables
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
@@ -102,7 +106,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
         for variable, previous in zip(self.statistics, statistics, strict=True):
             variable.assign(tf.where(report["keep"], variable, previous))
-        return self.log.row(_sum_over_replicas(losses), report, self.optimizer.learning_rate)
+        return self.log.row(_sum_over_replicas(losses), report, self.learning_rate(self.global_step))
 
     def train_loop_begin(self) -> None:
         """Starts a new log."""

@@ -94,8 +94,10 @@ class VATT(keras.Model):
             dims["width"], video_patch, waveform_patch,
             dict(normalize_positions=normalize_positions, dropout=dropout), shared_drop,
         )  # fmt: skip
+        # Keras' default, 0.03, lets the positions outweigh the words at first; our choice.
+        unit_normal = keras.initializers.RandomNormal(stddev=1.0)
         self.word_vectors = keras.layers.Embedding(
-            vocabulary_size, dims["word_dim"], trainable=trainable_words, name="word_vectors"
+            vocabulary_size, dims["word_dim"], unit_normal, trainable=trainable_words, name="word_vectors"
         )
         encoder_keys = ("layers", "width", "heads", "head_dim", "feed_forward")
         self.encoder = Encoder(**{key: dims[key] for key in encoder_keys}, dropout=dropout)

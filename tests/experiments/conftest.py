@@ -1,0 +1,159 @@
+"""Fixtures of the command lines' tests: a tiny prepared data set, a tiny run's bindings, command lines here and apart."""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from absl import flags
+
+ROOT = pathlib.Path(__file__).parents[2]
+FLAGS = flags.FLAGS
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> str:
+    """A data directory with the data set `synthetic`: 24 + 4 + 8 clips of 0.8 s, 32 x 32 pixels, 16 kHz."""
+    from data.preparation import prepare
+    from data.synthetic import Synthetic, SyntheticConfig
+
+    directory = str(tmp_path_factory.mktemp("data"))
+    sizes = dict(train_clips=24, validation_clips=4, test_clips=8, image_size_px=32, clip_seconds=0.8)
+    prepare(Synthetic, SyntheticConfig(**sizes), directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_run() -> list[str]:
+    """Gin bindings of a run of `tiny_data` with everything on: both methods, DropToken, dropout."""
+    return [
+        "pretrain.model = @VATT", "VATT.size = 'tiny'", "VATT.waveform_patch = 1280",
+        "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",
+        "VATT.word_dim = 8", "VATT.feature_dim = 16", "VATT.video_audio_dim = 12", "VATT.video_text_dim = 8",
+        "VATT.dropout = 0.1", "VATT.drop_token_rate = 0.5",
+        "pretrain.clips = @ClipSpec()", "ClipSpec.frames = 8", "ClipSpec.image_size = 32",
+        "ClipSpec.sample_rate_hz = 16000", "ClipSpec.candidates = 3", "ClipSpec.words = 6",
+        "pretrain.steps = 40", "pretrain.batch_size = 4", "pretrain.seed = 3", "pretrain.warmup_steps = 4",
+        "pretrain.learning_rate = 1e-3", "pretrain.final_learning_rate = 1e-4", "pretrain.harmonizer = 'both'",
+        "pretrain.steps_per_loop = 2", "pretrain.checkpoint_every_steps = 2",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def start_pretrain(tiny_run, tiny_data, tmp_path_factory):
+    """A function (workdir, *arguments) -> the real command line, started, on `tiny_data` with `tiny_run`'s bindings."""
+    compiled = tmp_path_factory.mktemp("compiled")  # TensorFlow loads three times as fast where its .pyc files are missing
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(compiled))}
+    environment |= {"CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
+
+    def start(workdir, *arguments) -> subprocess.Popen:
+        command = [sys.executable, "-m", "experiments.pretrain", f"--workdir={workdir}", f"--data_dir={tiny_data}"]
+        command += [f"--gin_bindings={binding}" for binding in tiny_run] + list(arguments)
+        return subprocess.Popen(
+            command, cwd=ROOT, text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    return start
+
+
+@pytest.fixture
+def only_flags_of():
+    """A function (module) -> that command line's module, imported; only its flags exist until the test ends.
+
+    Several command lines have flags of the same name, which absl does not allow in one process.
+    """
+    put_aside = []
+
+    def load(name: str):
+        for module, defined in list(FLAGS.flags_by_module_dict().items()):
+            if module.startswith("experiments."):
+                put_aside.extend((module, flag) for flag in list(defined))
+        for _, flag in put_aside:
+            delattr(FLAGS, flag.name)
+        sys.modules.pop(name, None)
+        module = importlib.import_module(name)
+        FLAGS([name])
+        return module
+
+    yield load
+    for module, defined in list(FLAGS.flags_by_module_dict().items()):
+        for flag in list(defined) if module.startswith("experiments.") else []:
+            delattr(FLAGS, flag.name)
+    for module, flag in put_aside:
+        FLAGS[flag.name] = flag
+        FLAGS.register_flag_by_module(module, flag)
+
+
+@pytest.fixture
+def checkpoint_values():
+    """A function (checkpoint) -> its arrays by name, without those that measure time or count saves."""
+
+    def read(path: str) -> dict:
+        reader = tf.train.load_checkpoint(path)
+        volatile = ("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds_spent", "save_counter")
+        names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(volatile)]
+        return {name: reader.get_tensor(name) for name in names}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def noisy_data(tmp_path_factory) -> str:
+    """A data directory with the data set `synthetic`: 12 clips to train on, 18 noisy ones to validate, 11 to test."""
+    from data.preparation import prepare
+    from data.synthetic import Synthetic, SyntheticConfig
+
+    directory = str(tmp_path_factory.mktemp("data"))
+    sizes = dict(train_clips=12, validation_clips=18, test_clips=11, image_size_px=32, clip_seconds=0.8)
+    prepare(Synthetic, SyntheticConfig(text_noise=0.5, audio_noise=0.5, **sizes), directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def trained_run(noisy_data, tiny_run, tmp_path_factory) -> pathlib.Path:
+    """Directory of a run as if trained for 30 steps: configuration, checkpoint, vocabulary, two lines of metrics."""
+    import data
+    from experiments import config
+    from experiments.assembly import build_run
+    from experiments.checkpoints import RunCheckpoints
+    from experiments.run_directory import RunDirectory, operative_config
+
+    directory = RunDirectory(tmp_path_factory.mktemp("runs") / "tiny_run")
+    vocabulary = pathlib.Path(data.open_dataset("synthetic", noisy_data).wordpiece_vocabulary_path)
+    settings = config.parse([], tiny_run)
+    run = build_run(settings, tf.distribute.get_strategy(), len(vocabulary.read_text().splitlines()))
+    directory.start(operative_config(), [], vocabulary, allow_config_change=False)
+    run.trainer.global_step.assign(30)
+    RunCheckpoints(run.state, directory.checkpoints, run.trainer.global_step, every_steps=10, keep=1).save()
+    fields = [f"{name}_video_{other}" for name in ("loss", "gradient_norm", "weight") for other in ("audio", "text")]
+    others = dict.fromkeys([*fields, "learning_rate", "step_seconds", "data_wait_share"], 0.1)
+    for step, cosine, steps, keep in ((10, 0.5, 10, 1.0), (30, -0.25, 20, 0.5)):
+        shares = {"cosine": cosine, "conflict_rate": float(cosine < 0), "keep": keep}
+        directory.append_metrics({"step": step, **others, **shares, "cosines": [cosine] * steps})
+    return directory.path
+
+
+@pytest.fixture(scope="session")
+def start_program():
+    """A function (module, *arguments) -> that command line, started as a user would."""
+
+    def start(module: str, *arguments: str) -> subprocess.Popen:
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        command = [sys.executable, "-m", module, *arguments]
+        return subprocess.Popen(
+            command, cwd=ROOT, text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def evaluation(trained_run, noisy_data, start_program) -> subprocess.CompletedProcess:
+    """What `experiments.evaluate` printed for `trained_run`, into whose directory it has written its result."""
+    program = start_program("experiments.evaluate", f"--workdir={trained_run}", f"--data_dir={noisy_data}")
+    stdout, stderr = program.communicate()
+    return subprocess.CompletedProcess(program.args, program.returncode, stdout, stderr)

@@ -1,0 +1,175 @@
+import dataclasses
+import json
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+import data
+from experiments import command_line
+from experiments.alignment import INDICATORS
+from experiments.command_line import BadInput
+from experiments.embeddings import Embeddings
+from experiments.evaluation import TASKS, Evaluation, evaluate
+from experiments.evaluation_arrays import read_arrays, write_arrays
+from experiments.linear_probe import linear_probe
+from experiments.result_table import format_table, rows
+from experiments.retrieval import ranks
+from experiments.run_directory import RunDirectory
+from experiments.trained_model import open_run
+from experiments.training_history import harmonization_summary
+
+
+@pytest.fixture
+def directory(trained_run, evaluation) -> RunDirectory:
+    """The evaluated run."""
+    assert evaluation.returncode == 0, evaluation.stderr
+    return RunDirectory(trained_run)
+
+
+@pytest.fixture
+def result(directory) -> dict:
+    return json.loads(directory.result.read_text())
+
+
+def test_result_has_the_promised_keys(result):
+    assert result["step"] == 30 and result["dataset"] == "synthetic"
+    retrieval = result["retrieval"]["text_to_video"]
+    assert set(retrieval) == {"r1", "r5", "r10", "median_rank", "gallery", "chance"}
+    assert set(retrieval["chance"]) == {"r1", "r5", "r10", "median_rank"}
+    assert set(result["linear_probe"]) == {"video", "audio"}
+    for probe in result["linear_probe"].values():
+        assert {"top1", "chance"} <= set(probe) and 0 <= probe["top1"] <= 1
+    assert set(result["harmonization"]) == {"mean_cosine", "conflict_rate", "kept_rate"}
+    assert set(result["alignment"]["auc"]) == set(INDICATORS)
+
+
+def test_retrieval_counts_every_test_clip(directory, result):
+    arrays, retrieval = read_arrays(directory), result["retrieval"]["text_to_video"]
+    assert retrieval["gallery"] == len(arrays["rank"]) == 11
+    found = ranks(arrays["video_text_text"], arrays["video_text_video"])
+    assert arrays["rank"].tolist() == found.tolist()
+    assert retrieval["r5"] == np.mean(found <= 5) and retrieval["median_rank"] == np.median(found)
+
+
+def test_embeddings_are_those_of_the_checkpoint(directory, noisy_data):
+    run, arrays = open_run(directory), read_arrays(directory)
+    prepared = data.open_dataset("synthetic", noisy_data)
+    batch = next(iter(data.eval_batches(prepared, "test", run.settings.clips, run.tokenizer, batch_size=11)))
+    assert arrays["clip_id"].tolist() == [clip_id.decode() for clip_id in batch["clip_id"].numpy()]
+    np.testing.assert_allclose(arrays["video_audio_audio"], run.model(batch)["video_audio"]["audio"], atol=1e-4)
+
+
+def test_truth_of_the_misaligned_clips_is_that_of_the_records(directory, result, noisy_data):
+    report = json.loads(next(pathlib.Path(noisy_data).rglob("prepare_report.json")).read_text())
+    planted, counts = report["misaligned"]["validation"], result["alignment"]["clips"]
+    both = counts["misaligned"] - counts["text_only"] - counts["audio_only"]
+    assert counts["all"] == 18
+    assert counts["text_only"] + both == planted["text"] and counts["audio_only"] + both == planted["audio"]
+
+
+def test_the_table_shows_each_figure_beside_its_chance(evaluation, directory, result):
+    assert format_table(rows(result)) in evaluation.stdout
+    probe = result["linear_probe"]["audio"]
+    line = next(line for line in evaluation.stdout.splitlines() if line.startswith("  audio"))
+    assert line.split()[1:] == f"{100 * probe['top1']:.1f} % {100 * probe['chance']:.1f} %".split()
+    assert str(directory.result) in evaluation.stdout
+
+
+def test_nothing_but_the_result_is_left_behind(directory):
+    assert not [path for path in directory.path.rglob(".*")]
+    assert sorted(path.name for path in directory.report.iterdir() if path.suffix == ".npz") == ["evaluation.npz"]
+
+
+def test_longer_loops_weigh_more():
+    short = {"cosines": [0.4], "cosine": 0.4, "conflict_rate": 0.0, "keep": 1.0}
+    long = {"cosines": [-0.1] * 3, "cosine": -0.1, "conflict_rate": 1.0, "keep": 1 / 3}
+    expected = {"mean_cosine": 0.025, "conflict_rate": 0.75, "kept_rate": 0.5}
+    assert harmonization_summary([short, long]) == pytest.approx(expected)
+    assert harmonization_summary([]) == {"mean_cosine": None, "conflict_rate": None, "kept_rate": None}
+
+
+def test_a_task_alone_leaves_the_others_empty(trained_run, noisy_data, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run, tmp_path / "copy"))
+    copy.metrics.unlink()
+    result, notes = evaluate(copy, noisy_data, tasks=["retrieval"], batch_size=4)
+    assert result["retrieval"]["text_to_video"]["gallery"] == 11 and not notes
+    assert result["linear_probe"]["video"] == {"top1": None, "chance": None}
+    assert result["alignment"] is None and result["harmonization"]["mean_cosine"] is None
+    assert json.loads(copy.result.read_text()) == result
+    table = format_table(rows(result))
+    assert table.count(" -") == 4 + 3  # two probes with their chances, three means over the steps
+
+
+@pytest.fixture
+def unlabeled(trained_run, noisy_data):
+    """An evaluation on a data set without classes, and with a training split only."""
+    prepared = data.open_dataset("synthetic", noisy_data)
+    prepared = dataclasses.replace(prepared, class_names=(), split_sizes={"train": 12})
+    return Evaluation(open_run(RunDirectory(trained_run)), prepared, batch_size=4)
+
+
+def test_what_the_data_do_not_allow_is_left_out_with_a_reason(unlabeled):
+    found = {task: getattr(unlabeled, task)() for task in TASKS}
+    assert found["retrieval"]["r1"] is None and found["alignment"] is None
+    assert found["linear_probe"]["audio"] == {"top1": None, "chance": None}
+    assert [note.split(" is left out: ")[0] for note in unlabeled.notes] == list(TASKS)
+    assert "no clips in test" in unlabeled.notes[0] and "no classes" in unlabeled.notes[1]
+
+
+def test_the_probe_of_sound_leaves_silent_clips_out(trained_run, noisy_data, monkeypatch):
+    generator = np.random.default_rng(0)
+
+    def embedded(_, split, modalities):
+        features = {name: generator.normal(size=(20, 6)) for name in ("video", "audio")}
+        facts = {"label": np.arange(20) % 3, "has_audio": np.arange(20) % 2 == 0}
+        return splits.setdefault(split, Embeddings(facts, features, {}, {}))
+
+    splits = {}
+    monkeypatch.setattr(Evaluation, "_embed", embedded)
+    monkeypatch.setattr(Evaluation, "_embedded_test", lambda self: self._embed("test", ()))
+    prepared = data.open_dataset("synthetic", noisy_data)
+    found = Evaluation(open_run(RunDirectory(trained_run)), prepared, batch_size=4).linear_probe()
+    assert (found["video"]["train_clips"], found["audio"]["train_clips"]) == (20, 10)
+    train, test = splits["train"], splits["test"]
+    heard = [values for split in (train, test) for values in (split.features["audio"][::2], split.facts["label"][::2])]
+    assert found["audio"] == linear_probe(*heard)
+
+
+def test_arrays_come_back_as_they_went_and_need_no_pickle(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    assert read_arrays(directory) == {}
+    write_arrays(directory, {"names": np.array(["ä", "b"], dtype=str), "step": np.array(3)})
+    assert read_arrays(directory)["names"].tolist() == ["ä", "b"]
+    with pytest.raises(ValueError, match="allow_pickle"):
+        write_arrays(directory, {"objects": np.array([{}], dtype=object)})
+
+
+def test_bad_input_is_named(trained_run, noisy_data, tmp_path):
+    run = RunDirectory(trained_run)
+    with pytest.raises(BadInput, match="--tasks should be some of retrieval,linear_probe,alignment. Found retreival"):
+        evaluate(run, noisy_data, tasks=["retreival"])
+    with pytest.raises(BadInput, match="No prepared data set at .*nothing.*Prepare it first"):
+        evaluate(run, str(tmp_path / "nothing"))
+    with pytest.raises(BadInput, match="should be the directory of a run.*experiments.pretrain"):
+        evaluate(RunDirectory(tmp_path), noisy_data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--workdir and --data_dir are needed"),
+        (["--workdir={here}", "--data_dir={here}"], "{here} should be the directory of a run"),
+        (["--workdir={here}", "--data_dir={here}", "--batch_size=0"], "--batch_size"),
+    ],
+)
+def test_bad_arguments_exit_with_2(arguments, message, only_flags_of, monkeypatch, capsys, tmp_path):
+    module = only_flags_of("experiments.evaluate")
+    monkeypatch.setattr(sys, "argv", ["evaluate", *(argument.format(here=tmp_path) for argument in arguments)])
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(module.main)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert error.startswith("error: ") and message.format(here=tmp_path) in error and "Traceback" not in error

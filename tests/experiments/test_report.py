@@ -1,0 +1,158 @@
+import base64
+import re
+import shutil
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import data
+from experiments import command_line
+from experiments.evaluation_arrays import read_arrays, write_arrays
+from experiments.report_examples import examples
+from experiments.report_page import build_page
+from experiments.report_plots import cosine_histogram, curves, split_histogram
+from experiments.report_projection import projections
+from experiments.run_directory import RunDirectory
+
+
+@pytest.fixture
+def directory(trained_run, evaluation, tmp_path) -> RunDirectory:
+    """A copy of the evaluated run, to take pieces away from."""
+    assert evaluation.returncode == 0, evaluation.stderr
+    return RunDirectory(shutil.copytree(trained_run, tmp_path / "a_run"))
+
+
+@pytest.fixture
+def prepared(noisy_data) -> data.PreparedDataset:
+    return data.open_dataset("synthetic", noisy_data)
+
+
+def section(page: str, heading: str) -> str:
+    return page.split(f"<h2>{heading}</h2>")[1].split("<h2>")[0]
+
+
+def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, start_program):
+    program = start_program("experiments.report", f"--workdir={directory.path}", f"--data_dir={noisy_data}")
+    stdout, stderr = program.communicate()
+    assert program.returncode == 0, stderr
+    path = directory.report / "index.html"
+    assert stdout.strip() == f"Report: {path}"
+    page = path.read_text()
+    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
+    assert page.count("<svg") == 9 + 4 + 2 and "data:image/jpeg;base64," in page
+    assert "evaluated at step 30 on the data set synthetic" in page
+    assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and '"python"' in page
+
+
+@pytest.mark.parametrize("arguments", [[], ["--workdir={here}"]])
+def test_a_directory_that_is_no_run_exits_with_2(arguments, only_flags_of, monkeypatch, capsys, tmp_path):
+    module = only_flags_of("experiments.report")
+    monkeypatch.setattr(sys, "argv", ["report", *(argument.format(here=tmp_path) for argument in arguments)])
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(module.main)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert error.startswith("error: ") and "Traceback" not in error and "--workdir" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drawings_are_svg_with_units(directory):
+    drawings = curves(directory.read_metrics())
+    for drawing in drawings:
+        root = ElementTree.fromstring(drawing)
+        assert "height" not in root.attrib and root.attrib["viewBox"]
+        assert "currentColor" in drawing and "#010203" not in drawing
+    text = "".join(drawings)
+    for label in ("loss, nats", "l2 norm", "seconds per step", "% of the steps", "video-audio", "video-text"):
+        assert f">{label}" in text or label in text
+    assert len(set(drawings)) == len(drawings) == 9
+
+
+def test_long_runs_are_drawn_with_few_points(directory):
+    record = directory.read_metrics()[0]
+    many = [record | {"step": step, "loss_video_audio": float(step)} for step in range(1, 5001)]
+    assert sum(map(len, curves(many))) < 600_000
+
+
+def test_histograms_tell_the_area_and_the_counts():
+    values = np.array([0.5, 0.4, 0.1, 0.3, -0.2])
+    drawing = split_histogram(values, np.array([False, False, True, False, True]), "Title", "cosine")
+    assert "Title: AUC 1.000" in drawing and "misaligned, 2 clips" in drawing and "aligned, 3 clips" in drawing
+    assert "in conflict" in cosine_histogram(np.array([-0.1, 0.2]))
+
+
+def test_projections_color_frequent_classes(directory):
+    arrays = read_arrays(directory)
+    drawings = projections(arrays)
+    assert len(drawings) == 2 and drawings == projections(arrays)  # reproducible
+    assert all(f">{arrays['class_names'][0]}<" in drawing for drawing in drawings)
+    assert "Video and text in the video-text space" in drawings[1]
+
+
+def test_projections_without_classes_or_sound(directory):
+    arrays = read_arrays(directory)
+    arrays |= {"label": np.full(11, -1), "has_audio": np.zeros(11, bool)}
+    (drawing,) = projections(arrays)
+    assert "video-text space" in drawing and str(arrays["class_names"][0]) not in drawing
+
+
+def middle_frame(prepared, clip_id: str) -> bytes:
+    records = tfds.builder_from_directory(prepared.directory).as_dataset(
+        split="test", decoders={"video": tfds.decode.SkipDecoding()}
+    )
+    frames = next(list(r["video"]) for r in records if r["clip_id"].numpy().decode() == clip_id)
+    return frames[len(frames) // 2].numpy()
+
+
+def test_examples_show_the_best_and_the_worst_query(directory, prepared):
+    arrays = read_arrays(directory)
+    text = examples(arrays, prepared)
+    best, worst = np.argmin(arrays["rank"]), arrays["rank"].max()
+    assert f"The right clip has rank {arrays['rank'][best]} of 11." in text
+    assert f"The right clip has rank {worst} of 11." in text
+    assert text.count('class="right"') == text.count('class="example"') == 6
+    frame = base64.b64encode(middle_frame(prepared, str(arrays["clip_id"][best]))).decode()
+    assert f'<figure class="right"><img src="data:image/jpeg;base64,{frame}"' in text
+
+
+def test_examples_refuse_another_data_set(directory, prepared):
+    arrays = read_arrays(directory)
+    arrays["clip_id"] = arrays["clip_id"][::-1]
+    with pytest.raises(data.DataError, match="is not the data set that was evaluated"):
+        examples(arrays, prepared)
+
+
+def test_a_run_that_was_not_evaluated_is_reported_with_what_is_missing(directory):
+    directory.result.unlink()
+    shutil.rmtree(directory.report)
+    page = build_page(directory)
+    for heading in ("Result", "Embeddings in two dimensions", "Retrieval examples"):
+        assert f"python -m experiments.evaluate --workdir={directory.path}" in section(page, heading)
+    assert section(page, "Training").count("<svg") == 9
+    assert section(page, "The cosine of the two gradients").count("<svg") == 1
+
+
+def test_without_metrics_or_data_set_the_page_says_so(directory):
+    directory.metrics.unlink()
+    page = build_page(directory)
+    assert "metrics.jsonl holds no training step yet" in section(page, "Training")
+    assert f"python -m experiments.report --workdir={directory.path} --data_dir=DATA" in section(page, "Retrieval examples")
+    assert "<table>" in section(page, "Result")
+
+
+def test_without_known_truth_there_is_no_split_histogram(directory):
+    result = directory.result.read_text()
+    directory.write(directory.result, re.sub(r'"alignment": \{.*\}\n', '"alignment": null\n}\n', result, flags=re.DOTALL))
+    arrays = {name: value for name, value in read_arrays(directory).items() if not name.startswith("alignment")}
+    write_arrays(directory, arrays)
+    text = section(build_page(directory), "The cosine of the two gradients")
+    assert text.count("<svg") == 1 and "the data forbid it" in text
+
+
+def test_what_the_page_quotes_is_escaped(directory):
+    directory.write(directory.config, "# <script>alert(1)</script> $title\n")
+    page = build_page(directory)
+    assert "<script>" not in page and "&lt;script&gt;" in page and "$title" in page
