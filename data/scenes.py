@@ -17,8 +17,12 @@ COLORS = {
     "green": (60, 170, 70),
     "blue": (35, 55, 200),
     "yellow": (245, 225, 70),
+    "orange": (240, 130, 25),
+    "purple": (130, 45, 160),
+    "cyan": (70, 205, 220),
+    "white": (245, 245, 245),
 }
-SHAPES = ("circle", "square", "triangle", "cross")
+SHAPES = ("circle", "triangle", "cross")
 MOTIONS = ("slides", "bounces", "orbits")
 CLASS_NAMES = tuple(
     f"{color} {shape} {motion}" for color in COLORS for shape in SHAPES for motion in MOTIONS
@@ -126,8 +130,6 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.nda
     """Returns the distance to the shape's edge `[frames, height, width]`, negative inside."""
     if shape == "circle":
         return np.hypot(x, y) - radius
-    if shape == "square":
-        return np.maximum(np.abs(x), np.abs(y)) - 0.85 * radius
     if shape == "triangle":
         # Three half planes at equal distance; the tip points up.
         slanted = np.float32(np.sqrt(3) / 2) * np.abs(x) - 0.5 * y

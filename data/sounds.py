@@ -6,12 +6,11 @@ import numpy as np
 
 from data.scenes import COLORS, Scene, positions
 
-# A fifth apart: far enough that the random detuning never crosses over.
-_PITCH_HZ = dict(zip(COLORS, (220.0, 330.0, 495.0, 742.5), strict=True))
+# A major third apart: far enough that the random detuning never crosses over.
+_PITCH_HZ = {color: 180.0 * 1.26**index for index, color in enumerate(COLORS)}
 # Partials as (multiple of the pitch, amplitude).
 _TIMBRES = {
     "circle": ((1.0, 1.0),),
-    "square": ((1.0, 0.8), (3.0, 0.5), (5.0, 0.35), (7.0, 0.25)),
     "triangle": ((1.0, 0.6), (2.0, 0.55), (4.0, 0.45), (8.0, 0.3)),
     "cross": ((1.0, 0.7), (2.76, 0.6), (5.4, 0.4)),
 }

@@ -93,15 +93,16 @@ def pretrain(
 
 
 def _train(controller: orbit.Controller, progress: Progress, steps: int) -> int:
+    step = controller.global_step
     try:
         with _quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
             controller.train(steps)
     except Stopped:
         with _quiet():
             controller.save_checkpoint()
-        progress.show(f"Stopped by SIGTERM at step {int(controller.global_step.numpy())}; a checkpoint is saved. The same command goes on.")
+        progress.show(f"Stopped by SIGTERM at step {int(step.numpy())}; a checkpoint is saved. The same command goes on.")
         return 0
-    progress.show(f"Done: {int(controller.global_step.numpy())} steps. Checkpoints: {progress.directory.checkpoints}")
+    progress.show(f"Done: {int(step.numpy())} steps. Checkpoints: {progress.directory.checkpoints}")
     return 0
 
 

@@ -57,10 +57,9 @@ def svg(axes) -> str:
     axes.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     element = buffer.getvalue()
     element = element[element.index("<svg") :].replace(_FOREGROUND, "currentColor")
-    title = axes.get_title()
-    # The viewBox scales it; a fixed size would not fit a phone.
-    fixed_size = r'<svg (.*?)height="\S+" (.*?)width="\S+" '
-    return re.sub(fixed_size, rf'<svg role="img" aria-label="{title}" \1\2', element, count=1)
+    # Its viewBox scales it; with a fixed size it would not fit a phone.
+    size = re.compile(r' (?:width|height)="[\d.]+pt"')
+    return size.sub("", element, count=2).replace("<svg", f'<svg role="img" aria-label="{axes.get_title()}"', 1)
 
 
 @styled

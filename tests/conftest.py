@@ -1,5 +1,6 @@
 """What all tests share: Keras 2, four logical CPU devices, and the tiny model that most of them use."""
 
+import itertools
 import os
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -11,6 +12,7 @@ import tensorflow as tf
 from experiments.strategies import split_cpu
 
 split_cpu(4)
+_STRATEGIES = itertools.count(1)
 
 # A clip of 8 frames of 32 x 32 pixels with 0.8 s of sound: 8 video, 12 audio tokens and captions of 6 words.
 CLIP_SHAPES = dict(frames=8, image_size=32, waveform_samples=1600, vocabulary_size=50, words=6)
@@ -59,8 +61,8 @@ def mirrored():
     def make(replicas: int) -> tf.distribute.Strategy:
         if replicas == 1:
             return tf.distribute.get_strategy()
-        # TensorFlow names groups of devices by a running number; two sizes in one process must not share it.
-        tf.distribute.MirroredStrategy._collective_key_base = 100_000 * replicas
+        # TensorFlow names groups of devices by a running number; two strategies in one process must not share it.
+        tf.distribute.MirroredStrategy._collective_key_base = 100_000 * next(_STRATEGIES)
         return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(replicas)])
 
     return make

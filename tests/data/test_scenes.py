@@ -23,8 +23,8 @@ def generator(*key):
 
 
 def test_classes_are_all_combinations():
-    assert len(set(CLASS_NAMES)) == len(COLORS) * len(SHAPES) * len(MOTIONS) == 48
-    assert [scene_of(label).label for label in range(48)] == list(range(48))
+    assert len(set(CLASS_NAMES)) == len(COLORS) * len(SHAPES) * len(MOTIONS) == 72
+    assert [scene_of(label).label for label in range(72)] == list(range(72))
 
 
 @pytest.mark.parametrize("image_size_px", [32, 64])
@@ -33,7 +33,7 @@ def test_frames(image_size_px):
     assert frames.shape == (32, image_size_px, image_size_px, 3) and frames.dtype == np.uint8
 
 
-@pytest.mark.parametrize("label", range(0, 48, 5))
+@pytest.mark.parametrize("label", range(0, 72, 7))
 def test_the_shape_has_its_color_and_is_where_it_should_be(label):
     scene = scene_of(label)
     frames = render_frames(scene, TIMES, 64, generator(1)).astype(int)
@@ -57,7 +57,7 @@ def test_motions_differ():
 
 def test_shapes_stay_in_the_picture():
     for index in range(200):
-        scene = scene_of(index % 48, index)
+        scene = scene_of(index % 72, index)
         for place in positions(scene, TIMES):
             assert place.min() - scene.radius > -0.05 and place.max() + scene.radius < 1.05
 
@@ -70,14 +70,14 @@ def test_clips_of_a_class_differ():
 
 
 def test_sound_is_in_range_and_as_long_as_asked():
-    for label in range(48):
+    for label in range(72):
         sound = synthesize(scene_of(label), 1.0, 16000, generator(label))
         assert sound.shape == (16000,) and sound.dtype == np.float32
         assert 0.05 < np.abs(sound).max() <= 1.0
 
 
 def test_a_bouncing_shape_rings_when_it_touches_the_floor():
-    scene = scene_of(CLASS_NAMES.index("blue square bounces"))
+    scene = scene_of(CLASS_NAMES.index("blue cross bounces"))
     sound = synthesize(scene, 3.2, 16000, generator(0))
     loudness = np.abs(sound).reshape(-1, 320).max(1)
     _, y = positions(scene, (np.arange(len(loudness)) + 0.5) * 0.02)
@@ -102,23 +102,23 @@ def sight_features(frames):
 @pytest.mark.parametrize("sense", ["sound", "sight"])
 def test_a_linear_probe_finds_the_class(sense):
     features, labels = [], []
-    for index in range(14 * 48):
-        scene = scene_of(index % 48, index)
+    for index in range(14 * 72):
+        scene = scene_of(index % 72, index)
         if sense == "sound":
             features.append(sound_features(synthesize(scene, 3.2, 8000, generator(index))))
         else:
             features.append(sight_features(render_frames(scene, TIMES[::2], 32, generator(index))))
         labels.append(scene.label)
     features = StandardScaler().fit_transform(features)
-    train = 12 * 48
+    train = 12 * 72
     probe = RidgeClassifier(alpha=100.0).fit(features[:train], labels[:train])
-    # Chance is 1/48; raw pixels are a poor feature, spectra nearly do.
+    # Chance is 1/72; raw pixels are a poor feature, spectra nearly do.
     assert probe.score(features[train:], labels[train:]) > {"sound": 0.8, "sight": 0.3}[sense]
 
 
 def test_narration_is_several_sentences_in_order_within_the_clip():
     for index in range(50):
-        cues = narrate(scene_of(index % 48), 3.2, generator(index))
+        cues = narrate(scene_of(index % 72), 3.2, generator(index))
         assert 3 <= len(cues) <= 5
         times = [time for cue in cues for time in cue[1:]]
         assert times == sorted(times) and times[0] >= 0 and times[-1] <= 3.2
@@ -140,4 +140,4 @@ def test_narration_varies_and_names_the_scene():
         ]
         assert complete
     assert len(texts) > 150
-    assert not any(word in " ".join(texts) for word in ("red", "blue", "square", "bounces"))
+    assert not any(word in " ".join(texts) for word in ("red", "blue", "triangle", "bounces"))

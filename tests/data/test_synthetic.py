@@ -82,7 +82,7 @@ def test_splits_and_classes(prepared):
     sizes = {name: split.num_examples for name, split in builder.info.splits.items()}
     assert sizes == {"train": 96, "validation": 2, "test": 50}
     labels = np.bincount([record["label"] for record in records(builder, "train")])
-    assert labels.tolist() == [2] * 48
+    assert len(labels) == len(CLASS_NAMES) and labels.max() - labels.min() <= 1
     assert tuple(builder.info.metadata["class_names"]) == CLASS_NAMES
     assert builder.info.metadata["parameters"] == builder.builder_config.parameters()
 

@@ -34,27 +34,36 @@ def section(page: str, heading: str) -> str:
     return page.split(f"<h2>{heading}</h2>")[1].split("<h2>")[0]
 
 
-def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, start_program):
-    program = start_program("experiments.report", f"--workdir={directory.path}", f"--data_dir={noisy_data}")
-    stdout, stderr = program.communicate()
-    assert program.returncode == 0, stderr
+@pytest.fixture
+def run_report(only_flags_of, monkeypatch, capsys):
+    """A function (*arguments) -> exit code, standard output and standard error of the command line."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        module = only_flags_of("experiments.report")
+        monkeypatch.setattr(sys, "argv", ["report", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            command_line.run(module.main)
+        return stop.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, run_report):
+    code, stdout, stderr = run_report(f"--workdir={directory.path}", f"--data_dir={noisy_data}")
+    assert code == 0, stderr
     path = directory.report / "index.html"
     assert stdout.strip() == f"Report: {path}"
     page = path.read_text()
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
     assert page.count("<svg") == 9 + 4 + 2 and "data:image/jpeg;base64," in page
     assert "evaluated at step 30 on the data set synthetic" in page
-    assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and '"python"' in page
+    assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and "&quot;python&quot;" in page
 
 
 @pytest.mark.parametrize("arguments", [[], ["--workdir={here}"]])
-def test_a_directory_that_is_no_run_exits_with_2(arguments, only_flags_of, monkeypatch, capsys, tmp_path):
-    module = only_flags_of("experiments.report")
-    monkeypatch.setattr(sys, "argv", ["report", *(argument.format(here=tmp_path) for argument in arguments)])
-    with pytest.raises(SystemExit) as stop:
-        command_line.run(module.main)
-    error = capsys.readouterr().err
-    assert stop.value.code == 2
+def test_a_directory_that_is_no_run_exits_with_2(arguments, run_report, tmp_path):
+    code, _, error = run_report(*(argument.format(here=tmp_path) for argument in arguments))
+    assert code == 2
     assert error.startswith("error: ") and "Traceback" not in error and "--workdir" in error
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +72,8 @@ def test_drawings_are_svg_with_units(directory):
     drawings = curves(directory.read_metrics())
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)
-        assert "height" not in root.attrib and root.attrib["viewBox"]
+        assert root.attrib["viewBox"] and root.attrib["aria-label"]
+        assert not {"width", "height"} & set(root.attrib)  # the page scales it
         assert "currentColor" in drawing and "#010203" not in drawing
     text = "".join(drawings)
     for label in ("loss, nats", "l2 norm", "seconds per step", "% of the steps", "video-audio", "video-text"):
