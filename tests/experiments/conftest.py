@@ -60,6 +60,14 @@ def start_pretrain(tiny_run, tiny_data, tmp_path_factory):
     return start
 
 
+@pytest.fixture(scope="module")
+def quick_graphs():
+    """Leaves graphs as they are traced: optimizing them takes longer than the few steps of a test."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
 @pytest.fixture
 def only_flags_of():
     """A function (module) -> that command line's module, imported; only its flags exist until the test ends.
