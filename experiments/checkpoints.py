@@ -56,7 +56,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
         path = record.model_checkpoint_path  # `latest_checkpoint` would take a missing one for none
         try:
             self.checkpoint.restore(path).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+        except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
             raise RunFailed(
                 f"the checkpoint {path} cannot be restored into this run: {_first_lines(error)}\n"
                 "It was written by another configuration or is damaged. Use another --workdir; or, to go on from an older "

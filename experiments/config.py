@@ -184,7 +184,7 @@ def _suggestion(message: str) -> str:
     if unknown and unknown[1] in _REGISTERED:
         known = inspect.signature(_REGISTERED[unknown[1]]).parameters
         word, prefix = unknown[2], f"{unknown[1]}."
-    elif unknown := re.search(r"No configurable matching '([\w.]+)'", message):
+    elif unknown := re.search(r"No configurable matching (?:reference )?'@?([\w.]+)'", message):
         known, word, prefix = _REGISTERED, unknown[1], ""
     else:
         return ""

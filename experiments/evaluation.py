@@ -150,24 +150,26 @@ def evaluate(
     if unknown or not tasks:
         raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {','.join(unknown) or 'none'}.")
     run = open_run(directory)
+    name = dataset or run.settings.datasets[0]
     with bad_input():
-        prepared = data.open_dataset(dataset or run.settings.datasets[0], data_dir)
+        prepared = data.open_dataset(name, data_dir)
     evaluation = Evaluation(run, prepared, batch_size)
-    found = {task: getattr(evaluation, task)() for task in TASKS if task in tasks}
     result = {
         "step": run.step,
-        "dataset": prepared.name,
-        "retrieval": {"text_to_video": found.get("retrieval", _NO_RETRIEVAL)},
-        "linear_probe": found.get("linear_probe", {"video": _NO_PROBE, "audio": _NO_PROBE}),
+        "dataset": name,
+        **_figures(evaluation, tasks),
         "harmonization": harmonization_summary(directory.read_metrics()),
-        "alignment": found.get("alignment"),
     }
-    arrays = {
-        **evaluation.arrays,
-        "step": np.array(run.step),
-        "dataset": np.array(prepared.name),
-        "class_names": np.array(prepared.class_names, dtype=str),
-    }
-    write_arrays(directory, arrays)
+    class_names = np.array(prepared.class_names, dtype=str)
+    write_arrays(directory, {**evaluation.arrays, "dataset": np.array(name), "class_names": class_names})
     directory.write(directory.result, json.dumps(result, indent=2) + "\n")
     return result, evaluation.notes
+
+
+def _figures(evaluation, tasks):
+    found = {task: getattr(evaluation, task)() for task in TASKS if task in tasks}
+    return {
+        "retrieval": {"text_to_video": found.get("retrieval", _NO_RETRIEVAL)},
+        "linear_probe": found.get("linear_probe", {"video": _NO_PROBE, "audio": _NO_PROBE}),
+        "alignment": found.get("alignment"),
+    }

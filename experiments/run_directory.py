@@ -78,8 +78,9 @@ class RunDirectory:
 
     def _difference(self, config, data):
         lines = config_difference(self.config.read_text(), config) if self.config.exists() else []
-        if self.data.exists() and json.loads(self.data.read_text()) != data:
-            lines.append(f"  data: {self.data.read_text().strip()} there, {json.dumps(data, indent=2)} now")
+        before = json.loads(self.data.read_text()) if self.data.exists() else data
+        if before != data:
+            lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
         return lines
 
     def append_metrics(self, record: dict) -> None:

@@ -48,6 +48,6 @@ def open_run(directory: RunDirectory) -> TrainedModel:
     try:
         status = tf.train.Checkpoint(model=model, global_step=step).restore(checkpoint)
         status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
         raise BadInput(f"{checkpoint} does not fit {directory.config}: {str(error).splitlines()[0]}") from error
     return TrainedModel(settings, model, tokenizer, int(step))

@@ -45,6 +45,7 @@ class VATT(keras.Model):
       normalize_positions: A LayerNorm on the positions (published code), or none (paper; default).
       dropout: Rate of every dropout.
       trainable_words: Learn the word vectors (paper; default) or keep them as they are (published code).
+      name: The Keras model's name.
 
     Raises:
       ValueError: For an unknown size, or input that is smaller than one patch.
@@ -75,9 +76,9 @@ class VATT(keras.Model):
         normalize_positions: bool = False,
         dropout: float = 0.1,
         trainable_words: bool = True,
-        **kwargs,
+        name: str | None = None,
     ):
-        super().__init__(**kwargs)
+        super().__init__(name=name)
         overrides = dict(
             layers=layers, width=width, heads=heads, head_dim=head_dim, feed_forward=feed_forward,
             word_dim=word_dim, feature_dim=feature_dim, video_audio_dim=video_audio_dim,

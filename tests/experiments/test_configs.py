@@ -1,0 +1,75 @@
+"""Every shipped gin file parses and builds; every complete one also runs a step, shrunk."""
+
+import pathlib
+
+import pytest
+import tensorflow as tf
+
+import harmonization
+from experiments import config
+from experiments.assembly import build_run, random_batch
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
+FILES = sorted(CONFIGS.rglob("*.gin"))
+COMPLETE = [CONFIGS / "demo.gin", *sorted((CONFIGS / "paper").glob("*.gin"))]
+PARTS = [path for path in FILES if path not in COMPLETE]
+METHODS = {
+    "vatt": harmonization.Sum,
+    "rw_va": harmonization.Reweight,
+    "rw_vt": harmonization.Reweight,
+    "gr": harmonization.GradientRealignment,
+    "cl": harmonization.GradientCurriculum,
+    "both": harmonization.Both,
+}
+SHRUNK = [
+    "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",
+    "VATT.word_dim = 8", "VATT.feature_dim = 16", "VATT.video_audio_dim = 12", "VATT.video_text_dim = 8",
+    "ClipSpec.frames = 8", "ClipSpec.image_size = 32", "ClipSpec.sample_rate_hz = 2000", "pretrain.batch_size = 4",
+]  # fmt: skip
+name = lambda path: str(path.relative_to(CONFIGS))  # noqa: E731
+
+
+@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.parametrize("path", COMPLETE, ids=name)
+def test_a_complete_configuration_runs_one_shrunken_step(path):
+    settings = config.parse([str(path)], SHRUNK)
+    run = build_run(settings, tf.distribute.get_strategy(), vocabulary_size=50)
+    run.trainer.train_on_batch(random_batch(settings.clips, 4, 50), tf.constant(0.0))
+    columns = run.trainer.train_loop_end()
+    assert int(run.trainer.global_step) == 1 and columns["finite"].numpy().tolist() == [1.0]
+    method = path.stem.removeprefix("ht100m_") if path.parent.name == "paper" else "both"
+    assert type(run.trainer.harmonizer) is METHODS[method]
+
+
+@pytest.mark.parametrize("path", COMPLETE[1:], ids=name)
+@pytest.mark.parametrize("mix, sets", [("ht100m", 1), ("ht100m_audioset", 2), ("ht100m_audioset_yt8m", 3)])
+def test_the_papers_recipe_and_mixes(path, mix, sets):
+    settings = config.parse([str(path), str(CONFIGS / f"data/{mix}.gin")], [])
+    assert len(settings.datasets) == sets and settings.datasets[0] == "howto100m"
+    assert (settings.steps, settings.batch_size, settings.warmup_steps) == (500_000, 2048, 10_000)
+    assert (settings.learning_rate, settings.final_learning_rate) == (1e-4, 5e-5)
+    assert (settings.clips.frames, settings.clips.image_size, settings.clips.waveform_samples) == (32, 224, 153_600)
+
+
+@pytest.mark.parametrize("path", PARTS, ids=name)
+def test_a_part_goes_with_the_demo(path):
+    settings = config.parse([str(CONFIGS / "demo.gin"), str(path)], [])
+    if path.parent.name == "methods":
+        assert type(settings.build_harmonizer()) is METHODS[path.stem]
+
+
+@pytest.mark.parametrize("weights, path", [((1.5, 0.5), "rw_va"), ((0.5, 1.5), "rw_vt")])
+def test_reweighting_favors_the_loss_it_is_named_after(weights, path):
+    harmonizer = config.parse([str(CONFIGS / "demo.gin"), str(CONFIGS / f"methods/{path}.gin")], []).build_harmonizer()
+    assert harmonizer.decide(tf.eye(2)).weights.numpy().tolist() == list(weights)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_headers_say_what_they_are_for(path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    wanted = ["# Purpose:", "# Command:"]
+    if path in COMPLETE:
+        wanted += ["# Hardware and time:", "# Result:"]
+    for start in wanted:
+        assert any(line.startswith(start) for line in header), start
