@@ -26,6 +26,7 @@ setup(
         "av>=14",  # decoding and encoding media; its wheels bring FFmpeg
         "pillow>=10",  # JPEG frames in records
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
+        "threadpoolctl>=3",  # keeps scikit-learn's t-SNE to one thread; two fight on a busy machine
         "matplotlib>=3.9",  # plots in the report
         "tqdm>=4.66",  # progress bars of preparation and evaluation
     ],

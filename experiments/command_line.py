@@ -38,6 +38,8 @@ def _parse_flags(arguments):
         return flags.FLAGS(arguments)
     except flags.Error as error:
         sys.exit(_fail(2, f"{str(error).rstrip('.')}. See --help."))
+    except SystemExit:  # absl leaves with 1 when it has shown the help
+        sys.exit(0)
 
 
 def _guarded(main, arguments):

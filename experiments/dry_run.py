@@ -58,7 +58,7 @@ def shape_table(run: Run, batch: dict[str, tf.Tensor]) -> str:
 
 
 def _run_step(run: Run, batch: dict[str, tf.Tensor]) -> None:
-    def take(context: tf.distribute.ValueContext) -> dict[str, tf.Tensor]:
+    def take(context: tf.distribute.experimental.ValueContext) -> dict[str, tf.Tensor]:
         start = context.replica_id_in_sync_group * CLIPS_PER_REPLICA
         return {name: value[start : start + CLIPS_PER_REPLICA] for name, value in batch.items()}
 

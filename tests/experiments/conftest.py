@@ -3,12 +3,17 @@
 import importlib
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
 import pytest
 import tensorflow as tf
 from absl import flags
+from absl.testing import flagsaver
+
+from experiments.command_line import _guarded as guarded
+from vatt.keras import keras
 
 ROOT = pathlib.Path(__file__).parents[2]
 FLAGS = flags.FLAGS
@@ -45,7 +50,8 @@ def tiny_run() -> list[str]:
 @pytest.fixture(scope="session")
 def start_pretrain(tiny_run, tiny_data, tmp_path_factory):
     """A function (workdir, *arguments) -> the real command line, started, on `tiny_data` with `tiny_run`'s bindings."""
-    compiled = tmp_path_factory.mktemp("compiled")  # TensorFlow loads three times as fast where its .pyc files are missing
+    # Where the .pyc files of TensorFlow are missing, it loads three times as fast with a place to put them.
+    compiled = tmp_path_factory.mktemp("compiled")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(compiled))}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
@@ -94,6 +100,26 @@ def only_flags_of():
     for module, flag in put_aside:
         FLAGS[flag.name] = flag
         FLAGS.register_flag_by_module(module, flag)
+
+
+@pytest.fixture
+def pretrain_here(only_flags_of, monkeypatch, capsys, tiny_run, tiny_data):
+    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.pretrain`, run in this process."""
+    pretrain = only_flags_of("experiments.pretrain")
+    # It would stay on, for all tests after this one.
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*bindings, **values) -> tuple[int, str, str]:
+        values = dict(gin_bindings=[*tiny_run, *bindings], data_dir=tiny_data) | values
+        capsys.readouterr()
+        with flagsaver.flagsaver(**values):
+            code = guarded(pretrain.main, ["pretrain"])
+        return code, *capsys.readouterr()
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+    keras.mixed_precision.set_global_policy("float32")
 
 
 @pytest.fixture

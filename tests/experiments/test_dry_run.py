@@ -1,0 +1,36 @@
+"""`--dry_run` shows all there is and leaves nothing behind."""
+
+import os
+import re
+
+import pytest
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_a_dry_run_prints_everything_and_writes_nothing(pretrain_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, output, errors = pretrain_here(dry_run=True, data_dir="", workdir=str(tmp_path / "run"))
+    assert code == 0 and not errors
+    for heading in ("# Operative configuration", "# Parameters", "# Shapes", "# One step on noise"):
+        assert heading in output
+    assert re.search(r"^pretrain\.batch_size = 4$", output, re.MULTILINE)
+    assert re.search(r"^VATT\.width = 16$", output, re.MULTILINE)
+
+    table = output.split("# Parameters\n")[1].split("\n\n")[0].splitlines()
+    counts = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in table if len(line.split()) == 2}
+    assert counts["word_vectors"] == 65_536 * 8
+    assert counts.pop("total") == sum(counts.values())
+
+    for line in (
+        r"video +float32 \[2, 8, 32, 32, 3\]",
+        r"waveform +float32 \[2, 12800\]",
+        r"text +int32 \[2, 3, 6\]",
+        r"video tokens, training +5",  # half of 2 x 2 x 2, and AGG
+        r"audio tokens, training +6",
+        r"video_audio audio +\[2, 12\]",
+        r"video_text text +\[2, 3, 8\]",
+        r"loss_video_text +\d",
+        r"finite +1",
+    ):
+        assert re.search(f"^{line}", output, re.MULTILINE), line
+    assert os.listdir(tmp_path) == []
