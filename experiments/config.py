@@ -128,6 +128,7 @@ def checked(constructor: Callable) -> Callable:
                 _check_type(f"{build.configurable_name}.{name}", value, hints[name])
         return constructor(*args, **kwargs)
 
+    build.__signature__ = inspect.signature(constructor)  # where gin finds the defaults that it lists in config.gin
     return build
 
 

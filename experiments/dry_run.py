@@ -67,4 +67,4 @@ def _run_step(run: Run, batch: dict[str, tf.Tensor]) -> None:
         for name in batch
     }
     with run.strategy.scope():
-        tf.function(run.trainer.train_on_batch)(distributed)
+        run.trainer.train_on_batch(distributed, tf.constant(0.0))
