@@ -38,7 +38,7 @@ def test_everything_is_in_one_directory(prepared):
     found = open_dataset("synthetic", str(data_dir))
     assert found.split_sizes == {"train": 3, "test": 2}
     assert (found.frames_per_second, found.sample_rate_hz) == (10.0, 16000)
-    assert len(found.class_names) == 48
+    assert len(found.class_names) == 72
 
 
 def test_vocabulary_holds_the_training_words_only(prepared, monkeypatch, tmp_path):

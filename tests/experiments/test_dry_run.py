@@ -15,6 +15,7 @@ def test_a_dry_run_prints_everything_and_writes_nothing(pretrain_here, tmp_path,
         assert heading in output
     assert re.search(r"^pretrain\.batch_size = 4$", output, re.MULTILINE)
     assert re.search(r"^VATT\.width = 16$", output, re.MULTILINE)
+    assert re.search(r"^pretrain\.temperature = 0\.07$", output, re.MULTILINE), "a default"
 
     table = output.split("# Parameters\n")[1].split("\n\n")[0].splitlines()
     counts = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in table if len(line.split()) == 2}

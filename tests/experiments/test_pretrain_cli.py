@@ -212,7 +212,7 @@ def test_the_process_exits_with_these_codes(start_pretrain, tmp_path):
         assert errors.startswith("error: ") and "Traceback" not in errors, errors
     assert "telepathy" in answers["flag"][1] and "one_device" in answers["flag"][1]
     output, errors, code = answers["help"]
-    assert code == 0 and "python -m experiments.pretrain --gin_file=" in output and "--dry_run" in output
+    assert code == 0 and "python -m experiments.pretrain --gin_file=" in output and "dry_run" in output
     assert os.listdir(tmp_path) == []
 
 

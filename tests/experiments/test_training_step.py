@@ -1,5 +1,6 @@
 """What one training step does, and what a step that is left out does not do."""
 
+import itertools
 import math
 import time
 
@@ -165,6 +166,25 @@ def test_realignment_is_that_of_the_flat_reference(rig, batch):
     )
     norm = tf.norm(reference.flatten(video_text))
     assert logged["gradient_norm_video_text"] == pytest.approx(float(norm), rel=1e-4)
+
+
+def test_realigning_the_encoder_only(batch, make_model):
+    rig = Rig(make_model, scope="encoder")
+    rig.reset("gr")
+    video_audio, video_text = rig.gradients(batch)
+    shared = {id(weight) for weight in rig.model.encoder.trainable_variables}
+    inside = [id(weight) in shared for weight in rig.trainer.weights]
+    assert 0 < sum(inside) < len(inside)
+    encoder = [list(itertools.compress(gradients, inside)) for gradients in (video_audio, video_text)]
+    realigned = iter(reference.realign(*encoder))
+    expected = [
+        next(realigned) if member else one + other
+        for member, one, other in zip(inside, video_audio, video_text, strict=True)
+    ]
+    logged = rig.train(batch)
+    close([m / 0.1 for m in rig.moments("m")], expected, 1e-3)
+    cosine = reference.indicate(*(reference.flatten(gradients) for gradients in encoder), "cosine")
+    assert logged["cosine"] == pytest.approx(float(cosine), abs=1e-4) and logged["weight_video_audio"] > 1
 
 
 @pytest.mark.parametrize("method", METHODS)

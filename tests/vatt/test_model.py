@@ -77,7 +77,7 @@ def test_token_counts_of_the_published_medium_model():
 )
 def test_published_parameter_counts(size, encoder, video, audio):
     """Counted on one and two blocks: creating 300 M random numbers would take longer than all other tests here."""
-    one, two = (vatt.VATT(size, layers=layers) for layers in (1, 2))
+    one, two = (vatt.VATT(size, layers=layers, normalize_positions=True) for layers in (1, 2))
     one.create_variables()
     two.create_variables()
     count = lambda layer: sum(int(tf.size(v)) for v in layer.trainable_variables)  # noqa: E731
