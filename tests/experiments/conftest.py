@@ -1,8 +1,10 @@
 """Fixtures of the command lines' tests: a tiny prepared data set, a tiny run's bindings, command lines here and apart."""
 
+import contextlib
 import importlib
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -120,6 +122,22 @@ def pretrain_here(only_flags_of, monkeypatch, capsys, tiny_run, tiny_data):
     yield run
     signal.signal(signal.SIGTERM, handler)
     keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def full_disk():
+    """A function (room_bytes) -> context in which no file of this process can grow beyond so much."""
+
+    @contextlib.contextmanager
+    def limit(room_bytes: int = 0):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limit
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Saving and restoring: all of it or a message."""
 
 import os
-import resource
 
 import pytest
 import tensorflow as tf
@@ -83,7 +82,7 @@ def test_a_damaged_or_missing_checkpoint_is_named(saved):
         manage(saved, state()).restore_or_initialize()
 
 
-def test_the_advice_to_name_an_older_checkpoint_works(saved):
+def test_the_advice_to_name_an_older_checkpoint_works(saved, full_disk):
     (saved / "checkpoint").write_text('model_checkpoint_path: "ckpt-10"\n')
     held = state()
     manager = manage(saved, held)
@@ -97,22 +96,8 @@ def test_the_advice_to_name_an_older_checkpoint_works(saved):
     assert save_at(manager, held, 20) and os.path.basename(tf.train.latest_checkpoint(saved)) == "ckpt-20"
 
 
-class full_disk:  # noqa: N801 (used like a function)
-    """Lets no file grow beyond some bytes."""
-
-    def __init__(self, room_bytes=0):
-        self.room_bytes = room_bytes
-
-    def __enter__(self):
-        self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.room_bytes, self.limits[1]))
-
-    def __exit__(self, *_):
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
-
-
 @pytest.mark.parametrize("room_bytes", [0, 300, 20_000])
-def test_a_full_disk_leaves_the_last_good_checkpoint_and_nothing_else(tmp_path, room_bytes):
+def test_a_full_disk_leaves_the_last_good_checkpoint_and_nothing_else(tmp_path, full_disk, room_bytes):
     held = state(size=10_000)
     manager = manage(tmp_path, held)
     save_at(manager, held, 10)
@@ -125,7 +110,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_nothing_else(tmp_path, 
     assert manage(tmp_path, again).restore_or_initialize() and int(again.step) == 10
 
 
-def test_a_full_disk_at_the_first_checkpoint(tmp_path):
+def test_a_full_disk_at_the_first_checkpoint(tmp_path, full_disk):
     held = state(size=10_000)
     with full_disk(20_000):
         with pytest.raises(RunFailed, match="none; the run starts anew"):

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-import resource
 import shutil
 import signal
 
@@ -94,15 +93,11 @@ def test_the_run_directory_holds_what_it_should(stopped):
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(copy, pretrain_here):
+def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(copy, pretrain_here, full_disk):
     before, step = sorted(os.listdir(copy.checkpoints)), step_of(copy)
     largest = max(file.stat().st_size for file in copy.checkpoints.iterdir())
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1000, limits[1]))
-    try:
+    with full_disk(room_bytes=largest - 1000):
         code, _, errors = pretrain_here("pretrain.checkpoint_every_steps = 4", workdir=str(copy.path))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert code == 1
     assert re.match(r"error: a checkpoint could not be written to .*checkpoints: .", errors)
     assert f"The last good checkpoint is: {copy.checkpoints}/ckpt-{step}. Make room and run the same command again" in errors
