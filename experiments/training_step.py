@@ -96,17 +96,17 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         gradients = [self._gradient(tape, losses[name]) for name in OBJECTIVES]
 
         if self.all_reduce == "after":
-            gradients = [_sum_over_replicas(gradient) for gradient in gradients]
+            gradients = [harmonization.sum_over_replicas(gradient) for gradient in gradients]
         update, report = harmonization.harmonize(
             gradients, self.harmonizer, groups=self.groups, step=self.global_step
         )
         if self.all_reduce == "before":
-            update, report = _sum_over_replicas(update), _combine_reports(report)
+            update, report = harmonization.sum_over_replicas(update), _combine_reports(report)
 
         harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
         for variable, previous in zip(self.statistics, statistics, strict=True):
             variable.assign(tf.where(report["keep"], variable, previous))
-        return self.log.row(_sum_over_replicas(losses), report, self.learning_rate(self.global_step))
+        return self.log.row(harmonization.sum_over_replicas(losses), report, self.learning_rate(self.global_step))
 
     def train_loop_begin(self) -> None:
         """Starts a new log."""
@@ -130,23 +130,12 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         return [index for index, variable in enumerate(self.weights) if id(variable) in shared]
 
 
-def _sum_over_replicas(values):
-    """Sums a structure of tensors over the replicas; `None` stays `None`."""
-    replica = tf.distribute.get_replica_context()
-    if replica.num_replicas_in_sync == 1:
-        return values
-    flat = tf.nest.flatten(values)
-    present = [value for value in flat if value is not None]
-    summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
-    return tf.nest.pack_sequence_as(values, [None if value is None else next(summed) for value in flat])
-
-
 def _combine_reports(report):
     """Makes one report of the replicas' own: means; a step is kept if any replica kept its share and all are finite."""
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     means = {
         name: value / replicas
-        for name, value in _sum_over_replicas(
+        for name, value in harmonization.sum_over_replicas(
             {name: tf.cast(value, tf.float32) for name, value in report.items()}
         ).items()
     }

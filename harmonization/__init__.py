@@ -11,9 +11,13 @@ from harmonization.both import Both
 from harmonization.curriculum import GradientCurriculum
 from harmonization.gram import find_nonfinite
 from harmonization.harmonize import harmonize
-from harmonization.harmonizer import Decision, Harmonizer
+from harmonization.harmonizer import Decision, GramHarmonizer, Group, Harmonizer
+from harmonization.keras_model import HarmonizedModel
+from harmonization.mean import Mean
 from harmonization.methods import METHODS, get
+from harmonization.minimize import minimize
 from harmonization.realignment import GradientRealignment
+from harmonization.replicas import sum_over_replicas
 from harmonization.reweight import Reweight
 from harmonization.schedule import (
     ConstantSchedule,
@@ -32,8 +36,12 @@ __all__ = [
     "Decision",
     "GradientCurriculum",
     "GradientRealignment",
+    "GramHarmonizer",
+    "Group",
+    "HarmonizedModel",
     "Harmonizer",
     "LinearSchedule",
+    "Mean",
     "Reweight",
     "Schedule",
     "StepSchedule",
@@ -42,4 +50,6 @@ __all__ = [
     "find_nonfinite",
     "get",
     "harmonize",
+    "minimize",
+    "sum_over_replicas",
 ]

@@ -1,10 +1,12 @@
 """Applying an update, or leaving a gated step out without a trace."""
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 
+@tf.autograph.experimental.do_not_convert
 def apply_if(
     keep: tf.Tensor,
     optimizer,
@@ -20,7 +22,7 @@ def apply_if(
     Args:
       keep: [] bool, the same on all replicas. Where every replica decides for itself, combine the
         decisions first, say by a logical or.
-      optimizer: A Keras 2 optimizer (tf_keras), or anything with its `apply_gradients`.
+      optimizer: A Keras optimizer, of Keras 2 (tf_keras) or Keras 3.
       gradients: A list over variables, the same on all replicas, hence already reduced over them:
         they are not added up again. `None` leaves a variable alone.
       variables: The variables, in the same order.
@@ -44,8 +46,14 @@ def _apply_on_all_replicas(strategy, keep, optimizer, gradients, variables) -> N
 
 
 def _apply(optimizer, gradients, variables) -> None:
-    pairs = list(zip(gradients, variables, strict=True))
-    optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+    if "skip_gradients_aggregation" in inspect.signature(optimizer.apply_gradients).parameters:
+        pairs = list(zip(gradients, variables, strict=True))
+        optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+    else:
+        # Keras 3 always sums over the replicas; a replica's share of the same update, then.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        shares = [None if each is None else each / replicas for each in gradients]
+        optimizer.apply_gradients(list(zip(shares, variables, strict=True)))
 
 
 def _branch(keep: tf.Tensor, apply: Callable[[], None]) -> None:

@@ -1,15 +1,19 @@
 """Both of the paper's methods: gate by the curriculum, then project what is kept."""
 
-import tensorflow as tf
-
 from harmonization.curriculum import GradientCurriculum
-from harmonization.harmonizer import Decision, Harmonizer
+from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.realignment import GradientRealignment
 from harmonization.schedule import Schedule
 
 
 class Both(Harmonizer):
-    """`GradientCurriculum`, then `GradientRealignment` (the row "Both" of Wu et al., 2022).
+    """Leaves steps out by the curriculum, and projects the gradients of those it keeps.
+
+    Rule: keep as `GradientCurriculum`, w as `GradientRealignment`.
+    Source: Wu et al. (2022, NeurIPS), the row "Both" of their table.
+    Promises: what the two promise.
+    Costs: one backward pass per objective, and the Gram matrix.
+    Not for: a gamma that is never negative: with a cosine nothing is left to project.
 
     The source does not give the order. Gating first is our choice: after the projection no gradient
     conflicts with the other original, so that nothing would be left to judge by. With a cosine it
@@ -31,6 +35,6 @@ class Both(Harmonizer):
         self._gate = GradientCurriculum(schedule, indicator)
         self._projection = GradientRealignment()
 
-    def decide(self, gram: tf.Tensor, step: tf.Tensor | None = None) -> Decision:
+    def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without a step, unless gamma is constant."""
-        return Decision(self._projection.decide(gram).weights, self._gate.decide(gram, step).keep)
+        return Decision(self._projection.weights(group.gram), self._gate.decide(group).keep)

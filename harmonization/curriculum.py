@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from harmonization.harmonizer import (
     Decision,
+    Group,
     Harmonizer,
     defined_pairs,
     pairwise_cosines,
@@ -15,9 +16,15 @@ INDICATORS = ("cosine", "dot")
 
 
 class GradientCurriculum(Harmonizer):
-    """CL of Wu et al. (2022), Algorithm 2, "the soft way": keep iff the indicator > gamma(step).
+    """Leaves out the steps in which the gradients agree less than a threshold that rises with time.
 
-    What is kept is the plain sum; what is not leaves no trace.
+    Rule: w_i = 1; the step is kept iff cos(g_i, g_j) > gamma(step).
+    Source: Wu et al. (2022, NeurIPS), "Scaling Multimodal Pre-Training via Cross-Modality Gradient
+      Harmonization", Algorithm 2 (CL, "the soft way").
+    Promises: permutation-equivariant; a step that is left out leaves no trace. With the cosine, the
+      decision does not change when the gradients are scaled.
+    Costs: one backward pass per objective, also in the steps that are left out.
+    Not for: objectives that conflict for good reasons: the data of such steps is never learned.
 
     The source contradicts itself: its text says cosine, its pseudo-code the raw dot product. The
     default is the cosine, the only one of the two for which a threshold means the same at every
@@ -52,14 +59,15 @@ class GradientCurriculum(Harmonizer):
                 f"Found a schedule from {self._schedule.start} to {self._schedule.end}."
             )
 
-    def decide(self, gram: tf.Tensor, step: tf.Tensor | None = None) -> Decision:
+    def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without a step, unless gamma is constant."""
-        if step is None and not isinstance(self._schedule, ConstantSchedule):
+        gram = group.gram
+        if group.step is None and not isinstance(self._schedule, ConstantSchedule):
             raise ValueError(
                 f"A {type(self._schedule).__name__} needs the training step. "
                 "Pass `step=` to `harmonize`."
             )
         pairs = defined_pairs(gram)
         values = pairwise_cosines(gram) if self._indicator == "cosine" else gram
-        aligned = smallest_over_pairs(values, pairs) > self._schedule(step)
+        aligned = smallest_over_pairs(values, pairs) > self._schedule(group.step)
         return Decision(tf.ones(gram.shape[:1]), aligned | ~tf.reduce_any(pairs))

@@ -4,30 +4,36 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from harmonization.gram import Gradient, to_dense, variable_gram, widened
+from harmonization.gram import Gradient, to_dense, variable_gram
+from harmonization.groups import Groups, decide, members_of, split
 from harmonization.harmonizer import (
+    Decision,
+    Group,
     Harmonizer,
     defined_pairs,
     gradient_norms,
     pairwise_cosines,
     smallest_over_pairs,
 )
-
-Groups = Mapping[str, Sequence[int]]
-"""Names of groups of variables, with the indices of the variables in each."""
+from harmonization.update import weighted_sum
 
 
+@tf.autograph.experimental.do_not_convert
 def harmonize(
     gradients: Sequence[Sequence[Gradient]],
     harmonizer: Harmonizer,
     groups: Groups | None = None,
     step: tf.Tensor | int | None = None,
+    *,
+    losses: Sequence[tf.Tensor] | tf.Tensor | None = None,
+    scores: Mapping[str, tf.Tensor] | None = None,
 ) -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor]]:
     """Combines the gradients of several objectives into one update.
 
     Per group of variables: `keep * sum_i weights_i * gradient_i`, where the weights and `keep`
     follow from the inner products of the gradients. The update of a step that is not kept is zero
     and not to be applied, since momentum and weight decay move weights even so; see `apply_if`.
+    It leaves the method's state alone, too.
 
     Pass the gradients of the global batch (all-reduce them first) if the result shall not depend on
     the number of replicas. The inner products are float32 sums, so that the norms of gradients have
@@ -37,13 +43,15 @@ def harmonize(
     Args:
       gradients: A list over objectives of lists over variables. Entries are floating-point tensors,
         `tf.IndexedSlices`, or `None` where an objective does not reach a variable, which counts as
-        zero.
+        zero. An objective that reaches no variable of a group takes no part in its decision.
       harmonizer: The method.
       groups: `None` makes one group of all variables. Otherwise each group has a Gram matrix and
         weights of its own, and variables in no group get the plain sum; `{"encoder": [...]}` is the
         paper's open question "all variables or the shared encoder only". A step is kept only if
         every group keeps it, since half a step is none of the methods.
-      step: [] int64 training step from 0, needed by methods with a schedule.
+      step: [] int64 training step from 0, needed by methods with a schedule or random draws.
+      losses: [objectives] values of the objectives, needed by methods that weigh by them.
+      scores: Names of groups to [] float32, how well each one's modality does alone, for `OGMGE`.
 
     Returns:
       The update and the report. The update is a list over variables of dense tensors in the
@@ -57,7 +65,7 @@ def harmonize(
         defined*: [] bool, whether there are two objectives whose gradients are not zero. Average
           `cosine` over these steps.
         conflict*: [] bool, whether two gradients point apart (`cosine < 0`).
-        weights*: [objectives] float32, always finite.
+        weights*: [objectives] float32, always finite; zero for an objective that takes no part.
         keep: [] bool, whether the step is taken.
         finite: [] bool; if False, `keep` is False, and `find_nonfinite` names the variable.
         variable_gram: [variables, objectives, objectives] float32, for statistics per layer.
@@ -72,17 +80,30 @@ def harmonize(
             f"Found {harmonizer!r}."
         )
     gradients = to_dense(gradients)
-    members = _members(groups, variables=len(gradients[0]))
-    step = None if step is None else tf.cast(step, tf.int64)
+    members = members_of(groups, variables=len(gradients[0]))
+    with tf.init_scope():
+        harmonizer.build(len(gradients), tuple(members))
     per_variable = variable_gram(gradients)
-    grams = [tf.reduce_sum(tf.gather(per_variable, indices), axis=0) for indices in members]
+    grams = [tf.reduce_sum(tf.gather(per_variable, one), axis=0) for one in members.values()]
     finite = _all_finite(per_variable) & _all_finite(tf.stack(grams))
-    # Methods see a finite matrix, whatever comes: that of zero gradients, which all of them handle.
-    judged = [tf.where(finite, gram, 0.0) for gram in grams]
-    decisions = [harmonizer.decide(gram, step) for gram in judged]
+    about = Group(
+        # Methods see finite matrices, whatever comes: zero gradients, which all of them handle.
+        gram=tf.where(finite, tf.stack(grams), 0.0),
+        variable_gram=tf.where(finite, per_variable, 0.0),
+        step=None if step is None else tf.cast(step, tf.int64),
+        losses=_losses(losses, len(gradients)),
+        scores=scores,
+    )
+    asked = split(about, members, gradients)
+    decisions = [decide(harmonizer, group) for group in asked]
     keep = tf.reduce_all(tf.stack([decision.keep for decision in decisions])) & finite
-    report = _report(grams, judged, [decision.weights for decision in decisions])
-    update = _update(gradients, members, report["weights"], keep)
+    _store(decisions, keep)
+    update = _update(gradients, list(members.values()), decisions, keep)
+    for group, indices in zip(asked, members.values(), strict=True):
+        finished = harmonizer.finish([update[index] for index in indices], group)
+        for index, tensor in zip(indices, finished, strict=True):
+            update[index] = tensor
+    report = _report(grams, about.gram, [decision.weights for decision in decisions])
     if groups is None:
         report = {key: value[0] for key, value in report.items()}
     return update, report | {"keep": keep, "finite": finite, "variable_gram": per_variable}
@@ -92,39 +113,45 @@ def _all_finite(tensor: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tensor))
 
 
-def _members(groups: Groups | None, variables: int) -> list[list[int]]:
-    if groups is None:
-        return [list(range(variables))]
-    if not isinstance(groups, Mapping) or not groups:
+def _losses(losses: Sequence[tf.Tensor] | tf.Tensor | None, objectives: int) -> tf.Tensor | None:
+    if losses is None:
+        return None
+    losses = tf.convert_to_tensor([tf.cast(loss, tf.float32) for loss in tf.unstack(losses)])
+    if losses.shape != [objectives]:
         raise ValueError(
-            "`groups` should be None or a dict from names to lists of variable indices. "
-            f"Found {groups!r}."
+            f"`losses` should hold one number per objective, [{objectives}]. Found {losses.shape}."
         )
-    owner = {}
-    for name, indices in groups.items():
-        if not len(indices):
-            raise ValueError(f"Group {name!r} should have at least one variable. Found none.")
-        for index in indices:
-            _claim(owner, name, index, variables)
-    return [list(indices) for indices in groups.values()]
+    return losses
 
 
-def _claim(owner: dict[int, str], name: str, index: int, variables: int) -> None:
-    if not 0 <= index < variables:
-        raise ValueError(
-            f"Group {name!r} should hold indices from 0 to {variables - 1}. Found {index}."
-        )
-    if index in owner:
-        raise ValueError(
-            "A variable should be in one group, once. "
-            f"Found {index} in {owner[index]!r} and {name!r}."
-        )
-    owner[index] = name
+def _store(decisions: list[Decision], keep: tf.Tensor) -> None:
+    for variable, value in (pair for decision in decisions for pair in decision.state):
+        variable.assign(tf.where(keep, value, variable))
+
+
+def _update(gradients, members, decisions, keep) -> list[tf.Tensor | None]:
+    variables = len(gradients[0])
+    plain = tf.unstack(tf.where(keep, tf.ones([len(gradients)]), 0.0))
+    weights = [plain] * variables
+    for indices, decision in zip(members, decisions, strict=True):
+        for index, own in zip(indices, _weights_by_variable(decision, len(indices), keep), strict=True):
+            weights[index] = own
+    return [
+        weighted_sum(column, own)
+        for column, own in zip(zip(*gradients, strict=True), weights, strict=True)
+    ]
+
+
+def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[tf.Tensor]]:
+    gated = tf.where(keep, decision.weights, 0.0)
+    if decision.scales is None:
+        return [tf.unstack(gated)] * variables
+    return [tf.unstack(scale * gated) for scale in tf.unstack(decision.scales)]
 
 
 def _report(grams, judged, weights) -> dict[str, tf.Tensor]:
-    judged, pairs = tf.stack(judged), [defined_pairs(gram) for gram in judged]
     cosines = pairwise_cosines(judged)
+    pairs = [defined_pairs(gram) for gram in tf.unstack(judged)]
     cosine = tf.stack(
         [smallest_over_pairs(*pair) for pair in zip(tf.unstack(cosines), pairs, strict=True)]
     )
@@ -137,30 +164,3 @@ def _report(grams, judged, weights) -> dict[str, tf.Tensor]:
         "conflict": cosine < 0.0,
         "weights": tf.stack(weights),
     }
-
-
-def _update(gradients, members, weights, keep) -> list[tf.Tensor | None]:
-    plain = tf.ones([1, len(gradients)])
-    gated = tf.where(keep, tf.concat([weights, plain], axis=0), 0.0)
-    rows = [tf.unstack(row) for row in tf.unstack(gated)]
-    row_of = {index: rows[group] for group, indices in enumerate(members) for index in indices}
-    columns = enumerate(zip(*gradients, strict=True))
-    return [_weighted_sum(column, row_of.get(index, rows[-1])) for index, column in columns]
-
-
-def _weighted_sum(column, weights) -> tf.Tensor | None:
-    terms = [
-        _scaled(gradient, weight)
-        for gradient, weight in zip(column, weights, strict=True)
-        if gradient is not None
-    ]
-    if not terms:
-        return None
-    dtype = next(gradient.dtype for gradient in column if gradient is not None)
-    return tf.cast(sum(terms[1:], start=terms[0]), dtype)
-
-
-def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    # NaN times a weight of zero has to be zero. `tf.where` on the sum would cost another pass.
-    gradient = widened(gradient)
-    return tf.math.multiply_no_nan(gradient, tf.cast(weight, gradient.dtype))

@@ -1,5 +1,6 @@
 """What every method of gradient harmonization is: a rule from a small matrix to a few numbers."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -8,37 +9,109 @@ SMALLEST_SQUARE = 1.17549435e-38
 """Smallest normal float32. A gradient with a smaller square (norm < 1.1e-19) counts as zero."""
 
 
+class Group(NamedTuple):
+    """What a method may base its decision about one group of variables on.
+
+    Objectives whose gradient is `None` in every variable of the group take no part in it: the rows
+    and entries below are those of the others.
+
+    Attributes:
+      gram: [objectives, objectives] float32, finite, symmetric: the inner products of the
+        objectives' gradients. A row of zeros (a gradient that happens to be zero) must be handled.
+      step: [] int64 training step from 0, or `None` if the caller passed none.
+      losses: [objectives] float32 values of the objectives, or `None` if the caller passed none.
+      variable_gram: [variables, objectives, objectives] float32, finite: the inner products in each
+        variable of the group; `gram` is their sum.
+      scores: Names of groups to [] float32, how well each one's modality does alone, or `None`.
+      name: The group's name; "all" if there are no groups.
+      position: The group's place among the groups: its row in a method's state.
+      objectives: Which of the caller's objectives take part, ascending; `None` means all.
+    """
+
+    gram: tf.Tensor
+    step: tf.Tensor | None = None
+    losses: tf.Tensor | None = None
+    variable_gram: tf.Tensor | None = None
+    scores: Mapping[str, tf.Tensor] | None = None
+    name: str = "all"
+    position: int = 0
+    objectives: tuple[int, ...] | None = None
+
+
 class Decision(NamedTuple):
     """What to do with the gradients of one group of variables.
 
-    The update is `keep * sum_i weights[i] * gradient_i`.
+    The update of variable k is `keep * scales[k] * sum_i weights[i] * gradient_i`.
 
     Attributes:
       weights: [objectives] float32, finite.
       keep: [] bool; False leaves the whole step out.
+      scales: [variables] float32, finite; `None` means ones.
+      state: Pairs of a variable of the method and its next value, assigned if the step is taken.
     """
 
     weights: tf.Tensor
-    keep: tf.Tensor
+    keep: tf.Tensor | bool = True
+    scales: tf.Tensor | None = None
+    state: Sequence[tuple[tf.Variable, tf.Tensor]] = ()
 
 
 class Harmonizer(tf.Module):
     """Base class of the methods. A subclass implements `decide`.
 
-    It is a `tf.Module` so that a checkpoint carries the variables of a method that has state; those
-    here have none, and their `decide` is a pure function.
+    It is a `tf.Module`, so that a checkpoint carries the variables of a method that has state.
+
+    Attributes:
+      losses_after: Whether the method wants `after_step` called with the losses of the same batch
+        under the updated weights, which costs a forward pass more.
     """
 
-    def decide(self, gram: tf.Tensor, step: tf.Tensor | None = None) -> Decision:
-        """Weights of the objectives, and whether to take the step at all.
+    losses_after = False
+
+    def build(self, objectives: int, groups: Sequence[str]) -> None:
+        """Creates the state, if there is any; does nothing when called again.
+
+        `harmonize` calls it. Call it yourself, in the scope of the `tf.distribute` strategy, before
+        a checkpoint is restored.
 
         Args:
-          gram: [objectives, objectives] float32, finite, symmetric: the inner products of the
-            objectives' gradients in one group of variables. A row of zeros (an objective without
-            gradient) must be handled.
-          step: [] int64 training step from 0, or `None` for methods that do not need it.
+          objectives: How many there are.
+          groups: Names of the groups of variables; `("all",)` if there are none.
+
+        Raises:
+          ValueError: If the method cannot serve them, or its state was made for others.
         """
+
+    def decide(self, group: Group) -> Decision:
+        """Weights of the objectives in a group, and whether to take the step at all."""
         raise NotImplementedError(f"{type(self).__name__} should implement `decide`.")
+
+    def finish(self, update: list[tf.Tensor | None], group: Group) -> list[tf.Tensor | None]:
+        """The last word on a group's update, a list over its variables; by default unchanged."""
+        del group
+        return update
+
+    def after_step(self, losses: tf.Tensor) -> None:
+        """Learns from the losses after the update, [objectives] float32; by default nothing."""
+
+
+class GramHarmonizer(Harmonizer):
+    """Base class of the methods that need the Gram matrix only. A subclass implements `weights`."""
+
+    def weights(self, gram: tf.Tensor) -> tf.Tensor:
+        """Weights of the objectives.
+
+        Args:
+          gram: [objectives, objectives] float32, finite, symmetric.
+
+        Returns:
+          [objectives] float32, finite.
+        """
+        raise NotImplementedError(f"{type(self).__name__} should implement `weights`.")
+
+    def decide(self, group: Group) -> Decision:
+        """See `Harmonizer.decide`."""
+        return Decision(self.weights(group.gram))
 
 
 def gradient_norms(gram: tf.Tensor) -> tf.Tensor:

@@ -6,12 +6,14 @@ import inspect
 from harmonization.both import Both
 from harmonization.curriculum import GradientCurriculum
 from harmonization.harmonizer import Harmonizer
+from harmonization.mean import Mean
 from harmonization.realignment import GradientRealignment
 from harmonization.reweight import Reweight
 from harmonization.sum import Sum
 
 METHODS: dict[str, type[Harmonizer]] = {
     "sum": Sum,
+    "mean": Mean,
     "reweight": Reweight,
     "gr": GradientRealignment,
     "cl": GradientCurriculum,

@@ -2,11 +2,20 @@
 
 import tensorflow as tf
 
-from harmonization.harmonizer import Decision, Harmonizer, gradient_norms, pairwise_cosines
+from harmonization.harmonizer import GramHarmonizer, gradient_norms, pairwise_cosines
 
 
-class GradientRealignment(Harmonizer):
-    """GR of Wu et al. (2022), Algorithm 1, "the hard way".
+class GradientRealignment(GramHarmonizer):
+    """Projects conflicting gradients onto each other's normal plane, then adds them up.
+
+    Rule: w_i = 1 + sum_j max(0, -g_i . g_j) / |g_i|^2, for two objectives.
+    Source: Wu et al. (2022, NeurIPS), "Scaling Multimodal Pre-Training via Cross-Modality Gradient
+      Harmonization", Algorithm 1 (GR, "the hard way").
+    Promises: for two objectives, an update that conflicts with neither gradient and equals PCGrad's
+      and UPGrad's sums. Permutation-equivariant.
+    Costs: one backward pass per objective, and the Gram matrix.
+    Not for: gradients that always nearly oppose each other: the weights grow with the ratio of the
+      norms, and the update of two opposite gradients is zero.
 
     If `g_va . g_vt < 0`, each gradient loses its component along the other original one, then both
     are added:
@@ -25,12 +34,11 @@ class GradientRealignment(Harmonizer):
     zero gradient is neither projected nor projected upon.
     """
 
-    def decide(self, gram: tf.Tensor, step: tf.Tensor | None = None) -> Decision:
-        """See `Harmonizer.decide`."""
-        del step
+    def weights(self, gram: tf.Tensor) -> tf.Tensor:
+        """See `GramHarmonizer.weights`."""
         norms = gradient_norms(gram)
         # conflicts[i, j] * lengths[i, j] of g_j is taken out of g_i. Going through the cosine keeps
         # it below the ratio of the norms, however coarse the Gram matrix near the ends of float32.
         conflicts = tf.nn.relu(-pairwise_cosines(gram))
         lengths = tf.math.divide_no_nan(norms[:, None], norms[None, :])
-        return Decision(1.0 + tf.reduce_sum(conflicts * lengths, axis=0), tf.constant(True))
+        return 1.0 + tf.reduce_sum(conflicts * lengths, axis=0)

@@ -5,11 +5,17 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from harmonization.harmonizer import Decision, Harmonizer
+from harmonization.harmonizer import Decision, GramHarmonizer, Group
 
 
-class Reweight(Harmonizer):
-    """Every objective has a fixed weight and every step is taken.
+class Reweight(GramHarmonizer):
+    """Gives every objective a fixed weight.
+
+    Rule: w_i = the i-th of the given weights.
+    Source: rows RW(VA) and RW(VT) of the table in Wu et al. (2022).
+    Promises: permutation-equivariant, if the weights are permuted too; linear under scaling.
+    Costs: nothing that one backward pass of the weighted loss would not do.
+    Not for: weights that nobody will tune.
 
     RW(VA) and RW(VT) are rows of the table in Wu et al. (2022), but the sources do not say what
     they are; "re-weighting" is how the letters read, and RW(VA)'s loss in text-video retrieval fits
@@ -34,12 +40,26 @@ class Reweight(Harmonizer):
                 f"Found {self._weights}."
             )
 
-    def decide(self, gram: tf.Tensor, step: tf.Tensor | None = None) -> Decision:
-        """See `Harmonizer.decide`; raises a ValueError unless there is a weight per objective."""
-        del step
-        if gram.shape[0] != len(self._weights):
+    def build(self, objectives: int, groups: Sequence[str]) -> None:
+        """See `Harmonizer.build`; raises a ValueError unless there is a weight per objective."""
+        del groups
+        self._check(objectives)
+
+    def weights(self, gram: tf.Tensor) -> tf.Tensor:
+        """See `GramHarmonizer.weights`; raises a ValueError as `build`."""
+        self._check(gram.shape[0])
+        return tf.constant(self._weights, tf.float32)
+
+    def decide(self, group: Group) -> Decision:
+        """See `Harmonizer.decide`."""
+        if group.objectives is None:
+            return super().decide(group)
+        weights = [self._weights[objective] for objective in group.objectives]
+        return Decision(tf.constant(weights, tf.float32))
+
+    def _check(self, objectives: int) -> None:
+        if objectives != len(self._weights):
             raise ValueError(
-                f"`weights` should have one entry per objective ({gram.shape[0]}). "
+                f"`weights` should have one entry per objective ({objectives}). "
                 f"Found {self._weights}."
             )
-        return Decision(tf.constant(self._weights, tf.float32), tf.constant(True))

@@ -62,7 +62,7 @@ def test_a_part_goes_with_the_demo(path):
 @pytest.mark.parametrize("weights, path", [((1.5, 0.5), "rw_va"), ((0.5, 1.5), "rw_vt")])
 def test_reweighting_favors_the_loss_it_is_named_after(weights, path):
     harmonizer = config.parse([str(CONFIGS / "demo.gin"), str(CONFIGS / f"methods/{path}.gin")], []).build_harmonizer()
-    assert harmonizer.decide(tf.eye(2)).weights.numpy().tolist() == list(weights)
+    assert harmonizer.weights(tf.eye(2)).numpy().tolist() == list(weights)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -33,8 +33,8 @@ class Switch(harmonization.Harmonizer):
         super().__init__()
         self.chosen = tf.Variable(0, trainable=False)
 
-    def decide(self, gram, step=None):
-        decisions = [method.decide(gram, step) for method in METHODS.values()]
+    def decide(self, group):
+        decisions = [method.decide(group) for method in METHODS.values()]
         weights = tf.gather(tf.stack([decision.weights for decision in decisions]), self.chosen)
         return harmonization.Decision(weights, tf.gather(tf.stack([d.keep for d in decisions]), self.chosen))
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harmonization import ConstantSchedule, GradientCurriculum, LinearSchedule
+from harmonization import ConstantSchedule, GradientCurriculum, Group, LinearSchedule
 
 
 def _keep(method, gram, step=None) -> bool:
-    weights, keep = method.decide(gram, step)
-    np.testing.assert_array_equal(weights, np.ones(gram.shape[0]))
-    return bool(keep)
+    decision = method.decide(Group(gram, step))
+    np.testing.assert_array_equal(decision.weights, np.ones(gram.shape[0]))
+    return bool(decision.keep)
 
 
 def _pair(cosine, first=1.0, second=1.0):
@@ -51,13 +51,13 @@ def test_more_objectives_are_judged_by_the_worst_pair(gram_of):
 
 def test_gamma_follows_the_step_in_the_graph(gram_of):
     method, gram = GradientCurriculum(LinearSchedule(10, -0.5, 0.5)), gram_of(_pair(0.05))
-    keep = tf.function(lambda step: method.decide(gram, step).keep)
+    keep = tf.function(lambda step: method.decide(Group(gram, step)).keep)
     assert [bool(keep(tf.constant(step, tf.int64))) for step in (0, 5, 6, 20)] == [1, 1, 0, 0]
 
 
 def test_a_schedule_needs_the_step(gram_of):
     with pytest.raises(ValueError, match="LinearSchedule needs the training step. Pass `step=`"):
-        GradientCurriculum(LinearSchedule(10)).decide(gram_of(np.eye(2)))
+        GradientCurriculum(LinearSchedule(10)).decide(Group(gram_of(np.eye(2))))
     assert not _keep(GradientCurriculum(ConstantSchedule(0.5)), gram_of(np.eye(2)))
 
 

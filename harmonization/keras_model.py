@@ -1,0 +1,158 @@
+"""A Keras model whose `fit` harmonizes the gradients of its losses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from harmonization.groups import indices_of
+from harmonization.harmonizer import Harmonizer
+from harmonization.methods import get
+from harmonization.minimize import minimize
+from harmonization.output_losses import output_losses
+from harmonization.replicas import sum_over_replicas
+
+_LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
+
+
+class HarmonizedModel(tf.keras.Model):
+    """A Keras model with several outputs whose `fit` harmonizes the gradients of their losses.
+
+    Build it like any model (functional, or as the base of a subclass), and compile it with one loss
+    per output and a method:
+
+        model = harmonization.HarmonizedModel(inputs, {"depth": depth, "normals": normals})
+        model.compile("adam", loss={"depth": "mae", "normals": "mse"}, harmonizer="upgrad")
+        model.fit(dataset, epochs=10)
+
+    Besides what Keras reports, `fit` reports means over the epoch: `gradient_cosine` (the smallest
+    of any two losses, over the steps and groups where it is defined), `gradient_conflict` and
+    `step_kept` (shares of the steps). Regularization losses take no part: their gradients are added
+    to the update. Works with Keras 2 (tf_keras) and Keras 3, whichever `tf.keras` is, with XLA,
+    mixed precision and `tf.distribute`.
+    """
+
+    _beside = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Mapping[str, Any] | Sequence[Any] | None = None,
+        *,
+        harmonizer: Harmonizer | str = "sum",
+        groups: Mapping[str, Any] | None = None,
+        loss_weights: Mapping[str, float] | Sequence[float] | None = None,
+        **options: Any,
+    ) -> None:
+        """Configures the model for training.
+
+        Args:
+          optimizer: As in Keras.
+          loss: One loss per output: a dict by the names of the outputs, or a list in their order.
+          harmonizer: A method, or the name of one.
+          groups: Names of groups of variables to the layers (or variables, or lists of either) that
+            make them up, harmonized one by one; variables in none get the plain sum. `None` makes
+            one group of all variables.
+          loss_weights: Factors on the losses, before their gradients are taken.
+          **options: Other arguments of Keras' `compile`.
+
+        Raises:
+          ValueError: If there are not several losses, or there is no such method.
+        """
+        if not isinstance(loss, (Mapping, list, tuple)) or not loss:
+            raise ValueError(
+                "`loss` should be a dict or a list with one loss per output, so that there are "
+                f"gradients to harmonize. Found {loss!r}."
+            )
+        super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
+        self._harmonized = {"loss": loss, "loss_weights": loss_weights, "groups": groups}
+        with self.distribute_strategy.scope():
+            self._beside = _Beside(get(harmonizer) if isinstance(harmonizer, str) else harmonizer)
+
+    @property
+    def harmonization_state(self) -> tf.Module:
+        """The method's variables and its step, for a `tf.train.Checkpoint` beside the model."""
+        return self._beside.state
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Those of Keras, and those of the harmonization."""
+        return [*super().metrics, *(self._beside.means if self._beside else ())]
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of `fit`: outputs, losses, a gradient of each, harmonized update, metrics."""
+        inputs, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = self(inputs, training=True)
+            losses = self._losses_of(outputs, targets, sample_weight)
+            penalty = self._penalty()
+        groups, state = self._harmonized["groups"], self.harmonization_state
+        report = minimize(
+            tape,
+            losses,
+            self.trainable_variables,
+            self.optimizer,
+            state.harmonizer,
+            groups=None if groups is None else indices_of(self.trainable_variables, groups),
+            step=state.step,
+            penalty=penalty,
+        )
+        if state.harmonizer.losses_after:
+            after = self._losses_of(self(inputs, training=True), targets, sample_weight)
+            state.harmonizer.after_step(sum_over_replicas(tf.stack(after)))
+        state.step.assign_add(1)
+        self._record(report)
+        return self._measured(inputs, targets, outputs, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of `evaluate`, which has no gradients to report on."""
+        return {name: value for name, value in super().test_step(data).items() if name not in _LOGGED}
+
+    def _losses_of(self, outputs, targets, sample_weight) -> list[tf.Tensor]:
+        if isinstance(outputs, Mapping):
+            names = list(outputs)
+        else:
+            names = getattr(self, "output_names", None) or list(range(len(outputs)))
+        setup = self._harmonized
+        return output_losses(
+            setup["loss"], setup["loss_weights"], targets, outputs, sample_weight, names
+        )
+
+    def _penalty(self) -> tf.Tensor | None:
+        if not self.losses:
+            return None
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return tf.add_n([tf.cast(loss, tf.float32) for loss in self.losses]) / replicas
+
+    def _record(self, report: Mapping[str, tf.Tensor]) -> None:
+        cosine, conflict, kept = self._beside.means
+        cosine.update_state(report["cosine"], tf.cast(report["defined"], tf.float32))
+        conflict.update_state(tf.cast(report["conflict"], tf.float32))
+        kept.update_state(tf.cast(report["keep"], tf.float32))
+
+    def _measured(self, inputs, targets, outputs, sample_weight) -> dict[str, Any]:
+        # Keras computes its losses once more, for the log; they cost little beside the gradients.
+        loss = self.compute_loss(inputs, targets, outputs, sample_weight)
+        if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            total = next(metric for metric in self.metrics if metric.name == "loss")
+            total.update_state(loss * replicas)
+        return self.compute_metrics(inputs, targets, outputs, sample_weight)
+
+
+class _Beside:
+    """What belongs to the training, not to the model: Keras must not count it among the weights."""
+
+    def __init__(self, harmonizer: Harmonizer):
+        self.state = _State(harmonizer)
+        self.means = [tf.keras.metrics.Mean(name=name) for name in _LOGGED]
+
+
+class _State(tf.Module):
+
+    def __init__(self, harmonizer: Harmonizer):
+        super().__init__()
+        self.harmonizer = harmonizer
+        self.step = tf.Variable(
+            0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        )

@@ -1,0 +1,125 @@
+"""One call for custom training loops: losses in, updated weights and a report out."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from harmonization.apply import apply_if
+from harmonization.groups import Groups
+from harmonization.harmonize import harmonize
+from harmonization.harmonizer import Harmonizer
+from harmonization.replicas import sum_over_replicas
+
+
+@tf.autograph.experimental.do_not_convert
+def minimize(
+    tape: tf.GradientTape,
+    losses: Sequence[tf.Tensor] | Mapping[str, tf.Tensor],
+    variables: Sequence[tf.Variable],
+    optimizer,
+    harmonizer: Harmonizer,
+    groups: Groups | None = None,
+    step: tf.Tensor | int | None = None,
+    *,
+    penalty: tf.Tensor | None = None,
+    scores: Mapping[str, tf.Tensor] | None = None,
+) -> dict[str, tf.Tensor]:
+    """Computes the gradient of every loss, harmonizes them and applies the update.
+
+    Call it in the replica context (inside `strategy.run`, or without any strategy). On several
+    replicas the gradients are summed over them before they are harmonized, so that the result does
+    not depend on their number; hence every replica passes its share of the global batch's losses,
+    as everywhere in `tf.distribute`.
+
+    Optimizers that scale the loss (`LossScaleOptimizer`) are served: losses are scaled, and a step
+    whose gradients overflow reaches the optimizer, which leaves it out and lowers its scale.
+
+    Example:
+        with tf.GradientTape(persistent=True) as tape:
+            losses = [first_loss(model(x)), second_loss(model(x))]
+        report = harmonization.minimize(tape, losses, model.trainable_variables, optimizer, method)
+
+    Args:
+      tape: A persistent tape that has recorded the losses.
+      losses: [] tensors, one per objective; of a mapping, the values in their order.
+      variables: What to train.
+      optimizer: A Keras optimizer, of Keras 2 (tf_keras) or Keras 3.
+      harmonizer: The method.
+      groups: As in `harmonize`.
+      step: As in `harmonize`.
+      penalty: [] tensor, a loss that takes no part, such as weight regularization: its gradient is
+        added to the update of a step that is kept.
+      scores: As in `harmonize`.
+
+    Returns:
+      The report of `harmonize`, and under "losses" the losses, [objectives] float32, summed over
+      the replicas.
+
+    Raises:
+      ValueError: If the tape is not persistent, there is no loss, or as `harmonize`.
+    """
+    losses = list(losses.values() if isinstance(losses, Mapping) else losses)
+    _check(tape, losses)
+    _build(optimizer, variables)
+    with tape:
+        scaled = [_scaled(optimizer, loss) for loss in [*losses, penalty] if loss is not None]
+    gradients = [_gradient(tape, loss, variables, optimizer) for loss in scaled]
+    gradients = sum_over_replicas(gradients)
+    values = sum_over_replicas(tf.stack([tf.cast(loss, tf.float32) for loss in losses]))
+    update, report = harmonize(
+        gradients[: len(losses)], harmonizer, groups, step, losses=values, scores=scores
+    )
+    if penalty is not None:
+        update = [_added(*pair) for pair in zip(update, gradients[-1], strict=True)]
+    _apply(optimizer, update, variables, report)
+    return report | {"losses": values}
+
+
+def _check(tape: tf.GradientTape, losses: list[tf.Tensor]) -> None:
+    if not losses:
+        raise ValueError("`losses` should hold at least one loss. Found none.")
+    if not getattr(tape, "_persistent", True):
+        raise ValueError(
+            "`tape` should be persistent, since every loss has a gradient of its own. "
+            "Make it with tf.GradientTape(persistent=True)."
+        )
+
+
+def _build(optimizer, variables) -> None:
+    # Variables cannot be created in the branch that applies the update.
+    with tf.init_scope():
+        if not getattr(optimizer, "built", False):
+            optimizer.build(variables)
+
+
+def _scales_loss(optimizer) -> bool:
+    return hasattr(optimizer, "dynamic_scale") or hasattr(optimizer, "get_scaled_loss")
+
+
+def _scaled(optimizer, loss: tf.Tensor) -> tf.Tensor:
+    scale = getattr(optimizer, "get_scaled_loss", None) or getattr(optimizer, "scale_loss", None)
+    return scale(loss) if scale else loss
+
+
+def _gradient(tape, loss, variables, optimizer) -> list[tf.Tensor | None]:
+    gradients = tape.gradient(loss, list(variables))
+    # Keras 3 unscales when it applies; a Keras 2 optimizer expects the caller to.
+    unscale = getattr(optimizer, "get_unscaled_gradients", None)
+    gradients = unscale(gradients) if unscale else gradients
+    return [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+
+
+def _added(update: tf.Tensor | None, gradient: tf.Tensor | None) -> tf.Tensor | None:
+    if update is None or gradient is None:
+        return gradient if update is None else update
+    return update + tf.cast(gradient, update.dtype)
+
+
+def _apply(optimizer, update, variables, report) -> None:
+    keep = report["keep"]
+    if _scales_loss(optimizer):
+        # It has to see the overflow in order to lower its scale, and leaves such a step out itself.
+        overflow = tf.where(report["finite"], 0.0, float("nan"))
+        update = [None if each is None else each + tf.cast(overflow, each.dtype) for each in update]
+        keep = keep | ~report["finite"]
+    apply_if(keep, optimizer, update, variables)

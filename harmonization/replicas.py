@@ -1,0 +1,24 @@
+"""Sums over the replicas of a distribution strategy."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def sum_over_replicas(values: Any) -> Any:
+    """Sums a structure of tensors over the replicas; `None` stays `None`.
+
+    Call it in the replica context. All tensors travel in one collective call.
+
+    Args:
+      values: A nested structure of tensors and `None`.
+    """
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+        return values
+    flat = tf.nest.flatten(values)
+    present = [value for value in flat if value is not None]
+    summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
+    return tf.nest.pack_sequence_as(
+        values, [None if value is None else next(summed) for value in flat]
+    )
