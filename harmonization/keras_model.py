@@ -86,6 +86,7 @@ class HarmonizedModel(tf.keras.Model):
             outputs = self(inputs, training=True)
             losses = self._losses_of(outputs, targets, sample_weight)
             penalty = self._penalty()
+        self._record_losses(inputs, targets, outputs, sample_weight)
         groups, state = self._harmonized["groups"], self.harmonization_state
         report = minimize(
             tape,
@@ -102,7 +103,7 @@ class HarmonizedModel(tf.keras.Model):
             state.harmonizer.after_step(sum_over_replicas(tf.stack(after)))
         state.step.assign_add(1)
         self._record(report)
-        return self._measured(inputs, targets, outputs, sample_weight)
+        return self.compute_metrics(inputs, targets, outputs, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of `evaluate`, which has no gradients to report on."""
@@ -130,14 +131,13 @@ class HarmonizedModel(tf.keras.Model):
         conflict.update_state(tf.cast(report["conflict"], tf.float32))
         kept.update_state(tf.cast(report["keep"], tf.float32))
 
-    def _measured(self, inputs, targets, outputs, sample_weight) -> dict[str, Any]:
+    def _record_losses(self, inputs, targets, outputs, sample_weight) -> None:
         # Keras computes its losses once more, for the log; they cost little beside the gradients.
         loss = self.compute_loss(inputs, targets, outputs, sample_weight)
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             total = next(metric for metric in self.metrics if metric.name == "loss")
             total.update_state(loss * replicas)
-        return self.compute_metrics(inputs, targets, outputs, sample_weight)
 
 
 class _Beside:

@@ -3,13 +3,29 @@
 import difflib
 import inspect
 
+from harmonization.aligned_mtl import AlignedMTL
 from harmonization.both import Both
+from harmonization.cagrad import CAGrad
+from harmonization.conflict_free import ConFIG
 from harmonization.curriculum import GradientCurriculum
+from harmonization.dgl import DGL
+from harmonization.dualproj import DualProj
+from harmonization.famo import FAMO
+from harmonization.gradnorm import GradNorm
+from harmonization.gradvac import GradVac
 from harmonization.harmonizer import Harmonizer
+from harmonization.imtl_g import IMTLG
 from harmonization.mean import Mean
+from harmonization.mgda import MGDA
+from harmonization.mmpareto import MMPareto
+from harmonization.nash_mtl import NashMTL
+from harmonization.ogm_ge import OGMGE
+from harmonization.pcgrad import PCGrad
+from harmonization.random_weights import RandomWeights
 from harmonization.realignment import GradientRealignment
 from harmonization.reweight import Reweight
 from harmonization.sum import Sum
+from harmonization.upgrad import UPGrad
 
 METHODS: dict[str, type[Harmonizer]] = {
     "sum": Sum,
@@ -18,11 +34,27 @@ METHODS: dict[str, type[Harmonizer]] = {
     "gr": GradientRealignment,
     "cl": GradientCurriculum,
     "both": Both,
+    "pcgrad": PCGrad,
+    "gradvac": GradVac,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "imtl_g": IMTLG,
+    "nash_mtl": NashMTL,
+    "aligned_mtl": AlignedMTL,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
+    "config": ConFIG,
+    "rlw": RandomWeights,
+    "famo": FAMO,
+    "gradnorm": GradNorm,
+    "mmpareto": MMPareto,
+    "dgl": DGL,
+    "ogm_ge": OGMGE,
 }
 
 
 def get(name: str, **options) -> Harmonizer:
-    """A method by its name: "sum" (plain VATT), "reweight", "gr", "cl" or "both".
+    """A method by its name, a key of `METHODS`.
 
     Example: `get("cl", schedule=LinearSchedule(steps=500_000))`.
 

@@ -1,11 +1,12 @@
-r"""Time and peak memory of the harmonization itself, beside flatten-and-concatenate and the bound.
+r"""Time and peak memory of every method of harmonization, beside flatten-and-concatenate and the bound.
 
-The gradients of two objectives have the shapes of a Transformer's weights. The bound is what any
-update must do: read both gradients, write one (their plain sum). A harmonized update cannot quite
-reach it, since its weights depend on all numbers: the gradients are read once for the inner
-products and once more for the update.
+The gradients have the shapes of a Transformer's weights. The bound is what any update must do: read
+every objective's gradient once, write one (their plain sum). A harmonized update cannot quite reach
+it, since its weights depend on all numbers: the gradients are read once for the inner products and
+once more for the update.
 
-    python -m experiments.benchmarks.harmonize --parameters=10000000 --parameters=150000000
+    python -m experiments.benchmarks.harmonize --parameters=10000000 --parameters=150000000 \
+        --objectives=2 --objectives=8
 """
 
 import functools
@@ -23,13 +24,28 @@ from absl import app, flags
 _PARAMETERS = flags.DEFINE_multi_integer(
     "parameters", [10_000_000, 150_000_000], "Sizes of the model, in weights.", lower_bound=10_000
 )
-_REPEATS = flags.DEFINE_integer("repeats", 10, "Timed calls; the median counts.", lower_bound=1)
+_OBJECTIVES = flags.DEFINE_multi_integer("objectives", [2, 8], "How many objectives.", lower_bound=2)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Timed calls; the median counts.", lower_bound=1)
+_WAYS = flags.DEFINE_list("ways", None, "Only these rows of the table, next to the bound.")
 _WORKER = flags.DEFINE_enum(
     "worker", None, ["time", "memory"], "Internal: measure every way in this process."
 )
 
-WAYS = ("bound", "sum", "harmonize", "flat", "bound XLA", "sum XLA", "harmonize XLA", "flat XLA")
 FLOAT_BYTES = 4
+NEEDS = {
+    "reweight": lambda objectives: {"weights": [1.0] * objectives},
+    "cl": lambda _: {"schedule": -0.9},
+    "both": lambda _: {"schedule": -0.9},
+}
+"""Options of the methods that have no defaults for all."""
+
+
+def ways() -> list[str]:
+    """Rows of the table: the bound, the literal way, every method, and three of these under XLA."""
+    import harmonization
+
+    every = ["bound", "flat", *harmonization.METHODS, "bound XLA", "flat XLA", "sum XLA", "gr XLA", "upgrad XLA"]
+    return [way for way in every if _WAYS.value is None or way in ["bound", *_WAYS.value]]
 
 
 def shapes_of(parameters: int) -> list[list[int]]:
@@ -49,34 +65,66 @@ def shapes_of(parameters: int) -> list[list[int]]:
     return layer * max(1, round(parameters / (12 * width * width)))
 
 
-def build(way: str) -> Callable:
-    """The compiled function of a way, from the gradients of two objectives to the update."""
+def build(way: str, objectives: int) -> Callable:
+    """The compiled function of a way, from the objectives' gradients to the update."""
+    import tensorflow as tf
+
+    name = way.removesuffix(" XLA")
+    if name == "bound":
+        update = _plain_sum
+    elif name == "flat":
+        update = _flattened
+    else:
+        update = _method(name, objectives)
+    return tf.function(update, autograph=False, jit_compile=way.endswith("XLA") or None)
+
+
+def _plain_sum(gradients):
+    import tensorflow as tf
+
+    return [tf.add_n(list(column)) for column in zip(*gradients, strict=True)]
+
+
+def _flattened(gradients):
+    """Gradient realignment as most code does it: one matrix of all gradients, and back."""
     import tensorflow as tf
 
     import harmonization
     from harmonization import reference
 
-    methods = {"sum": harmonization.Sum(), "harmonize": harmonization.Both(-0.3)}
-    name = way.removesuffix(" XLA")
-
-    def update(first, second):
-        if name == "bound":
-            return [a + b for a, b in zip(first, second, strict=True)]
-        if name == "flat":
-            return reference.select_and_realign(first, second, -0.3)
-        return harmonization.harmonize([first, second], methods[name])
-
-    return tf.function(update, jit_compile=way.endswith("XLA"))
+    jacobian = tf.stack([reference.flatten(row) for row in gradients])
+    weights = harmonization.GradientRealignment().weights(jacobian @ tf.transpose(jacobian))
+    return reference.unflatten(tf.linalg.matvec(jacobian, weights, transpose_a=True), like=gradients[0])
 
 
-def draw(parameters: int) -> list[list]:
-    """Gradients of two objectives that conflict mildly, so that nothing is left out or skipped."""
+def _method(name: str, objectives: int) -> Callable:
+    import tensorflow as tf
+
+    import harmonization
+
+    method = harmonization.get(name, **NEEDS.get(name, lambda _: {})(objectives))
+    losses, step = tf.ones([objectives]), tf.constant(3, tf.int64)
+    scores = {"fusion": tf.constant(0.9), "encoder": tf.constant(0.4)}
+
+    def update(gradients):
+        third = len(gradients[0]) // 3
+        halves = {"fusion": range(third), "encoder": range(third, len(gradients[0]))}
+        groups = halves if name in ("dgl", "ogm_ge") else None
+        update, report = harmonization.harmonize(gradients, method, groups, step, losses=losses, scores=scores)
+        return update, report["weights"]
+
+    return update
+
+
+def draw(parameters: int, objectives: int) -> list[list]:
+    """Gradients that conflict mildly, so that nothing is left out or skipped."""
     import tensorflow as tf
 
     generator = tf.random.Generator.from_seed(0)
-    first = [generator.normal(shape) for shape in shapes_of(parameters)]
-    second = [generator.normal(gradient.shape) - 0.1 * gradient for gradient in first]
-    return [first, second]
+    rows = [[generator.normal(shape) for shape in shapes_of(parameters)]]
+    for _ in range(objectives - 1):
+        rows.append([generator.normal(one.shape) - 0.1 * one for one in rows[0]])
+    return rows
 
 
 def measure_seconds(calls: dict[str, Callable], repeats: int) -> dict[str, float]:
@@ -106,37 +154,39 @@ def measure_bytes(calls: dict[str, Callable]) -> dict[str, int]:
     return peaks
 
 
-def work(quantity: str, parameters: int, repeats: int) -> None:
+def work(quantity: str, parameters: int, objectives: int, repeats: int) -> None:
     """Measures one quantity of every way and prints it as JSON on the last line."""
-    gradients = draw(parameters)
-    calls = {way: functools.partial(build(way), *gradients) for way in WAYS}
+    gradients = draw(parameters, objectives)
+    calls = {way: functools.partial(build(way, objectives), gradients) for way in ways()}
     values = measure_seconds(calls, repeats) if quantity == "time" else measure_bytes(calls)
     print(json.dumps(values))
 
 
-def run_worker(quantity: str, parameters: int) -> dict[str, float]:
+def run_worker(quantity: str, parameters: int, objectives: int) -> dict[str, float]:
     """Measures one quantity of every way in a process of its own."""
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
     if quantity == "memory":
         # The CPU's default allocator keeps no record; this one does, but is not what people run.
         environment["TF_CPU_ALLOCATOR_USE_BFC"] = "1"
     command = [sys.executable, "-m", "experiments.benchmarks.harmonize", f"--worker={quantity}"]
-    command += [f"--parameters={parameters}", f"--repeats={_REPEATS.value}"]
+    command += [f"--parameters={parameters}", f"--objectives={objectives}", f"--repeats={_REPEATS.value}"]
+    command += [] if _WAYS.value is None else [f"--ways={','.join(_WAYS.value)}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"Measuring the {quantity} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def report(parameters: int) -> None:
+def report(parameters: int, objectives: int) -> None:
     """Measures every way at one size and prints the table."""
     shapes = shapes_of(parameters)
     count = sum(math.prod(shape) for shape in shapes)
-    seconds, extra = run_worker("time", parameters), run_worker("memory", parameters)
-    print(f"\n{count / 1e6:.1f} M parameters in {len(shapes)} variables, 2 objectives, float32")
+    seconds = run_worker("time", parameters, objectives)
+    extra = run_worker("memory", parameters, objectives)
+    print(f"\n{count / 1e6:.1f} M parameters in {len(shapes)} variables, {objectives} objectives, float32")
     print(f"{'way':<15}{'ms':>9}{'x bound':>9}{'extra MB':>10}{'x gradient':>12}")
-    for way in WAYS:
-        times = f"{seconds[way] * 1e3:>9.1f}{seconds[way] / seconds['bound']:>9.2f}"
+    for way, spent in seconds.items():
+        times = f"{spent * 1e3:>9.1f}{spent / seconds['bound']:>9.2f}"
         space = f"{extra[way] / 1e6:>10.1f}{extra[way] / (FLOAT_BYTES * count):>12.2f}"
         print(f"{way:<15}{times}{space}", flush=True)
 
@@ -145,11 +195,12 @@ def main(argv) -> None:
     """Prints the tables, or measures for one of them."""
     del argv
     if _WORKER.value:
-        work(_WORKER.value, _PARAMETERS.value[0], _REPEATS.value)
+        work(_WORKER.value, _PARAMETERS.value[0], _OBJECTIVES.value[0], _REPEATS.value)
         return
-    print("x bound: time beside that of the bound without XLA. extra: memory beside the gradients.")
+    print("x bound: time beside that of the bound without XLA. extra: memory beside the gradients, the update included.")
     for parameters in _PARAMETERS.value:
-        report(parameters)
+        for objectives in _OBJECTIVES.value:
+            report(parameters, objectives)
 
 
 if __name__ == "__main__":

@@ -7,24 +7,41 @@ import harmonization
     ("name", "options", "cls"),
     [
         ("sum", {}, harmonization.Sum),
+        ("mean", {}, harmonization.Mean),
         ("reweight", {"weights": (1, 2)}, harmonization.Reweight),
         ("gr", {}, harmonization.GradientRealignment),
         ("cl", {"schedule": 0.0, "indicator": "dot"}, harmonization.GradientCurriculum),
         ("both", {"schedule": harmonization.LinearSchedule(10)}, harmonization.Both),
+        ("pcgrad", {"reduction": "mean", "seed": 3}, harmonization.PCGrad),
+        ("gradvac", {"beta": 0.1}, harmonization.GradVac),
+        ("mgda", {}, harmonization.MGDA),
+        ("cagrad", {"c": 0.4}, harmonization.CAGrad),
+        ("imtl_g", {}, harmonization.IMTLG),
+        ("nash_mtl", {"max_norm": None}, harmonization.NashMTL),
+        ("aligned_mtl", {"scale": "median"}, harmonization.AlignedMTL),
+        ("upgrad", {"reduction": "sum"}, harmonization.UPGrad),
+        ("dualproj", {}, harmonization.DualProj),
+        ("config", {}, harmonization.ConFIG),
+        ("rlw", {"seed": 3}, harmonization.RandomWeights),
+        ("famo", {"weight_decay": 1e-2}, harmonization.FAMO),
+        ("gradnorm", {"alpha": 2.0}, harmonization.GradNorm),
+        ("mmpareto", {}, harmonization.MMPareto),
+        ("dgl", {"alpha": 5.0}, harmonization.DGL),
+        ("ogm_ge", {}, harmonization.OGMGE),
     ],
 )
 def test_builds_every_method_by_name(name, options, cls):
-    assert type(harmonization.get(name, **options)) is cls
+    assert type(harmonization.get(name, **options)) is cls is harmonization.METHODS[name]
 
 
-def test_the_names_above_are_all_there_are():
-    assert list(harmonization.METHODS) == ["sum", "reweight", "gr", "cl", "both"]
-
-
-@pytest.mark.parametrize(("name", "nearest"), [("boht", "both"), ("SUM", "sum"), ("rewieght", "r")])
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("boht", "both"), ("SUM", "sum"), ("rewieght", "reweight"), ("nash-mtl", "nash_mtl"), ("UPGrad", "upgrad")],
+)
 def test_an_unknown_name_lists_the_known_and_the_nearest(name, nearest):
-    message = f"Unknown method '{name}'. Known are sum, reweight, gr, cl, both; the nearest is '"
-    with pytest.raises(ValueError, match=message + nearest):
+    known = ", ".join(harmonization.METHODS)
+    message = f"Unknown method '{name}'. Known are {known}; the nearest is '{nearest}'"
+    with pytest.raises(ValueError, match=message):
         harmonization.get(name)
 
 

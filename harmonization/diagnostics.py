@@ -1,0 +1,92 @@
+"""How the objectives get on with each other: norms, cosines and conflicts, also layer by layer."""
+
+import itertools
+
+import tensorflow as tf
+
+from harmonization.groups import Groups
+from harmonization.harmonizer import gradient_norms, pairwise_cosines
+
+
+def gram_statistics(gram: tf.Tensor) -> dict[str, tf.Tensor]:
+    """What inner products of gradients say about their lengths and directions.
+
+    Args:
+      gram: [..., objectives, objectives] float32. Where one of a matrix's entries is not finite, no
+        pair counts as defined; the norms still tell which objective is to blame.
+
+    Returns:
+      norms: [..., objectives] float32; zero below 1.1e-19.
+      cosines: [..., objectives, objectives] float32; zero where a gradient is zero.
+      cosine: [...] float32, the smallest cosine of two objectives (of two objectives: the cosine);
+        zero if none is defined.
+      defined: [...] bool, whether there are two objectives whose gradients are not zero.
+      conflict: [...] bool, whether two gradients point apart (`cosine < 0`).
+    """
+    finite = tf.reduce_all(tf.math.is_finite(gram), axis=[-2, -1], keepdims=True)
+    judged = tf.where(finite, gram, 0.0)
+    cosines = pairwise_cosines(judged)
+    smallest, defined = _smallest_cosine(cosines, gradient_norms(judged) > 0.0)
+    return {
+        "norms": gradient_norms(gram),
+        "cosines": cosines,
+        "cosine": smallest,
+        "defined": defined,
+        "conflict": smallest < 0.0,
+    }
+
+
+def layer_statistics(variable_gram: tf.Tensor, layers: Groups) -> dict[str, tf.Tensor]:
+    """The same layer by layer, whatever groups the gradients were harmonized in.
+
+    Costs two small operations on [layers, variables, objectives, objectives] numbers and reads no
+    gradient again.
+
+    Args:
+      variable_gram: [variables, objectives, objectives] float32, from the report of `harmonize`.
+      layers: Names of the layers, with the indices of the variables in each.
+
+    Returns:
+      What `gram_statistics` returns, with a leading `[layers]` axis in the order of `layers`.
+
+    Raises:
+      ValueError: If there is no layer, a layer has no variable, or an index is out of range.
+    """
+    if not layers:
+        raise ValueError("`layers` should name at least one layer. Found none.")
+    variables = variable_gram.shape[0]
+    for name, indices in layers.items():
+        if not len(indices) or not 0 <= min(indices) <= max(indices) < variables:
+            raise ValueError(
+                f"Layer {name!r} should have indices from 0 to {variables - 1}. Found {list(indices)}."
+            )
+    inside = [[index in indices for index in range(variables)] for indices in map(set, layers.values())]
+    # Not a product with a matrix of zeros and ones: one layer's NaN would reach all others.
+    chosen = tf.where(tf.constant(inside)[:, :, None, None], variable_gram, 0.0)
+    return gram_statistics(tf.reduce_sum(chosen, axis=1))
+
+
+def conflict_rate(cosine: tf.Tensor, defined: tf.Tensor) -> tf.Tensor:
+    """The share of steps in conflict, among those in which there is something to compare.
+
+    Args:
+      cosine: [steps, ...] float32.
+      defined: [steps, ...] bool.
+
+    Returns:
+      [...] float32 in [0, 1]; zero if no step is defined.
+    """
+    conflicts = tf.reduce_sum(tf.cast(defined & (cosine < 0.0), tf.float32), axis=0)
+    return tf.math.divide_no_nan(conflicts, tf.reduce_sum(tf.cast(defined, tf.float32), axis=0))
+
+
+def _smallest_cosine(cosines: tf.Tensor, present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    pairs = list(itertools.combinations(range(present.shape[-1]), 2))
+    if not pairs:  # a single objective has nobody to disagree with
+        none = tf.zeros_like(present[..., 0])
+        return tf.cast(none, tf.float32), none
+    defined = tf.stack([present[..., i] & present[..., j] for i, j in pairs], axis=-1)
+    values = tf.stack([cosines[..., i, j] for i, j in pairs], axis=-1)
+    smallest = tf.reduce_min(tf.where(defined, values, values.dtype.max), axis=-1)
+    some = tf.reduce_any(defined, axis=-1)
+    return tf.where(some, smallest, 0.0), some

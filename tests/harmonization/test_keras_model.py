@@ -1,0 +1,214 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import harmonization
+from vatt.keras import keras
+
+ROOT = pathlib.Path(__file__).parents[2]
+LOSSES = {"depth": "mse", "kind": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
+
+
+def _data(size=24):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=[size, 4]).astype(np.float32)
+    targets = {"depth": inputs.sum(axis=1), "kind": (inputs[:, 0] < 0).astype(np.int32)}
+    weights = {name: generator.uniform(size=size).astype(np.float32) for name in targets}
+    return inputs, targets, weights
+
+
+def _model(cls=harmonization.HarmonizedModel, **layer):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input([4])
+    shared = keras.layers.Dense(8, activation="tanh", name="shared", **layer)(inputs)
+    outputs = {
+        "depth": keras.layers.Dense(1, name="depth", dtype="float32")(shared),
+        "kind": keras.layers.Dense(2, name="kind", dtype="float32")(shared),
+    }
+    return cls(inputs, outputs)
+
+
+def _fit(model, **options):
+    inputs, targets, weights = _data()
+    history = model.fit(
+        inputs, targets, sample_weight=weights, batch_size=8, epochs=2, verbose=0, shuffle=False, **options
+    )
+    return history.history
+
+
+@pytest.fixture
+def policy():
+    """A function that sets Keras' precision, which is set back."""
+    yield keras.mixed_precision.set_global_policy
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def test_the_plain_sum_trains_as_keras_does():
+    plain, harmonized = (
+        _model(cls, kernel_regularizer=keras.regularizers.L2(0.01))
+        for cls in (keras.Model, harmonization.HarmonizedModel)
+    )
+    scales = {"depth": 0.3, "kind": 2.0}
+    plain.compile(keras.optimizers.SGD(0.1), loss=LOSSES, loss_weights=scales)
+    harmonized.compile(keras.optimizers.SGD(0.1), loss=LOSSES, loss_weights=scales, harmonizer="sum")
+    expected, history = _fit(plain), _fit(harmonized)
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5)
+    for one, other in zip(harmonized.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_fit_harmonizes(policy, precision, jit_compile):
+    policy(precision)
+    model = _model()
+    model.compile(keras.optimizers.Adam(0.02), LOSSES, harmonizer="gr", jit_compile=jit_compile)
+    history = _fit(model)
+    assert history["loss"][1] < history["loss"][0]
+    assert set(history) >= {"gradient_cosine", "gradient_conflict", "step_kept", "depth_loss"}
+    assert all(-1 <= cosine <= 1 and cosine != 0 for cosine in history["gradient_cosine"])
+    assert history["step_kept"] == [1, 1] and model.harmonization_state.step == 6
+
+
+def test_a_step_of_fit_is_a_step_of_minimize():
+    model, other = _model(), _model()
+    inputs, targets, _ = _data()
+    model.compile(keras.optimizers.SGD(0.1), LOSSES, harmonizer="gr")
+    model.fit(inputs, targets, batch_size=24, epochs=1, verbose=0, shuffle=False)
+    with tf.GradientTape(persistent=True) as tape:
+        outputs = other(inputs, training=True)
+        losses = [
+            tf.reduce_mean((outputs["depth"][:, 0] - targets["depth"]) ** 2),
+            LOSSES["kind"](targets["kind"], outputs["kind"]),
+        ]
+    method = harmonization.GradientRealignment()
+    harmonization.minimize(tape, losses, other.trainable_variables, keras.optimizers.SGD(0.1), method)
+    for one, expected in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_curriculum_leaves_steps_out():
+    model = _model()
+    start = [weight.numpy() for weight in model.weights]
+    model.compile("adam", LOSSES, harmonizer=harmonization.GradientCurriculum(0.999))
+    assert _fit(model)["step_kept"] == [0, 0] and model.harmonization_state.step == 6
+    for weight, expected in zip(model.weights, start, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_layers_make_up_groups():
+    model = _model()
+    heads = [model.get_layer("depth"), model.get_layer("kind")]
+    groups = {"shared": model.get_layer("shared"), "heads": heads}
+    model.compile("sgd", LOSSES, harmonizer="mean", groups=groups)
+    assert 0 < _fit(model)["gradient_conflict"][0] < 1  # the heads' two gradients never meet
+
+
+def test_two_replicas_train_as_one(mirrored):
+    trained = []
+    for replicas in (1, 2):
+        with mirrored(replicas).scope():
+            model = _model(kernel_regularizer=keras.regularizers.L2(0.01))
+            model.compile(keras.optimizers.SGD(0.1), LOSSES, harmonizer="gr")
+        history = _fit(model)
+        trained.append(([weight.numpy() for weight in model.weights], history["gradient_cosine"]))
+    (alone, cosines), (together, same_cosines) = trained
+    np.testing.assert_allclose(same_cosines, cosines, rtol=1e-4)
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_keras_sees_no_weights_but_the_models():
+    model = _model()
+    count = len(model.weights)
+    model.compile("adam", LOSSES, harmonizer="gradvac", metrics={"depth": "mae"})
+    _fit(model)
+    assert len(model.weights) == count
+    inputs, targets, _ = _data()
+    assert set(model.evaluate(inputs, targets, verbose=0, return_dict=True)) == {
+        "loss", "depth_loss", "kind_loss", "depth_mae",
+    }  # fmt: skip
+
+
+def test_the_state_of_the_method_goes_into_a_checkpoint(tmp_path):
+    model, other = _model(), _model()
+    for each in (model, other):
+        each.compile("adam", LOSSES, harmonizer="gradvac")
+    _fit(model)
+    path = tf.train.Checkpoint(method=model.harmonization_state).write(str(tmp_path / "state"))
+    other.harmonization_state.harmonizer.build(2, ("all",))
+    tf.train.Checkpoint(method=other.harmonization_state).read(path).assert_consumed()
+    pairs = zip(model.harmonization_state.variables, other.harmonization_state.variables, strict=True)
+    for one, same in pairs:
+        np.testing.assert_array_equal(one, same)
+    assert other.harmonization_state.step == 6
+
+
+def test_lists_of_outputs_and_losses():
+    inputs, targets, _ = _data()
+    source = keras.Input([4])
+    model = harmonization.HarmonizedModel(source, [keras.layers.Dense(1)(source), keras.layers.Dense(2)(source)])
+    model.compile("sgd", ["mse", LOSSES["kind"]], harmonizer="gr")
+    model.fit(inputs, [targets["depth"], targets["kind"]], verbose=0)
+    assert model.harmonization_state.step == 1
+
+
+@pytest.mark.parametrize("loss", ["mse", None, [], {}])
+def test_refuses_one_loss(loss):
+    with pytest.raises(ValueError, match="`loss` should be a dict or a list with one loss per output"):
+        _model().compile("sgd", loss)
+
+
+def test_refuses_a_method_that_it_does_not_know_and_missing_targets():
+    with pytest.raises(ValueError, match="Unknown method 'grr'"):
+        _model().compile("sgd", LOSSES, harmonizer="grr")
+    model = _model()
+    model.compile("sgd", LOSSES)
+    inputs, targets, _ = _data()
+    with pytest.raises(ValueError, match="Output 'kind' has a loss"):
+        model.train_step((inputs, {"depth": targets["depth"]}))
+
+
+KERAS_3 = """
+import numpy as np, tensorflow as tf
+import harmonization
+keras = tf.keras
+assert hasattr(keras, "ops")
+inputs = np.random.default_rng(0).normal(size=[24, 4]).astype(np.float32)
+targets = {"a": inputs.sum(axis=1), "b": -inputs[:, 0]}
+trained = []
+for cls, options in ((keras.Model, {}), (harmonization.HarmonizedModel, {"harmonizer": "sum"})):
+    keras.utils.set_random_seed(0)
+    source = keras.Input([4])
+    shared = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(source)
+    model = cls(source, {name: keras.layers.Dense(1, name=name)(shared) for name in targets})
+    model.compile(keras.optimizers.SGD(0.1), loss={"a": "mse", "b": "mae"}, **options)
+    history = model.fit(inputs, targets, batch_size=8, epochs=2, verbose=0, shuffle=False).history
+    trained.append((history, model.get_weights()))
+(expected, weights), (history, same_weights) = trained
+for name, values in expected.items():
+    np.testing.assert_allclose(history[name], values, rtol=1e-4)
+for one, other in zip(weights, same_weights, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+keras.mixed_precision.set_global_policy("mixed_float16")
+source = keras.Input([4])
+model = harmonization.HarmonizedModel(source, [keras.layers.Dense(1)(source), keras.layers.Dense(1)(source)])
+model.compile("adam", loss=["mse", "mse"], harmonizer="gr", jit_compile=True)
+model.fit(inputs, list(targets.values()), verbose=0)
+print("same", history["gradient_cosine"])
+"""
+
+
+def test_keras_3_trains_the_same_way():
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", KERAS_3], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "same" in done.stdout
