@@ -7,6 +7,7 @@ import tensorflow as tf
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.normalized import added_up, normalized, resolution, to_float32
 from harmonization.pcgrad import check_reduction, visits
+from harmonization.state import check_made_for
 
 LARGEST_TARGET = 0.99
 
@@ -64,15 +65,10 @@ class GradVac(Harmonizer):
         self.targets: list[tf.Variable] = []
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
-        """See `Harmonizer.build`."""
+        """See `Harmonizer.build`; raises a ValueError if the targets were made for others."""
         if not self.targets:
-            self.targets = [self._new_targets(objectives) for _ in groups]
-        built = [variable.shape[0] for variable in self.targets]
-        if built != [objectives] * len(groups):
-            raise ValueError(
-                f"This GradVac was built for {built[0]} objectives in {len(built)} groups of "
-                f"variables. Found {objectives} in {len(groups)}: make another."
-            )
+            self.targets = [self._new_targets(objectives, group) for group in groups]
+        check_made_for(self.targets, objectives, groups)
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`.
@@ -92,12 +88,12 @@ class GradVac(Harmonizer):
         new = tf.tensor_scatter_nd_update(before, pairs, tf.cast(targets, tf.float32))
         return Decision(weights, state=[(variable, new)])
 
-    def _new_targets(self, objectives: int) -> tf.Variable:
+    def _new_targets(self, objectives: int, group: str) -> tf.Variable:
         return tf.Variable(
             tf.fill([objectives, objectives], self._initial_target),
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            name="targets",
+            name=f"gradvac_targets_{group}",
         )
 
     def _vaccinate(self, gram, targets, step) -> tuple[tf.Tensor, tf.Tensor]:

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from harmonization.harmonizer import Decision, GramHarmonizer, Group
 from harmonization.normalized import added_up, normalized, to_float32
+from harmonization.randomness import random_key
 
 
 class PCGrad(GramHarmonizer):
@@ -85,10 +86,14 @@ def visits(objectives: int, seed: int, step: tf.Tensor | int | None) -> tf.Tenso
             f"With more than two objectives the order of projections is random, by seed and step. "
             f"Found {objectives} objectives and no step: pass `step`."
         )
-    key = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
     # Integers: from the same bits, XLA makes other floating-point numbers than TensorFlow does.
     draws = tf.random.stateless_uniform(
-        [objectives, objectives], key, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+        [objectives, objectives],
+        random_key(seed, step),
+        minval=None,
+        maxval=None,
+        dtype=tf.uint32,
+        alg="philox",
     )
     last = tf.fill([objectives], tf.constant(2.0**32, tf.float64))
     order = tf.argsort(tf.linalg.set_diag(tf.cast(draws, tf.float64), last), axis=1)

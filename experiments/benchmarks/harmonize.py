@@ -41,10 +41,10 @@ NEEDS = {
 
 
 def ways() -> list[str]:
-    """Rows of the table: the bound, the literal way, every method, and three of these under XLA."""
+    """Rows of the table: the bound, the literal way, every method, and some of these under XLA."""
     import harmonization
 
-    every = ["bound", "flat", *harmonization.METHODS, "bound XLA", "flat XLA", "sum XLA", "gr XLA", "upgrad XLA"]
+    every = ["bound", "flat", *harmonization.METHODS, "bound XLA", "flat XLA", "gr XLA"]
     return [way for way in every if _WAYS.value is None or way in ["bound", *_WAYS.value]]
 
 

@@ -212,3 +212,13 @@ def test_keras_3_trains_the_same_way():
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "same" in done.stdout
+
+
+def test_the_example_in_the_readme_runs(capsys):
+    blocks = (ROOT / "README.md").read_text().split("```python\n")[1:]
+    (example,) = [block.split("```")[0] for block in blocks if "HarmonizedModel" in block]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 20
+    variables = {}
+    exec(example, variables)
+    assert len(variables["history"].history["gradient_cosine"]) == 3
+    assert "gradient_cosine" in capsys.readouterr().out

@@ -118,7 +118,7 @@ def test_cagrad_is_at_the_maximum(c, objectives):
         distance, gains = np.linalg.norm(update - center), vectors @ update / lengths.max()
         slack = 1e-4 * (np.abs(weights) @ lengths)
         assert distance <= radius + slack
-        if np.linalg.norm(update) < slack:
+        if np.linalg.norm(update) <= slack:
             continue  # nothing improves all objectives, and the ball holds the origin
         assert added.min() >= -1e-6
         assert np.all(gains[added * lengths > slack] <= gains.min() + slack)

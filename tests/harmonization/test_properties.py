@@ -125,6 +125,8 @@ def assert_same_updates(first, second, cases, tolerance=1e-4):
 @pytest.mark.parametrize("name", METHODS)
 def test_weights_are_finite_whatever_comes(name, objectives):
     assert np.isfinite(weights_of(name, nasty(objectives))).all()
+    lengths = 10.0 ** np.random.default_rng(0).uniform(-12, 12, size=(CASES, objectives, 1))
+    assert np.isfinite(weights_of(name, lengths * regular(objectives))).all()
 
 
 @pytest.mark.parametrize("objectives", [2, 6])
