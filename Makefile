@@ -1,11 +1,11 @@
-# The commands that other programs rely on: install, demo, test, lint. See README.md.
+# The commands that other programs rely on: install, demo, test, lint, docs. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 DEMO_DATA := runs/data
 DEMO_RUN := runs/demo
 
-.PHONY: install demo test lint lock clean
+.PHONY: install demo test lint docs lock clean
 
 install: .venv/installed
 
@@ -29,6 +29,10 @@ test: install
 
 lint: install
 	$(BIN)/ruff check .
+
+# The pages about the methods, written anew when a docstring of theirs changes.
+docs: install
+	$(BIN)/python -m experiments.document_methods
 
 # Written anew when setup.py changes.
 lock: install

@@ -124,7 +124,7 @@ def gradient_norms(gram: tf.Tensor) -> tf.Tensor:
       [..., objectives] float32.
     """
     squares = tf.linalg.diag_part(gram)
-    return tf.sqrt(tf.where(squares < SMALLEST_SQUARE, 0.0, squares))
+    return tf.sqrt(tf.where(squares < SMALLEST_SQUARE, tf.zeros_like(squares), squares))
 
 
 def pairwise_cosines(gram: tf.Tensor) -> tf.Tensor:

@@ -42,7 +42,8 @@ class MMPareto(Harmonizer):
     With scope="tensor", as in the authors' program, the conflict is judged over the encoder but
     lambda is each variable's own: |sum_i g_i| and |h| in variable k are square roots of 1' G_k 1 and
     w' G_k w. The update then is no longer h times a number and may conflict. With scope="encoder",
-    lambda >= 1 of itself.
+    lambda >= 1 of itself. Where the cosine passes zero, the update of gradients of unequal lengths
+    jumps from their sum toward the shorter one, as the source's does.
 
     Our choices: a zero gradient takes no part, so that it neither conflicts nor stops the others (in
     the source's formula a zero gradient, having cosine 0, would get all the weight); n counts those

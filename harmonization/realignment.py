@@ -8,7 +8,7 @@ from harmonization.harmonizer import GramHarmonizer, gradient_norms, pairwise_co
 class GradientRealignment(GramHarmonizer):
     """Projects conflicting gradients onto each other's normal plane, then adds them up.
 
-    Rule: w_i = 1 + sum_j max(0, -g_i . g_j) / |g_i|^2, for two objectives.
+    Rule: w_i = 1 + sum_j max(0, -g_i . g_j) / |g_i|^2 over the other objectives j.
     Source: Wu et al. (2022, NeurIPS), "Scaling Multimodal Pre-Training via Cross-Modality Gradient
       Harmonization", Algorithm 1 (GR, "the hard way").
     Promises: for two objectives, an update that conflicts with neither gradient and equals PCGrad's

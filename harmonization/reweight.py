@@ -15,7 +15,8 @@ class Reweight(GramHarmonizer):
     Source: rows RW(VA) and RW(VT) of the table in Wu et al. (2022).
     Promises: permutation-equivariant, if the weights are permuted too; linear under scaling.
     Costs: nothing that one backward pass of the weighted loss would not do.
-    Not for: weights that nobody will tune.
+    Not for: objectives whose gradients change their lengths much while training: the weights stay,
+      and have to be found by trying.
 
     RW(VA) and RW(VT) are rows of the table in Wu et al. (2022), but the sources do not say what
     they are; "re-weighting" is how the letters read, and RW(VA)'s loss in text-video retrieval fits

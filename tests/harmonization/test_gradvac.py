@@ -33,7 +33,6 @@ def test_targets_of_zero_make_it_pcgrad(gram_of):
 
 @pytest.mark.parametrize("target", [-0.6, 0.0, 0.3, 0.8])
 def test_brings_each_gradient_up_to_the_target(gram_of, target):
-    """With reduction to one gradient at a time: the other one is zero in all but its direction."""
     weights = _built(initial_target=target).decide(Group(gram_of(CONFLICTING))).weights.numpy()
     sine, target_sine = np.sqrt(1 - COSINE**2), np.sqrt(1 - target**2)
     ratio = np.sqrt(18 / 38)
