@@ -31,7 +31,7 @@ class ClipReader:
     Attributes:
       prepared: The data set.
       spec: What a clip is.
-      tokenizer: Strings [...] to int32 [..., words].
+      tokenizer: Strings [...] to int32 [..., words]; None leaves `text` and `has_text` out.
 
     Raises:
       DataError: The records' rates do not fit the spec's.
@@ -39,11 +39,12 @@ class ClipReader:
 
     prepared: PreparedDataset
     spec: ClipSpec
-    tokenizer: Callable[[tf.Tensor], tf.Tensor]
+    tokenizer: Callable[[tf.Tensor], tf.Tensor] | None
 
     def __post_init__(self) -> None:
         ratio = self.prepared.frames_per_second / self.spec.frames_per_second
-        if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3:
+        dense = self.spec.sparse_seconds is None
+        if dense and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3):
             raise DataError(
                 f"{self.prepared.directory} holds {self.prepared.frames_per_second:g} frames/s, "
                 f"which is no whole multiple of the {self.spec.frames_per_second:g} asked for. Set "
@@ -76,7 +77,8 @@ class ClipReader:
 
         Returns:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];
-          `text` int32 [candidates, words]; `has_audio`, `has_text` bool.
+          `text` int32 [candidates, words]; `has_audio`, `has_text` bool; `label` int32, -1 where
+          there is none.
         """
         example = self._parse(record)
         key = derive_key(seed, pipeline, CLIP, position)
@@ -87,7 +89,8 @@ class ClipReader:
         start = tf.random.stateless_uniform([], time_key, maxval=last + 1, dtype=tf.int32)
         clip = self._sound_and_text(example, start)
         clip["waveform"] = random_audio_noise(clip["waveform"], augmentation, noise_key)
-        jpegs = self._window_frames(example["video"], start)
+        clip["label"] = tf.cast(example["label"], tf.int32)
+        jpegs = self._window_frames(example["video"], start, time_key)
         return {"video": self._augmented_frames(jpegs, augmentation, frame_keys), **clip}
 
     def evaluation_clip(self, record: tf.Tensor, windows: int) -> Clip:
@@ -118,18 +121,42 @@ class ClipReader:
     def _stride(self) -> int:
         return round(self.prepared.frames_per_second / self.spec.frames_per_second)
 
+    @property
+    def _window_length(self) -> int:
+        """Stored frames that last as long as a clip."""
+        if self.spec.sparse_seconds is None:
+            return self.spec.frames * self._stride
+        return max(1, round(self.spec.sparse_seconds * self.prepared.frames_per_second))
+
     def _parse(self, record: tf.Tensor) -> dict:
         # The JPEG bytes of frames outside the window are never decoded.
         decoders = {"video": tfds.decode.SkipDecoding()}
         return self.prepared.features.deserialize_example(record, decoders=decoders)
 
     def _last_start(self, jpegs: tf.Tensor) -> tf.Tensor:
-        return tf.maximum(tf.size(jpegs) - self.spec.frames * self._stride, 0)
+        return tf.maximum(tf.size(jpegs) - self._window_length, 0)
 
-    def _window_frames(self, jpegs: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-        indices = start + self._stride * tf.range(self.spec.frames)
+    def _window_frames(
+        self, jpegs: tf.Tensor, start: tf.Tensor, key: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Chooses the JPEGs of a window [frames]; `key` draws sparse frames, else the middle ones."""
+        if self.spec.sparse_seconds is None:
+            indices = start + self._stride * tf.range(self.spec.frames)
+        else:
+            indices = start + self._sparse_offsets(tf.size(jpegs) - start, key)
         # Our choice: a record shorter than the window stands still on its last frame.
         return tf.gather(jpegs, tf.minimum(indices, tf.size(jpegs) - 1))
+
+    def _sparse_offsets(self, stored: tf.Tensor, key: tf.Tensor | None) -> tf.Tensor:
+        """Chooses one frame of each equal part; of a record that ends early, of what there is."""
+        parts = self.spec.frames
+        borders = tf.minimum(self._window_length, stored) * tf.range(parts + 1) // parts
+        if key is None:
+            return (borders[:-1] + borders[1:]) // 2
+        # `key` itself has drawn the window's start.
+        draws = tf.random.stateless_uniform([parts], tf.random.experimental.stateless_fold_in(key, 0))
+        lengths = tf.cast(borders[1:] - borders[:-1], tf.float32)
+        return borders[:-1] + tf.cast(draws * lengths, tf.int32)
 
     def _start_seconds(self, start: tf.Tensor) -> tf.Tensor:
         return tf.cast(start, tf.float64) / self.prepared.frames_per_second
@@ -144,13 +171,11 @@ class ClipReader:
 
     def _sound_and_text(self, example: dict, start: tf.Tensor) -> Clip:
         waveform, has_audio = self._window_sound(example["audio"], start)
-        text = self._nearest_captions(example["captions"], start)
-        return {
-            "waveform": waveform,
-            "text": text,
-            "has_audio": has_audio,
-            "has_text": tf.reduce_any(text != 0),
-        }
+        clip = {"waveform": waveform, "has_audio": has_audio}
+        if self.tokenizer is not None:
+            clip["text"] = self._nearest_captions(example["captions"], start)
+            clip["has_text"] = tf.reduce_any(clip["text"] != 0)
+        return clip
 
     def _nearest_captions(self, captions: Clip, start: tf.Tensor) -> tf.Tensor:
         first = tf.cast(self._start_seconds(start), tf.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from data.captions import Cue, nearest_captions, read_captions
+from data.clip_list import hash_position
 from data.errors import DataError, PreparationError
 from data.folder_report import FolderReport
 from data.media import DecodedClip, MediaFormat, MediaReader
@@ -246,12 +246,8 @@ def split_by_name(
     if there are two files and a share for it.
     """
 
-    def position(video: SourceVideo) -> float:
-        digest = hashlib.sha256(video.name.encode()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64
-
-    ordered = sorted(videos, key=position)
-    count = sum(position(video) < test_fraction for video in ordered)
+    ordered = sorted(videos, key=lambda video: hash_position(video.name))
+    count = sum(hash_position(video.name) < test_fraction for video in ordered)
     if test_fraction > 0:
         count = max(count, 1)
     count = min(count, len(ordered) - 1)

@@ -8,7 +8,6 @@ Reading is streaming: only the clip being cut is in memory.
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import os
 from collections.abc import Iterator
@@ -19,6 +18,14 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from data.audio_timeline import AudioTimeline
+from data.containers import (
+    can_be_decoded,
+    first_video_time,
+    open_container,
+    promised_seconds,
+    video_stream,
+    why_no_video,
+)
 from data.errors import DataError
 
 # A frame shown for longer than this is taken for a broken time stamp (our choice).
@@ -68,10 +75,19 @@ class MediaReader:
     break. What was lost can be asked for afterwards: `damaged_packets`, `missing_seconds`.
     """
 
-    def __init__(self, source: str | os.PathLike | bytes, media_format: MediaFormat):
-        """Takes a path, or the bytes of a file, and the clocks to bring it to."""
+    def __init__(
+        self,
+        source: str | os.PathLike | bytes,
+        media_format: MediaFormat,
+        sound_source: str | os.PathLike | None = None,
+    ):
+        """Takes a path, or the bytes of a file, and the clocks to bring it to.
+
+        `sound_source` is a file to take the sound from instead; it starts with the first frame.
+        """
         self._source = source
         self._format = media_format
+        self._sound_source = sound_source
         self.damaged_packets = 0
         self.decoded_seconds = 0.0
         self.promised_seconds = 0.0
@@ -82,35 +98,50 @@ class MediaReader:
         """How much shorter the decoded video is than the file's header promises (0 if unknown)."""
         return max(0.0, self.promised_seconds - self.decoded_seconds)
 
-    def clips(self, clip_seconds: float, minimum_seconds: float = 0.0) -> Iterator[DecodedClip]:
+    def clips(
+        self,
+        clip_seconds: float,
+        minimum_seconds: float = 0.0,
+        start_seconds: float = 0.0,
+        end_seconds: float | None = None,
+    ) -> Iterator[DecodedClip]:
         """Yields consecutive clips.
 
         Args:
           clip_seconds: length of every clip but the last.
           minimum_seconds: a last clip shorter than this is dropped, unless it is the only one.
+          start_seconds: where in the file the first clip starts.
+          end_seconds: where the last one ends at the latest; None for the end of the file.
 
         Raises:
           DataError: if the file cannot be opened, has no video, not one frame can be decoded, or
             it holds something FFmpeg cannot convert.
         """
+        first = round(start_seconds * self._format.frames_per_second)
+        last = None if end_seconds is None else end_seconds * self._format.frames_per_second
+        last = None if last is None else max(first + 1, round(last))
         try:
-            yield from self._clips(clip_seconds, minimum_seconds)
+            yield from self._clips(clip_seconds, minimum_seconds, first, last)
         except (av.error.FFmpegError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"decoding failed ({error})") from error
 
-    def _clips(self, clip_seconds: float, minimum_seconds: float) -> Iterator[DecodedClip]:
+    def _clips(
+        self, clip_seconds: float, minimum_seconds: float, start: int, end: int | None
+    ) -> Iterator[DecodedClip]:
         clip_frames = max(1, round(clip_seconds * self._format.frames_per_second))
         minimum_frames = min(clip_frames, minimum_seconds * self._format.frames_per_second)
-        with self._open() as video_container, self._open() as audio_container:
-            frames = self._frames(video_container)
+        with open_container(self._source) as video_container, self._open_sound() as audio_container:
+            length = None if end is None else end - start
+            frames = itertools.islice(self._frames(video_container, start), length)
             audio = self._audio(audio_container)
-            for first in itertools.count(0, clip_frames):
+            for first in itertools.count(start, clip_frames):
                 chunk = list(itertools.islice(frames, clip_frames))
-                if not chunk and first == 0:
-                    raise DataError("not one video frame could be decoded")
-                if not chunk or (first > 0 and len(chunk) < minimum_frames):
+                if not chunk and first == start:
+                    where = f" from second {start / self._format.frames_per_second:g} on"
+                    raise DataError(f"not one video frame could be decoded{where if start else ''}")
+                if not chunk or (first > start and len(chunk) < minimum_frames):
                     return
                 yield self._clip(first, np.stack(chunk), audio)
 
@@ -120,30 +151,28 @@ class MediaReader:
         start_seconds = first_frame / self._format.frames_per_second
         return DecodedClip(start_seconds, frames, audio.take(first_sample, last_sample))
 
-    def _open(self) -> av.container.InputContainer:
-        source = self._source
-        file = io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source)
+    def _open_sound(self) -> av.container.InputContainer:
+        if self._sound_source is None:
+            return open_container(self._source)
         try:
-            return av.open(file, metadata_errors="replace")
-        except OSError as error:
-            raise DataError(f"the file cannot be opened ({error.strerror})") from error
-        except (av.error.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DataError(
-                f"not a media file, or cut off before its index was written ({reason})"
-            ) from error
+            return open_container(self._sound_source)
+        except DataError as error:
+            raise DataError(f"its sound file: {error}") from error
 
-    def _frames(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
-        """Yields RGB frames `[height, width, 3]` at `frames_per_second`, from time 0."""
-        stream = _video_stream(container)
+    def _frames(
+        self, container: av.container.InputContainer, first: int
+    ) -> Iterator[np.ndarray]:
+        """Yields RGB frames `[height, width, 3]` at `frames_per_second`, from the first-th on."""
+        stream = video_stream(container)
         if stream is None:
-            raise DataError(_why_no_video(container))
+            raise DataError(why_no_video(container))
         stream.thread_type = "AUTO"
-        self.promised_seconds = _promised_seconds(container, stream)
+        self.promised_seconds = promised_seconds(container, stream)
         aspect = float(stream.sample_aspect_ratio or 1)
         rate = float(stream.average_rate or self._format.frames_per_second)
         shape, scaler = None, VideoReformatter()
-        for frame in self._on_the_grid(_timed(self._decoded(container, stream), container, rate)):
+        timed_frames = _timed(self._decoded(container, stream), container, rate)
+        for frame in itertools.islice(self._on_the_grid(timed_frames), first, None):
             # One shape for the whole file, even where the stream changes its own midway.
             shape = shape or _target_shape(frame, self._format.image_size_px, aspect)
             yield _pixels(frame, *shape, scaler)
@@ -167,10 +196,10 @@ class MediaReader:
             ticks += 1
 
     def _audio(self, container: av.container.InputContainer) -> AudioTimeline:
-        stream = next(filter(_can_be_decoded, container.streams.audio), None)
+        stream = next(filter(can_be_decoded, container.streams.audio), None)
         self.has_audio_track = stream is not None
         frames = self._decoded(container, stream) if stream is not None else iter(())
-        return AudioTimeline(frames, self._format.sample_rate_hz, _first_video_time(container))
+        return AudioTimeline(frames, self._format.sample_rate_hz, first_video_time(container))
 
     def _decoded(
         self, container: av.container.InputContainer, stream: av.stream.Stream
@@ -191,53 +220,11 @@ class MediaReader:
             yield from frames
 
 
-def _can_be_decoded(stream: av.stream.Stream) -> bool:
-    return stream.codec_context is not None
-
-
-def _is_cover_picture(stream: av.video.stream.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _video_stream(
-    container: av.container.InputContainer,
-) -> av.video.stream.VideoStream | None:
-    """Returns the first track that is a video and can be decoded."""
-    for stream in container.streams.video:
-        if _can_be_decoded(stream) and not _is_cover_picture(stream):
-            return stream
-    return None
-
-
-def _why_no_video(container: av.container.InputContainer) -> str:
-    if not container.streams:
-        return "no track at all; it may be cut off"
-    if any(not _can_be_decoded(stream) for stream in container.streams.video):
-        return "the codec of the video track is not known"
-    return "no video track"
-
-
-def _first_video_time(container: av.container.InputContainer) -> float:
-    stream = _video_stream(container)
-    if stream is None or stream.start_time is None:
-        return 0.0
-    return float(stream.start_time * stream.time_base)
-
-
-def _promised_seconds(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> float:
-    """Returns how long the video is by the file's header; 0 if it does not say."""
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
-
-
 def _timed(
     frames: Iterator[av.VideoFrame], container: av.container.InputContainer, rate: float
 ) -> Iterator[tuple[float, av.VideoFrame]]:
     """Yields (seconds since the first frame, frame), strictly forward in time."""
-    origin_seconds, previous = _first_video_time(container), None
+    origin_seconds, previous = first_video_time(container), None
     for frame in frames:
         if frame.time is not None:
             time = frame.time - origin_seconds

@@ -22,7 +22,7 @@ _TRAINING_SPLIT = "train"
 def train_batches(
     prepared: PreparedDataset | Sequence[PreparedDataset],
     spec: ClipSpec,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None = None,
     *,
     batch_size: int,
     seed: int,
@@ -41,7 +41,7 @@ def train_batches(
       prepared: The data set; its split `train` is used. Of several sets, clips are taken in turn,
         one of each, as VATT mixes its sets in equal shares; a small set starts its next epoch sooner.
       spec: What a clip is.
-      tokenizer: Strings [...] to int32 [..., words].
+      tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
       batch_size: Clips per step over all replicas of all hosts.
       seed: Seed of the order and of every random change.
       start_step: Steps already trained.
@@ -53,8 +53,9 @@ def train_batches(
     Returns:
       Infinite data set of dicts: `video` [batch, frames, size, size, 3] and `waveform`
       [batch, samples], float32 in [-1, 1]; `text` [batch, candidates, words] int32, 0 = padding;
-      `has_audio`, `has_text` [batch] bool. `batch` is `batch_size`, or with an `input_context`
-      the share of one replica.
+      `has_audio`, `has_text` [batch] bool; `label` [batch] int32, -1 where there is none. Without
+      a tokenizer there is no `text` and no `has_text`. `batch` is `batch_size`, or with an
+      `input_context` the share of one replica.
 
     Raises:
       DataError: The rates do not fit, the split is empty, or a number is out of range.
@@ -94,7 +95,7 @@ def distributed_train_batches(
     strategy: tf.distribute.Strategy,
     prepared: PreparedDataset | Sequence[PreparedDataset],
     spec: ClipSpec,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None = None,
     **options: Any,
 ) -> tf.distribute.DistributedDataset:
     """Spreads `train_batches` over the replicas of a strategy.
@@ -107,7 +108,7 @@ def distributed_train_batches(
       strategy: Any of `tf.distribute`.
       prepared: The data set or sets; the split `train` is used.
       spec: What a clip is.
-      tokenizer: Strings [...] to int32 [..., words].
+      tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
       **options: The keyword arguments of `train_batches`; `batch_size` counts all replicas.
 
     Raises:
@@ -122,7 +123,7 @@ def eval_batches(
     prepared: PreparedDataset,
     split: str,
     spec: ClipSpec,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None = None,
     *,
     batch_size: int,
     windows: int = 1,
@@ -133,13 +134,13 @@ def eval_batches(
       prepared: The data set.
       split: `train`, `validation` or `test`.
       spec: What a clip is.
-      tokenizer: Strings [...] to int32 [..., words].
+      tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
       batch_size: Clips per batch; the last batch holds what is left.
       windows: Windows per record, evenly spaced; 1 is the middle one. Frames are cropped in the
         center.
 
     Returns:
-      Finite data set of the dicts of `train_batches` and `clip_id` [batch] string, `label`,
+      Finite data set of the dicts of `train_batches` and `clip_id` [batch] string,
       `text_aligned`, `audio_aligned` [batch] int32. With more than one window, `video` is
       [batch, windows, frames, size, size, 3] and `waveform` [batch, windows, samples]; `text` is
       [batch, candidates, words] as always, the captions nearest to the middle of the record.

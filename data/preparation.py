@@ -125,6 +125,8 @@ def _write_records(builder: tfds.core.GeneratorBasedBuilder, download_dir: str) 
 
 
 def _training_captions(builder: tfds.core.GeneratorBasedBuilder) -> Iterator[str]:
+    if "train" not in builder.info.splits:
+        return
     only_text = tfds.decode.PartialDecoding({"captions": {"text": True}})
     for record in builder.as_dataset(split="train", decoders=only_text):
         for text in record["captions"]["text"].numpy():

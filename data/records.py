@@ -89,6 +89,7 @@ def dataset_info(
     description: str,
     parameters: Mapping[str, Any],
     class_names: Sequence[str] = (),
+    citation: str | None = None,
 ) -> tfds.core.DatasetInfo:
     """Returns the builder's info; its metadata hold the rates, the classes and all parameters.
 
@@ -98,6 +99,7 @@ def dataset_info(
       parameters: everything that decides what the records hold, JSON values; among them
         `frames_per_second` and `sample_rate_hz`.
       class_names: names of the labels.
+      citation: BibTeX entry of the publication.
     """
     metadata = {
         "frames_per_second": parameters["frames_per_second"],
@@ -110,4 +112,5 @@ def dataset_info(
         description=description,
         features=record_features(),
         metadata=tfds.core.MetadataDict(metadata),
+        citation=citation,
     )

@@ -112,24 +112,52 @@ def render_frames(
     Returns:
       uint8 `[frames, image_size_px, image_size_px, 3]`, RGB.
     """
-    pixel_centers = ((np.arange(image_size_px) + 0.5) / image_size_px).astype(np.float32)
-    center_x, center_y = (place.astype(np.float32) for place in positions(scene, seconds))
-    x = pixel_centers[None, None, :] - center_x[:, None, None]
-    y = pixel_centers[None, :, None] - center_y[:, None, None]
-    # Coverage of a pixel from its distance to the edge: smooth outlines.
-    coverage = np.clip(0.5 - _distance(scene.shape, x, y, scene.radius) * image_size_px, 0, 1)
-    background = np.float32(scene.background) + np.float32(scene.slope) * (pixel_centers - 0.5)
-    background = background + _grain(len(seconds), image_size_px, generator)
+    x, y = offsets(*positions(scene, seconds), image_size_px)
+    coverage = cover(scene.shape, x, y, scene.radius)
+    background = render_background(scene, len(seconds), image_size_px, generator)
     frames = np.empty((*coverage.shape, 3), np.float32)
     for channel, level in enumerate(COLORS[scene.color]):
         frames[..., channel] = background + coverage * (level - background)
     return np.clip(frames, 0, 255, out=frames).astype(np.uint8)
 
 
+def offsets(
+    center_x: np.ndarray, center_y: np.ndarray, image_size_px: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how far each pixel lies from a center: x `[frames, 1, size]`, y `[frames, size, 1]`."""
+    pixels = _pixel_centers(image_size_px)
+    x = pixels[None, None, :] - center_x.astype(np.float32)[:, None, None]
+    y = pixels[None, :, None] - center_y.astype(np.float32)[:, None, None]
+    return x, y
+
+
+def cover(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Returns the share of each pixel that the shape covers, `[frames, size, size]` in [0, 1].
+
+    It follows from the distance to the edge, so outlines are smooth. `x`, `y` are `offsets`; besides
+    `SHAPES` there is "square".
+    """
+    return np.clip(0.5 - _distance(shape, x, y, radius) * x.shape[-1], 0, 1)
+
+
+def render_background(
+    scene: Scene, frames: int, image_size_px: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Returns the gray levels behind the shape, `[frames, size, size]` float32: a slope and grain."""
+    slope = np.float32(scene.slope) * (_pixel_centers(image_size_px) - 0.5)
+    return np.float32(scene.background) + slope + _grain(frames, image_size_px, generator)
+
+
+def _pixel_centers(image_size_px: int) -> np.ndarray:
+    return ((np.arange(image_size_px) + 0.5) / image_size_px).astype(np.float32)
+
+
 def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """Returns the distance to the shape's edge `[frames, height, width]`, negative inside."""
     if shape == "circle":
         return np.hypot(x, y) - radius
+    if shape == "square":
+        return np.maximum(np.abs(x), np.abs(y)) - 0.85 * radius
     if shape == "triangle":
         # Three half planes at equal distance; the tip points up.
         slanted = np.float32(np.sqrt(3) / 2) * np.abs(x) - 0.5 * y

@@ -18,6 +18,11 @@ class ClipSpec:
       sample_rate_hz: Rate of the waveform; it must be that of the prepared records.
       candidates: Captions per clip, the positives of MIL-NCE.
       words: Tokens per caption.
+      sparse_seconds: None for consecutive frames. A number makes the frames sparse: the clip lasts
+        this long, whatever `frames_per_second` says, and has one frame of each of `frames` equal
+        parts of it, a random one in training and the middle one in evaluation. The waveform is
+        that of the whole clip. This is how audio-visual classifiers see a video (MMPareto's
+        released code: 2 frames).
 
     Raises:
       DataError: A value is not a positive number, or the clip is shorter than one sample.
@@ -29,29 +34,35 @@ class ClipSpec:
     sample_rate_hz: int = 48000
     candidates: int = 5
     words: int = 16
+    sparse_seconds: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("frames", "image_size", "sample_rate_hz", "candidates", "words"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise DataError(f"ClipSpec.{name} must be a whole number >= 1, but is {value!r}.")
-        rate = self.frames_per_second
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e6:
-            raise DataError(
-                f"ClipSpec.frames_per_second must be a number > 0 (frames/s), but is {rate!r}."
-            )
+        _require_positive("frames_per_second", "frames/s", self.frames_per_second)
+        if self.sparse_seconds is not None:
+            _require_positive("sparse_seconds", "seconds, or None", self.sparse_seconds)
         if self.waveform_samples < 1:
             raise DataError(
                 f"A clip of {self.clip_seconds:g} s at {self.sample_rate_hz} Hz holds no sample; "
-                "raise ClipSpec.frames or ClipSpec.sample_rate_hz."
+                "make it longer or raise ClipSpec.sample_rate_hz."
             )
 
     @property
     def clip_seconds(self) -> float:
         """Length of a clip in seconds (3.2 by default)."""
+        if self.sparse_seconds is not None:
+            return float(self.sparse_seconds)
         return self.frames / self.frames_per_second
 
     @property
     def waveform_samples(self) -> int:
         """Samples of a clip's waveform (153,600 by default)."""
         return round(self.clip_seconds * self.sample_rate_hz)
+
+
+def _require_positive(name: str, unit: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise DataError(f"ClipSpec.{name} must be a number > 0 ({unit}), but is {value!r}.")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import functools
 import io
-import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -21,6 +18,7 @@ from data.errors import DataError
 from data.media import MediaFormat, MediaReader
 from data.media_writer import encode_mp4
 from data.narration import narrate
+from data.parallel import map_in_order
 from data.records import dataset_info, make_record
 from data.scenes import CLASS_NAMES, Scene, draw_scene, render_frames
 from data.sounds import synthesize
@@ -123,13 +121,11 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
         clips = getattr(config, f"{split}_clips")
         misaligned = self._misaligned[split] = {"text": 0, "audio": 0}
         make = functools.partial(make_clip, config, split)
-        # PyAV, Pillow and numpy let go of the interpreter while they work, so threads are enough.
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            records = _in_order(pool, make, range(clips))
-            for record in tqdm.tqdm(records, split, clips, unit=" clips", mininterval=1):
-                misaligned["text"] += 1 - record["text_aligned"]
-                misaligned["audio"] += 1 - record["audio_aligned"]
-                yield record["clip_id"], record
+        records = map_in_order(make, range(clips))
+        for record in tqdm.tqdm(records, split, clips, unit=" clips", mininterval=1):
+            misaligned["text"] += 1 - record["text_aligned"]
+            misaligned["audio"] += 1 - record["audio_aligned"]
+            yield record["clip_id"], record
 
 
 def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]:
@@ -202,15 +198,3 @@ def _keep(stem: str, media: bytes, cues: Iterable[Cue]) -> None:
         with open(temporary, "wb") as file:
             file.write(content)
         os.replace(temporary, stem + suffix)
-
-
-def _in_order(
-    pool: concurrent.futures.Executor, make: Callable[[int], Any], indices: Iterable[int]
-) -> Iterator[Any]:
-    """Yields `make(index)` in order, working a few ahead (Executor.map would hold them all)."""
-    remaining = iter(indices)
-    ahead = 4 * (os.cpu_count() or 1)
-    running = deque(pool.submit(make, index) for index in itertools.islice(remaining, ahead))
-    while running:
-        yield running.popleft().result()
-        running.extend(pool.submit(make, index) for index in itertools.islice(remaining, 1))

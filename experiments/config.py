@@ -1,27 +1,18 @@
 """The configuration of a pre-training run, and how gin files fill it.
 
-gin reaches `pretrain` and the public constructors registered in `register`, nothing else.
+gin reaches `pretrain` and the public constructors that `parse` names, nothing else.
 """
 
 import dataclasses
-import difflib
-import functools
 import inspect
-import pathlib
-import re
-import typing
 from collections.abc import Callable, Sequence
-
-import gin
-import typeguard
 
 import data
 import harmonization
 import vatt
 from data import Augmentation, ClipSpec
-from experiments.command_line import BadInput
+from experiments import gin_config
 
-ROOT = pathlib.Path(__file__).parent.parent  # gin files include others by their path from here
 PRECISIONS = ("float32", "mixed_bfloat16")
 TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
 
@@ -116,78 +107,11 @@ class Pretrain:
         return harmonization.get(self.harmonizer, **options)
 
 
-def checked(constructor: Callable) -> Callable:
-    """Returns `constructor` with its arguments checked against their annotations; gin itself accepts any type."""
-    hints = typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
-
-    @functools.wraps(constructor, updated=())
-    def build(*args, **kwargs):
-        names = list(inspect.signature(constructor).parameters)
-        for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
-            if name in hints:
-                _check_type(f"{build.configurable_name}.{name}", value, hints[name])
-        return constructor(*args, **kwargs)
-
-    build.__signature__ = inspect.signature(constructor)  # where gin finds the defaults that it lists in config.gin
-    return build
-
-
-def _check_type(name, value, expected):
-    # bool is an int to Python, but `steps = True` is a mistake.
-    wrong = isinstance(value, bool) and expected in (int, float)
-    try:
-        typeguard.check_type(value, expected)
-    except typeguard.TypeCheckError:
-        wrong = True
-    if wrong:
-        wanted = getattr(expected, "__name__", str(expected)) if inspect.isclass(expected) else str(expected)
-        raise TypeError(
-            f"`{name}` should be of type {wanted}. Found {value!r} of type {type(value).__name__}. "
-            "Correct it in the gin file or in --gin_bindings."
-        )
-
-
-def register() -> None:
-    """Makes the public constructors known to gin; may be called again."""
-    schedules = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
-    harmonizers = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *schedules)}
-    for name, constructor in {
-        "pretrain": Pretrain, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation, **harmonizers,
-    }.items():  # fmt: skip
-        if name not in _REGISTERED:
-            wrapped = checked(constructor)
-            wrapped.configurable_name = name
-            _REGISTERED[name] = gin.external_configurable(wrapped, name=name)
-
-
-_REGISTERED: dict[str, Callable] = {}
-
-
 def parse(gin_files: Sequence[str], bindings: Sequence[str]) -> Pretrain:
     """Reads gin files, then bindings, and returns the run they describe.
 
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
-    register()
-    gin.clear_config()
-    gin.add_config_file_search_path(str(ROOT))
-    try:
-        gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
-        return _REGISTERED["pretrain"]()
-    except (ValueError, TypeError, OSError, SyntaxError) as error:
-        raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error))}") from error
-
-
-def _suggestion(message: str) -> str:
-    """Names the nearest known parameter or configurable where gin complains about an unknown one."""
-    unknown = re.search(r"Configurable '(\w+)' doesn't have a parameter named '(\w+)'", message)
-    if unknown and unknown[1] in _REGISTERED:
-        known = inspect.signature(_REGISTERED[unknown[1]]).parameters
-        word, prefix = unknown[2], f"{unknown[1]}."
-    elif unknown := re.search(r"No configurable matching (?:reference )?'@?([\w.]+)'", message):
-        known, word, prefix = _REGISTERED, unknown[1], ""
-    else:
-        return ""
-    nearest = difflib.get_close_matches(word, known, n=1)
-    return f"\nDid you mean `{prefix}{nearest[0]}`?" if nearest else f"\nKnown: {', '.join(known)}."
+    constructors = {"pretrain": Pretrain, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
+    return gin_config.parse("pretrain", {**constructors, **gin_config.HARMONIZERS}, gin_files, bindings)

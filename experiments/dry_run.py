@@ -24,8 +24,8 @@ def dry_run(settings: Pretrain, strategy: tf.distribute.Strategy) -> Run:
     _run_step(run, batch)
     columns = run.trainer.train_loop_end()
     print("# One step on noise")
-    for name, column in columns.items():
-        print(f"{name:32} {float(column[0]):.6g}")
+    for name in run.trainer.log.fields:
+        print(f"{name:32} {float(columns[name][0]):.6g}")
     print("Dry run done: nothing was trained, nothing was written.")
     return run
 

@@ -3,8 +3,9 @@
 Examples:
   python -m experiments.prepare_data --dataset=synthetic --data_dir=data_dir
   python -m experiments.prepare_data --dataset=folder --source_dir=videos --data_dir=data_dir
+  python -m experiments.prepare_data --dataset=crema_d --source_dir=CREMA-D --data_dir=data_dir
 
-The result is in <data_dir>/<dataset>/default/<version>/; prepare_report.json there counts what was
+The result is in <data_dir>/<dataset>/<config>/<version>/; prepare_report.json there counts what was
 found, what is missing and which files were skipped, and why. A run that was stopped is started
 again with the same command; finished data are left alone.
 
@@ -14,6 +15,7 @@ Exit codes: 0 done, 1 nothing usable or too many bad files, 2 bad input or confi
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -23,12 +25,23 @@ from absl import flags, logging
 
 from experiments.command_line import BadInput, RunFailed, run
 
+# Name: module and builder; the config's class is called like the builder. Imported when needed:
+# TensorFlow takes seconds, which --help need not wait for.
+_BUILDERS = {
+    "synthetic": ("data.synthetic", "Synthetic"),
+    "imbalanced": ("data.imbalanced", "Imbalanced"),
+    "folder": ("data.folder", "Folder"),
+    "crema_d": ("data.crema_d", "CremaD"),
+    "kinetics_sounds": ("data.kinetics_sounds", "KineticsSounds"),
+}
 _DATASET = flags.DEFINE_enum(
     "dataset",
     None,
-    ["synthetic", "folder"],
-    "synthetic: rendered narrated scenes. folder: your own videos, with .vtt or .srt captions "
-    "beside them.",
+    list(_BUILDERS),
+    "synthetic: rendered narrated scenes. imbalanced: shapes in clutter with a sound that is learned "
+    "sooner than the picture. folder: your own videos, with .vtt or .srt captions beside them. "
+    "crema_d, kinetics_sounds: as published; for the tree of files see the classes CremaD in "
+    "data/crema_d.py and KineticsSounds in data/kinetics_sounds.py.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data go; made if missing.")
 _OVERWRITE = flags.DEFINE_bool(
@@ -39,42 +52,89 @@ _CONFIG_FLAGS = (
     flags.DEFINE_string(
         "source_dir",
         None,
-        "folder: the tree of videos to read. synthetic: where to keep the mp4 and vtt files that "
-        "are made (default: they are not kept).",
+        "The tree of files to read. synthetic: where to keep the mp4 and vtt files that are made "
+        "(default: they are not kept).",
     ),
-    flags.DEFINE_float("frames_per_second", None, "Rate of the stored frames (default 10)."),
+    flags.DEFINE_float(
+        "frames_per_second", None, "Rate of the stored frames (default 10, imbalanced 5)."
+    ),
     flags.DEFINE_integer(
         "image_size_px",
         None,
-        "synthetic: height and width (default 64). folder: the shorter side is scaled down to it, "
-        "never up (default 256).",
+        "Height and width of what is made (default: synthetic 64, imbalanced 48). Of what is read, "
+        "the shorter side is scaled down to it, never up (default 256).",
     ),
     flags.DEFINE_integer(
-        "sample_rate_hz", None, "Rate of the stored sound (default: synthetic 16000, folder 48000)."
+        "sample_rate_hz",
+        None,
+        "Rate of the stored sound (default: 16000, imbalanced 8000, folder 48000).",
     ),
     flags.DEFINE_float(
-        "clip_seconds", None, "Length of a clip (default: synthetic 3.2, folder 10)."
+        "clip_seconds",
+        None,
+        "Length of a clip (default: synthetic 3.2, imbalanced 1.6, folder 10). crema_d, "
+        "kinetics_sounds: longer clips are cut off after this (default 10).",
     ),
-    flags.DEFINE_integer("train_clips", None, "synthetic: clips to train on (default 1600)."),
-    flags.DEFINE_integer("validation_clips", None, "synthetic: more noisy clips (default 160)."),
-    flags.DEFINE_integer("test_clips", None, "synthetic: clean clips (default 240)."),
+    flags.DEFINE_integer(
+        "train_clips", None, "synthetic, imbalanced: clips to train on (default 1600, 1500)."
+    ),
+    flags.DEFINE_integer(
+        "validation_clips", None, "synthetic, imbalanced: more such clips (default 160, 300)."
+    ),
+    flags.DEFINE_integer(
+        "test_clips", None, "synthetic: clean clips. imbalanced: more clips (default 240, 600)."
+    ),
     flags.DEFINE_float(
         "text_noise", None, "synthetic: probability that a narration is of another scene (0.3)."
     ),
     flags.DEFINE_float(
         "audio_noise", None, "synthetic: probability that a sound is of another scene (0.3)."
     ),
-    flags.DEFINE_integer("seed", None, "synthetic: of every random draw (default 0)."),
     flags.DEFINE_float(
-        "test_fraction", None, "folder: share of the files kept for evaluation (default 0.1)."
+        "video_contrast", None, "imbalanced: of the shapes, a share of full scale; less is harder (0.4)."
+    ),
+    flags.DEFINE_integer(
+        "video_clutter", None, "imbalanced: smaller shapes in the picture; more is harder (8)."
+    ),
+    flags.DEFINE_float(
+        "video_hidden", None, "imbalanced: probability that the picture does not show the class (0.3)."
+    ),
+    flags.DEFINE_float(
+        "audio_noise_db", None, "imbalanced: the loudest noise over the sound; more is harder (20)."
+    ),
+    flags.DEFINE_integer(
+        "seed", None, "synthetic, imbalanced: of every random draw (default 0)."
+    ),
+    flags.DEFINE_float(
+        "test_fraction",
+        None,
+        "folder: share of the files kept for evaluation. crema_d: share of the speakers (default 0.1).",
+    ),
+    flags.DEFINE_float(
+        "validation_fraction",
+        None,
+        "crema_d: share of the speakers, or with --split_csv_dir of train.csv (default 0.1).",
+    ),
+    flags.DEFINE_string(
+        "split_csv_dir",
+        None,
+        "crema_d: folder with train.csv and test.csv (rows like 1001_DFA_ANG_XX,ANG) to split by, "
+        "instead of by speakers.",
+    ),
+    flags.DEFINE_string(
+        "class_list",
+        None,
+        "kinetics_sounds: text file with the classes to take, one a line (default: the 31).",
     ),
     flags.DEFINE_float(
         "max_bad_fraction",
         None,
-        "folder: fail with exit code 1 if more than this share of the files cannot be decoded "
+        "Fail with exit code 1 if more than this share of the files that are there cannot be decoded "
         "(default 0.5).",
     ),
 )
+# How much of a list the summary shows; prepare_report.json has all of it.
+_SHOWN = 8
 
 
 def main(_: list[str]) -> int:
@@ -100,14 +160,9 @@ def main(_: list[str]) -> int:
 
 
 def _builder(dataset: str) -> tuple[type, type]:
-    # Imported late: TensorFlow takes seconds, which --help need not wait for.
-    if dataset == "synthetic":
-        from data.synthetic import Synthetic, SyntheticConfig
-
-        return Synthetic, SyntheticConfig
-    from data.folder import Folder, FolderConfig
-
-    return Folder, FolderConfig
+    module, name = _BUILDERS[dataset]
+    found = importlib.import_module(module)
+    return getattr(found, name), getattr(found, f"{name}Config")
 
 
 def _given(config_class: type) -> dict[str, Any]:
@@ -121,12 +176,22 @@ def _given(config_class: type) -> dict[str, Any]:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    """Returns the report without the parameters, one `name: value` a line."""
+    """Returns the report without the parameters, one `name: value` a line, long lists cut short."""
     return "\n".join(
-        f"  {name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        f"  {name}: {value if isinstance(value, str) else json.dumps(_shorten(value), ensure_ascii=False)}"
         for name, value in report.items()
         if name not in ("dataset", "parameters")
     )
+
+
+def _shorten(value: Any) -> Any:
+    """Returns JSON values with at most `_SHOWN` members of a list or of a mapping."""
+    if isinstance(value, dict):
+        shown = {key: _shorten(part) for key, part in list(value.items())[:_SHOWN]}
+        return shown | ({"...": f"{len(value) - _SHOWN} more"} if len(value) > _SHOWN else {})
+    if isinstance(value, list) and len(value) > _SHOWN:
+        return [*value[:_SHOWN], f"... {len(value) - _SHOWN} more"]
+    return value
 
 
 if __name__ == "__main__":

@@ -6,10 +6,7 @@ Example:
 The same command again goes on from the newest checkpoint, exactly where the run was.
 """
 
-import contextlib
-import os
 import pathlib
-import sys
 
 import orbit
 import tensorflow as tf
@@ -21,7 +18,7 @@ from experiments.assembly import build_run
 from experiments.checkpoints import RunCheckpoints
 from experiments.command_line import BadInput, bad_input
 from experiments.dry_run import dry_run
-from experiments.progress import Progress, Stopped, StopSignal
+from experiments.progress import Progress, Stopped, StopSignal, printer, quiet
 from experiments.run_directory import RunDirectory, operative_config
 
 FLAGS = flags.FLAGS
@@ -69,8 +66,8 @@ def pretrain(
         run.state, directory.checkpoints, run.trainer.global_step,
         settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,
     )  # fmt: skip
-    progress = Progress(directory, run, StopSignal(), show=_printer())
-    with _quiet():
+    progress = Progress(directory, run, StopSignal(), show=printer())
+    with quiet():
         controller = orbit.Controller(
             global_step=run.trainer.global_step,
             trainer=run.trainer,
@@ -95,10 +92,10 @@ def pretrain(
 def _train(controller: orbit.Controller, progress: Progress, steps: int) -> int:
     step = controller.global_step
     try:
-        with _quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
+        with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
             controller.train(steps)
     except Stopped:
-        with _quiet():
+        with quiet():
             controller.save_checkpoint()
         progress.show(f"Stopped by SIGTERM at step {int(step.numpy())}; a checkpoint is saved. The same command goes on.")
         return 0
@@ -112,18 +109,6 @@ def _vocabulary(settings, prepared, directory):
         return directory.vocabulary
     paths = {"wordpiece": prepared.wordpiece_vocabulary_path, "words": prepared.word_vocabulary_path}
     return pathlib.Path(paths[settings.tokenizer])
-
-
-def _printer():
-    stdout = sys.stdout
-    return lambda line: print(line, file=stdout, flush=True)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keeps Orbit, which prints every output twice, off the terminal; the progress line says it better."""
-    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
-        yield
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ import data
 from experiments.alignment import INDICATORS
 from experiments.evaluation_arrays import read_arrays
 from experiments.report_examples import examples
+from experiments.report_layers import COLUMNS, layer_map
 from experiments.report_plots import cosine_histogram, curves, split_histogram
 from experiments.report_projection import METHOD, projections
 from experiments.result_table import rows
 from experiments.run_directory import RunDirectory
-from experiments.training_history import all_cosines
+from experiments.training_history import all_cosines, layer_history
 
 _DRAWN_INDICATORS = {
     "encoder_gradient_cosine": "Gradients, encoder",
@@ -43,6 +44,7 @@ def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
         result=_table(result) if result else _missing("This run has not been evaluated yet", evaluate),
         training=_plots(curves(records)) if records else _missing("metrics.jsonl holds no training step yet"),
         cosines=_cosines(records, arrays, result, evaluate),
+        layers=_layers(records),
         embeddings=_embeddings(arrays) if "label" in arrays else _missing("There are no embeddings yet", evaluate),
         examples=_examples(arrays, directory, data_dir, evaluate),
         configuration=_configuration(directory),
@@ -94,6 +96,20 @@ def _cosines(records, arrays, result, evaluate):
     for name, title in _DRAWN_INDICATORS.items():
         drawings.append(split_histogram(arrays[f"alignment_{name}"], misaligned, title, INDICATORS[name]))
     return _plots(drawings, "plots large") + _areas(result["alignment"])
+
+
+def _layers(records):
+    history = layer_history(records)
+    if history is None:
+        return _missing("metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older than this map")
+    per_column = -(-history.cosines.shape[1] // COLUMNS)
+    text = (
+        f"From input (top) to output; a column is {f'up to {per_column} steps' if per_column > 1 else 'a step'}. Red: the "
+        "losses pull the layer's weights apart; teal: they agree; gray: a gradient was zero, or nothing was recorded."
+    )
+    names = ", ".join(name.replace("_", " ") for name in history.left_out)
+    note = f'<p class="soft">Never reached by both losses: {html.escape(names)}.</p>' if names else ""
+    return f"<p>{text}</p>" + _plots([layer_map(history)], "plots wide") + note
 
 
 def _areas(alignment):

@@ -1,4 +1,7 @@
-"""The files of a run: config.gin, environment.json, checkpoints/, metrics.jsonl, TensorBoard events, result.json, report/."""
+"""The files of a run: config.gin, environment.json, checkpoints/, metrics.jsonl, TensorBoard events, result.json, report/.
+
+A classifier's run also has best/, the checkpoint of its best epoch.
+"""
 
 import importlib.metadata
 import json
@@ -15,7 +18,11 @@ import tensorflow as tf
 from experiments.command_line import BadInput, RunFailed
 
 # These change how a run is watched and saved, not what it computes.
-HARMLESS_BINDINGS = ("pretrain.checkpoint_every_steps", "pretrain.keep_checkpoints", "pretrain.steps_per_loop")
+HARMLESS_BINDINGS = tuple(
+    f"{program}.{name}"
+    for program in ("pretrain", "classify")
+    for name in ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
+)
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 
@@ -30,6 +37,7 @@ class RunDirectory:
         self.path = pathlib.Path(path)
         self.config = self.path / "config.gin"
         self.checkpoints = self.path / "checkpoints"
+        self.best = self.path / "best"
         self.metrics = self.path / "metrics.jsonl"
         self.result = self.path / "result.json"
         self.report = self.path / "report"
@@ -51,13 +59,13 @@ class RunDirectory:
             temporary.unlink(missing_ok=True)
             raise RunFailed(f"{path} could not be written: {error}") from error
 
-    def start(self, config: str, data: dict, vocabulary: pathlib.Path, allow_config_change: bool) -> None:
+    def start(self, config: str, data: dict, vocabulary: pathlib.Path | None, allow_config_change: bool) -> None:
         """Writes configuration, environment, vocabulary and what the data are, unless another run lives here.
 
         Args:
           config: The operative configuration.
           data: Describes the data sets; equal descriptions mean equal data.
-          vocabulary: File to copy.
+          vocabulary: File to copy; `None` for a run without text.
           allow_config_change: Go on whatever the run here was.
 
         Raises:
@@ -73,7 +81,7 @@ class RunDirectory:
         self.write(self.config, config)
         self.write(self.data, json.dumps(data, indent=2) + "\n")
         self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
-        if not self.vocabulary.exists():
+        if vocabulary is not None and not self.vocabulary.exists():
             self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
 
     def _difference(self, config, data):

@@ -1,5 +1,7 @@
 """Keeps what happened in each step of a loop, so that Python, which sees only the loop's end, misses no step."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 OBJECTIVE_FIELDS = ("loss", "gradient_norm", "weight")
@@ -10,27 +12,47 @@ class StepLog(tf.Module):
 
     Columns: `loss_*`, `gradient_norm_*` and `weight_*` per objective; `cosine` of the two gradients; `keep`, the share
     of the replicas that kept the step; `finite`; `bad_objective` and `bad_variable`, where something was first not
-    finite (-1: nowhere); `learning_rate`; `data_wait_seconds`. It lives on the host, outside any distribution strategy.
+    finite (-1: nowhere); `learning_rate`; `data_wait_seconds`. Columns with a number per layer: `layer_cosine`, NaN where one of
+    the gradients is zero in the layer (always, in a layer that only one loss reaches), and `layer_gradient_norm_*` per
+    objective. It lives on the host, outside any distribution strategy.
 
     Args:
       capacity: The most steps a loop may have.
       objectives: Their names.
+      layers: Their names, in the order of `harmonization.diagnostics.layer_statistics`.
     """
 
-    def __init__(self, capacity: int, objectives: tuple[str, ...] = ("video_audio", "video_text")):
+    def __init__(
+        self,
+        capacity: int,
+        objectives: tuple[str, ...] = ("video_audio", "video_text"),
+        layers: Sequence[str] = (),
+    ):
         super().__init__()
-        self.objectives = objectives
+        self.objectives, self.layers = objectives, tuple(layers)
         self.fields = (
             *(f"{field}_{name}" for field in OBJECTIVE_FIELDS for name in objectives),
             *("cosine", "keep", "finite", "bad_objective", "bad_variable", "learning_rate"),
             "data_wait_seconds",
         )
+        self.layer_fields = ("layer_cosine", *(f"layer_gradient_norm_{name}" for name in objectives))
+        self._widths = [1] * len(self.fields) + [len(self.layers)] * len(self.layer_fields)
         with tf.device("CPU:0"):
-            self.rows = tf.Variable(tf.zeros([capacity, len(self.fields)]), trainable=False)
+            self.rows = tf.Variable(tf.zeros([capacity, sum(self._widths)]), trainable=False)
             self.count = tf.Variable(0, trainable=False)
 
     def row(self, losses: dict, report: dict, learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Collects one step's quantities from its losses and the report of `harmonization.harmonize` (at most one group)."""
+        """Collects one step's quantities.
+
+        Args:
+          losses: The objectives' losses by name.
+          report: That of `harmonization.harmonize`, with at most one group, and under `layer_norms`, `layer_cosine` and
+            `layer_defined` what `harmonization.diagnostics.layer_statistics` says of the layers.
+          learning_rate: As it was in the step.
+
+        Returns:
+          [] float32 per quantity, [layers] per quantity of the layers.
+        """
         values = {f"loss_{name}": losses[name] for name in self.objectives}
         for index, name in enumerate(self.objectives):
             values[f"gradient_norm_{name}"] = report["norms"][..., index]
@@ -42,12 +64,19 @@ class StepLog(tf.Module):
             learning_rate=learning_rate,
             **_first_bad(report["variable_gram"]),
         )
-        return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+        row = {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+        return {**row, **self._layer_values(report)}
+
+    def _layer_values(self, report):
+        # Between 0 and 1 where replicas harmonized each on its own: the mean is over those that had something to compare.
+        defined = tf.cast(report["layer_defined"], tf.float32)
+        cosine = tf.where(defined > 0.0, tf.math.divide_no_nan(report["layer_cosine"], defined), float("nan"))
+        return dict(zip(self.layer_fields, (cosine, *tf.unstack(report["layer_norms"], axis=1)), strict=True))
 
     def append(self, row: dict[str, tf.Tensor], data_wait_seconds: tf.Tensor | float) -> None:
         """Adds one step; call it in cross-replica context."""
         row = {**row, "data_wait_seconds": tf.cast(data_wait_seconds, tf.float32)}
-        values = tf.stack([row[field] for field in self.fields])
+        values = tf.concat([tf.reshape(row[field], [-1]) for field in (*self.fields, *self.layer_fields)], axis=0)
         self.rows.scatter_nd_update([[self.count]], [values])
         self.count.assign_add(1)
 
@@ -56,9 +85,10 @@ class StepLog(tf.Module):
         self.count.assign(0)
 
     def read(self) -> dict[str, tf.Tensor]:
-        """Returns each column as float32 [steps]."""
-        rows = self.rows[: self.count]
-        return {field: rows[:, index] for index, field in enumerate(self.fields)}
+        """Returns each column as float32 [steps], those of the layers as float32 [steps, layers]."""
+        columns = tf.split(self.rows[: self.count], self._widths, axis=1)
+        scalars = [column[:, 0] for column in columns[: len(self.fields)]]
+        return dict(zip((*self.fields, *self.layer_fields), (*scalars, *columns[len(self.fields) :]), strict=True))
 
 
 def _first_bad(variable_gram: tf.Tensor) -> dict[str, tf.Tensor]:

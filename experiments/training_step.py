@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import harmonization
 import vatt
+from experiments.model_layers import layers_of
 from experiments.step_log import StepLog
 
 OBJECTIVES = ("video_audio", "video_text")
@@ -63,8 +64,9 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         self.global_step, self.seed, self.all_reduce = global_step, seed, all_reduce
         self.loss_options = dict(loss_options or {})
         self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
-        self.log = StepLog(steps_per_loop)
         self.weights = model.trainable_variables
+        self.layers = layers_of(model, self.weights)
+        self.log = StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers))
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
         # The moving averages of the batch norms. Frozen word vectors are not trained either, but no step touches them.
         self.statistics = model.head.non_trainable_variables
@@ -100,6 +102,8 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         update, report = harmonization.harmonize(
             gradients, self.harmonizer, groups=self.groups, step=self.global_step
         )
+        by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)
+        report |= {f"layer_{name}": by_layer[name] for name in ("norms", "cosine", "defined")}
         if self.all_reduce == "before":
             update, report = harmonization.sum_over_replicas(update), _combine_reports(report)
 
@@ -113,7 +117,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         self.log.clear()
 
     def train_loop_end(self) -> dict[str, tf.Tensor]:
-        """Returns the steps of the loop, one float32 [steps] per quantity; see `StepLog`."""
+        """Returns the steps of the loop, one float32 [steps] or [steps, layers] per quantity; see `StepLog`."""
         return self.log.read()
 
     def _gradient(self, tape, loss):

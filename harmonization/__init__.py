@@ -13,6 +13,7 @@ from harmonization.cagrad import CAGrad
 from harmonization.conflict_free import ConFIG
 from harmonization.curriculum import GradientCurriculum
 from harmonization.dgl import DGL
+from harmonization.diagnostics import conflict_rate, gram_statistics, layer_statistics
 from harmonization.dualproj import DualProj
 from harmonization.famo import FAMO
 from harmonization.gradnorm import GradNorm
@@ -80,10 +81,13 @@ __all__ = [
     "Sum",
     "UPGrad",
     "apply_if",
+    "conflict_rate",
     "find_nonfinite",
     "get",
+    "gram_statistics",
     "harmonize",
     "indices_of",
+    "layer_statistics",
     "minimize",
     "sum_over_replicas",
 ]

@@ -4,17 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from harmonization.diagnostics import gram_statistics
 from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.groups import Groups, decide, members_of, split
-from harmonization.harmonizer import (
-    Decision,
-    Group,
-    Harmonizer,
-    defined_pairs,
-    gradient_norms,
-    pairwise_cosines,
-    smallest_over_pairs,
-)
+from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.update import weighted_sum
 
 
@@ -103,7 +96,7 @@ def harmonize(
         finished = harmonizer.finish([update[index] for index in indices], group)
         for index, tensor in zip(indices, finished, strict=True):
             update[index] = tensor
-    report = _report(grams, about.gram, [decision.weights for decision in decisions])
+    report = _report(grams, [decision.weights for decision in decisions])
     if groups is None:
         report = {key: value[0] for key, value in report.items()}
     return update, report | {"keep": keep, "finite": finite, "variable_gram": per_variable}
@@ -149,18 +142,6 @@ def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[
     return [tf.unstack(scale * gated) for scale in tf.unstack(decision.scales)]
 
 
-def _report(grams, judged, weights) -> dict[str, tf.Tensor]:
-    cosines = pairwise_cosines(judged)
-    pairs = [defined_pairs(gram) for gram in tf.unstack(judged)]
-    cosine = tf.stack(
-        [smallest_over_pairs(*pair) for pair in zip(tf.unstack(cosines), pairs, strict=True)]
-    )
-    return {
-        "gram": tf.stack(grams),
-        "norms": gradient_norms(tf.stack(grams)),
-        "cosines": cosines,
-        "cosine": cosine,
-        "defined": tf.reduce_any(tf.stack(pairs), axis=[1, 2]),
-        "conflict": cosine < 0.0,
-        "weights": tf.stack(weights),
-    }
+def _report(grams, weights) -> dict[str, tf.Tensor]:
+    grams = tf.stack(grams)
+    return {"gram": grams, **gram_statistics(grams), "weights": tf.stack(weights)}

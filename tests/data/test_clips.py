@@ -137,3 +137,38 @@ def test_rates_that_do_not_fit_are_refused(tiny, changes, message, train, evalua
     for start in (lambda: train(tiny, 1, spec=spec), lambda: evaluate(tiny, spec=spec)):
         with pytest.raises(DataError, match=message):
             start()
+
+
+SPARSE = ClipSpec(frames=2, sparse_seconds=1.0, image_size=16, sample_rate_hz=1000, words=4)
+
+
+def test_sparse_frames_come_from_equal_parts_of_the_clip(write, clip, train):
+    opened = write([clip(i, frames=20) for i in range(8)])
+    seen = set()
+    for batch in train(opened, 30, spec=SPARSE, batch_size=8, augmentation=PLAIN):
+        assert batch["video"].shape == (8, 2, 16, 16, 3) and batch["waveform"].shape == (8, 1000)
+        starts = np.round(batch["waveform"][:, 0] * 32768 / 6).astype(int)
+        frames = np.round(frame_levels(batch["video"]) / 6).astype(int) - starts[:, None]
+        assert (0 <= frames[:, 0]).all() and (frames[:, 0] < 5).all()
+        assert (5 <= frames[:, 1]).all() and (frames[:, 1] < 10).all()
+        assert (0 <= starts).all() and (starts <= 10).all()
+        seen |= set(map(tuple, frames))
+    assert len(seen) == 25  # All pairs of 5 x 5, so the two draws are independent.
+
+
+def test_sparse_frames_in_evaluation_are_the_middles(write, clip, evaluate):
+    lengths = {20: [7, 12], 6: [1, 4], 1: [0, 0]}  # The clip is frames 5 to 15, all 6, the only one.
+    test = [clip(frames, frames=frames) for frames in lengths]
+    (batch,) = evaluate(write({"train": [clip(0)], "test": test}), spec=SPARSE)
+    for name, video, waveform in zip(*(batch[k].numpy() for k in ("clip_id", "video", "waveform")), strict=True):
+        frames = int(name[4:])
+        np.testing.assert_allclose(frame_levels(video) / 6, lengths[frames], atol=0.25)
+        sound = np.repeat(np.arange(max(0, (frames - 10) // 2), frames)[:10] * 6, 100)
+        np.testing.assert_array_equal(waveform * 32768, np.pad(sound, [0, 1000 - len(sound)]))
+
+
+def test_sparse_clips_resume_and_fit_any_rate(tiny, train):
+    spec = ClipSpec(frames=3, frames_per_second=7.0, sparse_seconds=0.8, image_size=16, sample_rate_hz=1000, words=4)
+    whole = train(tiny, 6, spec=spec)
+    for batch, again in zip(whole[3:], train(tiny, 3, spec=spec, start_step=3), strict=True):
+        np.testing.assert_array_equal(batch["video"], again["video"])

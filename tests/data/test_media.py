@@ -117,6 +117,34 @@ def test_clips_follow_each_other_without_a_seam(tmp_path):
     np.testing.assert_array_equal(np.concatenate([clip.audio for clip in clips]), whole.audio)
 
 
+def test_a_part_of_a_file_is_that_part_of_it(tmp_path):
+    sweep = lambda times: 0.6 * np.sin(2 * np.pi * (200 + 100 * times) * times)  # noqa: E731
+    path = write_file(tmp_path / "long.mp4", np.arange(30) / 10, 8 * np.arange(30), sweep)
+    whole = only_clip(path)
+    clips = list(MediaReader(path, CLOCK).clips(1.0, start_seconds=0.7, end_seconds=2.3))
+    assert [clip.start_seconds for clip in clips] == pytest.approx([0.7, 1.7])
+    assert [len(clip.frames) for clip in clips] == [10, 6]
+    np.testing.assert_array_equal(np.concatenate([clip.frames for clip in clips]), whole.frames[7:23])
+    np.testing.assert_array_equal(np.concatenate([clip.audio for clip in clips]), whole.audio[11200:36800])
+    (late,) = MediaReader(path, CLOCK).clips(1.0, start_seconds=2.8, end_seconds=9.0)
+    assert len(late.frames) == 2
+    with pytest.raises(DataError, match="not one video frame could be decoded from second 5 on"):
+        next(MediaReader(path, CLOCK).clips(1.0, start_seconds=5.0))
+
+
+def test_sound_can_come_from_another_file(tmp_path):
+    picture = write_flash(tmp_path / "picture.flv", "flv")
+    tone = lambda times: 0.5 * np.sin(2 * np.pi * 400 * times)  # noqa: E731
+    sound = write_file(tmp_path / "sound.mkv", [0.0], [60], tone, suffix="mkv")
+    (clip,) = MediaReader(picture, CLOCK, sound).clips(2.0, end_seconds=2.0)
+    assert len(clip.frames) == 20 and brightness(clip.frames).argmax() == 12
+    loudness = np.abs(clip.audio.reshape(20, 1600).astype(int)).max(1)  # A click would be in one part only.
+    assert (loudness > 10000).all()
+    (tmp_path / "letter.wav").write_text("not a sound")
+    with pytest.raises(DataError, match="its sound file: not a media file"):
+        next(MediaReader(picture, CLOCK, tmp_path / "letter.wav").clips(2.0))
+
+
 @pytest.mark.parametrize(("minimum_seconds", "clips"), [(0.5, 4), (0.7, 3), (5.0, 3)])
 def test_remainder_is_kept_if_long_enough(tmp_path, minimum_seconds, clips):
     path = write_file(tmp_path / "long.mp4", np.arange(30) / 10, [90] * 30)

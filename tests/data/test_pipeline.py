@@ -22,6 +22,7 @@ def test_training_batches_are_what_the_contract_says(tiny, tiny_spec):
         "text": tf.TensorSpec([4, 3, 4], tf.int32),
         "has_audio": tf.TensorSpec([4], tf.bool),
         "has_text": tf.TensorSpec([4], tf.bool),
+        "label": tf.TensorSpec([4], tf.int32),
     }
     for batch in batches.take(6).as_numpy_iterator():
         for name in ("video", "waveform"):
@@ -47,6 +48,19 @@ def test_every_epoch_shows_every_clip_once_and_never_the_same_way(tiny, train, w
     looks = {epoch["video"][row.index("clip number 4")].tobytes() for epoch, row in
              zip(epochs, names, strict=True)}
     assert len(looks) == 3
+
+
+def test_without_a_tokenizer_only_the_captions_are_missing(tiny, train, evaluate):
+    for batches, options in ((train, {"count": 2}), (evaluate, {})):
+        for batch, mute in zip(batches(tiny, **options), batches((tiny[0], None), **options), strict=True):
+            assert set(batch) - set(mute) == {"text", "has_text"}
+            assert_equal({name: batch[name] for name in mute}, mute)
+
+
+def test_training_labels_belong_to_their_clips(tiny, train, words_of):
+    for batch in train(tiny, 6):
+        numbers = [int(words_of(text, tiny)[0].split()[-1]) for text in batch["text"]]
+        assert batch["label"].tolist() == [number % 3 for number in numbers]
 
 
 def test_another_seed_gives_other_batches(tiny, train):

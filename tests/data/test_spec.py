@@ -21,6 +21,8 @@ def test_defaults_are_those_of_vatt():
         {"sample_rate_hz": 48000.0},
         {"candidates": 0},
         {"words": 0},
+        {"sparse_seconds": 0.0},
+        {"sparse_seconds": "3"},
     ],
 )
 def test_a_bad_value_is_named(changes):
@@ -32,3 +34,8 @@ def test_a_bad_value_is_named(changes):
 def test_a_clip_without_a_sample_is_refused():
     with pytest.raises(DataError, match="holds no sample"):
         ClipSpec(frames=1, frames_per_second=1000.0, sample_rate_hz=100)
+
+
+def test_a_sparse_clip_is_as_long_as_it_says():
+    spec = ClipSpec(frames=2, sparse_seconds=3.0, sample_rate_hz=16000)
+    assert (spec.clip_seconds, spec.waveform_samples) == (3.0, 48000)

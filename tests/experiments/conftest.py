@@ -183,9 +183,12 @@ def trained_run(noisy_data, tiny_run, tmp_path_factory) -> pathlib.Path:
     RunCheckpoints(run.state, directory.checkpoints, run.trainer.global_step, every_steps=10, keep=1).save()
     fields = [f"{name}_video_{other}" for name in ("loss", "gradient_norm", "weight") for other in ("audio", "text")]
     others = dict.fromkeys([*fields, "learning_rate", "step_seconds", "data_wait_share"], 0.1)
+    norms = {"audio_patches": [0.1, 0.0], "block_0": [0.1, 0.1], "head_video_hidden": [0.1, 0.1]}
     for step, cosine, steps, keep in ((10, 0.5, 10, 1.0), (30, -0.25, 20, 0.5)):
         shares = {"cosine": cosine, "conflict_rate": float(cosine < 0), "keep": keep}
-        directory.append_metrics({"step": step, **others, **shares, "cosines": [cosine] * steps})
+        layers = {"block_0": [cosine] * steps, "head_video_hidden": [None, *[-cosine] * (steps - 1)]}
+        lists = {"cosines": [cosine] * steps, "layer_cosines": layers, "layer_gradient_norms": norms}
+        directory.append_metrics({"step": step, **others, **shares, **lists})
     return directory.path
 
 
@@ -209,3 +212,20 @@ def evaluation(trained_run, noisy_data, start_program) -> subprocess.CompletedPr
     program = start_program("experiments.evaluate", f"--workdir={trained_run}", f"--data_dir={noisy_data}")
     stdout, stderr = program.communicate()
     return subprocess.CompletedProcess(program.args, program.returncode, stdout, stderr)
+
+
+class SmallEncoder(keras.layers.Layer):
+    """A classifier's encoder of two dense layers, which is traced and run at once: 4 features."""
+
+    def __init__(self, modality: str, clips):
+        super().__init__(name=f"{modality}_encoder")
+        self.dense = [keras.layers.Dense(6, "tanh"), keras.layers.Dense(4, "tanh")]
+
+    def call(self, raw, training=False, seed=None):
+        return self.dense[1](self.dense[0](tf.reshape(raw, [-1, raw.shape[1:].num_elements()])))
+
+
+@pytest.fixture
+def small_encoder() -> type[SmallEncoder]:
+    """Makes the smallest encoder of a classifier."""
+    return SmallEncoder

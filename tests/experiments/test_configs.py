@@ -1,4 +1,4 @@
-"""Every shipped gin file parses and builds; every complete one also runs a step, shrunk."""
+"""Every shipped gin file of pre-training parses and builds; every complete one also runs a step, shrunk."""
 
 import pathlib
 
@@ -11,7 +11,7 @@ from experiments.assembly import build_run, random_batch
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
-FILES = sorted(CONFIGS.rglob("*.gin"))
+FILES = [path for path in sorted(CONFIGS.rglob("*.gin")) if "classify" not in path.parts]  # those: test_classifier_config.py
 COMPLETE = [CONFIGS / "demo.gin", *sorted((CONFIGS / "paper").glob("*.gin"))]
 PARTS = [path for path in FILES if path not in COMPLETE]
 METHODS = {

@@ -113,3 +113,9 @@ def test_a_killed_run_leaves_nothing_to_open_and_can_be_repeated(tmp_path):
     run_here(dataset="synthetic", data_dir=str(tmp_path), **FEW)
     assert open_dataset("synthetic", str(tmp_path)).split_sizes == {"train": 3, "test": 2}
     assert os.listdir(root) == ["default"]
+
+
+def test_the_summary_cuts_long_lists_short():
+    report = {"dataset": "x", "skipped": {"gone": [f"video{i}" for i in range(1000)]}, "classes": dict.fromkeys(range(31), 2)}
+    summary = prepare_data._summary(report)
+    assert '"video7", "... 992 more"]' in summary and '"...": "23 more"' in summary and len(summary) < 400

@@ -87,9 +87,25 @@ def test_the_run_directory_holds_what_it_should(stopped):
     for event in tf.compat.v1.train.summary_iterator(str(path)):
         for value in event.summary.value:
             {"histograms": histograms, "scalars": scalars}[value.metadata.plugin_data.plugin_name].add(value.tag)
-    assert histograms == {"cosine"}
+    assert histograms == {"cosine", "layer_cosine"}
     wanted = {f"{field}_{loss}" for field in ("loss", "gradient_norm", "weight") for loss in ("video_audio", "video_text")}
     assert scalars >= wanted | {"cosine", "conflict_rate", "keep", "learning_rate", "step_seconds"}
+    by_layer = {f"{field}/block_0" for field in ("layer_cosine", "layer_conflict_rate", "layer_gradient_norm_video_text")}
+    assert scalars >= by_layer and "layer_cosine/audio_patches" not in scalars
+
+
+def test_the_metrics_hold_every_layer(stopped):
+    directory, _, _ = stopped
+    text = directory.metrics.read_text()
+    assert "NaN" not in text  # which is not JSON
+    record = json.loads(text.splitlines()[-1])
+    assert [*record["layer_cosines"]] == [
+        "video_patches", "video_positions", "block_0", "encoder_norm", "video_features", "head_video_hidden",
+        "head_video_to_audio",
+    ]  # fmt: skip
+    assert all(len(cosines) == 2 and -1 <= min(cosines) for cosines in record["layer_cosines"].values())
+    norms = record["layer_gradient_norms"]
+    assert set(norms) > set(record["layer_cosines"]) and norms["text_words"][0] == 0 < norms["text_words"][1]
 
 
 @pytest.mark.usefixtures("quick_graphs")

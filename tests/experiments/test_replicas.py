@@ -117,7 +117,8 @@ def same(found, expected, names=None, tolerance=1e-5):
             np.testing.assert_allclose(copy, value, atol=tolerance, rtol=tolerance)
     assert log.keys() == expected_log.keys()
     for name in names or log:
-        np.testing.assert_allclose(log[name], expected_log[name], atol=1e-4, rtol=1e-4, err_msg=name)
+        near = 1e-3 if name.startswith("layer_") else 1e-4  # a layer's few numbers do not even the rounding out
+        np.testing.assert_allclose(log[name], expected_log[name], atol=near, rtol=near, err_msg=name)
 
 
 @pytest.mark.parametrize("replicas", [2, 4])
@@ -147,3 +148,12 @@ def test_harmonizing_before_the_all_reduce(rig, batches):
         for replicas in copies:
             np.testing.assert_array_equal(*replicas)
     assert 0.5 in before.train("cl", batches)[1]["keep"]
+
+
+def test_the_layers_when_each_replica_harmonizes_its_own(rig, batches):
+    (_, log), (_, expected) = (each.train("sum", batches) for each in (rig(2, all_reduce="before"), rig(1)))
+    cosines = log["layer_cosine"]
+    np.testing.assert_array_equal(np.isnan(cosines), np.isnan(expected["layer_cosine"]))
+    assert 0 < np.isnan(cosines).mean() < 1 and np.nanmax(np.abs(cosines)) <= 1
+    reached = expected["layer_gradient_norm_video_text"] > 0
+    np.testing.assert_array_equal(log["layer_gradient_norm_video_text"] > 0, reached)

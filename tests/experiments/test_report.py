@@ -56,7 +56,7 @@ def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, 
     assert stdout.strip() == f"Report: {path}"
     page = path.read_text()
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
-    assert page.count("<svg") == 9 + 4 + 2 and "data:image/jpeg;base64," in page
+    assert page.count("<svg") == 9 + 4 + 1 + 2 and "data:image/jpeg;base64," in page
     assert "evaluated at step 30 on the data set synthetic" in page
     assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and "&quot;python&quot;" in page
 
@@ -144,6 +144,30 @@ def test_a_run_that_was_not_evaluated_is_reported_with_what_is_missing(directory
         assert f"python -m experiments.evaluate --workdir={directory.path}" in section(page, heading)
     assert section(page, "Training").count("<svg") == 9
     assert section(page, "The cosine of the two gradients").count("<svg") == 1
+    assert section(page, "The cosine layer by layer").count("<svg") == 1
+
+
+def test_the_map_of_the_layers_says_what_it_shows(directory):
+    text = section(build_page(directory), "The cosine layer by layer")
+    (drawing,) = re.findall("<svg.*?</svg>", text, re.DOTALL)
+    root = ElementTree.fromstring(drawing)
+    assert root.attrib["viewBox"] and "Cosine of the two gradients by layer" in root.attrib["aria-label"]
+    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.index("block 0") < words.index("head video hidden") and "audio patches" not in words
+    assert {"step", "% of steps", "cosine", "67", "32"} <= set(words)  # 20 of 30 steps in conflict; 10 - 1 of 30 - 2
+    assert drawing.count("data:image/png;base64,") >= 1
+    assert "a column is a step" in text and "Never reached by both losses: audio patches." in text
+
+
+def test_a_run_of_old_without_layers_says_why_there_is_no_map(directory):
+    records = directory.read_metrics()
+    directory.metrics.unlink()
+    for record in records:
+        directory.append_metrics({name: value for name, value in record.items() if not name.startswith("layer_")})
+    page = build_page(directory)
+    text = section(page, "The cosine layer by layer")
+    assert "<svg" not in text and "metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older" in text
+    assert section(page, "Training").count("<svg") == 9
 
 
 def test_without_metrics_or_data_set_the_page_says_so(directory):

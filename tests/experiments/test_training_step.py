@@ -67,7 +67,10 @@ class Rig:
     def train(self, batch) -> dict[str, float]:
         """Takes a step; returns what is logged of it."""
         self.trainer.train_on_batch(batch, tf.constant(0.0))
-        return {name: float(column[-1]) for name, column in self.trainer.train_loop_end().items()}
+        return {name: self.column(name)[-1].item() for name in self.trainer.log.fields}
+
+    def column(self, name: str) -> np.ndarray:
+        return self.trainer.train_loop_end()[name].numpy()
 
     def values(self) -> list[np.ndarray]:
         return [variable.numpy() for variable in self.variables]
@@ -168,6 +171,7 @@ def test_realignment_is_that_of_the_flat_reference(rig, batch):
     assert logged["gradient_norm_video_text"] == pytest.approx(float(norm), rel=1e-4)
 
 
+@pytest.mark.usefixtures("quick_graphs")
 def test_realigning_the_encoder_only(batch, make_model):
     rig = Rig(make_model, scope="encoder")
     rig.reset("gr")
@@ -185,6 +189,37 @@ def test_realigning_the_encoder_only(batch, make_model):
     close([m / 0.1 for m in rig.moments("m")], expected, 1e-3)
     cosine = reference.indicate(*(reference.flatten(gradients) for gradients in encoder), "cosine")
     assert logged["cosine"] == pytest.approx(float(cosine), abs=1e-4) and logged["weight_video_audio"] > 1
+    check_layers(rig, [video_audio, video_text])  # all of them, although one group is harmonized
+
+
+def check_layers(rig, gradients):
+    """Compares what is logged of the layers in the last step with the gradients themselves."""
+    cosines, layers = rig.column("layer_cosine")[-1], rig.trainer.layers
+    assert sorted(itertools.chain(*layers.values())) == list(range(len(rig.trainer.weights)))
+    for place, (layer, indices) in enumerate(layers.items()):
+        pair = [reference.flatten([row[index] for index in indices]).numpy().astype(np.float64) for row in gradients]
+        norms = [np.linalg.norm(one) for one in pair]
+        for name, norm in zip(OBJECTIVES, norms, strict=True):
+            found = rig.column(f"layer_gradient_norm_{name}")[-1, place]
+            assert found == pytest.approx(norm, rel=1e-3, abs=1e-6), layer
+        expected = np.dot(*pair) / np.prod(norms) if all(norms) else math.nan
+        assert cosines[place] == pytest.approx(expected, abs=1e-3, nan_ok=True), layer
+
+
+@pytest.mark.parametrize("method", ["sum", "gr"])
+def test_the_layers_are_logged_as_they_are(rig, batch, method):
+    gradients = rig.gradients(batch)
+    rig.choose(method)
+    rig.train(batch)
+    check_layers(rig, gradients)
+    compared = [name for name, cosine in zip(rig.trainer.layers, rig.column("layer_cosine")[-1], strict=True)
+                if not math.isnan(cosine)]  # fmt: skip
+    assert compared == [
+        "video_patches", "video_positions", "block_0", "encoder_norm", "video_features", "head_video_hidden",
+        "head_video_to_audio",
+    ]  # fmt: skip
+    rig.train(without_text(batch))
+    assert np.isnan(rig.column("layer_cosine")[-1]).all() and not np.any(rig.column("layer_gradient_norm_video_text")[-1])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -265,6 +300,8 @@ def test_xla_does_the_same_and_compiles_once(rig, batch, make_model):
         seconds.append(time.monotonic() - start)
         for name, expected in rig.train(batch).items():
             assert logged[name] == pytest.approx(expected, rel=1e-2, abs=1e-2), name
+    for name in rig.trainer.log.layer_fields:
+        np.testing.assert_allclose(compiled.column(name), rig.column(name), rtol=1e-2, atol=1e-2, err_msg=name)
     # A computed index that XLA takes for a constant would make it compile each step anew.
     assert max(seconds[1:]) < 0.2 * seconds[0]
 

@@ -1,0 +1,147 @@
+"""The data set `imbalanced`: one modality is learned before the other (TFDS builder)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+
+from data.errors import DataError
+from data.imbalanced_scenes import (
+    CLASS_NAMES,
+    draw_imbalanced_scene,
+    render_cluttered,
+    synthesize_noisy,
+)
+from data.media import DecodedClip
+from data.parallel import map_in_order
+from data.records import dataset_info, make_record
+
+_SPLITS = ("train", "validation", "test")
+_SCENE, _PICTURE, _SOUND = range(3)
+_INT16_MAX = 32767
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class ImbalancedConfig(tfds.core.BuilderConfig):
+    """Decides every byte of the imbalanced data set, and how hard either modality is.
+
+    Attributes:
+      train_clips, validation_clips, test_clips: sizes of the splits, all drawn alike; classes take
+        turns.
+      video_contrast: how much brighter the shapes are than what is behind them, at most, as a share
+        of full scale; less is harder.
+      video_clutter: smaller shapes in the picture; more is harder.
+      video_hidden: probability that the class's shape is not in the picture, only smaller ones; it
+        bounds what can be learned from the video, the two above how fast that is.
+      audio_noise_db: how loud the noise over the sound may be, in decibels above it; it is drawn
+        evenly between -30 dB and this. More is harder: at +15 dB even a good ear hears nothing else.
+      seed: of every draw, together with split and position.
+      clip_seconds: length of a clip.
+      image_size_px: height and width, at least 16.
+      frames_per_second: rate of the frames.
+      sample_rate_hz: rate of the sound, at least 4000.
+    """
+
+    name: str = "default"
+    train_clips: int = 1500
+    validation_clips: int = 300
+    test_clips: int = 600
+    video_contrast: float = 0.4
+    video_clutter: int = 8
+    video_hidden: float = 0.3
+    audio_noise_db: float = 20.0
+    seed: int = 0
+    clip_seconds: float = 1.6
+    image_size_px: int = 48
+    frames_per_second: float = 5.0
+    sample_rate_hz: int = 8000
+
+    def __post_init__(self) -> None:
+        """Raises DataError for values that no data set can be made with."""
+        if not 0 < self.video_contrast <= 1:
+            raise DataError(f"video_contrast is a share in (0, 1], not {self.video_contrast}")
+        if not 0 <= self.video_hidden <= 1:
+            raise DataError(f"video_hidden is a probability in [0, 1], not {self.video_hidden}")
+        if not -30 <= self.audio_noise_db <= 100:
+            raise DataError(f"audio_noise_db must be in [-30, 100], not {self.audio_noise_db}")
+        if self.train_clips < 1 or self.validation_clips < 0 or self.test_clips < 0:
+            raise DataError("the number of clips must be at least 1 in train, 0 in other splits")
+        limits = dict(video_clutter=0, seed=0, image_size_px=16, sample_rate_hz=4000)
+        for name, least in (limits | dict(frames_per_second=1)).items():
+            if getattr(self, name) < least:
+                raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.clip_seconds * self.frames_per_second < 1:
+            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame")
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns the fields that decide what the records hold."""
+        inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+        fields = (field.name for field in dataclasses.fields(self))
+        return {name: getattr(self, name) for name in fields if name not in inherited}
+
+
+class Imbalanced(tfds.core.GeneratorBasedBuilder):
+    """Patterned shapes in clutter with a sound that tells the same class more easily. No captions."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
+
+    def report(self) -> dict[str, Any]:
+        """Returns nothing: every clip is made as asked."""
+        return {}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return dataset_info(
+            self,
+            "Patterned shapes that move in clutter (class = pattern x shape), with a sound "
+            "that tells the class too, by timbre, rhythm and pitch, unless noise drowns it. The "
+            "sound is learned much faster than the picture.",
+            self.builder_config.parameters(),
+            CLASS_NAMES,
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        sizes = {split: getattr(self.builder_config, f"{split}_clips") for split in _SPLITS}
+        return {split: self._generate_examples(split) for split in _SPLITS if sizes[split]}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        clips = getattr(self.builder_config, f"{split}_clips")
+        make = functools.partial(make_clip, self.builder_config, split)
+        records = map_in_order(make, range(clips))
+        for record in tqdm.tqdm(records, split, clips, unit=" clips", mininterval=1):
+            yield record["clip_id"], record
+
+
+def make_clip(config: ImbalancedConfig, split: str, index: int) -> dict[str, Any]:
+    """Makes one clip.
+
+    Returns:
+      the record, a function of (config, split, index) alone.
+    """
+    key = [config.seed, _SPLITS.index(split), index]
+    scene, picture, sound = (np.random.default_rng([*key, use]) for use in (_SCENE, _PICTURE, _SOUND))
+    label = index % len(CLASS_NAMES)
+    drawn = draw_imbalanced_scene(label, scene)
+    frames = round(config.clip_seconds * config.frames_per_second)
+    video = render_cluttered(
+        drawn,
+        np.arange(frames) / config.frames_per_second,
+        config.image_size_px,
+        picture,
+        contrast=config.video_contrast,
+        clutter=config.video_clutter,
+        hidden=config.video_hidden,
+    )
+    seconds = frames / config.frames_per_second
+    audio = synthesize_noisy(drawn, seconds, config.sample_rate_hz, sound, noise_db=config.audio_noise_db)
+    clip = DecodedClip(0.0, video, (audio * _INT16_MAX).astype(np.int16))
+    clip_id = f"{split}/{index:06d}"
+    return make_record(clip, (), clip_id=clip_id, source=clip_id, label=label, audio_aligned=1)

@@ -1,0 +1,169 @@
+"""Puts a classifier's run together: model, optimizer, harmonizer, trainer and the state that a checkpoint carries."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+import vatt
+from data import ClipSpec
+from experiments.classifier_config import Classify
+from experiments.classifier_encoders import MODALITIES
+from experiments.classifier_fusion import FUSIONS
+from experiments.classifier_model import Classifier
+from experiments.classifier_step import ClassifierTrainer
+from experiments.command_line import BadInput, bad_input
+from experiments.gradient_blending import GradientBlending
+from vatt.keras import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierRun:
+    """Everything that takes part in a classifier's run.
+
+    Attributes:
+      config: What was asked for.
+      strategy: Where it runs.
+      classes: Number of classes.
+      steps_per_epoch: The training split's clips by the batch size, rounded; clips run on over the border.
+      model: Its variables exist.
+      trainer: Holds the optimizer, the harmonizer and the step.
+      seconds_spent: float64 variable; training time of all processes that worked on this run.
+      best_epoch: int64 variable; the epoch with the best validation accuracy, 0 before the first.
+      best_accuracy: float64 variable; that accuracy.
+      state: What a checkpoint carries.
+    """
+
+    config: Classify
+    strategy: tf.distribute.Strategy
+    classes: int
+    steps_per_epoch: int
+    model: Classifier
+    trainer: ClassifierTrainer
+    seconds_spent: tf.Variable
+    best_epoch: tf.Variable
+    best_accuracy: tf.Variable
+    state: tf.train.Checkpoint
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.config.epochs
+
+
+class EpochDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that falls by a factor after given epochs, over the *global* step.
+
+    The step that the optimizer passes counts only the updates it applied.
+
+    Args:
+      global_step: The run's step.
+      config: Its learning rate, decay epochs and factor.
+      steps_per_epoch: Length of an epoch.
+    """
+
+    def __init__(self, global_step: tf.Variable, config: Classify, steps_per_epoch: int):
+        self.global_step = global_step
+        boundaries = [epoch * steps_per_epoch - 1 for epoch in config.decay_epochs]  # the last step before the decay
+        rates = [config.learning_rate * config.decay_factor**decays for decays in range(len(boundaries) + 1)]
+        self.schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates) if boundaries else None
+        self.constant = config.learning_rate
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the learning rate of the current global step."""
+        return self.schedule(tf.identity(self.global_step)) if self.schedule else tf.constant(self.constant)
+
+    def get_config(self) -> dict:
+        """Is not supported: the schedule holds a variable."""
+        raise NotImplementedError("An EpochDecay belongs to one run and is not serialized.")
+
+
+def build_model(config: Classify, classes: int) -> Classifier:
+    """Builds the model for the run's clips; its initial weights are a function of the seed.
+
+    Raises:
+      BadInput: An encoder refuses its options, or the clips.
+    """
+    vatt.set_initial_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
+    method = config.recipe
+    with bad_input():
+        encoders = {name: config.encoder(name, config.clips) for name in MODALITIES}
+    fusion = FUSIONS[config.fusion](classes) if method.fused else None
+    model = Classifier(encoders, fusion, classes if method.heads else None, method.bias_share)
+    model.create_variables(clip_specs(config.clips))
+    return model
+
+
+def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, train_clips: int) -> ClassifierRun:
+    """Builds everything under the strategy; the trainer has no data yet.
+
+    Raises:
+      BadInput: The batch does not divide over the replicas, or the harmonizer does not fit the method.
+    """
+    check_distribution(config, strategy)
+    steps_per_epoch = max(1, round(train_clips / config.batch_size))
+    with strategy.scope():
+        step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        global_step = tf.Variable(0, name="global_step", **step_options)
+        model = build_model(config, classes)
+        schedule = EpochDecay(global_step, config, steps_per_epoch)
+        # An unclipped sum of gradients and decay, as PyTorch's SGD takes it. When the rate falls, PyTorch's next step
+        # is all by the new rate, Keras' still carries momentum of the old one for about ten steps.
+        optimizer = keras.optimizers.SGD(schedule, momentum=config.momentum, jit_compile=False)
+        harmonizer = config.build_harmonizer()
+        trainer = ClassifierTrainer(
+            model, config.recipe, optimizer, harmonizer, global_step, learning_rate=schedule,
+            batch_size=config.batch_size, seed=config.seed, weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm, jit_compile=config.jit_compile,
+        )  # fmt: skip
+        optimizer.build(trainer.weights)
+        with bad_input():
+            harmonizer.build(len(config.recipe.objectives), tuple(trainer.groups))
+        if isinstance(harmonizer, GradientBlending):
+            harmonizer.start(classes)
+    with tf.device("CPU:0"):
+        seconds_spent = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="seconds_spent")
+        best_epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="best_epoch")
+        best_accuracy = tf.Variable(-math.inf, trainable=False, dtype=tf.float64, name="best_accuracy")
+    state = tf.train.Checkpoint(
+        model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
+        epoch_losses=trainer.epoch_losses, best_epoch=best_epoch, best_accuracy=best_accuracy,
+    )  # fmt: skip
+    return ClassifierRun(
+        config, strategy, classes, steps_per_epoch, model, trainer, seconds_spent, best_epoch, best_accuracy, state
+    )
+
+
+def check_distribution(config: Classify, strategy: tf.distribute.Strategy) -> None:
+    """Checks what only the strategy tells.
+
+    Raises:
+      BadInput: The batch does not divide over the replicas, or XLA was asked for where it cannot be had.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise BadInput(
+            f"`classify.batch_size` should be a multiple of the number of replicas, {replicas}. Found {config.batch_size}."
+        )
+    if config.jit_compile and replicas > 1:
+        raise BadInput(f"`classify.jit_compile = True` should go with one device. Found {replicas} replicas.")
+
+
+def clip_specs(clips: ClipSpec) -> dict[str, tf.TensorSpec]:
+    """Returns what the model reads of a batch."""
+    size = clips.image_size
+    return {
+        "video": tf.TensorSpec([None, clips.frames, size, size, 3]),
+        "waveform": tf.TensorSpec([None, clips.waveform_samples]),
+    }
+
+
+def random_batch(clips: ClipSpec, batch_size: int, classes: int, seed: int = 0) -> dict[str, tf.Tensor]:
+    """Returns a batch of noise in the shape of `data.train_batches`'."""
+    labels = tf.random.stateless_uniform([batch_size], [seed, 2], maxval=classes, dtype=tf.int32)
+    noise = {
+        name: tf.random.stateless_uniform([batch_size, *spec.shape[1:]], [seed, purpose], -1.0, 1.0)
+        for purpose, (name, spec) in enumerate(clip_specs(clips).items())
+    }
+    return {**noise, "label": labels}

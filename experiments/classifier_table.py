@@ -1,0 +1,57 @@
+"""The figures of several classifiers' runs, side by side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+REFERENCE = "uniform"
+COLUMNS = ("multimodal", "audio", "video")
+
+
+def run_row(result: dict) -> dict:
+    """Returns what a table needs of a run's result.json; accuracies are of the test split, at the best epoch and last."""
+    row = {name: result[name] for name in ("method", "seed", "best_epoch", "epochs", "chance", "alone")}
+    for epoch, found in result["test"].items():
+        for name, scores in found.items():
+            row[f"{name}_{epoch}"] = scores["accuracy"]
+            row[f"{name}_class_{epoch}"] = scores["class_accuracy"]
+    row |= {f"{name}_validation": scores["accuracy"] for name, scores in result["validation"].items()}
+    for part in ("audio", "video"):
+        gradients = result["gradients"].get(part, {})
+        row |= {f"{name}_{part}": gradients.get(name, "") for name in ("mean_cosine", "conflict_rate")}
+    return row | {"seconds": round(result["seconds_spent"], 1)}
+
+
+def table(rows: Sequence[dict]) -> str:
+    """Returns a Markdown table with a line per method.
+
+    Accuracies in percent, mean and standard deviation over the seeds; the difference to the uniform sum is taken seed
+    by seed, with the number of seeds in which it is positive.
+
+    Args:
+      rows: What `run_row` returns, of all runs.
+    """
+    heads = ["method", *COLUMNS, f"multimodal - {REFERENCE}", "conflict audio", "conflict video", "seeds"]
+    lines = [heads, ["---"] * len(heads)]
+    reference = {row["seed"]: row["multimodal_best"] for row in rows if row["method"] == REFERENCE}
+    for method in dict.fromkeys(row["method"] for row in rows):
+        own = [row for row in rows if row["method"] == method]
+        accuracies = [_mean_and_spread([row[f"{name}_best"] for row in own]) for name in COLUMNS]
+        pairs = [row["multimodal_best"] - reference[row["seed"]] for row in own if row["seed"] in reference]
+        rates = [[row[f"conflict_rate_{part}"] for row in own] for part in ("audio", "video")]
+        conflicts = ["-" if "" in values else f"{100 * np.mean(values):.0f} %" for values in rates]
+        lines.append([method, *accuracies, _difference(method, pairs), *conflicts, str(len(own))])
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{text}\n\nTest accuracy in percent at the epoch that validation chose; chance {100 * rows[0]['chance']:.1f}.\n"
+
+
+def _mean_and_spread(values: Sequence[float], form: str = ".1f") -> str:
+    percents = 100 * np.asarray(values)
+    spread = f" ± {percents.std(ddof=1):.1f}" if len(percents) > 1 else ""
+    return f"{percents.mean():{form}}{spread}"
+
+
+def _difference(method: str, pairs: Sequence[float]) -> str:
+    if method == REFERENCE or not len(pairs):
+        return "-"
+    return f"{_mean_and_spread(pairs, '+.1f')} ({sum(pair > 0 for pair in pairs)}/{len(pairs)})"

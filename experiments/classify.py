@@ -1,0 +1,185 @@
+"""Trains an audio-video classifier on labeled clips, with harmonized gradients or a control, and tests it.
+
+Example:
+  python -m experiments.classify --gin_file=configs/classify/imbalanced.gin --gin_file=configs/classify/methods/mmpareto.gin
+      --data_dir=runs/data --workdir=runs/mmpareto
+
+The validation split chooses the epoch; result.json holds the test split's figures for that epoch and for the last one.
+The same command again goes on from the newest checkpoint, exactly where the run was.
+"""
+
+import json
+
+import numpy as np
+import orbit
+import tensorflow as tf
+from absl import flags, logging
+
+import data
+from experiments import classifier_config, command_line, strategies
+from experiments.checkpoints import RunCheckpoints
+from experiments.classifier_progress import ClassifierProgress, accuracies
+from experiments.classifier_run import ClassifierRun, build_run, clip_specs
+from experiments.classifier_scores import Evaluator
+from experiments.command_line import BadInput, bad_input
+from experiments.progress import Stopped, StopSignal, printer, quiet
+from experiments.run_directory import RunDirectory, operative_config
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'classify.epochs = 10'; wins over files.")
+flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone on with if it holds a run.")
+flags.DEFINE_enum("strategy", "one_device", ("one_device", "mirrored"), "How the run is distributed.")
+flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1)
+flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
+
+EVALUATION_BATCH = 64
+SPLITS = ("train", "validation", "test")
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    config = classifier_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    if not FLAGS.data_dir or not FLAGS.workdir:
+        raise BadInput("--data_dir and --workdir are needed; see --help for an example.")
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    if FLAGS.cpu_replicas > 1:
+        strategies.split_cpu(FLAGS.cpu_replicas)
+    tf.config.experimental.enable_op_determinism()
+    strategy = strategies.create_strategy(FLAGS.strategy)
+    with bad_input():
+        prepared = open_labeled(config.dataset, FLAGS.data_dir)
+    return classify(config, strategy, prepared, RunDirectory(FLAGS.workdir), FLAGS.allow_config_change)
+
+
+def open_labeled(name: str, data_dir: str) -> data.PreparedDataset:
+    """Opens a data set.
+
+    Raises:
+      data.DataError: It is not there, has no classes, or lacks a split.
+    """
+    prepared = data.open_dataset(name, data_dir)
+    if not prepared.class_names:
+        raise data.DataError(f"{prepared.directory} should have classes, for a classifier to learn. Found none.")
+    for split in SPLITS:
+        prepared.require_split(split)
+    return prepared
+
+
+def classify(
+    config: classifier_config.Classify,
+    strategy: tf.distribute.Strategy,
+    prepared: data.PreparedDataset,
+    directory: RunDirectory,
+    allow_config_change: bool = False,
+) -> int:
+    """Trains, from the newest checkpoint of `directory` if there is one, and tests; returns the exit code."""
+    run = build_run(config, strategy, len(prepared.class_names), prepared.split_sizes["train"])
+    directory.start(operative_config(), {prepared.name: prepared.describe()}, None, allow_config_change)
+    checkpoints = RunCheckpoints(
+        run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints
+    )
+    best = RunCheckpoints(tf.train.Checkpoint(model=run.model), directory.best, run.best_epoch, every_steps=1, keep=1)
+    evaluator = Evaluator(
+        run.model, clip_specs(config.clips), lambda split: _evaluation_batches(config, prepared, split)
+    )
+    progress = ClassifierProgress(directory, run, StopSignal(), printer(), evaluator, best)
+    controller = _controller(run, progress, checkpoints)
+    step = int(run.trainer.global_step.numpy())
+    directory.drop_metrics_after(step)
+    with bad_input():
+        run.trainer.train_dataset = data.distributed_train_batches(
+            strategy, prepared, config.clips, batch_size=config.batch_size, seed=config.seed, start_step=step,
+            shuffle_window=config.shuffle_window, augmentation=config.augmentation,
+        )  # fmt: skip
+    progress.announce(step)
+    if not _train(controller, progress):
+        return 0
+    write_result(run, directory, evaluator, best)
+    progress.show(_summary(json.loads(directory.result.read_text(encoding="utf-8"))))
+    return 0
+
+
+def _evaluation_batches(config, prepared, split):
+    return data.eval_batches(prepared, split, config.clips, batch_size=EVALUATION_BATCH)
+
+
+def _controller(run, progress, checkpoints):
+    def steps_per_loop(step: int) -> int:  # no loop goes over the end of an epoch
+        return int(min(run.config.steps_per_loop, run.steps_per_epoch - step % run.steps_per_epoch))
+
+    with quiet():
+        return orbit.Controller(
+            global_step=run.trainer.global_step,
+            trainer=run.trainer,
+            strategy=run.strategy,
+            train_actions=[progress],
+            steps_per_loop=steps_per_loop,
+            checkpoint_manager=checkpoints,
+            summary_dir=str(progress.directory.path),
+        )
+
+
+def _train(controller: orbit.Controller, progress: ClassifierProgress) -> bool:
+    """Trains to the end; returns whether it came to it."""
+    try:
+        with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
+            controller.train(progress.steps())
+    except Stopped:
+        with quiet():
+            controller.save_checkpoint()
+        step = int(controller.global_step.numpy())
+        progress.show(f"Stopped by SIGTERM at step {step}; a checkpoint is saved. The same command goes on.")
+        return False
+    return True
+
+
+def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> None:
+    """Tests the last epoch and the best one, whose weights the model has afterwards; writes result.json."""
+    last = evaluator("test")
+    best.restore_or_initialize()
+    records = directory.read_metrics()
+    validations = [record for record in records if "validation" in record]
+    best_epoch = int(run.best_epoch.numpy())
+    result = {
+        "method": run.config.method,
+        "harmonizer": type(run.trainer.harmonizer).__name__,
+        "fusion": run.config.fusion,
+        "dataset": run.config.dataset,
+        "seed": run.config.seed,
+        "steps": int(run.trainer.global_step.numpy()),
+        "epochs": run.config.epochs,
+        "chance": 1 / run.classes,
+        "alone": "head" if run.config.recipe.heads else "fusion with the other modality removed",
+        "best_epoch": best_epoch,
+        "validation": next(record["validation"] for record in validations if record["epoch"] == best_epoch),
+        "test": {"best": evaluator("test"), "last": last},
+        "gradients": _gradients(records, run.trainer.compared()),
+        "seconds_spent": float(run.seconds_spent.numpy()),
+    }
+    directory.write(directory.result, json.dumps(result, indent=2) + "\n")
+
+
+def _gradients(records: list[dict], encoders: list[str]) -> dict[str, dict[str, float]]:
+    """Returns the mean cosine and the conflict rate of all steps in the encoders that several losses reach."""
+    cosines = {
+        part: np.concatenate([record[f"cosines_{part}"] for record in records if "validation" not in record])
+        for part in encoders
+    }
+    return {
+        part: {"mean_cosine": float(values.mean()), "conflict_rate": float((values < 0).mean())}
+        for part, values in cosines.items()
+    }
+
+
+def _summary(result: dict) -> str:
+    return (
+        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s. Chance {result['chance']:.1%}.\n"
+        f"test, epoch {result['best_epoch']}, the best on validation: {accuracies(result['test']['best'])}\n"
+        f"test, epoch {result['epochs']}, the last: {accuracies(result['test']['last'])}"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)

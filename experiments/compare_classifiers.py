@@ -1,0 +1,104 @@
+"""Runs experiments.classify for several methods and seeds, and puts their test figures side by side.
+
+Example:
+  python -m experiments.compare_classifiers --gin_file=configs/classify/imbalanced.gin --seeds=0,1,2,3,4
+      --data_dir=runs/data --outdir=runs/imbalanced
+
+Each run has a directory <outdir>/<method>/<seed>; a run that has its result is not run again, one that was interrupted
+goes on. Writes runs.csv (a line per run) and table.md (a line per method) into <outdir> and prints the table.
+"""
+
+import concurrent.futures
+import csv
+import io
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl import flags
+
+from experiments import command_line
+from experiments.classifier_methods import METHODS
+from experiments.classifier_table import run_row, table
+from experiments.command_line import BadInput, RunFailed
+from experiments.gin_config import ROOT
+from experiments.run_directory import RunDirectory
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file that all runs read; may be given several times.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding for all runs.")
+flags.DEFINE_list("methods", list(METHODS), "Methods; each one's file in configs/classify/methods is read.")
+flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Seeds of the runs.")
+flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("outdir", "", "Directory of the comparison.")
+flags.DEFINE_integer("jobs", 1, "Runs at a time; the cores are shared out among them.", lower_bound=1)
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    if not (FLAGS.gin_file and FLAGS.data_dir and FLAGS.outdir):
+        raise BadInput("--gin_file, --data_dir and --outdir are needed; see --help for an example.")
+    unknown = [name for name in FLAGS.methods if name not in METHODS]
+    if unknown or not all(seed.isdecimal() for seed in FLAGS.seeds):
+        raise BadInput(
+            f"--methods should be of {', '.join(METHODS)}, and --seeds whole numbers. Found {FLAGS.methods}, {FLAGS.seeds}."
+        )
+    outdir = RunDirectory(FLAGS.outdir)
+    _require_same_settings(outdir)
+    runs = list(itertools.product(FLAGS.seeds, FLAGS.methods))  # seed by seed: a table early on
+    with concurrent.futures.ThreadPoolExecutor(FLAGS.jobs) as pool:
+        failed = [message for message in pool.map(_run, *zip(*runs, strict=True)) if message]
+    results = [path for path in map(_result, *zip(*runs, strict=True)) if path.exists()]
+    rows = [run_row(json.loads(path.read_text(encoding="utf-8"))) for path in results]
+    if rows:
+        outdir.write(outdir.path / "runs.csv", _csv(rows))
+        outdir.write(outdir.path / "table.md", table(rows))
+        print(table(rows))
+    if failed:
+        raise RunFailed("\n".join([f"{len(failed)} of {len(runs)} runs failed:", *failed]))
+    return 0
+
+
+def _require_same_settings(outdir: RunDirectory) -> None:
+    """Raises `BadInput` if the directory holds a comparison of other settings; its finished runs would be reused."""
+    settings = {"gin_file": FLAGS.gin_file, "gin_bindings": FLAGS.gin_bindings}
+    path = outdir.path / "comparison.json"
+    if path.exists() and (found := json.loads(path.read_text(encoding="utf-8"))) != settings:
+        raise BadInput(f"{outdir.path} holds a comparison with {found}. Found {settings} now. Use another --outdir.")
+    outdir.write(path, json.dumps(settings, indent=2) + "\n")
+
+
+def _result(seed: str, method: str) -> pathlib.Path:
+    return pathlib.Path(FLAGS.outdir) / method / seed / "result.json"
+
+
+def _run(seed: str, method: str) -> str | None:
+    """Runs one method with one seed, if it has no result yet; returns what went wrong."""
+    result = _result(seed, method)
+    if result.exists():
+        return None
+    method_file = ROOT / "configs" / "classify" / "methods" / f"{method}.gin"
+    command = [sys.executable, "-m", "experiments.classify", f"--data_dir={FLAGS.data_dir}", f"--workdir={result.parent}"]
+    command += [f"--gin_file={path}" for path in (*FLAGS.gin_file, method_file)]
+    command += [f"--gin_bindings={binding}" for binding in (*FLAGS.gin_bindings, f"classify.seed = {seed}")]
+    threads = str(max(1, (os.cpu_count() or 1) // FLAGS.jobs))
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = (ended.stdout if result.exists() else ended.stderr).strip().splitlines() or ["no message"]
+    print(f"{method}, seed {seed}: {' | '.join(lines[-3:])}", flush=True)
+    return None if result.exists() else f"{method}, seed {seed}: exit code {ended.returncode}: {lines[-1]}"
+
+
+def _csv(rows: list[dict]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,52 @@
+"""What a loop of steps says about the layers: in metrics.jsonl and in TensorBoard.
+
+A line of metrics.jsonl holds two objects with one list per layer, from the input to the output:
+
+- `layer_cosines`: the cosine of the two gradients in the layer's variables in each step of the loop, `null` where one of
+  them is zero. A layer for which that is so in every step, as in one that only one loss reaches, is left out.
+- `layer_gradient_norms`: the mean norm of each loss's gradient over the loop, in the order of the losses; all layers.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+def layer_record(
+    columns: Mapping[str, np.ndarray], layers: Sequence[str], objectives: Sequence[str]
+) -> dict[str, dict[str, list]]:
+    """Returns the layers' part of a line of metrics.jsonl.
+
+    Args:
+      columns: Those of a `StepLog`; the layers' are [steps, layers].
+      layers: Names of the layers.
+      objectives: Names of the losses.
+    """
+    cosines = columns["layer_cosine"].astype(np.float64).round(3)
+    norms = np.stack([columns[f"layer_gradient_norm_{name}"].mean(axis=0) for name in objectives], axis=1)
+    return {
+        "layer_cosines": {
+            name: [None if np.isnan(cosine) else cosine for cosine in column.tolist()]
+            for name, column in zip(layers, cosines.T, strict=True)
+            if not np.isnan(column).all()
+        },
+        "layer_gradient_norms": {
+            name: [float(f"{norm:.4g}") for norm in row] for name, row in zip(layers, norms, strict=True)
+        },
+    }
+
+
+def write_layer_summaries(record: Mapping[str, Mapping[str, list]], objectives: Sequence[str], step: int) -> None:
+    """Shows a `layer_record` in TensorBoard: numbers per layer, and the histogram of the mean cosine over the layers."""
+    cosines = {name: np.array(column, np.float64) for name, column in record["layer_cosines"].items()}  # None becomes NaN
+    means = {name: np.nanmean(column) for name, column in cosines.items()}
+    if means:
+        tf.summary.histogram("layer_cosine", list(means.values()), step=step)
+    for name, column in cosines.items():
+        tf.summary.scalar(f"layer_cosine/{name}", means[name], step=step)
+        conflicts = np.mean(column[~np.isnan(column)] < 0)
+        tf.summary.scalar(f"layer_conflict_rate/{name}", conflicts, step=step)
+    for name, norms in record["layer_gradient_norms"].items():
+        for objective, norm in zip(objectives, norms, strict=True):
+            tf.summary.scalar(f"layer_gradient_norm_{objective}/{name}", norm, step=step)

@@ -1,0 +1,235 @@
+"""`experiments.classify` and `experiments.compare_classifiers` as people meet them."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import flagsaver
+from tensorflow.python.framework.config import disable_op_determinism
+
+from experiments import strategies
+from experiments.classifier_methods import METHODS
+from experiments.classifier_progress import ClassifierProgress
+from experiments.command_line import _guarded as guarded
+from experiments.run_directory import RunDirectory
+
+STEPS = 18  # 24 clips, 4 to a batch, 3 epochs
+RUN = [
+    "classify.dataset = 'synthetic'", "classify.method = 'mmpareto'", "classify.encoder = @VATTEncoder",
+    "VATTEncoder.size = 'tiny'", "VATTEncoder.layers = 1", "VATTEncoder.width = 16", "VATTEncoder.heads = 2",
+    "VATTEncoder.feed_forward = 32", "VATTEncoder.feature_dim = 8", "VATTEncoder.waveform_patch = 1280",
+    "classify.clips = @ClipSpec()", "ClipSpec.frames = 2", "ClipSpec.sparse_seconds = 0.8", "ClipSpec.image_size = 32",
+    "ClipSpec.sample_rate_hz = 16000", "classify.epochs = 3", "classify.decay_epochs = (2,)", "classify.batch_size = 4",
+    "classify.seed = 3", "classify.learning_rate = 0.05", "classify.steps_per_loop = 4",
+    "classify.checkpoint_every_steps = 4",
+]  # fmt: skip
+TIMES = ("step_seconds", "data_wait_share")
+
+
+@pytest.fixture
+def classify_here(only_flags_of, monkeypatch, capsys, tiny_data):
+    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.classify`, run in this process."""
+    classify = only_flags_of("experiments.classify")
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would stay on
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*bindings, **values) -> tuple[int, str, str]:
+        values = dict(gin_bindings=[*RUN, *bindings], data_dir=tiny_data) | values
+        capsys.readouterr()
+        with flagsaver.flagsaver(**values):
+            code = guarded(classify.main, ["classify"])
+        return code, *capsys.readouterr()
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="module")
+def finished(start_program, tiny_data, tmp_path_factory):
+    """An undisturbed run of the real command line, and what it printed."""
+    directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
+    arguments = [f"--gin_bindings={binding}" for binding in RUN]
+    process = start_program("experiments.classify", f"--workdir={directory.path}", f"--data_dir={tiny_data}", *arguments)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return directory, output, errors
+
+
+def latest(directory):
+    return tf.train.latest_checkpoint(str(directory.checkpoints))
+
+
+def measured(directory) -> list[dict]:
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in directory.read_metrics()]
+
+
+def test_what_a_run_says_and_writes(finished):
+    directory, output, errors = finished
+    assert not errors, errors
+    lines = output.splitlines()
+    assert re.fullmatch(
+        r"1 replica\(s\) on CPU \| batch 4 \(4 per replica\) \| float32 \| 0\.\d\d M parameters \| "
+        rf"mmpareto \(MMPareto\), concatenation \| data synthetic, 72 classes \| {directory.path}",
+        lines[0],
+    )
+    assert re.match(r"step 4/18 22\.2% \| first 4 steps, .* \| loss multimodal \S+ audio \S+ video \S+ \| cos audio", lines[2])
+    assert [line.split(" | ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert lines[-3].startswith("Done: 18 steps") and lines[-1].startswith("test, epoch 3, the last: multimodal ")
+    names = {name for name in os.listdir(directory.path) if not name.startswith("events.out.tfevents")}
+    assert names == {"config.gin", "environment.json", "data.json", "metrics.jsonl", "checkpoints", "best", "result.json"}
+
+
+def test_the_metrics_hold_steps_and_epochs(finished):
+    records = finished[0].read_metrics()
+    epochs = [record for record in records if "validation" in record]
+    loops = [record for record in records if "validation" not in record]
+    assert [record["step"] for record in loops] == [4, 6, 10, 12, 16, 18]  # no loop goes over an epoch's end
+    assert [(record["step"], record["epoch"]) for record in epochs] == [(6, 1), (12, 2), (18, 3)]
+    assert all(len(record["cosines_video"]) in (2, 4) and 0 <= record["conflict_rate_audio"] <= 1 for record in loops)
+    assert {"weight_multimodal_audio", "gradient_norm_video_video", "loss_audio"} <= set(loops[0])
+    np.testing.assert_allclose(loops[-1]["learning_rate"], 0.005, rtol=1e-6)
+
+
+def test_the_result_is_that_of_the_best_epoch_on_validation(finished):
+    directory = finished[0]
+    result = json.loads(directory.result.read_text())
+    validations = [record["validation"] for record in directory.read_metrics() if "validation" in record]
+    accuracies = [scores["multimodal"]["accuracy"] for scores in validations]
+    assert result["best_epoch"] == 1 + int(np.argmax(accuracies))
+    assert result["validation"] == validations[result["best_epoch"] - 1]
+    assert set(result["test"]) == {"best", "last"} and result["chance"] == 1 / 72
+    for scores in result["test"].values():
+        assert set(scores) == {"multimodal", "audio", "video"}
+        assert all(set(found) == {"accuracy", "class_accuracy", "loss"} for found in scores.values())
+    (best,) = [name for name in os.listdir(directory.best) if name.endswith(".index")]
+    assert best == f"ckpt-{result['best_epoch']}.index"
+    assert set(result["gradients"]) == {"audio", "video"} and result["alone"] == "head"
+
+
+@pytest.fixture
+def deterministic():
+    """What the command line switches on, for one test."""
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
+
+
+@pytest.mark.usefixtures("deterministic", "quick_graphs")
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(classify_here, tmp_path, checkpoint_values, monkeypatch):
+    runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
+    assert classify_here(workdir=str(runs[0].path))[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassifierProgress, "__call__", killed_at(12, ClassifierProgress.__call__))
+        with pytest.raises(Killed):
+            classify_here(workdir=str(runs[1].path))
+    assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 12
+    code, output, errors = classify_here(workdir=str(runs[1].path))
+    assert code == 0 and "Resumed at step 10, data position 40 clips" in output, output + errors  # amid the second epoch
+
+    one, other = (checkpoint_values(latest(run)) for run in runs)
+    assert one.keys() == other.keys() and len(one) > 50
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+    assert measured(runs[0]) == measured(runs[1])
+    results = [json.loads(run.result.read_text()) | {"seconds_spent": 0} for run in runs]
+    assert results[0] == results[1]
+
+
+class Killed(BaseException):
+    """Stands in for a kill: nothing that the program could still do is done."""
+
+
+def killed_at(step, call):
+    def report_and_die(progress, output):
+        call(progress, output)
+        if progress.run.trainer.global_step.numpy() == step:
+            raise Killed
+
+    return report_and_die
+
+
+MISTAKES = {
+    "a missing data directory": ((), dict(data_dir="/nowhere"), "No prepared data set .*synthetic.*/nowhere"),
+    "a misspelt binding": (("classify.epoch = 5",), {}, r"Did you mean `classify\.epochs`\?"),
+    "an unknown method": (("classify.method = 'mmparto'",), {}, "`classify.method` should be one of joint, .*'mmparto'"),
+    "an unknown fusion": (("classify.fusion = 'film'",), {}, "one of concatenation, sum, gated, bilinear. Found 'film'"),
+    "a wrong type": (("classify.epochs = 'five'",), {}, r"`classify\.epochs` should be of type int\. Found 'five'"),
+    "a wrong range": (("classify.decay_epochs = (3, 2)",), {}, "should be rising numbers from 1 on"),
+    "a missing workdir": ((), dict(workdir=""), "--data_dir and --workdir are needed"),
+    "a batch that does not divide": (
+        ("classify.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
+    ),
+    "an encoder's patch": (("VATTEncoder.waveform_patch = 100000",), {}, "audio.*holds no whole patch"),
+    "a method that asks for more": (("classify.harmonizer = @FAMO()",), {}, "should not need the losses after the step"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_with_one_message(mistake, classify_here, tmp_path):
+    bindings, values, message = MISTAKES[mistake]
+    code, output, errors = classify_here(*bindings, **(dict(workdir=str(tmp_path / "run")) | values))
+    assert code == 2
+    assert errors.startswith("error: ") and re.search(message, errors, re.DOTALL), errors
+    assert errors.count("error: ") == 1 and "Traceback" not in errors and not output
+
+
+def test_another_configuration_is_refused(finished, classify_here, tmp_path):
+    shutil.copytree(finished[0].path, tmp_path / "run")
+    code, _, errors = classify_here("classify.method = 'dgl'", workdir=str(tmp_path / "run"))
+    assert code == 2 and "  classify.method: 'mmpareto' there, 'dgl' now\n" in errors, errors
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_gradient_blending_on_two_replicas_end_to_end(classify_here, tmp_path, checkpoint_values, mirrored, monkeypatch):
+    monkeypatch.setattr(strategies, "create_strategy", lambda name, *_: mirrored({"mirrored": 2}[name]))
+    bindings = ["classify.method = 'gradient_blending'", "classify.harmonizer = @GradientBlending()"]
+    bindings += ["GradientBlending.super_epoch = 1", "classify.epochs = 2", "classify.decay_epochs = ()"]
+    code, output, errors = classify_here(*bindings, workdir=str(tmp_path), strategy="mirrored")
+    assert code == 0, errors
+    assert output.startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "Done: 12 steps" in output
+    values = checkpoint_values(latest(RunDirectory(tmp_path)))
+    blend = values["harmonizer/blend/.ATTRIBUTES/VARIABLE_VALUE"]
+    np.testing.assert_allclose(blend.sum(), 3, rtol=1e-5)
+    assert (values["harmonizer/previous/.ATTRIBUTES/VARIABLE_VALUE"] != np.float32(np.log(72))).all()
+
+
+def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, capsys, tmp_path, monkeypatch):
+    program = only_flags_of("experiments.compare_classifiers")
+    started = []
+
+    def run(command, **_):
+        started.append(command)
+        method, seed = command[4].split("/")[-2:]
+        value = {"uniform": 0.5, "mmpareto": 0.6}[method] + 0.1 * int(seed)
+        scores = {name: {"accuracy": value, "class_accuracy": value, "loss": 1.0} for name in ("multimodal", "audio", "video")}
+        result = dict(
+            method=method, seed=int(seed), best_epoch=1, epochs=2, chance=0.1, alone="head", validation=scores,
+            test={"best": scores, "last": scores}, seconds_spent=1.0,
+            gradients={part: {"mean_cosine": 0.1, "conflict_rate": 0.25} for part in ("audio", "video")},
+        )  # fmt: skip
+        RunDirectory(tmp_path).write(tmp_path / method / seed / "result.json", json.dumps(result))
+        return program.subprocess.CompletedProcess(command, 0, "one\ntwo\nthree", "")
+
+    monkeypatch.setattr(program.subprocess, "run", run)
+    values = dict(gin_file=["some.gin"], data_dir="data", outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"])
+    for expected in (4, 4):
+        with flagsaver.flagsaver(**values):
+            assert guarded(program.main, ["compare"]) == 0
+        assert len(started) == expected
+    assert "| mmpareto | 65.0 ± 7.1 | 65.0 ± 7.1 | 65.0 ± 7.1 | +10.0 ± 0.0 (2/2) | 25 % | 25 % | 2 |" in capsys.readouterr().out
+    with open(tmp_path / "runs.csv", newline="") as file:
+        assert [(row["method"], row["seed"]) for row in csv.DictReader(file)] == [
+            ("uniform", "0"), ("mmpareto", "0"), ("uniform", "1"), ("mmpareto", "1")
+        ]  # fmt: skip
+    with flagsaver.flagsaver(**{**values, "gin_bindings": ["classify.epochs = 1"]}):
+        assert guarded(program.main, ["compare"]) == 2
+    assert "holds a comparison with" in capsys.readouterr().err
+    with flagsaver.flagsaver(**{**values, "methods": ["unifrm"]}):
+        assert guarded(program.main, ["compare"]) == 2
+    assert f"--methods should be of {', '.join(METHODS)}" in capsys.readouterr().err
