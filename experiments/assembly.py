@@ -1,15 +1,17 @@
 """Puts a run together: model, optimizer, harmonizer, trainer and the state that a checkpoint carries."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+import harmonization
 import vatt
 from data import ClipSpec
 from experiments.command_line import BadInput, bad_input
 from experiments.config import Pretrain
 from experiments.optimizers import GlobalStepSchedule, adam
-from experiments.training_step import HarmonizedTrainer
+from experiments.training_step import OBJECTIVES, HarmonizedTrainer
 from vatt.keras import keras
 
 
@@ -58,7 +60,11 @@ def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
 def build_run(
     config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_size: int, dataset=None
 ) -> Run:
-    """Builds everything under the strategy; `dataset` yields distributed batches of clips."""
+    """Builds everything under the strategy; `dataset` yields distributed batches of clips.
+
+    Raises:
+      BadInput: The model, the distribution or the method does not fit the rest.
+    """
     check_distribution(config, strategy)
     with strategy.scope():
         step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -79,12 +85,42 @@ def build_run(
         ),
         learning_rate=schedule,
     )  # fmt: skip
+    with strategy.scope():
+        build_harmonizer(harmonizer, tuple(trainer.groups or ("all",)), config, strategy)
     with tf.device("CPU:0"):
         seconds_spent = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="seconds_spent")
     state = tf.train.Checkpoint(
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
     )  # fmt: skip
     return Run(config, strategy, model, trainer, seconds_spent, state)
+
+
+def build_harmonizer(
+    harmonizer: harmonization.Harmonizer, groups: Sequence[str], config: Pretrain, strategy: tf.distribute.Strategy
+) -> None:
+    """Creates a method's state, and asks it once, so that one which pre-training cannot serve is refused at once.
+
+    Raises:
+      BadInput: It wants other objectives, groups or inputs than pre-training has.
+    """
+    name = type(harmonizer).__name__
+    if harmonizer.losses_after:
+        raise BadInput(
+            f"`pretrain.harmonizer` should do without the losses after the step, which pre-training does not compute. "
+            f"Found {name}."
+        )
+    with bad_input():
+        harmonizer.build(len(OBJECTIVES), groups)
+        trial = harmonization.Group(
+            gram=tf.eye(2), step=tf.constant(0, tf.int64), losses=tf.ones([2]), variable_gram=tf.eye(2)[None],
+            name=groups[0], objectives=(0, 1),
+        )  # fmt: skip
+        harmonizer.decide(trial)
+    if config.all_reduce == "before" and strategy.num_replicas_in_sync > 1 and harmonizer.variables:
+        raise BadInput(
+            f"`pretrain.all_reduce = 'before'` should go with a method without state, since every replica would have its own. "
+            f"Found {name}."
+        )
 
 
 def check_distribution(config: Pretrain, strategy: tf.distribute.Strategy) -> None:

@@ -27,6 +27,8 @@ class Classify:
       method: A name in `experiments.classifier_methods.METHODS`.
       harmonizer: Replaces the method's own, for instance with other options; `None` for the method's defaults.
       encoder: Makes both encoders; in gin `@ResNet18` or `@VATTEncoder`.
+      encoder_scale: Replaces the method's factor on the encoders' gradients, as a control for methods that lengthen
+        them; `None` for the method's own.
       fusion: "concatenation", "sum", "gated" or "bilinear".
       dataset: Name of a prepared set with labels; trains on `train`, chooses the epoch on `validation`.
       clips: Shape of a clip.
@@ -53,6 +55,7 @@ class Classify:
     dataset: str
     harmonizer: harmonization.Harmonizer | None = None
     encoder: EncoderFactory = ResNet18
+    encoder_scale: float | None = None
     fusion: str = "concatenation"
     clips: ClipSpec = TWO_FRAMES
     augmentation: Augmentation = CROP_AND_FLIP
@@ -84,6 +87,8 @@ class Classify:
         for name in ("learning_rate", "decay_factor", "momentum", "weight_decay"):
             if not getattr(self, name) >= 0:
                 problems.append(f"`classify.{name}` should be at least 0. Found {getattr(self, name)}.")
+        if self.encoder_scale is not None and not self.encoder_scale > 0:
+            problems.append(f"`classify.encoder_scale` should be None or above 0. Found {self.encoder_scale}.")
         if self.clip_norm is not None and not self.clip_norm > 0:
             problems.append(f"`classify.clip_norm` should be None or above 0. Found {self.clip_norm}.")
         if list(self.decay_epochs) != sorted(set(self.decay_epochs)) or min(self.decay_epochs, default=1) < 1:
@@ -98,7 +103,8 @@ class Classify:
     @property
     def recipe(self) -> Method:
         """What the method does with the losses."""
-        return METHODS[self.method]
+        method = METHODS[self.method]
+        return method if self.encoder_scale is None else dataclasses.replace(method, encoder_scale=self.encoder_scale)
 
     def build_harmonizer(self) -> harmonization.Harmonizer:
         """Returns the harmonizer."""

@@ -9,7 +9,6 @@ import tensorflow as tf
 import harmonization
 from experiments.classifier_methods import MODALITIES, Method
 from experiments.classifier_model import Classifier
-from harmonization.replicas import sum_over_replicas
 
 
 class ClassifierTrainer(orbit.StandardTrainer):
@@ -93,9 +92,9 @@ class ClassifierTrainer(orbit.StandardTrainer):
         with tf.GradientTape(persistent=True) as tape:
             logits = self.model(clips, training=True, seed=self._step_seed())
             losses = self._losses(logits, clips["label"])
-        gradients = sum_over_replicas(self._gradients(tape, losses))
+        gradients = harmonization.sum_over_replicas(self._gradients(tape, losses))
 
-        losses, scores = sum_over_replicas((losses, self._scores(logits, clips["label"])))
+        losses, scores = harmonization.sum_over_replicas((losses, self._scores(logits, clips["label"])))
         update, report = harmonization.harmonize(
             gradients, self.harmonizer, groups=self.groups, step=self.global_step, losses=losses, scores=scores
         )

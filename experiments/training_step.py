@@ -99,9 +99,11 @@ class HarmonizedTrainer(orbit.StandardTrainer):
 
         if self.all_reduce == "after":
             gradients = [harmonization.sum_over_replicas(gradient) for gradient in gradients]
+        losses = harmonization.sum_over_replicas(losses)
         update, report = harmonization.harmonize(
-            gradients, self.harmonizer, groups=self.groups, step=self.global_step
-        )
+            gradients, self.harmonizer, groups=self.groups, step=self.global_step,
+            losses=[losses[name] for name in OBJECTIVES],
+        )  # fmt: skip
         by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)
         report |= {f"layer_{name}": by_layer[name] for name in ("norms", "cosine", "defined")}
         if self.all_reduce == "before":
@@ -110,7 +112,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
         for variable, previous in zip(self.statistics, statistics, strict=True):
             variable.assign(tf.where(report["keep"], variable, previous))
-        return self.log.row(harmonization.sum_over_replicas(losses), report, self.learning_rate(self.global_step))
+        return self.log.row(losses, report, self.learning_rate(self.global_step))
 
     def train_loop_begin(self) -> None:
         """Starts a new log."""

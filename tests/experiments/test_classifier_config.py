@@ -47,7 +47,7 @@ def test_every_data_set_s_file_makes_a_run(path):
     run = build_run(config, tf.distribute.get_strategy(), classes=31, train_clips=1000)
     assert run.steps == 16 * config.epochs and list(run.trainer.groups) == list(run.model.parts())
     windows = run.model.encoders["audio"].spectrogram(tf.zeros([1, *clip_specs(config.clips)["waveform"].shape[1:]]))
-    assert min(windows.shape[1:]) > 32  # as many as ResNet halves
+    assert min(windows.shape[1:]) >= 32  # ResNet halves them five times
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.gin")), ids=name)
@@ -77,3 +77,12 @@ def test_another_harmonizer_takes_the_place_of_the_method_s():
 def test_a_wrong_binding_is_explained(binding, message):
     with pytest.raises(BadInput, match=message):
         classifier_config.parse([], ["classify.method = 'joint'", "classify.dataset = 'x'", binding])
+
+
+def test_the_encoders_scale_can_be_another_s():
+    files = [str(CONFIGS / "imbalanced.gin"), method_file("uniform")]
+    assert classifier_config.parse(files, []).recipe is METHODS["uniform"]
+    assert classifier_config.parse(files, ["classify.encoder_scale = 4.0"]).recipe.encoder_scale == 4.0
+    assert METHODS["uniform"].encoder_scale == 1.0
+    with pytest.raises(BadInput, match="`classify.encoder_scale` should be None or above 0. Found 0.0"):
+        classifier_config.parse(files, ["classify.encoder_scale = 0.0"])

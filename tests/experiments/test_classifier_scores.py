@@ -79,9 +79,12 @@ def result(method, seed, accuracy, conflict=None):
 def test_the_table_pairs_seeds():
     runs = [result("joint", 0, 0.4), result("uniform", 0, 0.5, 0.2), result("uniform", 1, 0.7, 0.4)]
     runs += [result("mmpareto", 0, 0.6, 0.1), result("mmpareto", 1, 0.6, 0.1)]
-    lines = table([run_row(run) for run in runs]).splitlines()
+    runs[1]["test"]["last"] = result("", 0, 0.9)["test"]["last"]
+    at_best, at_last = table([run_row(run) for run in runs]).split("Test accuracy in percent ")[1:]
+    assert at_last.startswith("after the last epoch; chance 25.0.")
+    assert "| mmpareto | 60.0 ± 0.0 | 60.0 ± 0.0 | 60.0 ± 0.0 | -20.0 ± 14.1 (0/2) |" in at_last
+    lines = at_best.splitlines()[2:]
     assert lines[0].startswith("| method | multimodal | audio | video | multimodal - uniform |")
     assert lines[2] == "| joint | 40.0 | 40.0 | 40.0 | -10.0 (0/1) | - | - | 1 |"
     assert lines[3] == "| uniform | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | - | 30 % | 30 % | 2 |"
     assert lines[4] == "| mmpareto | 60.0 ± 0.0 | 60.0 ± 0.0 | 60.0 ± 0.0 | +0.0 ± 14.1 (1/2) | 10 % | 10 % | 2 |"
-    assert "chance 25.0" in lines[-1]
