@@ -80,9 +80,9 @@ class FAMO(Harmonizer):
         if self._learned is not None:
             return check_made_for(self._learned, objectives, groups)
         # Rows: the logits, Adam's mean and mean square of their slopes, the number of Adam's steps.
-        self._learned = state_variables([4, objectives], groups, "famo_learned")
+        self._learned = state_variables(tf.zeros([4, objectives]), groups, "famo_learned")
         # Rows: log D before the update, and 1 where it waits for the one after, else 0.
-        self._waiting = state_variables([2, objectives], groups, "famo_waiting")
+        self._waiting = state_variables(tf.zeros([2, objectives]), groups, "famo_waiting")
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without losses."""

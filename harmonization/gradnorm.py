@@ -57,9 +57,9 @@ class GradNorm(Harmonizer):
         """See `Harmonizer.build`."""
         if self._log_weights is not None:
             return check_made_for(self._log_weights, objectives, groups)
-        self._log_weights = state_variables([objectives], groups, "gradnorm_log_weights")
+        self._log_weights = state_variables(tf.zeros([objectives]), groups, "gradnorm_log_weights")
         # Zero until the objective has shown a loss.
-        self._first_losses = state_variables([objectives], groups, "gradnorm_first_losses")
+        self._first_losses = state_variables(tf.zeros([objectives]), groups, "gradnorm_first_losses")
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without losses."""

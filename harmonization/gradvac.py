@@ -7,7 +7,7 @@ import tensorflow as tf
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.normalized import added_up, normalized, resolution, to_float32
 from harmonization.pcgrad import check_reduction, visits
-from harmonization.state import check_made_for
+from harmonization.state import check_made_for, state_variables
 
 LARGEST_TARGET = 0.99
 
@@ -67,7 +67,8 @@ class GradVac(Harmonizer):
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`; raises a ValueError if the targets were made for others."""
         if not self.targets:
-            self.targets = [self._new_targets(objectives, group) for group in groups]
+            initial = tf.fill([objectives, objectives], self._initial_target)
+            self.targets = state_variables(initial, groups, "gradvac_targets")
         check_made_for(self.targets, objectives, groups)
 
     def decide(self, group: Group) -> Decision:
@@ -87,14 +88,6 @@ class GradVac(Harmonizer):
         weights, targets = self._vaccinate(group.gram, targets, group.step)
         new = tf.tensor_scatter_nd_update(before, pairs, tf.cast(targets, tf.float32))
         return Decision(weights, state=[(variable, new)])
-
-    def _new_targets(self, objectives: int, group: str) -> tf.Variable:
-        return tf.Variable(
-            tf.fill([objectives, objectives], self._initial_target),
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            name=f"gradvac_targets_{group}",
-        )
 
     def _vaccinate(self, gram, targets, step) -> tuple[tf.Tensor, tf.Tensor]:
         norms, cosines = normalized(gram)

@@ -7,20 +7,20 @@ import tensorflow as tf
 from harmonization.harmonizer import Group
 
 
-def state_variables(shape: Sequence[int], groups: Sequence[str], name: str) -> list[tf.Variable]:
-    """One variable of zeros per group of variables, the same on all replicas.
+def state_variables(initial: tf.Tensor, groups: Sequence[str], name: str) -> list[tf.Variable]:
+    """One variable per group of variables, the same on all replicas.
 
     A variable for each group and not one with a row for each, so that every group's decision can
     set its own as a whole.
 
     Args:
-      shape: Of each.
+      initial: Value of each.
       groups: Names of the groups.
       name: What the state is.
     """
     return [
         tf.Variable(
-            tf.zeros(shape),
+            initial,
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             name=f"{name}_{group}",
