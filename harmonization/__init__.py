@@ -23,7 +23,7 @@ from harmonization.groups import indices_of
 from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Decision, GramHarmonizer, Group, Harmonizer
 from harmonization.imtl_g import IMTLG
-from harmonization.keras_model import HarmonizedModel
+from harmonization.keras_model import HarmonizedModel, HarmonizedTraining
 from harmonization.mean import Mean
 from harmonization.methods import METHODS, get
 from harmonization.mgda import MGDA
@@ -68,6 +68,7 @@ __all__ = [
     "GramHarmonizer",
     "Group",
     "HarmonizedModel",
+    "HarmonizedTraining",
     "Harmonizer",
     "LinearSchedule",
     "MMPareto",

@@ -88,10 +88,10 @@ class FAMO(Harmonizer):
         """See `Harmonizer.decide`; raises a ValueError without losses."""
         if group.losses is None:
             raise ValueError("FAMO needs the losses. Pass `losses=` to `harmonize`.")
-        waiting = self._waiting[group.position]
+        waiting = self._waiting[group.name]
         usable = (gradient_norms(group.gram) > 0.0) & tf.math.is_finite(group.losses)
         logs = tf.where(usable, self._log_distance(group.losses, group), 0.0)
-        logits = own_entries(self._learned[group.position], group)[0]
+        logits = own_entries(self._learned[group.name], group)[0]
         weights = tf.nn.softmax(tf.where(usable, logits - logs, OUT))
         nothing = tf.zeros(waiting.shape[1:])
         rows = [with_own_entries(nothing, row, group) for row in (logs, tf.cast(usable, tf.float32))]
@@ -103,7 +103,7 @@ class FAMO(Harmonizer):
             raise ValueError("`after_step` should follow a step of `harmonize`. Found none.")
         losses = tf.convert_to_tensor(losses, tf.float32)
         logs = self._log_distance(losses)
-        for learned, waiting in zip(self._learned, self._waiting, strict=True):
+        for learned, waiting in zip(self._learned.values(), self._waiting.values(), strict=True):
             logs_before, waits = tf.unstack(waiting)
             usable = (waits > 0.0) & tf.math.is_finite(losses)
             progress = tf.where(usable, logs_before - logs, 0.0)

@@ -65,7 +65,7 @@ class GradNorm(Harmonizer):
         """See `Harmonizer.decide`; raises a ValueError without losses."""
         if group.losses is None:
             raise ValueError("GradNorm needs the losses. Pass `losses=` to `harmonize`.")
-        all_logs, all_firsts = self._log_weights[group.position], self._first_losses[group.position]
+        all_logs, all_firsts = self._log_weights[group.name], self._first_losses[group.name]
         logs, firsts = own_entries(all_logs, group), own_entries(all_firsts, group)
         norms = gradient_norms(group.gram)
         usable = (norms > 0.0) & tf.math.is_finite(group.losses)

@@ -39,7 +39,7 @@ class GradVac(Harmonizer):
       seed: Of the random order, as in `PCGrad`.
 
     Attributes:
-      targets: One [objectives, objectives] float32 variable per group, created by `build`; the
+      targets: One [objectives, objectives] float32 variable per group's name, created by `build`; the
         diagonal means nothing.
 
     Raises:
@@ -62,7 +62,7 @@ class GradVac(Harmonizer):
             raise ValueError(f"`initial_target` should be from -1 to 1. Found {initial_target}.")
         self._beta, self._initial_target = float(beta), float(initial_target)
         self._mean, self._seed = reduction == "mean", int(seed)
-        self.targets: list[tf.Variable] = []
+        self.targets: dict[str, tf.Variable] = {}
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`; raises a ValueError if the targets were made for others."""
@@ -77,9 +77,9 @@ class GradVac(Harmonizer):
         Raises:
           ValueError: If there are more than two objectives and no step, or `build` was not called.
         """
-        if group.position >= len(self.targets):
+        if group.name not in self.targets:
             raise ValueError("GradVac has no targets yet. Call `build` first, or use `harmonize`.")
-        variable = self.targets[group.position]
+        variable = self.targets[group.name]
         # Pairs of the objectives that take part in the group, as [n, n, 2] indices.
         taking_part = group.objectives or tuple(range(variable.shape[0]))
         pairs = tf.stack(tf.meshgrid(taking_part, taking_part, indexing="ij"), axis=-1)

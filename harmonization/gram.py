@@ -31,8 +31,8 @@ def to_dense(gradients: Sequence[Sequence[Gradient]]) -> list[list[tf.Tensor | N
 
     Raises:
       ValueError: If the lists are empty or of unequal lengths, if an entry is not floating point,
-        if `IndexedSlices` lack their `dense_shape`, or if two objectives disagree on the shape of a
-        variable.
+        if `IndexedSlices` lack their `dense_shape`, or if two objectives disagree on the shape or
+        dtype of a variable.
     """
     rows = [list(row) for row in gradients]
     lengths = [len(row) for row in rows]
@@ -46,7 +46,13 @@ def to_dense(gradients: Sequence[Sequence[Gradient]]) -> list[list[tf.Tensor | N
         for i, row in enumerate(rows)
     ]
     for k, column in enumerate(zip(*dense, strict=True)):
-        _check_shapes(k, [entry.shape for entry in column if entry is not None])
+        present = [entry for entry in column if entry is not None]
+        _check_shapes(k, [entry.shape for entry in present])
+        if len({widened(entry).dtype for entry in present}) > 1:
+            raise ValueError(
+                f"The gradients of variable {k} should have one dtype. "
+                f"Found {', '.join(entry.dtype.name for entry in present)}."
+            )
     return dense
 
 

@@ -109,7 +109,9 @@ def _all_finite(tensor: tf.Tensor) -> tf.Tensor:
 def _losses(losses: Sequence[tf.Tensor] | tf.Tensor | None, objectives: int) -> tf.Tensor | None:
     if losses is None:
         return None
-    losses = tf.convert_to_tensor([tf.cast(loss, tf.float32) for loss in tf.unstack(losses)])
+    if isinstance(losses, (list, tuple)):
+        losses = tf.stack([tf.cast(loss, tf.float32) for loss in losses])
+    losses = tf.cast(losses, tf.float32)
     if losses.shape != [objectives]:
         raise ValueError(
             f"`losses` should hold one number per objective, [{objectives}]. Found {losses.shape}."

@@ -24,7 +24,7 @@ class Group(NamedTuple):
         variable of the group; `gram` is their sum.
       scores: Names of groups to [] float32, how well each one's modality does alone, or `None`.
       name: The group's name; "all" if there are no groups.
-      position: The group's place among the groups: its row in a method's state.
+      position: The group's place among the groups.
       objectives: Which of the caller's objectives take part, ascending; `None` means all.
     """
 

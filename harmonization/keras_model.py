@@ -9,27 +9,25 @@ from harmonization.groups import indices_of
 from harmonization.harmonizer import Harmonizer
 from harmonization.methods import get
 from harmonization.minimize import minimize
-from harmonization.output_losses import output_losses
-from harmonization.replicas import sum_over_replicas
+from harmonization.output_losses import loss_objects, output_losses
 
 _LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
 
 
-class HarmonizedModel(tf.keras.Model):
-    """A Keras model with several outputs whose `fit` harmonizes the gradients of their losses.
+class HarmonizedTraining:
+    """What makes a Keras model harmonize; put it before `tf.keras.Model` among the bases of your own.
 
-    Build it like any model (functional, or as the base of a subclass), and compile it with one loss
-    per output and a method:
-
-        model = harmonization.HarmonizedModel(inputs, {"depth": depth, "normals": normals})
-        model.compile("adam", loss={"depth": "mae", "normals": "mse"}, harmonizer="upgrad")
-        model.fit(dataset, epochs=10)
+        class MyModel(harmonization.HarmonizedTraining, tf.keras.Model): ...
 
     Besides what Keras reports, `fit` reports means over the epoch: `gradient_cosine` (the smallest
-    of any two losses, over the steps and groups where it is defined), `gradient_conflict` and
-    `step_kept` (shares of the steps). Regularization losses take no part: their gradients are added
-    to the update. Works with Keras 2 (tf_keras) and Keras 3, whichever `tf.keras` is, with XLA,
-    mixed precision and `tf.distribute`.
+    of any two losses, over the steps and groups where it is defined), `gradient_conflict` (the share
+    of steps and groups in conflict) and `step_kept` (the share of steps that were taken).
+    Regularization losses take no part: their gradients are added to the update. Works with Keras 2
+    (tf_keras) and Keras 3, whichever `tf.keras` is, with XLA, mixed precision and `tf.distribute`.
+
+    Keras' own checkpoints hold the model, not the method: a method with state or a schedule goes on
+    exactly only if `harmonization_state` is saved beside it, in a `tf.train.Checkpoint`. An
+    overridden `compute_loss` changes what is logged, not what is trained on.
     """
 
     _beside = None
@@ -38,6 +36,7 @@ class HarmonizedModel(tf.keras.Model):
         self,
         optimizer: Any = "rmsprop",
         loss: Mapping[str, Any] | Sequence[Any] | None = None,
+        metrics: Any = None,
         *,
         harmonizer: Harmonizer | str = "sum",
         groups: Mapping[str, Any] | None = None,
@@ -49,6 +48,7 @@ class HarmonizedModel(tf.keras.Model):
         Args:
           optimizer: As in Keras.
           loss: One loss per output: a dict by the names of the outputs, or a list in their order.
+          metrics: As in Keras.
           harmonizer: A method, or the name of one.
           groups: Names of groups of variables to the layers (or variables, or lists of either) that
             make them up, harmonized one by one; variables in none get the plain sum. `None` makes
@@ -64,14 +64,23 @@ class HarmonizedModel(tf.keras.Model):
                 "`loss` should be a dict or a list with one loss per output, so that there are "
                 f"gradients to harmonize. Found {loss!r}."
             )
-        super().compile(optimizer=optimizer, loss=loss, loss_weights=loss_weights, **options)
+        loss = loss_objects(loss)
+        super().compile(
+            optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options
+        )
         self._harmonized = {"loss": loss, "loss_weights": loss_weights, "groups": groups}
         with self.distribute_strategy.scope():
-            self._beside = _Beside(get(harmonizer) if isinstance(harmonizer, str) else harmonizer)
+            step = self._beside.state.step.numpy() if self._beside else 0  # compiled anew, it goes on
+            method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
+            self._beside = _Beside(method, step)
 
     @property
     def harmonization_state(self) -> tf.Module:
         """The method's variables and its step, for a `tf.train.Checkpoint` beside the model."""
+        if self._beside is None:
+            raise ValueError(
+                "The model has no method yet. Call `compile` with `harmonizer=`, also after loading it."
+            )
         return self._beside.state
 
     @property
@@ -81,13 +90,14 @@ class HarmonizedModel(tf.keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of `fit`: outputs, losses, a gradient of each, harmonized update, metrics."""
+        state = self.harmonization_state
         inputs, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape(persistent=True) as tape:
             outputs = self(inputs, training=True)
             losses = self._losses_of(outputs, targets, sample_weight)
             penalty = self._penalty()
         self._record_losses(inputs, targets, outputs, sample_weight)
-        groups, state = self._harmonized["groups"], self.harmonization_state
+        groups = self._harmonized["groups"]
         report = minimize(
             tape,
             losses,
@@ -97,10 +107,8 @@ class HarmonizedModel(tf.keras.Model):
             groups=None if groups is None else indices_of(self.trainable_variables, groups),
             step=state.step,
             penalty=penalty,
+            losses_after=lambda: self._losses_after(inputs, targets, sample_weight),
         )
-        if state.harmonizer.losses_after:
-            after = self._losses_of(self(inputs, training=True), targets, sample_weight)
-            state.harmonizer.after_step(sum_over_replicas(tf.stack(after)))
         state.step.assign_add(1)
         self._record(report)
         return self.compute_metrics(inputs, targets, outputs, sample_weight)
@@ -110,14 +118,19 @@ class HarmonizedModel(tf.keras.Model):
         return {name: value for name, value in super().test_step(data).items() if name not in _LOGGED}
 
     def _losses_of(self, outputs, targets, sample_weight) -> list[tf.Tensor]:
-        if isinstance(outputs, Mapping):
-            names = list(outputs)
-        else:
-            names = getattr(self, "output_names", None) or list(range(len(outputs)))
-        setup = self._harmonized
+        setup, names = self._harmonized, getattr(self, "output_names", None)
         return output_losses(
             setup["loss"], setup["loss_weights"], targets, outputs, sample_weight, names
         )
+
+    def _losses_after(self, inputs, targets, sample_weight) -> list[tf.Tensor]:
+        # A second forward pass in training mode; batch statistics are not to move twice.
+        variables = self.non_trainable_variables
+        before = [tf.identity(variable) for variable in variables]
+        losses = self._losses_of(self(inputs, training=True), targets, sample_weight)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        return losses
 
     def _penalty(self) -> tf.Tensor | None:
         if not self.losses:
@@ -137,22 +150,48 @@ class HarmonizedModel(tf.keras.Model):
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             total = next(metric for metric in self.metrics if metric.name == "loss")
-            total.update_state(loss * replicas)
+            samples = tf.shape(tf.nest.flatten(inputs)[0])[0]
+            total.update_state(loss * replicas, sample_weight=samples)
+
+
+class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
+    """A Keras model with several outputs whose `fit` harmonizes the gradients of their losses.
+
+    Build it like any model (functional, or as the base of a subclass), and compile it with one loss
+    per output and a method:
+
+        model = harmonization.HarmonizedModel(inputs, {"depth": depth, "normals": normals})
+        model.compile("adam", loss={"depth": "mae", "normals": "mse"}, harmonizer="upgrad")
+        model.fit(dataset, epochs=10)
+
+    See `HarmonizedTraining`, which holds all there is to it; a functional model is an instance of
+    that class, not of this one.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        """Builds a functional model apart: Keras rewrites its bases, and would those of subclasses."""
+        if cls is HarmonizedModel and (len(args) > 1 or "inputs" in kwargs):
+            return FunctionalModel(*args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
+
+
+class FunctionalModel(HarmonizedTraining, tf.keras.Model):
+    """`HarmonizedModel(inputs, outputs)`."""
 
 
 class _Beside:
     """What belongs to the training, not to the model: Keras must not count it among the weights."""
 
-    def __init__(self, harmonizer: Harmonizer):
-        self.state = _State(harmonizer)
+    def __init__(self, harmonizer: Harmonizer, step: int):
+        self.state = _State(harmonizer, step)
         self.means = [tf.keras.metrics.Mean(name=name) for name in _LOGGED]
 
 
 class _State(tf.Module):
 
-    def __init__(self, harmonizer: Harmonizer):
+    def __init__(self, harmonizer: Harmonizer, step: int):
         super().__init__()
         self.harmonizer = harmonizer
         self.step = tf.Variable(
-            0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+            step, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )

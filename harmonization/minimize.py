@@ -1,6 +1,6 @@
 """One call for custom training loops: losses in, updated weights and a report out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -23,6 +23,7 @@ def minimize(
     *,
     penalty: tf.Tensor | None = None,
     scores: Mapping[str, tf.Tensor] | None = None,
+    losses_after: Callable[[], Sequence[tf.Tensor] | Mapping[str, tf.Tensor]] | None = None,
 ) -> dict[str, tf.Tensor]:
     """Computes the gradient of every loss, harmonizes them and applies the update.
 
@@ -50,32 +51,58 @@ def minimize(
       penalty: [] tensor, a loss that takes no part, such as weight regularization: its gradient is
         added to the update of a step that is kept.
       scores: As in `harmonize`.
+      losses_after: Computes the losses of the same batch again; needed, and called after the update,
+        if the method asks for it (`FAMO`).
 
     Returns:
       The report of `harmonize`, and under "losses" the losses, [objectives] float32, summed over
       the replicas.
 
     Raises:
-      ValueError: If the tape is not persistent, there is no loss, or as `harmonize`.
+      ValueError: If the tape is not persistent, there is no loss or nothing to train, the method
+        needs `losses_after`, or as `harmonize`.
     """
-    losses = list(losses.values() if isinstance(losses, Mapping) else losses)
-    _check(tape, losses)
+    losses = _listed(losses)
+    _check(tape, losses, variables)
+    if harmonizer.losses_after and losses_after is None:
+        raise ValueError(
+            f"{type(harmonizer).__name__} needs the losses after the update, too. Pass `losses_after=`."
+        )
     _build(optimizer, variables)
     with tape:
         scaled = [_scaled(optimizer, loss) for loss in [*losses, penalty] if loss is not None]
     gradients = [_gradient(tape, loss, variables, optimizer) for loss in scaled]
     gradients = sum_over_replicas(gradients)
-    values = sum_over_replicas(tf.stack([tf.cast(loss, tf.float32) for loss in losses]))
+    values = _summed(losses)
     update, report = harmonize(
         gradients[: len(losses)], harmonizer, groups, step, losses=values, scores=scores
     )
     if penalty is not None:
         update = [_added(*pair) for pair in zip(update, gradients[-1], strict=True)]
+        finite = report["finite"] & _all_finite(gradients[-1])
+        report |= {"finite": finite, "keep": report["keep"] & finite}
     _apply(optimizer, update, variables, report)
+    if harmonizer.losses_after:
+        harmonizer.after_step(_summed(_listed(losses_after())))
     return report | {"losses": values}
 
 
-def _check(tape: tf.GradientTape, losses: list[tf.Tensor]) -> None:
+def _listed(losses) -> list[tf.Tensor]:
+    return list(losses.values() if isinstance(losses, Mapping) else losses)
+
+
+def _summed(losses: list[tf.Tensor]) -> tf.Tensor:
+    return sum_over_replicas(tf.stack([tf.cast(loss, tf.float32) for loss in losses]))
+
+
+def _all_finite(gradients: list[tf.Tensor | None]) -> tf.Tensor:
+    present = [tf.reduce_all(tf.math.is_finite(each)) for each in gradients if each is not None]
+    return tf.reduce_all(tf.stack(present))
+
+
+def _check(tape: tf.GradientTape, losses: list[tf.Tensor], variables: Sequence[tf.Variable]) -> None:
+    if not len(variables):
+        raise ValueError("`variables` should hold what to train. Found nothing, or all of it is frozen.")
     if not losses:
         raise ValueError("`losses` should hold at least one loss. Found none.")
     if not getattr(tape, "_persistent", True):
@@ -88,12 +115,8 @@ def _check(tape: tf.GradientTape, losses: list[tf.Tensor]) -> None:
 def _build(optimizer, variables) -> None:
     # Variables cannot be created in the branch that applies the update.
     with tf.init_scope():
-        if not getattr(optimizer, "built", False):
+        if hasattr(optimizer, "build") and not getattr(optimizer, "built", False):
             optimizer.build(variables)
-
-
-def _scales_loss(optimizer) -> bool:
-    return hasattr(optimizer, "dynamic_scale") or hasattr(optimizer, "get_scaled_loss")
 
 
 def _scaled(optimizer, loss: tf.Tensor) -> tf.Tensor:
@@ -103,10 +126,22 @@ def _scaled(optimizer, loss: tf.Tensor) -> tf.Tensor:
 
 def _gradient(tape, loss, variables, optimizer) -> list[tf.Tensor | None]:
     gradients = tape.gradient(loss, list(variables))
-    # Keras 3 unscales when it applies; a Keras 2 optimizer expects the caller to.
-    unscale = getattr(optimizer, "get_unscaled_gradients", None)
-    gradients = unscale(gradients) if unscale else gradients
-    return [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+    gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+    if hasattr(optimizer, "get_unscaled_gradients"):
+        return optimizer.get_unscaled_gradients(gradients)
+    scale = _keras_3_scale(optimizer)
+    return gradients if scale is None else _times(gradients, 1.0 / scale)
+
+
+def _keras_3_scale(optimizer) -> tf.Tensor | None:
+    """The factor on losses that a Keras 3 optimizer takes out of the gradients when it applies them."""
+    scale = getattr(optimizer, "dynamic_scale", None)
+    scale = getattr(optimizer, "loss_scale_factor", None) if scale is None else scale
+    return None if scale is None else tf.cast(tf.convert_to_tensor(scale), tf.float32)
+
+
+def _times(gradients: list[tf.Tensor | None], factor: tf.Tensor) -> list[tf.Tensor | None]:
+    return [None if each is None else each * tf.cast(factor, each.dtype) for each in gradients]
 
 
 def _added(update: tf.Tensor | None, gradient: tf.Tensor | None) -> tf.Tensor | None:
@@ -117,9 +152,10 @@ def _added(update: tf.Tensor | None, gradient: tf.Tensor | None) -> tf.Tensor | 
 
 def _apply(optimizer, update, variables, report) -> None:
     keep = report["keep"]
-    if _scales_loss(optimizer):
+    if hasattr(optimizer, "dynamic_scale") or hasattr(optimizer, "get_scaled_loss"):
         # It has to see the overflow in order to lower its scale, and leaves such a step out itself.
-        overflow = tf.where(report["finite"], 0.0, float("nan"))
-        update = [None if each is None else each + tf.cast(overflow, each.dtype) for each in update]
+        update = _times(update, tf.where(report["finite"], 1.0, float("nan")))
         keep = keep | ~report["finite"]
+    scale = _keras_3_scale(optimizer)
+    update = update if scale is None else _times(update, scale)
     apply_if(keep, optimizer, update, variables)

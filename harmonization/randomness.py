@@ -37,6 +37,20 @@ def standard_normal(shape: Sequence[int] | tf.Tensor, key: tf.Tensor) -> tf.Tens
       float32 tensor.
     """
     bits = tf.random.stateless_uniform(shape, key, minval=None, maxval=None, dtype=tf.int32, alg="philox")
+    return normal_from_bits(bits)
+
+
+def normal_from_bits(bits: tf.Tensor) -> tf.Tensor:
+    """Maps uniform random bits to standard normal numbers.
+
+    Args:
+      bits: int32 tensor.
+
+    Returns:
+      float32 tensor, finite for all bits.
+    """
     # 24 bits and a half step: all of (-1, 1) that float32 spaces evenly, without the ends.
     steps = tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32)
-    return math.sqrt(2.0) * tf.math.erfinv((steps + 0.5) / 2.0**23)
+    uniform = (steps + 0.5) / 2.0**23
+    # TensorFlow rounds the largest number below 1 to 1, whose `erfinv` is infinite; not so near -1.
+    return -math.sqrt(2.0) * tf.sign(uniform) * tf.math.erfinv(-tf.abs(uniform))

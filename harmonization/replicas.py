@@ -12,7 +12,12 @@ def sum_over_replicas(values: Any) -> Any:
 
     Args:
       values: A nested structure of tensors and `None`.
+
+    Raises:
+      ValueError: If it is called outside the replica context.
     """
+    if tf.distribute.in_cross_replica_context():
+        raise ValueError("Sums over the replicas are made in the replica context. Call this inside `strategy.run`.")
     replica = tf.distribute.get_replica_context()
     if replica.num_replicas_in_sync == 1:
         return values

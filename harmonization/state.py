@@ -1,14 +1,14 @@
 """State of the methods that have some: what they learn from one step to the next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from harmonization.harmonizer import Group
 
 
-def state_variables(initial: tf.Tensor, groups: Sequence[str], name: str) -> list[tf.Variable]:
-    """One variable per group of variables, the same on all replicas.
+def state_variables(initial: tf.Tensor, groups: Sequence[str], name: str) -> dict[str, tf.Variable]:
+    """One variable per group of variables under its name, the same on all replicas.
 
     A variable for each group and not one with a row for each, so that every group's decision can
     set its own as a whole.
@@ -18,24 +18,24 @@ def state_variables(initial: tf.Tensor, groups: Sequence[str], name: str) -> lis
       groups: Names of the groups.
       name: What the state is.
     """
-    return [
-        tf.Variable(
+    return {
+        group: tf.Variable(
             initial,
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             name=f"{name}_{group}",
         )
         for group in groups
-    ]
+    }
 
 
-def check_made_for(state: Sequence[tf.Variable], objectives: int, groups: Sequence[str]) -> None:
+def check_made_for(state: Mapping[str, tf.Variable], objectives: int, groups: Sequence[str]) -> None:
     """Raises a ValueError unless `state_variables` made the state for so many objectives and groups."""
-    found = (state[0].shape[-1], len(state))
-    if found != (objectives, len(groups)):
+    made_for = next(iter(state.values())).shape[-1]
+    if (made_for, set(state)) != (objectives, set(groups)):
         raise ValueError(
-            f"The method's state was made for {found[0]} objectives in {found[1]} groups. Found "
-            f"{objectives} objectives in {len(groups)} groups. Make a method of its own for them."
+            f"The method's state was made for {made_for} objectives in the groups {list(state)}. Found "
+            f"{objectives} objectives in {list(groups)}. Make a method of its own for them."
         )
 
 

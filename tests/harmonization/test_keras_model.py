@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import harmonization
+from harmonization.output_losses import loss_objects, output_losses
 from vatt.keras import keras
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -150,13 +151,102 @@ def test_the_state_of_the_method_goes_into_a_checkpoint(tmp_path):
     assert other.harmonization_state.step == 6
 
 
-def test_lists_of_outputs_and_losses():
+def _sequences():
+    """Outputs of every rank, one of them masked, and targets and weights that fit in unusual ways."""
+    generator = np.random.default_rng(1)
+    inputs = np.array([[1, 2, 0], [3, 0, 0], [2, 2, 1], [1, 0, 0], [2, 3, 0]])
+    values = generator.normal(size=[5, 3]).astype(np.float32)
+    targets = {"each": values[..., None], "last": values[:, :1], "kind": inputs[:, :1] % 3}
+    weights = {"each": np.abs(values), "last": np.abs(values[:, :1]), "kind": np.abs(values[:, 1])}
+    return inputs, targets, weights
+
+
+def _sequence_model(cls):
+    keras.utils.set_random_seed(0)
+    words = keras.Input([3], dtype=tf.int32)
+    states = keras.layers.LSTM(4, return_sequences=True)(keras.layers.Embedding(4, 3, mask_zero=True)(words))
+    outputs = {"each": keras.layers.Dense(1, name="each")(states)}
+    pooled = keras.layers.Flatten()(keras.layers.Lambda(lambda each: each, mask=None)(states))
+    outputs["last"] = keras.layers.Dense(1, name="last")(pooled)
+    outputs["kind"] = keras.layers.Dense(3, name="kind")(pooled)
+    return cls(words, outputs)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_masks_weights_and_ranks_count_as_in_keras(weighted):
+    inputs, targets, weights = _sequences()
+    losses = {"each": "mse", "last": keras.losses.Huber(), "kind": "sparse_categorical_crossentropy"}
+    trained = []
+    for cls, options in ((keras.Model, {}), (harmonization.HarmonizedModel, {"harmonizer": "sum"})):
+        model = _sequence_model(cls)
+        model.compile(keras.optimizers.SGD(0.1), losses, **options)
+        weight = weights if weighted else None
+        history = model.fit(inputs, targets, sample_weight=weight, batch_size=4, epochs=2, verbose=0, shuffle=False)
+        trained.append((history.history["loss"], model.get_weights()))
+    (expected, weights), (found, same) = trained
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for one, other in zip(same, weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_lists_of_outputs_train_as_dicts_do():
     inputs, targets, _ = _data()
-    source = keras.Input([4])
-    model = harmonization.HarmonizedModel(source, [keras.layers.Dense(1)(source), keras.layers.Dense(2)(source)])
-    model.compile("sgd", ["mse", LOSSES["kind"]], harmonizer="gr")
-    model.fit(inputs, [targets["depth"], targets["kind"]], verbose=0)
-    assert model.harmonization_state.step == 1
+    trained = []
+    for listed in (False, True):
+        keras.utils.set_random_seed(0)
+        source = keras.Input([4])
+        outputs = {"depth": keras.layers.Dense(1, name="depth")(source), "kind": keras.layers.Dense(2, name="kind")(source)}
+        form = (lambda values: [values["depth"], values["kind"]]) if listed else dict
+        model = harmonization.HarmonizedModel(source, form(outputs))
+        model.compile("sgd", form(LOSSES), harmonizer="gr", loss_weights=form({"depth": 2.0, "kind": 0.5}))
+        model.fit(inputs, form(targets), verbose=0, shuffle=False)
+        trained.append(model.get_weights())
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Subclassed(harmonization.HarmonizedModel):
+    def __init__(self, outputs):
+        super().__init__()
+        self.layer, self.outputs_wanted = keras.layers.Dense(2), outputs
+
+    def call(self, inputs, training=False):
+        depth, kind = tf.split(self.layer(inputs), 2, axis=-1)
+        return {"both": {"depth": depth, "kind": kind}, "one": depth}[self.outputs_wanted]
+
+
+def test_subclasses_train_even_after_a_functional_model():
+    inputs, targets, _ = _data()
+    assert isinstance(_model(), harmonization.HarmonizedTraining)
+    model = Subclassed("both")
+    model.compile("sgd", {"depth": "mse", "kind": "mse"}, harmonizer="gr", run_eagerly=True)
+    model.fit(inputs, {name: target.astype(np.float32) for name, target in targets.items()}, verbose=0)
+    single = Subclassed("one")
+    single.compile("sgd", ["mse"])
+    single.fit(inputs, targets["depth"], verbose=0)
+    assert model.harmonization_state.step == single.harmonization_state.step == 1
+
+
+def test_learning_from_the_losses_after_the_step_leaves_no_trace_in_batch_statistics():
+    inputs, targets, _ = _data()
+    means = []
+    for name in ("sum", "famo"):
+        keras.utils.set_random_seed(0)
+        source = keras.Input([4])
+        normed = keras.layers.BatchNormalization(name="norm")(source)
+        model = harmonization.HarmonizedModel(source, {key: keras.layers.Dense(1, name=key)(normed) for key in ("a", "b")})
+        model.compile(keras.optimizers.SGD(0.0), {"a": "mse", "b": "mse"}, harmonizer=name)
+        model.fit(inputs, {"a": targets["depth"], "b": targets["depth"]}, verbose=0, shuffle=False)
+        means.append(model.get_layer("norm").moving_mean.numpy())
+    np.testing.assert_allclose(*means, rtol=1e-6)
+
+
+def test_compiling_anew_goes_on_with_the_step():
+    model = _model()
+    model.compile("sgd", LOSSES, harmonizer="gr")
+    _fit(model)
+    model.compile("adam", LOSSES, ["mae"], harmonizer="gradvac")
+    assert model.harmonization_state.step == 6
 
 
 @pytest.mark.parametrize("loss", ["mse", None, [], {}])
@@ -175,6 +265,21 @@ def test_refuses_a_method_that_it_does_not_know_and_missing_targets():
         model.train_step((inputs, {"depth": targets["depth"]}))
 
 
+def test_refuses_losses_that_do_not_fit_the_outputs():
+    inputs, targets, _ = _data()
+    cases = [
+        ({"depth": "mse", "knd": "mse"}, r"`loss` should name outputs among \['depth', 'kind'\]. Found \['knd'\]"),
+        (["mse", "mse"], "The outputs are a dict, so `loss` should be a dict with their names"),
+    ]
+    for losses, message in cases:
+        with pytest.raises(ValueError, match=message):
+            output_losses(loss_objects(losses), None, targets, {"depth": inputs, "kind": inputs}, None, None)
+    with pytest.raises(ValueError, match=r"`loss` should have one entry per output \(2\). Found 1"):
+        output_losses(loss_objects(["mse"]), None, [inputs] * 2, [inputs] * 2, None, None)
+    with pytest.raises(ValueError, match="Call `compile` with `harmonizer=`, also after loading it"):
+        _model().train_step((inputs, targets))
+
+
 KERAS_3 = """
 import numpy as np, tensorflow as tf
 import harmonization
@@ -189,7 +294,7 @@ for cls, options in ((keras.Model, {}), (harmonization.HarmonizedModel, {"harmon
     shared = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(source)
     model = cls(source, {name: keras.layers.Dense(1, name=name)(shared) for name in targets})
     model.compile(keras.optimizers.SGD(0.1), loss={"a": "mse", "b": "mae"}, **options)
-    history = model.fit(inputs, targets, batch_size=8, epochs=2, verbose=0, shuffle=False).history
+    history = model.fit(inputs, targets, batch_size=9, epochs=2, verbose=0, shuffle=False).history
     trained.append((history, model.get_weights()))
 (expected, weights), (history, same_weights) = trained
 for name, values in expected.items():
@@ -201,6 +306,20 @@ source = keras.Input([4])
 model = harmonization.HarmonizedModel(source, [keras.layers.Dense(1)(source), keras.layers.Dense(1)(source)])
 model.compile("adam", loss=["mse", "mse"], harmonizer="gr", jit_compile=True)
 model.fit(inputs, list(targets.values()), verbose=0)
+assert hasattr(model.optimizer, "dynamic_scale")
+keras.mixed_precision.set_global_policy("float32")
+moved = []
+for scale in (None, 2.0**15):
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = keras.optimizers.SGD(1.0)
+    if scale:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
+    with tf.GradientTape(persistent=True) as tape:
+        losses = [tf.reduce_sum(variable.value**2), tf.reduce_sum(variable.value * [3.0, -1.0])]
+    report = harmonization.minimize(tape, losses, [variable], optimizer, harmonization.NashMTL())
+    np.testing.assert_allclose(report["norms"], [20**0.5, 10**0.5], rtol=1e-5)
+    moved.append(variable.numpy())
+np.testing.assert_allclose(moved[1], moved[0], rtol=1e-5)
 print("same", history["gradient_cosine"])
 """
 

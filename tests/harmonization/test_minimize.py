@@ -102,6 +102,35 @@ def test_an_overflow_lowers_the_loss_scale_and_nothing_else(graph):
         np.testing.assert_array_equal(variable, start)
 
 
+def test_a_step_whose_penalty_is_not_finite_is_not_taken():
+    variables = _variables()
+    report = _minimize(
+        variables, keras.optimizers.SGD(0.1), penalty=lambda each: tf.sqrt(each[1][0] - 0.1)
+    )
+    assert not report["finite"] and not report["keep"]
+    for variable, start in zip(variables, _variables(), strict=True):
+        np.testing.assert_array_equal(variable, start)
+
+
+def test_a_method_learns_from_the_losses_after_the_update():
+    variables, method = _variables(), harmonization.FAMO(weight_decay=0.0)
+    for expected in (False, True):
+        with tf.GradientTape(persistent=True) as tape:
+            losses = _losses(variables)
+        report = harmonization.minimize(
+            tape, losses, variables, keras.optimizers.SGD(0.1), method, losses_after=lambda: _losses(variables)
+        )
+        assert (float(report["weights"][0]) != pytest.approx(_famo_start(losses), rel=1e-4)) == expected
+    with pytest.raises(ValueError, match="FAMO needs the losses after the update, too. Pass `losses_after=`"):
+        harmonization.minimize(tape, losses, variables, keras.optimizers.SGD(0.1), method)
+
+
+def _famo_start(losses):
+    """Weight of the first loss before anything was learned: in proportion to 1 / loss."""
+    inverse = [1 / float(loss) for loss in losses.values()]
+    return inverse[0] / sum(inverse)
+
+
 def test_refuses_a_tape_that_can_be_used_only_once_and_no_losses():
     variables = _variables()
     with tf.GradientTape() as tape:
@@ -110,3 +139,10 @@ def test_refuses_a_tape_that_can_be_used_only_once_and_no_losses():
         harmonization.minimize(tape, losses, variables, keras.optimizers.SGD(), harmonization.Sum())
     with pytest.raises(ValueError, match="at least one loss. Found none"):
         harmonization.minimize(tape, [], variables, keras.optimizers.SGD(), harmonization.Sum())
+    with pytest.raises(ValueError, match="`variables` should hold what to train"):
+        harmonization.minimize(tape, losses, [], keras.optimizers.SGD(), harmonization.Sum())
+
+
+def test_refuses_to_sum_outside_the_replicas(mirrored):
+    with mirrored(2).scope(), pytest.raises(ValueError, match="Call this inside `strategy.run`"):
+        harmonization.sum_over_replicas(tf.ones([2]))

@@ -84,11 +84,9 @@ class Training:
         groups = ENCODERS if name in GROUPED else None
         scores = {"audio": tf.constant(0.9), "video": tf.constant(0.2)}
         report = harmonization.minimize(
-            tape, losses, weights, self.optimizers[name], method, groups, step, scores=scores
-        )
-        if method.losses_after:
-            after = tf.stack(_losses(batch, *weights))
-            method.after_step(harmonization.sum_over_replicas(after))
+            tape, losses, weights, self.optimizers[name], method, groups, step, scores=scores,
+            losses_after=lambda: _losses(batch, *weights),
+        )  # fmt: skip
         return tf.reduce_any(report["conflict"]), report["keep"]
 
 
