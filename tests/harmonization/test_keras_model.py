@@ -64,8 +64,10 @@ def test_the_plain_sum_trains_as_keras_does():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "jit_compile"),
+    [("float32", False), ("float32", True), ("mixed_float16", False), ("mixed_float16", True), ("mixed_bfloat16", False)],
+)
 def test_fit_harmonizes(policy, precision, jit_compile):
     policy(precision)
     model = _model()
