@@ -76,7 +76,7 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
         [None if g is None else widened(g) for g in column]
         for column in zip(*gradients, strict=True)
     )
-    entries = [[_inner_product(column[i], column[j]) for i, j in pairs] for column in columns]
+    entries = [_inner_products(column, pairs) for column in columns]
     position = {pair: at for at, pair in enumerate(pairs)}
     order = [[position[min(i, j), max(i, j)] for j in range(objectives)] for i in range(objectives)]
     return tf.gather(tf.stack([tf.stack(row) for row in entries]), tf.constant(order), axis=1)
@@ -124,6 +124,15 @@ def _check_shapes(variable: int, shapes: list[tf.TensorShape]) -> None:
             raise ValueError(
                 f"The gradients of variable {variable} should have one shape. Found {found}."
             )
+
+
+def _inner_products(column: Sequence[tf.Tensor | None], pairs: Sequence[tuple[int, int]]) -> list[tf.Tensor]:
+    products = []
+    for i, j in pairs:
+        # One after the other: each has a temporary as large as the variable.
+        with tf.control_dependencies(products[-1:]):
+            products.append(_inner_product(column[i], column[j]))
+    return products
 
 
 def _inner_product(first: tf.Tensor | None, second: tf.Tensor | None) -> tf.Tensor:

@@ -20,8 +20,12 @@ def weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor
     present = [objective for objective, gradient in enumerate(column) if gradient is not None]
     if not present:
         return None
-    terms = [_scaled(column[objective], weights[objective]) for objective in present]
-    return tf.cast(sum(terms[1:], start=terms[0]), column[present[0]].dtype)
+    total = _scaled(column[present[0]], weights[present[0]])
+    for objective in present[1:]:
+        # One after the other: each term has a temporary as large as the variable.
+        with tf.control_dependencies([total]):
+            total += _scaled(column[objective], weights[objective])
+    return tf.cast(total, column[present[0]].dtype)
 
 
 def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
