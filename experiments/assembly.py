@@ -8,6 +8,7 @@ import tensorflow as tf
 import harmonization
 import vatt
 from data import ClipSpec
+from experiments import strategies
 from experiments.command_line import BadInput, bad_input
 from experiments.config import Pretrain
 from experiments.optimizers import GlobalStepSchedule, adam
@@ -65,7 +66,7 @@ def build_run(
     Raises:
       BadInput: The model, the distribution or the method does not fit the rest.
     """
-    check_distribution(config, strategy)
+    strategies.check_batch("pretrain", config, strategy)
     with strategy.scope():
         step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         global_step = tf.Variable(0, name="global_step", **step_options)
@@ -120,23 +121,6 @@ def build_harmonizer(
         raise BadInput(
             f"`pretrain.all_reduce = 'before'` should go with a method without state, since every replica would have its own. "
             f"Found {name}."
-        )
-
-
-def check_distribution(config: Pretrain, strategy: tf.distribute.Strategy) -> None:
-    """Checks what only the strategy tells.
-
-    Raises:
-      BadInput: The batch does not divide over the replicas, or XLA was asked for where it cannot be had.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if config.batch_size % replicas:
-        raise BadInput(
-            f"`pretrain.batch_size` should be a multiple of the number of replicas, {replicas}. Found {config.batch_size}."
-        )
-    if config.jit_compile and replicas > 1:
-        raise BadInput(
-            f"`pretrain.jit_compile = True` should go with one device. Found {replicas} replicas. TPUs compile without it."
         )
 
 

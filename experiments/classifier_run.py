@@ -7,12 +7,13 @@ import tensorflow as tf
 
 import vatt
 from data import ClipSpec
+from experiments import strategies
 from experiments.classifier_config import Classify
 from experiments.classifier_encoders import MODALITIES
 from experiments.classifier_fusion import FUSIONS
 from experiments.classifier_model import Classifier
 from experiments.classifier_step import ClassifierTrainer
-from experiments.command_line import BadInput, bad_input
+from experiments.command_line import bad_input
 from experiments.gradient_blending import GradientBlending
 from vatt.keras import keras
 
@@ -101,7 +102,7 @@ def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, 
     Raises:
       BadInput: The batch does not divide over the replicas, or the harmonizer does not fit the method.
     """
-    check_distribution(config, strategy)
+    strategies.check_batch("classify", config, strategy)
     steps_per_epoch = max(1, round(train_clips / config.batch_size))
     with strategy.scope():
         step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -133,21 +134,6 @@ def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, 
     return ClassifierRun(
         config, strategy, classes, steps_per_epoch, model, trainer, seconds_spent, best_epoch, best_accuracy, state
     )
-
-
-def check_distribution(config: Classify, strategy: tf.distribute.Strategy) -> None:
-    """Checks what only the strategy tells.
-
-    Raises:
-      BadInput: The batch does not divide over the replicas, or XLA was asked for where it cannot be had.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if config.batch_size % replicas:
-        raise BadInput(
-            f"`classify.batch_size` should be a multiple of the number of replicas, {replicas}. Found {config.batch_size}."
-        )
-    if config.jit_compile and replicas > 1:
-        raise BadInput(f"`classify.jit_compile = True` should go with one device. Found {replicas} replicas.")
 
 
 def clip_specs(clips: ClipSpec) -> dict[str, tf.TensorSpec]:

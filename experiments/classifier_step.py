@@ -174,7 +174,8 @@ class ClassifierTrainer(orbit.StandardTrainer):
                     values[f"weight_{name}_{part}"] = report["weights"][position[part], index]
         values |= {f"cosine_{part}": report["cosine"][position[part]] for part in self.compared()}
         values |= {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
-        values |= {"finite": report["finite"], "keep": report["keep"], **_first_bad(report["variable_gram"])}
+        values |= {"finite": report["finite"], "keep": report["keep"]}
+        values["bad_variable"], values["bad_objective"] = harmonization.find_nonfinite(report["variable_gram"])
         values["learning_rate"] = self.learning_rate(self.global_step)
         return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
 
@@ -191,12 +192,3 @@ def _groups(weights, parts, method):
     if not method.kernels_only:
         return parts
     return {name: [index for index in parts[name] if weights[index].shape.rank >= 2] for name in MODALITIES}
-
-
-def _first_bad(variable_gram):
-    """Finds the first variable, and its first objective, whose gradient is not finite; -1 if none."""
-    bad = ~tf.math.is_finite(tf.linalg.diag_part(variable_gram))
-    variable = tf.argmax(tf.reduce_any(bad, axis=1), output_type=tf.int32)
-    objective = tf.argmax(tf.gather(bad, variable), output_type=tf.int32)
-    some = tf.reduce_any(bad)
-    return {"bad_variable": tf.where(some, variable, -1), "bad_objective": tf.where(some, objective, -1)}

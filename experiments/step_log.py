@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+import harmonization
+
 OBJECTIVE_FIELDS = ("loss", "gradient_norm", "weight")
 
 
@@ -19,7 +21,7 @@ class StepLog(tf.Module):
     Args:
       capacity: The most steps a loop may have.
       objectives: Their names.
-      layers: Their names, in the order of `harmonization.diagnostics.layer_statistics`.
+      layers: Their names, in the order of `harmonization.layer_statistics`.
     """
 
     def __init__(
@@ -47,13 +49,14 @@ class StepLog(tf.Module):
         Args:
           losses: The objectives' losses by name.
           report: That of `harmonization.harmonize`, with at most one group, and under `layer_norms`, `layer_cosine` and
-            `layer_defined` what `harmonization.diagnostics.layer_statistics` says of the layers.
+            `layer_defined` what `harmonization.layer_statistics` says of the layers.
           learning_rate: As it was in the step.
 
         Returns:
           [] float32 per quantity, [layers] per quantity of the layers.
         """
         values = {f"loss_{name}": losses[name] for name in self.objectives}
+        bad_variable, bad_objective = harmonization.find_nonfinite(report["variable_gram"])
         for index, name in enumerate(self.objectives):
             values[f"gradient_norm_{name}"] = report["norms"][..., index]
             values[f"weight_{name}"] = report["weights"][..., index]
@@ -62,7 +65,8 @@ class StepLog(tf.Module):
             keep=report.get("kept_share", report["keep"]),
             finite=report["finite"],
             learning_rate=learning_rate,
-            **_first_bad(report["variable_gram"]),
+            bad_variable=bad_variable,
+            bad_objective=bad_objective,
         )
         row = {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
         return {**row, **self._layer_values(report)}
@@ -89,16 +93,3 @@ class StepLog(tf.Module):
         columns = tf.split(self.rows[: self.count], self._widths, axis=1)
         scalars = [column[:, 0] for column in columns[: len(self.fields)]]
         return dict(zip((*self.fields, *self.layer_fields), (*scalars, *columns[len(self.fields) :]), strict=True))
-
-
-def _first_bad(variable_gram: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Finds the first variable, and its first objective, whose gradient is not finite."""
-    bad = ~tf.math.is_finite(tf.linalg.diag_part(variable_gram))
-    variable = tf.argmax(tf.reduce_any(bad, axis=1), output_type=tf.int32)
-    # A slice at a computed place would be a compile-time constant to XLA: it would compile each step anew.
-    objective = tf.argmax(tf.gather(bad, variable), output_type=tf.int32)
-    some = tf.reduce_any(bad)
-    return {
-        "bad_variable": tf.where(some, variable, -1),
-        "bad_objective": tf.where(some, objective, -1),
-    }

@@ -1,5 +1,7 @@
 """The distribution strategies that the command lines offer."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from experiments.command_line import BadInput
@@ -34,6 +36,28 @@ def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
     if name == "tpu":
         return _tpu_strategy(tpu)
     raise BadInput(f"--strategy should be one of {', '.join(STRATEGIES)}. Found {name!r}.")
+
+
+def check_batch(program: str, config: Any, strategy: tf.distribute.Strategy) -> None:
+    """Checks what only the strategy tells.
+
+    Args:
+      program: The name of the program's configurable.
+      config: Has `batch_size`, over all replicas, and `jit_compile`.
+      strategy: Where it is to run.
+
+    Raises:
+      BadInput: The batch does not divide over the replicas, or XLA was asked for where it cannot be had.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise BadInput(
+            f"`{program}.batch_size` should be a multiple of the number of replicas, {replicas}. Found {config.batch_size}."
+        )
+    if config.jit_compile and replicas > 1:
+        raise BadInput(
+            f"`{program}.jit_compile = True` should go with one device. Found {replicas} replicas. TPUs compile without it."
+        )
 
 
 def worker_index(strategy: tf.distribute.Strategy) -> int:

@@ -104,8 +104,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
             gradients, self.harmonizer, groups=self.groups, step=self.global_step,
             losses=[losses[name] for name in OBJECTIVES],
         )  # fmt: skip
-        by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)
-        report |= {f"layer_{name}": by_layer[name] for name in ("norms", "cosine", "defined")}
+        report |= self._layer_report(report)
         if self.all_reduce == "before":
             update, report = harmonization.sum_over_replicas(update), _combine_reports(report)
 
@@ -121,6 +120,10 @@ class HarmonizedTrainer(orbit.StandardTrainer):
     def train_loop_end(self) -> dict[str, tf.Tensor]:
         """Returns the steps of the loop, one float32 [steps] or [steps, layers] per quantity; see `StepLog`."""
         return self.log.read()
+
+    def _layer_report(self, report):
+        by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)
+        return {f"layer_{name}": by_layer[name] for name in ("norms", "cosine", "defined")}
 
     def _gradient(self, tape, loss):
         gradients = tape.gradient(loss, self.weights)

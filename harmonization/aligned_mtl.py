@@ -3,8 +3,7 @@
 import tensorflow as tf
 
 from harmonization.harmonizer import GramHarmonizer
-from harmonization.normalized import EIGENVECTOR_ERROR, normalized, resolution, to_float32
-from harmonization.pcgrad import check_reduction
+from harmonization.normalized import EIGENVECTOR_ERROR, check_reduction, normalized, resolution, to_float32
 
 SCALES = ("min", "median", "rmse")
 

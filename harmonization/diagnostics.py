@@ -1,11 +1,14 @@
 """How the objectives get on with each other: norms, cosines and conflicts, also layer by layer."""
 
-import itertools
-
 import tensorflow as tf
 
 from harmonization.groups import Groups
-from harmonization.harmonizer import gradient_norms, pairwise_cosines
+from harmonization.harmonizer import (
+    defined_pairs,
+    gradient_norms,
+    pairwise_cosines,
+    smallest_over_pairs,
+)
 
 
 def gram_statistics(gram: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -26,12 +29,13 @@ def gram_statistics(gram: tf.Tensor) -> dict[str, tf.Tensor]:
     finite = tf.reduce_all(tf.math.is_finite(gram), axis=[-2, -1], keepdims=True)
     judged = tf.where(finite, gram, 0.0)
     cosines = pairwise_cosines(judged)
-    smallest, defined = _smallest_cosine(cosines, gradient_norms(judged) > 0.0)
+    pairs = defined_pairs(judged)
+    smallest = smallest_over_pairs(cosines, pairs)
     return {
         "norms": gradient_norms(gram),
         "cosines": cosines,
         "cosine": smallest,
-        "defined": defined,
+        "defined": tf.reduce_any(pairs, axis=[-2, -1]),
         "conflict": smallest < 0.0,
     }
 
@@ -78,15 +82,3 @@ def conflict_rate(cosine: tf.Tensor, defined: tf.Tensor) -> tf.Tensor:
     """
     conflicts = tf.reduce_sum(tf.cast(defined & (cosine < 0.0), tf.float32), axis=0)
     return tf.math.divide_no_nan(conflicts, tf.reduce_sum(tf.cast(defined, tf.float32), axis=0))
-
-
-def _smallest_cosine(cosines: tf.Tensor, present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    pairs = list(itertools.combinations(range(present.shape[-1]), 2))
-    if not pairs:  # a single objective has nobody to disagree with
-        none = tf.zeros_like(present[..., 0])
-        return tf.cast(none, tf.float32), none
-    defined = tf.stack([present[..., i] & present[..., j] for i, j in pairs], axis=-1)
-    values = tf.stack([cosines[..., i, j] for i, j in pairs], axis=-1)
-    smallest = tf.reduce_min(tf.where(defined, values, values.dtype.max), axis=-1)
-    some = tf.reduce_any(defined, axis=-1)
-    return tf.where(some, smallest, 0.0), some

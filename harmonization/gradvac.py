@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from harmonization.harmonizer import Decision, Group, Harmonizer
-from harmonization.normalized import added_up, normalized, resolution, to_float32
-from harmonization.pcgrad import check_reduction, visits
+from harmonization.normalized import added_up, check_reduction, normalized, resolution, to_float32
+from harmonization.pcgrad import visits
 from harmonization.state import check_made_for, state_variables
 
 LARGEST_TARGET = 0.99

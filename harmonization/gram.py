@@ -82,21 +82,24 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
     return tf.gather(tf.stack([tf.stack(row) for row in entries]), tf.constant(order), axis=1)
 
 
-def find_nonfinite(variable_gram: tf.Tensor) -> tuple[int, int] | None:
+def find_nonfinite(variable_gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Names the first gradient that is not finite, or too large for float32 squares.
 
-    For the host, not for the graph. If it finds none and yet the report says `finite: False`, only
-    the sum over the variables is too large.
+    If it finds none and yet the report says `finite: False`, only the sum over the variables is too
+    large.
 
     Args:
-      variable_gram: [variables, objectives, objectives], as in the report of `harmonize`; has a
-        value (is not symbolic).
+      variable_gram: [variables, objectives, objectives], as in the report of `harmonize`.
 
     Returns:
-      The indices of the variable and of the objective, or `None` if every gradient is finite.
+      The indices of the variable and of the objective, [] int32; both -1 if every gradient is finite.
     """
-    bad = tf.where(~tf.math.is_finite(tf.linalg.diag_part(variable_gram))).numpy().tolist()
-    return tuple(bad[0]) if bad else None
+    bad = ~tf.math.is_finite(tf.linalg.diag_part(variable_gram))
+    variable = tf.argmax(tf.reduce_any(bad, axis=1), output_type=tf.int32)
+    # A slice at a computed place would be a compile-time constant to XLA: it would compile each step anew.
+    objective = tf.argmax(tf.gather(bad, variable), output_type=tf.int32)
+    some = tf.reduce_any(bad)
+    return tf.where(some, variable, -1), tf.where(some, objective, -1)
 
 
 def widened(gradient: tf.Tensor) -> tf.Tensor:

@@ -93,9 +93,7 @@ def harmonize(
     _store(decisions, keep)
     update = _update(gradients, list(members.values()), decisions, keep)
     for group, indices in zip(asked, members.values(), strict=True):
-        finished = harmonizer.finish([update[index] for index in indices], group)
-        for index, tensor in zip(indices, finished, strict=True):
-            update[index] = tensor
+        _finish(harmonizer, group, update, indices)
     report = _report(grams, [decision.weights for decision in decisions])
     if groups is None:
         report = {key: value[0] for key, value in report.items()}
@@ -142,6 +140,12 @@ def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[
     if decision.scales is None:
         return [tf.unstack(gated)] * variables
     return [tf.unstack(scale * gated) for scale in tf.unstack(decision.scales)]
+
+
+def _finish(harmonizer: Harmonizer, group: Group, update: list[tf.Tensor | None], indices) -> None:
+    finished = harmonizer.finish([update[index] for index in indices], group)
+    for index, tensor in zip(indices, finished, strict=True):
+        update[index] = tensor
 
 
 def _report(grams, weights) -> dict[str, tf.Tensor]:

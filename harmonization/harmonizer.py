@@ -149,25 +149,25 @@ def defined_pairs(gram: tf.Tensor) -> tf.Tensor:
     """Which pairs of different objectives can be compared: those without a zero gradient.
 
     Args:
-      gram: [objectives, objectives] float32, finite.
+      gram: [..., objectives, objectives] float32, finite.
 
     Returns:
-      [objectives, objectives] bool, False on the diagonal.
+      [..., objectives, objectives] bool, False on the diagonal.
     """
     present = gradient_norms(gram) > 0.0
-    different = ~tf.eye(present.shape[0], dtype=tf.bool)
-    return different & present[:, None] & present[None, :]
+    different = ~tf.eye(present.shape[-1], dtype=tf.bool)
+    return different & present[..., :, None] & present[..., None, :]
 
 
 def smallest_over_pairs(values: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
     """The smallest of the selected values, or zero if none is selected.
 
     Args:
-      values: [objectives, objectives] float32.
-      pairs: [objectives, objectives] bool.
+      values: [..., objectives, objectives] float32.
+      pairs: [..., objectives, objectives] bool.
 
     Returns:
-      [] float32.
+      [...] float32.
     """
-    smallest = tf.reduce_min(tf.where(pairs, values, values.dtype.max))
-    return tf.where(tf.reduce_any(pairs), smallest, 0.0)
+    smallest = tf.reduce_min(tf.where(pairs, values, values.dtype.max), axis=[-2, -1])
+    return tf.where(tf.reduce_any(pairs, axis=[-2, -1]), smallest, 0.0)

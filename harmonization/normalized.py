@@ -7,7 +7,7 @@ matrices are tiny, and float32's rounding in the Gram matrix is noise enough.
 
 import tensorflow as tf
 
-from harmonization.harmonizer import SMALLEST_SQUARE
+from harmonization.harmonizer import gradient_norms
 
 RESOLUTION = 2.0**-22
 """Error to expect in a cosine that was computed from float32 inner products: two roundings."""
@@ -28,8 +28,7 @@ def normalized(gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
       with itself, too; else the diagonal is 1.
     """
     gram = tf.cast(gram, tf.float64)
-    squares = tf.linalg.diag_part(gram)
-    norms = tf.sqrt(tf.where(squares < SMALLEST_SQUARE, tf.zeros_like(squares), squares))
+    norms = gradient_norms(gram)
     inverse = tf.math.divide_no_nan(tf.ones_like(norms), norms)
     return norms, tf.clip_by_value(inverse[:, None] * gram * inverse[None, :], -1.0, 1.0)
 
@@ -58,3 +57,9 @@ def added_up(rows: tf.Tensor, norms: tf.Tensor) -> tf.Tensor:
 def to_float32(weights: tf.Tensor) -> tf.Tensor:
     """Float64 weights in float32; those beyond its range become its largest number."""
     return tf.cast(tf.clip_by_value(weights, tf.float32.min, tf.float32.max), tf.float32)
+
+
+def check_reduction(reduction: str) -> None:
+    """Raises a ValueError unless the reduction is "sum" or "mean"."""
+    if reduction not in ("sum", "mean"):
+        raise ValueError(f'`reduction` should be "sum" or "mean". Found {reduction!r}.')

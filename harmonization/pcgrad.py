@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from harmonization.harmonizer import Decision, GramHarmonizer, Group
-from harmonization.normalized import added_up, normalized, to_float32
+from harmonization.normalized import added_up, check_reduction, normalized, to_float32
 from harmonization.randomness import random_key
 
 
@@ -98,9 +98,3 @@ def visits(objectives: int, seed: int, step: tf.Tensor | int | None) -> tf.Tenso
     last = tf.fill([objectives], tf.constant(2.0**32, tf.float64))
     order = tf.argsort(tf.linalg.set_diag(tf.cast(draws, tf.float64), last), axis=1)
     return tf.one_hot(tf.transpose(order[:, :-1]), objectives, dtype=tf.float64)
-
-
-def check_reduction(reduction: str) -> None:
-    """Raises a ValueError unless the reduction is "sum" or "mean"."""
-    if reduction not in ("sum", "mean"):
-        raise ValueError(f'`reduction` should be "sum" or "mean". Found {reduction!r}.')

@@ -3,8 +3,7 @@
 import tensorflow as tf
 
 from harmonization.harmonizer import GramHarmonizer
-from harmonization.normalized import added_up, normalized, to_float32
-from harmonization.pcgrad import check_reduction
+from harmonization.normalized import added_up, check_reduction, normalized, to_float32
 from harmonization.quadratic import nonnegative_minimum
 
 
