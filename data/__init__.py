@@ -3,6 +3,7 @@
 from data.augmentation import Augmentation
 from data.dataset import PreparedDataset, open_dataset
 from data.errors import DataError
+from data.file_clips import FileClip, read_clips
 from data.pipeline import distributed_train_batches, eval_batches, train_batches
 from data.spec import ClipSpec
 from data.tokenizers import WordPieceTokenizer, WordTokenizer
@@ -12,6 +13,7 @@ __all__ = [
     "Augmentation",
     "ClipSpec",
     "DataError",
+    "FileClip",
     "PreparedDataset",
     "WordPieceTokenizer",
     "WordTokenizer",
@@ -19,5 +21,6 @@ __all__ = [
     "distributed_train_batches",
     "eval_batches",
     "open_dataset",
+    "read_clips",
     "train_batches",
 ]

@@ -18,25 +18,31 @@ class AudioTimeline:
     def __init__(self, frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float):
         """Takes decoded frames of any format; sample 0 will be at `origin_seconds` of the file."""
         self._chunks = _resampled(frames, sample_rate_hz, origin_seconds)
-        self._pending: tuple[int, np.ndarray] | None = None
+        self._held: list[tuple[int, np.ndarray]] = []
 
     def take(self, first: int, last: int) -> np.ndarray:
-        """Returns the samples [first, last); windows are asked for in order.
+        """Returns the samples [first, last).
 
-        Where the file has a gap they are zero; where it has nothing at all, the result is `[0]`.
+        Windows may overlap, but are asked for in the order of their first samples. Where the file
+        has a gap they are zero; where it has nothing at all, the result is `[0]`.
         """
+        self._held = [chunk for chunk in self._held if _end(chunk) > first]
+        while not self._held or _end(self._held[-1]) <= last:
+            if (chunk := next(self._chunks, None)) is None:
+                break
+            if _end(chunk) > first:
+                self._held.append(chunk)
         window = None
-        while (chunk := self._pending or next(self._chunks, None)) is not None:
-            self._pending = None
-            start, samples = chunk
-            if start < last and start + len(samples) > first:
+        for start, samples in self._held:
+            if start < last:
                 window = np.zeros(last - first, np.int16) if window is None else window
                 inside = samples[max(0, first - start) : last - start]
                 window[max(0, start - first) :][: len(inside)] = inside
-            if start + len(samples) > last:
-                self._pending = chunk
-                break
         return np.zeros(0, np.int16) if window is None else window
+
+
+def _end(chunk: tuple[int, np.ndarray]) -> int:
+    return chunk[0] + len(chunk[1])
 
 
 def _resampled(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -32,6 +32,8 @@ class ClipReader:
       prepared: The data set.
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words]; None leaves `text` and `has_text` out.
+      video: Whether clips have `video`. False decodes no frame; nothing else changes.
+      labels: Whether clips of a multi-label set have `labels`.
 
     Raises:
       DataError: The records' rates do not fit the spec's.
@@ -40,6 +42,8 @@ class ClipReader:
     prepared: PreparedDataset
     spec: ClipSpec
     tokenizer: Callable[[tf.Tensor], tf.Tensor] | None
+    video: bool = True
+    labels: bool = True
 
     def __post_init__(self) -> None:
         ratio = self.prepared.frames_per_second / self.spec.frames_per_second
@@ -78,7 +82,7 @@ class ClipReader:
         Returns:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];
           `text` int32 [candidates, words]; `has_audio`, `has_text` bool; `label` int32, -1 where
-          there is none.
+          there is none; in a multi-label set `labels` float32 [classes], 1 for the clip's own.
         """
         example = self._parse(record)
         key = derive_key(seed, pipeline, CLIP, position)
@@ -90,16 +94,21 @@ class ClipReader:
         clip = self._sound_and_text(example, start)
         clip["waveform"] = random_audio_noise(clip["waveform"], augmentation, noise_key)
         clip["label"] = tf.cast(example["label"], tf.int32)
+        if not self.video:
+            return clip
         jpegs = self._window_frames(example["video"], start, time_key)
         return {"video": self._augmented_frames(jpegs, augmentation, frame_keys), **clip}
 
-    def evaluation_clip(self, record: tf.Tensor, windows: int) -> Clip:
+    def evaluation_clip(self, record: tf.Tensor, windows: int, crops: int = 1) -> Clip:
         """Cuts evenly spaced windows out of a record; nothing is drawn at random.
 
         Args:
           record: A serialized record.
           windows: How many. One is taken from the middle; more reach from the first frame to the
             last, and put an axis [windows] before those of `video` and `waveform`.
+          crops: Square crops of each window's frames, evenly spaced along the longer side; one is
+            taken from the middle. More put an axis [windows * crops] before those of `video`, the
+            crops of a window one after the other.
 
         Returns:
           What `training_clip` returns, with the captions nearest to the record's middle, and
@@ -108,11 +117,11 @@ class ClipReader:
         example = self._parse(record)
         last = self._last_start(example["video"])
         clip = self._sound_and_text(example, last // 2)
-        views = [self._center_view(example, start) for start in _even_starts(last, windows)]
-        clip["has_audio"] = tf.reduce_any([view["has_audio"] for view in views])
-        for name in ("video", "waveform"):
-            stacked = tf.stack([view[name] for view in views])
-            clip[name] = stacked if windows > 1 else stacked[0]
+        starts = _even_starts(last, windows)
+        waveforms, has_audio = zip(*[self._window_sound(example["audio"], start) for start in starts], strict=True)
+        clip |= {"waveform": _stack(waveforms), "has_audio": tf.reduce_any(has_audio)}
+        if self.video:
+            clip["video"] = _stack([view for start in starts for view in self._crops(example, start, crops)])
         for name in ("label", "text_aligned", "audio_aligned"):
             clip[name] = tf.cast(example[name], tf.int32)
         return {**clip, "clip_id": example["clip_id"]}
@@ -172,6 +181,9 @@ class ClipReader:
     def _sound_and_text(self, example: dict, start: tf.Tensor) -> Clip:
         waveform, has_audio = self._window_sound(example["audio"], start)
         clip = {"waveform": waveform, "has_audio": has_audio}
+        if self.labels and "labels" in self.prepared.features:
+            rows = tf.one_hot(example["labels"], len(self.prepared.class_names))
+            clip["labels"] = tf.minimum(tf.reduce_sum(rows, axis=0), 1.0)
         if self.tokenizer is not None:
             clip["text"] = self._nearest_captions(example["captions"], start)
             clip["has_text"] = tf.reduce_any(clip["text"] != 0)
@@ -196,14 +208,14 @@ class ClipReader:
         frames = random_flip(frames, augmentation, flip_key)
         return 2.0 * random_color_jitter(frames, augmentation, color_key) - 1.0
 
-    def _center_view(self, example: dict, start: tf.Tensor) -> Clip:
+    def _crops(self, example: dict, start: tf.Tensor, crops: int) -> list[tf.Tensor]:
+        """Returns squares of a window's frames, as large as they can be, along the longer side."""
         jpegs = self._window_frames(example["video"], start)
         shape = tf.image.extract_jpeg_shape(jpegs[0])
         side = tf.minimum(shape[0], shape[1])
-        box = tf.stack([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
-        waveform, has_audio = self._window_sound(example["audio"], start)
-        video = 2.0 * self._decode(jpegs, box) - 1.0
-        return {"video": video, "waveform": waveform, "has_audio": has_audio}
+        tops, lefts = _even_starts(shape[0] - side, crops), _even_starts(shape[1] - side, crops)
+        boxes = [tf.stack([top, left, side, side]) for top, left in zip(tops, lefts, strict=True)]
+        return [2.0 * self._decode(jpegs, box) - 1.0 for box in boxes]
 
     def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         """Decodes a box (top, left, height, width) of each frame; float32 in [0, 1]."""
@@ -220,3 +232,7 @@ def _even_starts(last: tf.Tensor, windows: int) -> list[tf.Tensor]:
     if windows == 1:
         return [last // 2]
     return [last * index // (windows - 1) for index in range(windows)]
+
+
+def _stack(views: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.stack(views) if len(views) > 1 else views[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
 import os
 
 import av
@@ -43,6 +45,19 @@ def video_stream(
     return None
 
 
+def sound_stream(
+    container: av.container.InputContainer,
+) -> av.audio.stream.AudioStream | None:
+    """Returns the first track that is sound and can be decoded."""
+    return next(filter(can_be_decoded, container.streams.audio), None)
+
+
+def is_sound_only(container: av.container.InputContainer) -> bool:
+    """Returns whether there is sound that can be decoded and, but for cover pictures, no video."""
+    pictures = all(_is_cover_picture(stream) for stream in container.streams.video)
+    return pictures and sound_stream(container) is not None
+
+
 def why_no_video(container: av.container.InputContainer) -> str:
     """Says why `video_stream` has found none."""
     if not container.streams:
@@ -58,6 +73,42 @@ def first_video_time(container: av.container.InputContainer) -> float:
     if stream is None or stream.start_time is None:
         return 0.0
     return float(stream.start_time * stream.time_base)
+
+
+def first_sound_time(container: av.container.InputContainer) -> float:
+    """Returns the time stamp in seconds at which the sound begins; 0 if it does not say."""
+    stream = sound_stream(container)
+    if stream is None or stream.start_time is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base)
+
+
+def presented_seconds(
+    container: av.container.InputContainer, stream: av.stream.Stream
+) -> float:
+    """Returns the time stamp at which a track ends, by its packets: those that are really there.
+
+    Reads the file to its end, or to where it breaks off, without decoding anything. A video's last
+    frame lasts as long as the one before, one second at most, as for `VideoTimeline`. 0 if there is
+    no packet with a time.
+    """
+    last, before = -math.inf, -math.inf
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            ticks = packet.pts if packet.pts is not None else packet.dts
+            if ticks is None or packet.is_discard:
+                continue
+            time = float(ticks * packet.time_base)
+            if stream.type == "audio":
+                time += float((packet.duration or 0) * packet.time_base)
+            if time > last:
+                last, before = time, last
+            elif before < time < last:
+                before = time
+    if last == -math.inf or stream.type == "audio":
+        return max(last, 0.0)
+    spacing = last - before if before > -math.inf else 1.0 / float(stream.average_rate or 1)
+    return last + min(spacing, 1.0)
 
 
 def promised_seconds(

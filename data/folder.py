@@ -13,9 +13,10 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from data.captions import Cue, nearest_captions, read_captions
-from data.clip_list import hash_position
 from data.errors import DataError, PreparationError
+from data.folder_labels import FolderLabels, find_labels, read_labels
 from data.folder_report import FolderReport
+from data.folder_splits import split_by_name, split_labeled
 from data.media import DecodedClip, MediaFormat, MediaReader
 from data.records import dataset_info, make_record
 from data.source_files import VIDEO_SUFFIXES, SourceVideo, find_videos, fingerprint
@@ -35,7 +36,12 @@ class FolderConfig(tfds.core.BuilderConfig):
         shorter than that is one clip all the same.
       image_size_px: the shorter side of a frame is scaled down to it, never up.
       frames_per_second, sample_rate_hz: rates of what is stored.
-      test_fraction: share of the files that become the `test` split.
+      test_fraction: share of the files that become the `test` split, unless `labels` names splits.
+      labels: a CSV file with the classes of the files (see `data.folder_labels.read_labels`), as a
+        path from here or from `source_dir`. Files that it does not name are left out. Where any
+        file has several classes, the records get the feature `labels`.
+      validation_fraction: with `labels` that name no validation split, the share of the training
+        files that becomes it (0.1 by default); see `data.folder_splits.split_labeled`.
       max_captions: a clip has at most this many captions, the nearest in time.
       caption_reach_seconds: captions further from the clip than this are not its own.
       max_bad_fraction: preparation fails if more than this share of the files is unusable.
@@ -49,18 +55,22 @@ class FolderConfig(tfds.core.BuilderConfig):
     frames_per_second: float = 10.0
     sample_rate_hz: int = 48000
     test_fraction: float = 0.1
+    labels: str | None = None
+    validation_fraction: float | None = None
     max_captions: int = 16
     caption_reach_seconds: float = 10.0
     max_bad_fraction: float = 0.5
 
     def __post_init__(self) -> None:
-        """Finds the videos.
+        """Finds the videos and reads their labels.
 
         Raises:
           DataError: if there is none, or a value makes no sense.
         """
-        for name in ("test_fraction", "max_bad_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
+        if self.validation_fraction is not None and not self.labels:
+            raise DataError("validation_fraction goes with labels: a folder without them has no split `validation`")
+        for name in ("test_fraction", "max_bad_fraction", "validation_fraction"):
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise DataError(f"{name} is a share in [0, 1], not {getattr(self, name)}")
         for name in ("image_size_px", "frames_per_second", "sample_rate_hz"):
             if getattr(self, name) < 1:
@@ -73,6 +83,23 @@ class FolderConfig(tfds.core.BuilderConfig):
         if not self.videos:
             suffixes = ", ".join(VIDEO_SUFFIXES)
             raise DataError(f"no video file ({suffixes}) anywhere below {self.source_dir}")
+        self.known: FolderLabels | None = None
+        self.unlabeled: list[str] = []
+        if self.labels:
+            self._read_labels()
+
+    def _read_labels(self) -> None:
+        """Keeps the videos that have labels; names the others in `unlabeled`."""
+        self.known = read_labels(find_labels(self.labels, self.source_dir))
+        found = {video.name for video in self.videos}
+        self.unlabeled = sorted(found - self.known.by_file.keys())
+        self.videos = [video for video in self.videos if video.name in self.known.by_file]
+        if not self.videos:
+            named = ", ".join(sorted(self.known.by_file)[:3])
+            raise DataError(
+                f"{self.known.path} names none of the videos below {self.source_dir}: it has {named}, ...; there are "
+                f"{', '.join(self.unlabeled[:3])}, .... Paths are relative to --source_dir."
+            )
 
     def parameters(self) -> dict[str, Any]:
         """Returns what decides the records' content: settings, and which files there are."""
@@ -80,13 +107,24 @@ class FolderConfig(tfds.core.BuilderConfig):
         settings = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in inherited | {"source_dir", "max_bad_fraction"}
+            if field.name not in inherited | {"source_dir", "max_bad_fraction", "labels", "validation_fraction"}
         }
-        return settings | {"source_fingerprint": fingerprint(self.videos)}
+        settings["source_fingerprint"] = fingerprint(self.videos)
+        if self.known:
+            settings |= {"labels_fingerprint": self.known.fingerprint(), "validation_fraction": self.validation_share}
+        return settings
+
+    @property
+    def validation_share(self) -> float:
+        """`validation_fraction`, or its default."""
+        return 0.1 if self.validation_fraction is None else self.validation_fraction
 
 
 class Folder(tfds.core.GeneratorBasedBuilder):
-    """Clips of the videos in a folder. Without labels; whether text or sound fit is unknown."""
+    """Clips of the videos in a folder, with the labels that the user gave, if any.
+
+    Whether text or sound fit is unknown.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
@@ -102,16 +140,24 @@ class Folder(tfds.core.GeneratorBasedBuilder):
         return self._report.content()
 
     def _info(self) -> tfds.core.DatasetInfo:
+        known = self.builder_config.known
         return dataset_info(
             self,
             "Clips cut from a folder of videos, with the captions that lie next to them in time.",
             self.builder_config.parameters(),
+            class_names=known.class_names if known else (),
+            multi_label=known is not None and known.multi_label,
         )
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        splits = split_by_name(self._usable_videos(), self.builder_config.test_fraction)
+        config, videos = self.builder_config, self._usable_videos()
+        if config.known:
+            self._report.add_labels(config.known, config.unlabeled, {video.name for video in config.videos})
+            splits = split_labeled(videos, config.known.split_of, config.test_fraction, config.validation_share)
+        else:
+            splits = split_by_name(videos, config.test_fraction)
         return {
             split: self._generate_examples(split, videos)
             for split, videos in splits.items()
@@ -208,9 +254,11 @@ class Folder(tfds.core.GeneratorBasedBuilder):
             maximum=config.max_captions,
             reach_seconds=config.caption_reach_seconds,
         )
-        self._report.add_clip(seconds, clip.audio.size > 0, len(captions))
+        classes = config.known.by_file[video.name] if config.known else ()
+        self._report.add_clip(seconds, clip.audio.size > 0, len(captions), classes)
         clip_id = f"{video.name}@{clip.start_seconds:.2f}"
-        return make_record(clip, captions, clip_id=clip_id, source=video.name)
+        labels = config.known.of(video.name) if config.known else {}
+        return make_record(clip, captions, clip_id=clip_id, source=video.name, **labels)
 
     def _read_captions(self, video: SourceVideo) -> list[Cue]:
         if video.caption_path is None:
@@ -234,25 +282,3 @@ def _decoded(reader: MediaReader) -> str:
         f"{reader.decoded_seconds:.1f} of {reader.promised_seconds:.1f} s decoded, "
         f"{reader.damaged_packets} damaged packets left out"
     )
-
-
-def split_by_name(
-    videos: Sequence[SourceVideo], test_fraction: float
-) -> dict[str, list[SourceVideo]]:
-    """Divides files into `train` and `test`; all clips of a file are on one side.
-
-    A file's side follows from a hash of its name, so it stays when other files come or go. Only
-    where a side would be empty does one file change over: `train` always has one, and `test` too
-    if there are two files and a share for it.
-    """
-
-    ordered = sorted(videos, key=lambda video: hash_position(video.name))
-    count = sum(hash_position(video.name) < test_fraction for video in ordered)
-    if test_fraction > 0:
-        count = max(count, 1)
-    count = min(count, len(ordered) - 1)
-    test = {video.name for video in ordered[:count]}
-    return {
-        "train": [video for video in videos if video.name not in test],
-        "test": [video for video in videos if video.name in test],
-    }

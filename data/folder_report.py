@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from data.captions import ParsedCaptions
+from data.folder_labels import FolderLabels
 
 
 class FolderReport:
@@ -20,6 +21,8 @@ class FolderReport:
         self._incomplete: dict[str, str] = {}
         self._broken_cues: dict[str, int] = {}
         self._unreadable_captions: dict[str, str] = {}
+        self._labels: dict[str, Any] = {}
+        self._class_names: tuple[str, ...] = ()
 
     def add_checked(self, found: int, faults: Mapping[str, str]) -> None:
         """Notes how many files there are, and the unusable ones with their reasons."""
@@ -27,8 +30,24 @@ class FolderReport:
         for name, reason in faults.items():
             self._skipped[reason].append(name)
 
-    def add_clip(self, seconds: float, has_audio: bool, captions: int) -> None:
-        """Notes a clip that is written."""
+    def add_labels(self, labels: FolderLabels, unlabeled: Sequence[str], labeled: Set[str]) -> None:
+        """Notes the labels' file, the videos that it does not name, and those that it does."""
+        self._counts["videos_found"] += len(unlabeled)
+        if unlabeled:
+            self._skipped["the labels do not name it"] = list(unlabeled)
+        self._labels = {
+            "multi_label": labels.multi_label,
+            "clips_per_class": dict.fromkeys(labels.class_names, 0),
+            "labels_without_video": sorted(labels.by_file.keys() - labeled),
+        }
+        self._class_names = labels.class_names
+
+    def add_clip(
+        self, seconds: float, has_audio: bool, captions: int, classes: Sequence[int] = ()
+    ) -> None:
+        """Notes a clip that is written, with its classes."""
+        for index in classes:
+            self._labels["clips_per_class"][self._class_names[index]] += 1
         self._video_seconds += seconds
         self._counts["clips"] += 1
         self._counts["clips_without_audio"] += not has_audio
@@ -59,7 +78,9 @@ class FolderReport:
 
         `skipped` maps each reason to the names of the files left out for it; `incomplete`,
         `broken_cues` and `unreadable_captions` map the names of videos that are used to what is
-        wrong with them or with their caption file.
+        wrong with them or with their caption file. With labels there are three keys more:
+        `multi_label`, `clips_per_class`, and `labels_without_video`, the names in the labels' file
+        that no video has.
         """
         names = (
             "videos_found",
@@ -77,4 +98,5 @@ class FolderReport:
             "incomplete": self._incomplete,
             "broken_cues": self._broken_cues,
             "unreadable_captions": self._unreadable_captions,
+            **self._labels,
         }

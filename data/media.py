@@ -7,31 +7,28 @@ Reading is streaming: only the clip being cut is in memory.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from data.audio_timeline import AudioTimeline
 from data.containers import (
-    can_be_decoded,
+    first_sound_time,
     first_video_time,
     open_container,
     promised_seconds,
+    sound_stream,
     video_stream,
     why_no_video,
 )
 from data.errors import DataError
-
-# A frame shown for longer than this is taken for a broken time stamp (our choice).
-_LONGEST_FRAME_SECONDS = 600.0
-# Containers round time stamps to a millisecond or more (Matroska, FLV).
-_TIME_TOLERANCE_SECONDS = 2e-3
+from data.video_timeline import VideoTimeline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,33 +114,60 @@ class MediaReader:
           DataError: if the file cannot be opened, has no video, not one frame can be decoded, or
             it holds something FFmpeg cannot convert.
         """
-        first = round(start_seconds * self._format.frames_per_second)
-        last = None if end_seconds is None else end_seconds * self._format.frames_per_second
-        last = None if last is None else max(first + 1, round(last))
-        try:
-            yield from self._clips(clip_seconds, minimum_seconds, first, last)
-        except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"decoding failed ({error})") from error
+        rate = self._format.frames_per_second
+        first = round(start_seconds * rate)
+        last = None if end_seconds is None else max(first + 1, round(end_seconds * rate))
+        clip_frames = max(1, round(clip_seconds * rate))
+        minimum_frames = min(clip_frames, minimum_seconds * rate)
+        clip = None
+        for clip in self.windows(itertools.count(first, clip_frames), clip_frames, last):
+            if clip.start_seconds > first / rate and len(clip.frames) < minimum_frames:
+                return
+            yield clip
+        if clip is None:
+            where = f" from second {first / rate:g} on" if first else ""
+            raise DataError(f"not one video frame could be decoded{where}")
 
-    def _clips(
-        self, clip_seconds: float, minimum_seconds: float, start: int, end: int | None
+    def windows(
+        self, starts: Iterable[int], frames: int, end: int | None = None
     ) -> Iterator[DecodedClip]:
-        clip_frames = max(1, round(clip_seconds * self._format.frames_per_second))
-        minimum_frames = min(clip_frames, minimum_seconds * self._format.frames_per_second)
-        with open_container(self._source) as video_container, self._open_sound() as audio_container:
-            length = None if end is None else end - start
-            frames = itertools.islice(self._frames(video_container, start), length)
-            audio = self._audio(audio_container)
-            for first in itertools.count(start, clip_frames):
-                chunk = list(itertools.islice(frames, clip_frames))
-                if not chunk and first == start:
-                    where = f" from second {start / self._format.frames_per_second:g} on"
-                    raise DataError(f"not one video frame could be decoded{where if start else ''}")
-                if not chunk or (first > start and len(chunk) < minimum_frames):
+        """Yields a clip for each of the given ticks of the video's clock, until the video ends.
+
+        Args:
+          starts: the first tick of each clip, in ascending order; clips may overlap.
+          frames: how many ticks a clip lasts; one at the video's end may be shorter.
+          end: no clip goes beyond this tick; None for the end of the video.
+
+        Raises:
+          DataError: if the file cannot be opened, has no video, or it holds something FFmpeg cannot
+            convert.
+        """
+        with _decoding(), open_container(self._source) as container, self._open_sound() as sound:
+            video, audio = self._video(container), self._audio(sound, first_video_time)
+            for first in starts:
+                last = first + frames if end is None else min(first + frames, end)
+                taken = video.take(first, last)
+                self.decoded_seconds = video.decoded_seconds
+                if not taken:
                     return
-                yield self._clip(first, np.stack(chunk), audio)
+                yield self._clip(first, np.stack(taken), audio)
+
+    def sound_windows(self, starts: Iterable[int], frames: int) -> Iterator[DecodedClip]:
+        """Yields what `windows` does for a file without video: clips of no frames, `[0, 0, 0, 3]`.
+
+        Time 0 is the first sample. A clip at the sound's end is followed by silence; one in which
+        there is no sound at all is left out.
+
+        Raises:
+          DataError: if the file cannot be opened, or it holds something FFmpeg cannot convert.
+        """
+        no_frames = np.zeros((0, 0, 0, 3), np.uint8)
+        with _decoding(), open_container(self._source) as container:
+            audio = self._audio(container, first_sound_time)
+            for first in starts:
+                samples = audio.take(*map(self._format.samples_at, (first, first + frames)))
+                if samples.size:
+                    yield DecodedClip(first / self._format.frames_per_second, no_frames, samples)
 
     def _clip(self, first_frame: int, frames: np.ndarray, audio: AudioTimeline) -> DecodedClip:
         first_sample = self._format.samples_at(first_frame)
@@ -159,47 +183,25 @@ class MediaReader:
         except DataError as error:
             raise DataError(f"its sound file: {error}") from error
 
-    def _frames(
-        self, container: av.container.InputContainer, first: int
-    ) -> Iterator[np.ndarray]:
-        """Yields RGB frames `[height, width, 3]` at `frames_per_second`, from the first-th on."""
+    def _video(self, container: av.container.InputContainer) -> VideoTimeline:
         stream = video_stream(container)
         if stream is None:
             raise DataError(why_no_video(container))
         stream.thread_type = "AUTO"
         self.promised_seconds = promised_seconds(container, stream)
-        aspect = float(stream.sample_aspect_ratio or 1)
-        rate = float(stream.average_rate or self._format.frames_per_second)
-        shape, scaler = None, VideoReformatter()
-        timed_frames = _timed(self._decoded(container, stream), container, rate)
-        for frame in itertools.islice(self._on_the_grid(timed_frames), first, None):
-            # One shape for the whole file, even where the stream changes its own midway.
-            shape = shape or _target_shape(frame, self._format.image_size_px, aspect)
-            yield _pixels(frame, *shape, scaler)
+        frames, origin = self._decoded(container, stream), first_video_time(container)
+        clock = self._format
+        return VideoTimeline(frames, stream, origin, clock.frames_per_second, clock.image_size_px)
 
-    def _on_the_grid(
-        self, timed_frames: Iterator[tuple[float, av.VideoFrame]]
-    ) -> Iterator[av.VideoFrame]:
-        """Yields, for each tick of the fixed clock, the frame that is on screen at that time."""
-        rate = self._format.frames_per_second
-        ticks, shown, time, spacing = 0, None, 0.0, 1.0 / rate
-        for next_time, frame in timed_frames:
-            while shown is not None and ticks / rate < next_time - _TIME_TOLERANCE_SECONDS:
-                yield shown
-                ticks += 1
-            if shown is not None and next_time > time:
-                spacing = min(next_time - time, 1.0)
-            shown, time = frame, next_time
-            self.decoded_seconds = time + spacing
-        while shown is not None and ticks / rate < time + spacing - _TIME_TOLERANCE_SECONDS:
-            yield shown
-            ticks += 1
-
-    def _audio(self, container: av.container.InputContainer) -> AudioTimeline:
-        stream = next(filter(can_be_decoded, container.streams.audio), None)
+    def _audio(
+        self,
+        container: av.container.InputContainer,
+        origin_seconds: Callable[[av.container.InputContainer], float],
+    ) -> AudioTimeline:
+        stream = sound_stream(container)
         self.has_audio_track = stream is not None
         frames = self._decoded(container, stream) if stream is not None else iter(())
-        return AudioTimeline(frames, self._format.sample_rate_hz, first_video_time(container))
+        return AudioTimeline(frames, self._format.sample_rate_hz, origin_seconds(container))
 
     def _decoded(
         self, container: av.container.InputContainer, stream: av.stream.Stream
@@ -220,39 +222,12 @@ class MediaReader:
             yield from frames
 
 
-def _timed(
-    frames: Iterator[av.VideoFrame], container: av.container.InputContainer, rate: float
-) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Yields (seconds since the first frame, frame), strictly forward in time."""
-    origin_seconds, previous = first_video_time(container), None
-    for frame in frames:
-        if frame.time is not None:
-            time = frame.time - origin_seconds
-        else:
-            time = 0.0 if previous is None else previous + 1.0 / rate
-        if previous is not None and time <= previous:
-            continue
-        if time - (previous or 0.0) > _LONGEST_FRAME_SECONDS:
-            return
-        yield time, frame
-        previous = time
-
-
-def _target_shape(frame: av.VideoFrame, image_size_px: int, aspect: float) -> tuple[int, int]:
-    """Returns height and width that bring the shorter side down to `image_size_px`.
-
-    `aspect` is the width of a stored pixel over its height: frames come out with square pixels.
-    """
-    height, width = frame.height, frame.width * aspect
-    scale = min(1.0, image_size_px / min(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _pixels(frame: av.VideoFrame, height: int, width: int, scaler: VideoReformatter) -> np.ndarray:
-    """Returns uint8 `[height, width, 3]` RGB, turned as the file's rotation tag says."""
-    # One thread: starting the scaler's own threads costs more than scaling a small frame.
-    pixels = scaler.reformat(
-        frame, width=width, height=height, format="rgb24", interpolation="AREA", threads=1
-    ).to_ndarray()
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+@contextlib.contextmanager
+def _decoding() -> Iterator[None]:
+    """Gives what goes wrong inside as a `DataError`."""
+    try:
+        yield
+    except (av.error.FFmpegError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"decoding failed ({error})") from error

@@ -29,6 +29,7 @@ def train_batches(
     start_step: int = 0,
     shuffle_window: int = 1024,
     augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+    video: bool = True,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Builds the training batches from a step on.
@@ -48,14 +49,17 @@ def train_batches(
       shuffle_window: Clips that are shuffled together, roughly (see `data.order`). Two windows of
         records are kept in memory.
       augmentation: Ranges of the random changes.
+      video: Whether the batches have `video`. False decodes no frame, for whoever needs sound only;
+        all else stays the same.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
 
     Returns:
       Infinite data set of dicts: `video` [batch, frames, size, size, 3] and `waveform`
       [batch, samples], float32 in [-1, 1]; `text` [batch, candidates, words] int32, 0 = padding;
       `has_audio`, `has_text` [batch] bool; `label` [batch] int32, -1 where there is none. Without
-      a tokenizer there is no `text` and no `has_text`. `batch` is `batch_size`, or with an
-      `input_context` the share of one replica.
+      a tokenizer there is no `text` and no `has_text`. Of a multi-label set alone there is
+      `labels` [batch, classes] float32, 1 for the clip's classes; several sets share no classes.
+      `batch` is `batch_size`, or with an `input_context` the share of one replica.
 
     Raises:
       DataError: The rates do not fit, the split is empty, or a number is out of range.
@@ -71,7 +75,7 @@ def train_batches(
     streams = []
     for turn, one_set in enumerate(sets):
         one_set.require_split(_TRAINING_SPLIT)
-        reader = ClipReader(one_set, spec, tokenizer)
+        reader = ClipReader(one_set, spec, tokenizer, video, labels=len(sets) == 1)
         order = _training_order(one_set, context, seed, shuffle_window)
 
         def transform(position: tf.Tensor, record: tf.Tensor, reader=reader, turn=turn) -> Clip:
@@ -127,6 +131,8 @@ def eval_batches(
     *,
     batch_size: int,
     windows: int = 1,
+    crops: int = 1,
+    video: bool = True,
 ) -> tf.data.Dataset:
     """Builds the batches of a split in the order of its records, without any randomness.
 
@@ -136,13 +142,16 @@ def eval_batches(
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
       batch_size: Clips per batch; the last batch holds what is left.
-      windows: Windows per record, evenly spaced; 1 is the middle one. Frames are cropped in the
-        center.
+      windows: Windows per record, evenly spaced; 1 is the middle one.
+      crops: Square crops of each window's frames, evenly spaced along the longer side; 1 is the
+        one in the center. VATT takes 4 windows x 3 crops (arXiv 2104.11178, appendix A.2.5).
+      video: As for `train_batches`.
 
     Returns:
       Finite data set of the dicts of `train_batches` and `clip_id` [batch] string,
-      `text_aligned`, `audio_aligned` [batch] int32. With more than one window, `video` is
-      [batch, windows, frames, size, size, 3] and `waveform` [batch, windows, samples]; `text` is
+      `text_aligned`, `audio_aligned` [batch] int32. With more than one window or crop, `video` is
+      [batch, windows * crops, frames, size, size, 3], the crops of a window one after the other;
+      with more than one window, `waveform` is [batch, windows, samples]. `text` is
       [batch, candidates, words] as always, the captions nearest to the middle of the record.
 
     Raises:
@@ -150,11 +159,12 @@ def eval_batches(
     """
     _require_whole("batch_size", batch_size, least=1)
     _require_whole("windows", windows, least=1)
+    _require_whole("crops", crops, least=1)
     prepared.require_split(split)
-    reader = ClipReader(prepared, spec, tokenizer)
+    reader = ClipReader(prepared, spec, tokenizer, video)
     records = tf.data.TFRecordDataset(list(prepared.shard_paths[split]))
     clips = records.map(
-        lambda record: reader.evaluation_clip(record, windows),
+        lambda record: reader.evaluation_clip(record, windows, crops),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )

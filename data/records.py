@@ -18,16 +18,22 @@ _JPEG_QUALITY = 90
 UNKNOWN = -1
 
 
-def record_features() -> tfds.features.FeaturesDict:
+def record_features(multi_label: bool = False) -> tfds.features.FeaturesDict:
     """Returns the features of a record; one record is one clip.
 
     `video` is `[frames, height, width, 3]` uint8 as JPEG, at the data set's `frames_per_second`;
     `audio` int16 `[samples]` at its `sample_rate_hz`, stored as raw bytes, empty without sound;
     `captions` have times relative to the clip's start, in order. `label`, `text_aligned` and
     `audio_aligned` are for evaluation only, `UNKNOWN` (-1) where nobody knows.
+
+    Args:
+      multi_label: whether clips may have several classes. Only such a set has the feature `labels`,
+        int64 `[classes of the clip]`; its `label` is `UNKNOWN`.
     """
+    several = {"labels": tfds.features.Sequence(np.int64, doc="classes")} if multi_label else {}
     return tfds.features.FeaturesDict(
         {
+            **several,
             "clip_id": tfds.features.Text(),
             "source": tfds.features.Text(doc="path of the file the clip was cut from"),
             "start_seconds": tfds.features.Scalar(np.float32, doc="where in that file it starts"),
@@ -56,11 +62,16 @@ def make_record(
     clip_id: str,
     source: str,
     label: int = UNKNOWN,
+    labels: Sequence[int] | None = None,
     text_aligned: int = UNKNOWN,
     audio_aligned: int = UNKNOWN,
 ) -> dict[str, Any]:
-    """Returns the example of `record_features` for a decoded clip and its captions."""
+    """Returns the example of `record_features` for a decoded clip and its captions.
+
+    `labels` are the classes of a clip of a multi-label set; None in all other sets.
+    """
     return {
+        **({} if labels is None else {"labels": list(labels)}),
         "clip_id": clip_id,
         "source": source,
         "start_seconds": clip.start_seconds,
@@ -90,6 +101,7 @@ def dataset_info(
     parameters: Mapping[str, Any],
     class_names: Sequence[str] = (),
     citation: str | None = None,
+    multi_label: bool = False,
 ) -> tfds.core.DatasetInfo:
     """Returns the builder's info; its metadata hold the rates, the classes and all parameters.
 
@@ -100,6 +112,7 @@ def dataset_info(
         `frames_per_second` and `sample_rate_hz`.
       class_names: names of the labels.
       citation: BibTeX entry of the publication.
+      multi_label: see `record_features`.
     """
     metadata = {
         "frames_per_second": parameters["frames_per_second"],
@@ -110,7 +123,7 @@ def dataset_info(
     return tfds.core.DatasetInfo(
         builder=builder,
         description=description,
-        features=record_features(),
+        features=record_features(multi_label),
         metadata=tfds.core.MetadataDict(metadata),
         citation=citation,
     )

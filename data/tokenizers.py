@@ -29,7 +29,31 @@ def split_words(captions: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(tf.strings.regex_replace(lower, r"[[:punct:]\p{P}]", ""))
 
 
-class WordPieceTokenizer:
+class _Tokenizer(tf.Module):
+    """What both share; a `tf.Module`, so that a SavedModel carries the tables along."""
+
+    def __init__(self, vocabulary_path: str, vocabulary_size: int, words: int) -> None:
+        super().__init__()
+        self.vocabulary_path = vocabulary_path
+        self.vocabulary_size = vocabulary_size
+        self.words = words
+
+    def __call__(self, captions: tf.Tensor) -> tf.Tensor:
+        """Turns strings [...] into int32 [..., words]."""
+        dense = self._ids(tf.reshape(captions, [-1])).to_tensor(shape=[None, self.words])
+        return tf.reshape(dense, tf.concat([tf.shape(captions), [self.words]], axis=0))
+
+    def lengths(self, captions: tf.Tensor) -> tf.Tensor:
+        """Counts the tokens of strings [...] before they are cut to `words`: int32 [...]."""
+        counts = self._ids(tf.reshape(captions, [-1])).row_lengths()
+        return tf.reshape(tf.cast(counts, tf.int32), tf.shape(captions))
+
+    def _ids(self, captions: tf.Tensor) -> tf.RaggedTensor:
+        """Turns strings [captions] into int32 [captions, (tokens)]."""
+        raise NotImplementedError
+
+
+class WordPieceTokenizer(_Tokenizer):
     """WordPiece as in BERT: lower case, accents stripped, the longest known piece first.
 
     Args:
@@ -42,19 +66,16 @@ class WordPieceTokenizer:
 
     def __init__(self, vocabulary_path: str, words: int) -> None:
         vocabulary = _read_vocabulary(vocabulary_path, WORDPIECE_SPECIAL)
-        self.words = words
-        self.vocabulary_size = len(vocabulary)
+        super().__init__(vocabulary_path, len(vocabulary), words)
         self._tokenizer = tf_text.FastBertTokenizer(
             [*vocabulary, _UNREACHABLE], token_out_type=tf.int32, lower_case_nfd_strip_accents=True
         )
 
-    def __call__(self, captions: tf.Tensor) -> tf.Tensor:
-        """Turns strings [...] into int32 [..., words]."""
-        flat = tf.reshape(captions, [-1])
-        return _pad(self._tokenizer.tokenize(flat), tf.shape(captions), self.words)
+    def _ids(self, captions: tf.Tensor) -> tf.RaggedTensor:
+        return self._tokenizer.tokenize(captions)
 
 
-class WordTokenizer:
+class WordTokenizer(_Tokenizer):
     """The word-level tokenizer that VATT used for HowTo100M; see `split_words`.
 
     Args:
@@ -67,23 +88,15 @@ class WordTokenizer:
 
     def __init__(self, vocabulary_path: str, words: int) -> None:
         vocabulary = _read_vocabulary(vocabulary_path, WORD_SPECIAL)
-        self.words = words
-        self.vocabulary_size = len(vocabulary)
+        super().__init__(vocabulary_path, len(vocabulary), words)
         ids = tf.lookup.KeyValueTensorInitializer(
             vocabulary, tf.range(len(vocabulary)), key_dtype=tf.string, value_dtype=tf.int32
         )
         self._table = tf.lookup.StaticHashTable(ids, default_value=WORD_SPECIAL.index("<unk>"))
 
-    def __call__(self, captions: tf.Tensor) -> tf.Tensor:
-        """Turns strings [...] into int32 [..., words]."""
-        words = split_words(tf.reshape(captions, [-1]))
-        ids = words.with_flat_values(self._table.lookup(words.flat_values))
-        return _pad(ids, tf.shape(captions), self.words)
-
-
-def _pad(ids: tf.RaggedTensor, shape: tf.Tensor, words: int) -> tf.Tensor:
-    dense = ids.to_tensor(shape=[None, words])
-    return tf.reshape(dense, tf.concat([shape, [words]], axis=0))
+    def _ids(self, captions: tf.Tensor) -> tf.RaggedTensor:
+        words = split_words(captions)
+        return words.with_flat_values(self._table.lookup(words.flat_values))
 
 
 def _read_vocabulary(path: str, special: tuple[str, ...]) -> list[str]:

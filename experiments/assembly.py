@@ -51,6 +51,7 @@ def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
             frames=clips.frames,
             image_size=clips.image_size,
             waveform_samples=clips.waveform_samples,
+            sample_rate_hz=clips.sample_rate_hz,
             words=clips.words,
             vocabulary_size=vocabulary_size,
         )
@@ -82,7 +83,7 @@ def build_run(
         scope=config.scope, jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(
-            temperature=config.temperature, release_compatible=config.release_compatible_loss
+            temperature=config.temperature, form=config.loss
         ),
         learning_rate=schedule,
     )  # fmt: skip

@@ -127,8 +127,8 @@ class VATTEncoder(keras.layers.Layer):
     Args:
       modality: "audio" or "video".
       clips: Shape of a clip.
-      size: A name in `vatt.SIZES`.
-      layers: Encoder blocks, if not the size's; likewise the next three.
+      preset: A name in `vatt.PRESETS` that has the modality.
+      layers: Encoder blocks, if not the preset's; likewise the next three.
       width: Size of a token.
       heads: Attention heads.
       feed_forward: Size of the feed-forward hidden layer.
@@ -143,7 +143,7 @@ class VATTEncoder(keras.layers.Layer):
         self,
         modality: str,
         clips: ClipSpec,
-        size: str = "medium",
+        preset: str = "ut_medium",
         layers: int | None = None,
         width: int | None = None,
         heads: int | None = None,
@@ -156,11 +156,11 @@ class VATTEncoder(keras.layers.Layer):
     ):
         super().__init__(name=f"{modality}_encoder")
         self.modality = modality
-        # The text's path, the other modality's and the heads are never called, so they have no variables.
         self.model = vatt.VATT(
-            size, frames=clips.frames, image_size=clips.image_size, waveform_samples=clips.waveform_samples,
-            layers=layers, width=width, heads=heads, feed_forward=feed_forward, feature_dim=feature_dim,
-            video_patch=video_patch, waveform_patch=waveform_patch, drop_token_rate=drop_token_rate, dropout=dropout,
+            preset, modalities=(modality,), frames=clips.frames, image_size=clips.image_size,
+            waveform_samples=clips.waveform_samples, sample_rate_hz=clips.sample_rate_hz, layers=layers, width=width,
+            heads=heads, feed_forward=feed_forward, feature_dim=feature_dim, video_patch=video_patch,
+            waveform_patch=waveform_patch, drop_token_rate=drop_token_rate, dropout=dropout,
         )  # fmt: skip
 
     def call(self, raw: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:

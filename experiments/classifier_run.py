@@ -15,6 +15,7 @@ from experiments.classifier_model import Classifier
 from experiments.classifier_step import ClassifierTrainer
 from experiments.command_line import bad_input
 from experiments.gradient_blending import GradientBlending
+from experiments.labeled_run import host_number, new_global_step
 from vatt.keras import keras
 
 
@@ -105,8 +106,7 @@ def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, 
     strategies.check_batch("classify", config, strategy)
     steps_per_epoch = max(1, round(train_clips / config.batch_size))
     with strategy.scope():
-        step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-        global_step = tf.Variable(0, name="global_step", **step_options)
+        global_step = new_global_step()
         model = build_model(config, classes)
         schedule = EpochDecay(global_step, config, steps_per_epoch)
         # An unclipped sum of gradients and decay, as PyTorch's SGD takes it. When the rate falls, PyTorch's next step
@@ -123,10 +123,8 @@ def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, 
             harmonizer.build(len(config.recipe.objectives), tuple(trainer.groups))
         if isinstance(harmonizer, GradientBlending):
             harmonizer.start(classes)
-    with tf.device("CPU:0"):
-        seconds_spent = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="seconds_spent")
-        best_epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="best_epoch")
-        best_accuracy = tf.Variable(-math.inf, trainable=False, dtype=tf.float64, name="best_accuracy")
+    seconds_spent = host_number("seconds_spent", 0.0)
+    best_epoch, best_accuracy = host_number("best_epoch", 0, tf.int64), host_number("best_accuracy", -math.inf)
     state = tf.train.Checkpoint(
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
         epoch_losses=trainer.epoch_losses, best_epoch=best_epoch, best_accuracy=best_accuracy,

@@ -1,20 +1,18 @@
 """The training step of a classifier: clip -> logits -> losses -> a gradient per loss -> Gram per part -> update."""
 
-import time
 from collections.abc import Callable
 
-import orbit
 import tensorflow as tf
 
 import harmonization
 from experiments.classifier_methods import MODALITIES, Method
 from experiments.classifier_model import Classifier
+from experiments.step_trainer import StepTrainer
 
 
-class ClassifierTrainer(orbit.StandardTrainer):
+class ClassifierTrainer(StepTrainer):
     """Trains a classifier on the losses of a method, whose gradients are harmonized part by part of the model.
 
-    Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
     The gradients are summed over the replicas before they are harmonized.
 
     Args:
@@ -46,11 +44,10 @@ class ClassifierTrainer(orbit.StandardTrainer):
         clip_norm: float | None = None,
         jit_compile: bool = False,
     ):
-        # Python calls step by step: TensorFlow's clock refuses to work with deterministic operations.
-        super().__init__(None, orbit.StandardTrainerOptions(use_tf_function=False, use_tf_while_loop=False))
+        super().__init__(global_step, seed, jit_compile)
         self.model, self.method, self.optimizer, self.harmonizer = model, method, optimizer, harmonizer
-        self.global_step, self.learning_rate = global_step, learning_rate
-        self.batch_size, self.seed, self.weight_decay, self.clip_norm = batch_size, seed, weight_decay, clip_norm
+        self.learning_rate = learning_rate
+        self.batch_size, self.weight_decay, self.clip_norm = batch_size, weight_decay, clip_norm
         self.weights, self.parts = _in_one_list(model.parts())
         self.reached = {
             name: [index for part in method.reaches(name, tuple(self.parts)) for index in self.parts[part]]
@@ -60,37 +57,13 @@ class ClassifierTrainer(orbit.StandardTrainer):
         self.statistics = model.non_trainable_variables  # the moving averages of the batch norms
         options = dict(trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.epoch_losses = tf.Variable(tf.zeros([len(method.objectives)]), name="epoch_losses", **options)
-        self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
-        self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
-        self._rows = []
-
-    def train_step(self, iterator) -> None:
-        """Takes a batch and trains on it; called in cross-replica context, by Orbit's loop."""
-        started = time.monotonic()
-        batch = next(iterator)
-        waited = time.monotonic() - started
-        self._rows.append({**self.train_on_batch(batch), "data_wait_seconds": waited})
-
-    def train_loop_begin(self) -> None:
-        """Starts a new log."""
-        self._rows = []
-
-    def train_loop_end(self) -> dict[str, tf.Tensor]:
-        """Returns the steps of the loop, one float32 [steps] per quantity; see `_log`."""
-        return {name: tf.stack([row[name] for row in self._rows]) for name in self._rows[0]}
-
-    def _train_on_batch(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        strategy = tf.distribute.get_strategy()
-        logged = strategy.run(self._replica_step, args=(batch,))
-        self.global_step.assign_add(1)
-        return {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One replica's part of a step, from clips to updated weights; returns what is logged."""
         statistics = [tf.identity(variable) for variable in self.statistics]
 
         with tf.GradientTape(persistent=True) as tape:
-            logits = self.model(clips, training=True, seed=self._step_seed())
+            logits = self.model(clips, training=True, seed=self.step_seed())
             losses = self._losses(logits, clips["label"])
         gradients = harmonization.sum_over_replicas(self._gradients(tape, losses))
 
@@ -149,11 +122,6 @@ class ClassifierTrainer(orbit.StandardTrainer):
             None if gradient is None else gradient + self.weight_decay * weight
             for gradient, weight in zip(update, self.weights, strict=True)
         ]
-
-    def _step_seed(self):
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.random.fold_in([self.seed, 0], self.global_step)
-        return tf.random.fold_in(seed, tf.cast(replica, tf.int32))
 
     def compared(self) -> list[str]:
         """Returns the encoders that two losses reach, whose gradients have a cosine."""

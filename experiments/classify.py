@@ -11,7 +11,6 @@ The same command again goes on from the newest checkpoint, exactly where the run
 import json
 
 import numpy as np
-import orbit
 import tensorflow as tf
 from absl import flags, logging
 
@@ -22,7 +21,8 @@ from experiments.classifier_progress import ClassifierProgress, accuracies
 from experiments.classifier_run import ClassifierRun, build_run, clip_specs
 from experiments.classifier_scores import Evaluator
 from experiments.command_line import BadInput, bad_input
-from experiments.progress import Stopped, StopSignal, printer, quiet
+from experiments.labeled_run import make_controller, open_labeled, train
+from experiments.progress import StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config
 
 FLAGS = flags.FLAGS
@@ -35,7 +35,6 @@ flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to 
 flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
 
 EVALUATION_BATCH = 64
-SPLITS = ("train", "validation", "test")
 
 
 def main(_) -> int:
@@ -51,20 +50,6 @@ def main(_) -> int:
     with bad_input():
         prepared = open_labeled(config.dataset, FLAGS.data_dir)
     return classify(config, strategy, prepared, RunDirectory(FLAGS.workdir), FLAGS.allow_config_change)
-
-
-def open_labeled(name: str, data_dir: str) -> data.PreparedDataset:
-    """Opens a data set.
-
-    Raises:
-      data.DataError: It is not there, has no classes, or lacks a split.
-    """
-    prepared = data.open_dataset(name, data_dir)
-    if not prepared.class_names:
-        raise data.DataError(f"{prepared.directory} should have classes, for a classifier to learn. Found none.")
-    for split in SPLITS:
-        prepared.require_split(split)
-    return prepared
 
 
 def classify(
@@ -85,7 +70,7 @@ def classify(
         run.model, clip_specs(config.clips), lambda split: _evaluation_batches(config, prepared, split)
     )
     progress = ClassifierProgress(directory, run, StopSignal(), printer(), evaluator, best)
-    controller = _controller(run, progress, checkpoints)
+    controller = make_controller(run, progress, checkpoints, lambda step: run.steps_per_epoch - step % run.steps_per_epoch)
     step = int(run.trainer.global_step.numpy())
     directory.drop_metrics_after(step)
     with bad_input():
@@ -94,7 +79,7 @@ def classify(
             shuffle_window=config.shuffle_window, augmentation=config.augmentation,
         )  # fmt: skip
     progress.announce(step)
-    if not _train(controller, progress):
+    if not train(controller, progress):
         return 0
     write_result(run, directory, evaluator, best)
     progress.show(_summary(json.loads(directory.result.read_text(encoding="utf-8"))))
@@ -103,36 +88,6 @@ def classify(
 
 def _evaluation_batches(config, prepared, split):
     return data.eval_batches(prepared, split, config.clips, batch_size=EVALUATION_BATCH)
-
-
-def _controller(run, progress, checkpoints):
-    def steps_per_loop(step: int) -> int:  # no loop goes over the end of an epoch
-        return int(min(run.config.steps_per_loop, run.steps_per_epoch - step % run.steps_per_epoch))
-
-    with quiet():
-        return orbit.Controller(
-            global_step=run.trainer.global_step,
-            trainer=run.trainer,
-            strategy=run.strategy,
-            train_actions=[progress],
-            steps_per_loop=steps_per_loop,
-            checkpoint_manager=checkpoints,
-            summary_dir=str(progress.directory.path),
-        )
-
-
-def _train(controller: orbit.Controller, progress: ClassifierProgress) -> bool:
-    """Trains to the end; returns whether it came to it."""
-    try:
-        with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
-            controller.train(progress.steps())
-    except Stopped:
-        with quiet():
-            controller.save_checkpoint()
-        step = int(controller.global_step.numpy())
-        progress.show(f"Stopped by SIGTERM at step {step}; a checkpoint is saved. The same command goes on.")
-        return False
-    return True
 
 
 def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> None:

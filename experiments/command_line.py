@@ -28,9 +28,14 @@ def bad_input() -> Iterator[None]:
         raise BadInput(str(error)) from error
 
 
-def run(main: Callable[[list[str]], int | None]) -> None:
-    """Runs `main` as an absl program with the project's exit codes."""
-    app.run(lambda arguments: _guarded(main, arguments), flags_parser=_parse_flags)
+def run(main: Callable[[list[str]], int | None], takes_arguments: bool = False) -> None:
+    """Runs `main` as an absl program with the project's exit codes.
+
+    Args:
+      main: Takes the arguments that are no flags, the program's name first; returns the exit code.
+      takes_arguments: Whether there may be such arguments.
+    """
+    app.run(lambda arguments: _guarded(main, arguments, takes_arguments), flags_parser=_parse_flags)
 
 
 def _parse_flags(arguments):
@@ -42,8 +47,8 @@ def _parse_flags(arguments):
         sys.exit(0)
 
 
-def _guarded(main, arguments):
-    if len(arguments) > 1:
+def _guarded(main, arguments, takes_arguments=False):
+    if len(arguments) > 1 and not takes_arguments:
         return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
     logging.set_verbosity(logging.WARNING)  # absl shows TensorFlow's chatter otherwise
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)  # deprecations inside its own packages

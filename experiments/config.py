@@ -35,7 +35,7 @@ class Pretrain:
       all_reduce: Harmonize "after" the gradients are summed over the replicas, or "before"; see `HarmonizedTrainer`.
       scope: Harmonize "all" variables or the shared "encoder"'s.
       temperature: Of both losses.
-      release_compatible_loss: See `vatt.contrastive_loss`.
+      loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
       learning_rate: Peak of Adam's learning rate.
       final_learning_rate: Where the half cosine ends at the last step.
       warmup_steps: Linear from 0 to the peak.
@@ -59,7 +59,7 @@ class Pretrain:
     all_reduce: str = "after"
     scope: str = "all"
     temperature: float = 0.07
-    release_compatible_loss: bool = False
+    loss: str = "nce"
     learning_rate: float = 1e-4
     final_learning_rate: float = 5e-5
     warmup_steps: int = 10_000
@@ -71,7 +71,8 @@ class Pretrain:
 
     def __post_init__(self) -> None:
         choices = dict(
-            all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS
+            all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
+            loss=vatt.LOSS_FORMS,
         )
         problems = [
             f"`pretrain.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
@@ -113,5 +114,5 @@ def parse(gin_files: Sequence[str], bindings: Sequence[str]) -> Pretrain:
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
-    constructors = {"pretrain": Pretrain, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
-    return gin_config.parse("pretrain", {**constructors, **gin_config.HARMONIZERS}, gin_files, bindings)
+    constructors = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
+    return gin_config.parse("pretrain", {**constructors, **gin_config.MODELS, **gin_config.HARMONIZERS}, gin_files, bindings)

@@ -83,7 +83,7 @@ class Evaluation:
         total = min(ALIGNMENT_CLIPS, self.prepared.split_sizes["validation"])
         batches = self._batches("validation", ALIGNMENT_BATCH).take(-(-total // ALIGNMENT_BATCH))
         settings = self.run.settings
-        options = dict(temperature=settings.temperature, release_compatible=settings.release_compatible_loss)
+        options = dict(temperature=settings.temperature, form=settings.loss)
         clips = clip_indicators(self.run.model, batches, total, options)
         result = separation(clips)
         if not result["clips"]["aligned"] or not result["clips"]["misaligned"]:

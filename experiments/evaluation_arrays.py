@@ -1,10 +1,8 @@
 """The arrays that an evaluation leaves for the report: `report/evaluation.npz` in the run's directory."""
 
-import os
-
 import numpy as np
 
-from experiments.command_line import RunFailed
+from experiments.npz_file import write_npz
 from experiments.run_directory import RunDirectory
 
 _NAME = "evaluation.npz"
@@ -16,15 +14,7 @@ def write_arrays(directory: RunDirectory, arrays: dict[str, np.ndarray]) -> None
     Raises:
       RunFailed: The file cannot be written.
     """
-    path = directory.report / _NAME
-    temporary = directory.report / f".{os.getpid()}.{_NAME}"
-    try:
-        directory.report.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(temporary, allow_pickle=False, **arrays)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunFailed(f"{path} could not be written: {error}") from error
+    write_npz(directory.report / _NAME, arrays)
 
 
 def read_arrays(directory: RunDirectory) -> dict[str, np.ndarray]:

@@ -15,12 +15,15 @@ import gin
 import typeguard
 
 import harmonization
+import vatt
 from experiments.command_line import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent  # gin files include others by their path from here
 SCHEDULES = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
 HARMONIZERS = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *SCHEDULES)}
 """What every program that harmonizes gradients lets gin reach."""
+MODELS = {"VATT": vatt.VATT, "Tower": vatt.Tower, "Size": vatt.Size}
+"""What every program that builds a model lets gin reach."""
 
 
 def parse(

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import harmonization
 import vatt
+from vatt.encoder import LinearEncoder
 
 
 def layers_of(model: vatt.VATT, variables: Sequence[tf.Variable]) -> dict[str, list[int]]:
@@ -21,26 +22,34 @@ def layers_of(model: vatt.VATT, variables: Sequence[tf.Variable]) -> dict[str, l
       Names of the layers, such as `video_patches`, `block_0` or `head_video_to_text`, with the indices of the variables in
       each. Every trainable variable of the model is in exactly one layer.
     """
-    encoder, head = model.encoder, model.head
-    parts = {
-        **_inputs(model),
-        **{f"block_{index}": block for index, block in enumerate(encoder.blocks)},
-        "encoder_norm": encoder.layer_norm,
-        **{f"{name}_features": projection for name, projection in model.feature_projections.items()},
-        "head_video_hidden": [head.video_hidden, head.video_hidden_norm],
-        "head_video_to_audio": [head.video_to_audio, head.video_to_audio_norm],
-        "head_video_to_text": [head.video_to_text, head.video_to_text_norm],
-        "head_audio_to_video": head.audio_to_video,
-        "head_text_to_video": head.text_to_video,
-    }
-    return harmonization.indices_of(variables, parts)
+    heads = {f"head_{name}": layers for name, layers in model.head.parts().items()}
+    features = {f"{name}_features": projection for name, projection in model.feature_projections.items()}
+    return harmonization.indices_of(variables, {**_inputs(model), **_encoders(model), **features, **heads})
 
 
 def _inputs(model):
-    """What comes before the encoder: per modality the patches (or words) with their AGG token, and the positions."""
+    """What comes before the encoders: per modality the patches (or words) with their AGG token, and the positions."""
     parts = {}
     for name, embedding in model.embeddings.items():
-        kind, pieces = ("patches", embedding.patches) if embedding.patches else ("words", model.word_vectors)
-        parts[f"{name}_{kind}"] = [pieces, embedding.projection, embedding.aggregation]
-        parts[f"{name}_positions"] = embedding.positions
+        own = [embedding.pieces, embedding.projection, getattr(embedding, "aggregation", None)]
+        parts[f"{name}_{'words' if name == 'text' else 'patches'}"] = [part for part in own if part is not None]
+        if embedding.positions is not None:
+            parts[f"{name}_positions"] = embedding.positions
+    return parts
+
+
+def _encoders(model):
+    """The blocks of every encoder; the name of one that serves a single modality begins with the modality."""
+    parts, seen = {}, []
+    for name, encoder in model.encoders.items():
+        if any(encoder is one for one in seen):
+            continue
+        seen.append(encoder)
+        prefix = "" if model.kinds[name] == "ut" else f"{name}_"
+        if isinstance(encoder, LinearEncoder):
+            parts[f"{prefix}encoder"] = encoder
+            continue
+        parts |= {f"{prefix}block_{index}": block for index, block in enumerate(encoder.blocks)}
+        relative = [] if encoder.relative_positions is None else [encoder.relative_positions]
+        parts[f"{prefix}encoder_norm"] = [encoder.norm, *relative]
     return parts

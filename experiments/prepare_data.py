@@ -3,6 +3,7 @@
 Examples:
   python -m experiments.prepare_data --dataset=synthetic --data_dir=data_dir
   python -m experiments.prepare_data --dataset=folder --source_dir=videos --data_dir=data_dir
+  python -m experiments.prepare_data --dataset=folder --source_dir=videos --labels=labels.csv --data_dir=data_dir
   python -m experiments.prepare_data --dataset=crema_d --source_dir=CREMA-D --data_dir=data_dir
 
 The result is in <data_dir>/<dataset>/<config>/<version>/; prepare_report.json there counts what was
@@ -105,15 +106,24 @@ _CONFIG_FLAGS = (
     flags.DEFINE_integer(
         "seed", None, "synthetic, imbalanced: of every random draw (default 0)."
     ),
+    flags.DEFINE_string(
+        "labels",
+        None,
+        "folder: CSV file with the classes of the files, in --source_dir or elsewhere. Columns: file (relative to "
+        "--source_dir), labels (a name, or several with | between them) and, if wanted, split (train, validation or "
+        "test). Files that it does not name are left out.",
+    ),
     flags.DEFINE_float(
         "test_fraction",
         None,
-        "folder: share of the files kept for evaluation. crema_d: share of the speakers (default 0.1).",
+        "folder: share of the files kept for evaluation, unless --labels names splits. crema_d: share of the speakers "
+        "(default 0.1).",
     ),
     flags.DEFINE_float(
         "validation_fraction",
         None,
-        "crema_d: share of the speakers, or with --split_csv_dir of train.csv (default 0.1).",
+        "crema_d: share of the speakers, or with --split_csv_dir of train.csv (default 0.1). folder with --labels that "
+        "name no validation split: share of the training files (default 0.1).",
     ),
     flags.DEFINE_string(
         "split_csv_dir",

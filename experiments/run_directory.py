@@ -20,7 +20,7 @@ from experiments.command_line import BadInput, RunFailed
 # These change how a run is watched and saved, not what it computes.
 HARMLESS_BINDINGS = tuple(
     f"{program}.{name}"
-    for program in ("pretrain", "classify")
+    for program in ("pretrain", "classify", "finetune")
     for name in ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
 )
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
@@ -43,6 +43,7 @@ class RunDirectory:
         self.report = self.path / "report"
         self.vocabulary = self.path / "vocabulary.txt"
         self.data = self.path / "data.json"
+        self.model = self.path / "model.json"
 
     def of_worker(self, index: int) -> "RunDirectory":
         """Returns where one of several workers writes: the first one here, the others in workers/, so that none collide."""

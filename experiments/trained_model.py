@@ -6,9 +6,9 @@ import tensorflow as tf
 
 import vatt
 from experiments import config
-from experiments.assembly import build_model
 from experiments.command_line import BadInput, bad_input
 from experiments.run_directory import RunDirectory
+from vatt.keras import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class TrainedModel:
     Attributes:
       settings: The run's configuration.
       model: The model.
-      tokenizer: Strings to token ids, with the run's own vocabulary.
+      tokenizer: Strings to token ids, with the run's own vocabulary; `None` where it has none.
       step: The checkpoint's global step.
     """
 
@@ -28,26 +28,28 @@ class TrainedModel:
     step: int
 
 
-def open_run(directory: RunDirectory) -> TrainedModel:
-    """Builds the model of a run and restores its newest checkpoint.
+def open_run(directory: RunDirectory, checkpoint: str | None = None) -> TrainedModel:
+    """Opens a run, with the weights of its newest checkpoint.
+
+    Args:
+      directory: The run's.
+      checkpoint: Another of its checkpoints, such as RUN/checkpoints/ckpt-600.
 
     Raises:
-      BadInput: The directory holds no run, or no checkpoint, or one that does not fit its own configuration.
+      BadInput: The directory holds no run, or no checkpoint, or one that does not fit its own model.
     """
-    checkpoint = tf.train.latest_checkpoint(str(directory.checkpoints))
-    if not directory.config.exists() or checkpoint is None:
+    if not directory.config.exists():
         raise BadInput(
             f"{directory.path} should be the directory of a run, with config.gin and a checkpoint in checkpoints/. "
             "Found none. Make one with experiments.pretrain --workdir."
         )
     settings = config.parse([str(directory.config)], [])
+    keras.mixed_precision.set_global_policy(settings.precision)
     with bad_input():
-        tokenizer = config.TOKENIZERS[settings.tokenizer](str(directory.vocabulary), settings.clips.words)
-    model = build_model(settings, tokenizer.vocabulary_size)
-    step = tf.Variable(0, dtype=tf.int64)
-    try:
-        status = tf.train.Checkpoint(model=model, global_step=step).restore(checkpoint)
-        status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
-        raise BadInput(f"{checkpoint} does not fit {directory.config}: {str(error).splitlines()[0]}") from error
+        path = checkpoint or str(directory.path)
+        model = vatt.load(path)
+        tokenizer = None
+        if directory.vocabulary.exists():
+            tokenizer = config.TOKENIZERS[settings.tokenizer](str(directory.vocabulary), settings.clips.words)
+        step = tf.train.load_variable(vatt.find_checkpoint(path), "global_step/.ATTRIBUTES/VARIABLE_VALUE")
     return TrainedModel(settings, model, tokenizer, int(step))

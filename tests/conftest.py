@@ -27,7 +27,7 @@ def make_model():
 
     def make(seed: int = 0, **overrides) -> vatt.VATT:
         vatt.set_initial_seed(seed)
-        model = vatt.VATT("tiny", **{**CLIP_SHAPES, **SMALL, **SPACES, **overrides})
+        model = vatt.VATT(**{"preset": "ut_tiny", **CLIP_SHAPES, **SMALL, **SPACES, **overrides})
         model.create_variables()
         return model
 

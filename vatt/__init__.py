@@ -1,8 +1,29 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Knows no data set and no harmonizer."""
 
+from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
+from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import contrastive_loss, losses
 from vatt.model import VATT
+from vatt.presets import PRESETS, Tower
 from vatt.randomness import set_initial_seed
-from vatt.sizes import SIZES
+from vatt.release import ReleaseError, import_release, release_facts
+from vatt.sizes import SIZES, Size
 
-__all__ = ["SIZES", "VATT", "contrastive_loss", "losses", "set_initial_seed"]
+__all__ = [
+    "LOSS_FORMS",
+    "PRESETS",
+    "SIZES",
+    "VATT",
+    "LoadError",
+    "ReleaseError",
+    "Size",
+    "Tower",
+    "contrastive_loss",
+    "find_checkpoint",
+    "import_release",
+    "load",
+    "losses",
+    "release_facts",
+    "run_directory",
+    "set_initial_seed",
+]

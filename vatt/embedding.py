@@ -5,79 +5,113 @@ import tensorflow as tf
 from vatt import randomness
 from vatt.drop_token import choose_tokens, kept_tokens
 from vatt.keras import keras
+from vatt.log_mel import LogMel
+from vatt.patches import Patches, Words
 from vatt.positions import AxialPositions
-from vatt.video_patches import VideoPatches
-from vatt.waveform_patches import WaveformPatches
+
+TOKEN, PIECE = "token", "piece"
 
 
 class ModalityEmbedding(keras.layers.Layer):
-    """Patches (or words) -> projection -> positions -> DropToken -> AGG token in front.
+    """Patches or words -> projection -> positions -> DropToken -> AGG token in front.
 
-    As in the published code, a second, GELU projection follows the linear one, and the AGG token gets no position.
-    DropToken picks raw patches, before they are embedded: the same function as dropping tokens after the positions are
-    added, without embedding what is then thrown away.
+    As in the published code, the AGG token gets no position. (The paper gives it one: the sum of two vectors that are
+    learned freely, which is the same function.) DropToken picks raw patches, before they are embedded: the same function
+    as dropping tokens after the positions are added, without embedding what is then thrown away.
 
     Args:
-      width: Size of a token.
-      grid: Tokens along each axis.
-      patches: Embeds raw patches; `None` for words, whose vectors come in directly.
+      pieces: Cuts the raw input and embeds what it cut.
+      projection: Follows the pieces' linear embedding; in the modality-agnostic model a GELU layer, as published.
+      positions: Added to the tokens; `None` where the encoder has relative ones.
+      aggregation: Where the AGG token joins: a "token" in front of the finished ones, a "piece" in front of what the
+        projection reads (the published T5 text tower), or `None` for no such token.
+      spectrogram: Turns a waveform into what is cut into patches.
       drop_token_rate: Share of the tokens that training drops.
-      shared_drop: One subset for the whole batch instead of one per clip.
-      normalize_positions: See `AxialPositions`.
+      shared_drop: One subset for the whole batch (published code) instead of one per clip (paper).
       dropout: Rate after the positions are added.
     """
 
     def __init__(
         self,
-        width: int,
-        grid: tuple[int, ...],
-        patches: VideoPatches | WaveformPatches | None = None,
+        pieces: Patches | Words,
+        projection: keras.layers.Layer | None = None,
+        positions: AxialPositions | None = None,
+        aggregation: str | None = TOKEN,
+        spectrogram: LogMel | None = None,
         drop_token_rate: float = 0.0,
         shared_drop: bool = False,
-        normalize_positions: bool = False,
         dropout: float = 0.1,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.patches, self.dropout, self.width = patches, dropout, width
-        self.drop_token_rate, self.shared_drop = drop_token_rate, shared_drop
-        self.projection = keras.layers.Dense(width, "gelu")
-        self.positions = AxialPositions(width, grid, normalize_positions)
+        self.pieces, self.projection, self.positions = pieces, projection, positions
+        self.aggregation_joins, self.spectrogram = aggregation, spectrogram
+        self.drop_token_rate, self.shared_drop, self.dropout = drop_token_rate, shared_drop, dropout
 
     def build(self, input_shape):
         """Creates the weights."""
-        self.aggregation = self.add_weight(
-            "aggregation", (1, 1, self.width), initializer="glorot_normal"
-        )
+        widths = {TOKEN: self._width(), PIECE: self._piece_width(), None: None}
+        if width := widths[self.aggregation_joins]:
+            self.aggregation = self.add_weight("aggregation", (1, 1, width), initializer="glorot_normal")
+
+    def grid(self, raw_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Tokens along each axis of a raw input of this shape, which has no batch axis."""
+        if self.spectrogram is not None and len(raw_shape) == 1:
+            raw_shape = self.spectrogram.shape(*raw_shape)
+        return self.pieces.grid(raw_shape)
+
+    def tokens(self, raw_shape: tuple[int, ...], training: bool) -> int:
+        """Tokens that enter the encoder, the AGG token included."""
+        count = 1
+        for buckets in self.grid(raw_shape):
+            count *= buckets
+        kept = kept_tokens(count, self.drop_token_rate) if training else count
+        return kept + (self.aggregation_joins is not None)
 
     def call(self, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Embeds one modality.
 
         Args:
-          raw: Video `[batch, frames, height, width, 3]`, sound `[batch, samples]` or word vectors `[batch, words,
-            word_dim]`.
+          raw: Video `[batch, frames, height, width, 3]`, sound `[batch, samples]` or its spectrogram `[batch, windows,
+            bands]`, or word ids `[captions, words]`.
           seed: int32 [2] while training; `None` keeps every token and drops nothing out.
 
         Returns:
-          `[batch, 1 + tokens, width]`.
+          `[batch, 1 + tokens, width]`, without the 1 where there is no AGG token.
         """
-        pieces = raw if self.patches is None else self.patches.cut(raw)
-        positions = self.positions(pieces)[tf.newaxis]
+        if self.spectrogram is not None:
+            raw = tf.cast(self.spectrogram(raw), self.compute_dtype)
+        pieces = self.pieces.cut(raw)
+        positions = None
+        if self.positions is not None:
+            positions = self.positions(pieces, grid=self.pieces.grid(raw.shape[1:]))[tf.newaxis]
         if seed is not None and self.drop_token_rate > 0.0:
-            pieces, positions = self._drop(pieces, positions[0], randomness.fold(seed, randomness.DROP_TOKEN))
-        tokens = self.projection(pieces if self.patches is None else self.patches(pieces))
-        tokens = randomness.dropout(
-            tokens + positions, self.dropout, randomness.fold(seed, randomness.POSITION)
-        )
-        return self._prepend_aggregation(tokens)
+            pieces, positions = self._drop(pieces, positions, randomness.fold(seed, randomness.DROP_TOKEN))
+        tokens = self._project(self.pieces(pieces))
+        if positions is not None:
+            tokens += positions
+        tokens = randomness.dropout(tokens, self.dropout, randomness.fold(seed, randomness.POSITION))
+        return self._prepend_aggregation(tokens) if self.aggregation_joins == TOKEN else tokens
+
+    def _project(self, vectors):
+        if self.aggregation_joins == PIECE:
+            vectors = self._prepend_aggregation(vectors)
+        return vectors if self.projection is None else self.projection(vectors)
 
     def _drop(self, pieces, positions, seed):
         batch, count = tf.shape(pieces)[0], pieces.shape[1]
         kept = kept_tokens(count, self.drop_token_rate)
         chosen = choose_tokens(batch, count, kept, seed, self.shared_drop)
-        return tf.gather(pieces, chosen, batch_dims=1), tf.gather(positions, chosen)
+        positions = None if positions is None else tf.gather(positions[0], chosen)
+        return tf.gather(pieces, chosen, batch_dims=1), positions
 
     def _prepend_aggregation(self, tokens):
         aggregation = tf.cast(self.aggregation, tokens.dtype)
-        aggregation = tf.broadcast_to(aggregation, [tf.shape(tokens)[0], 1, self.width])
+        aggregation = tf.broadcast_to(aggregation, [tf.shape(tokens)[0], 1, tokens.shape[-1]])
         return tf.concat([aggregation, tokens], axis=1)
+
+    def _piece_width(self):
+        return self.pieces.output_dim if isinstance(self.pieces, Words) else self.pieces.width
+
+    def _width(self):
+        return self._piece_width() if self.projection is None else self.projection.units

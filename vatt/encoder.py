@@ -1,41 +1,45 @@
-"""The pre-LN Transformer encoder that all modalities share."""
+"""The pre-LN Transformer encoder of every modality, and the linear text tower that stands in for one."""
 
 import tensorflow as tf
+from official.nlp.modeling.layers.position_embedding import RelativePositionBias
 
 from vatt import randomness
-from vatt.encoder_block import EncoderBlock
+from vatt.encoder_block import EncoderBlock, RMSNorm
 from vatt.keras import keras
+from vatt.sizes import Size
+
+# Of T5's relative positions, as published (`t5_small`).
+_BUCKETS, _FARTHEST = 32, 64
 
 
 class Encoder(keras.layers.Layer):
-    """`layers` blocks, a last LayerNorm and, as in the published code, one more dropout.
+    """Blocks, a last norm and, as in the published code, one more dropout.
 
     Args:
-      layers: Number of blocks.
-      width: Size of a token.
-      heads: Attention heads.
-      head_dim: Size of a head.
-      feed_forward: Size of the blocks' hidden layer.
+      size: Of the Transformer.
       dropout: Rate used throughout.
+      use_bias: Biases in the linear maps; the published spectrogram and T5 towers have none.
+      t5: Relative positions, one table for all blocks, and RMS norms; see `EncoderBlock`.
+      recompute: Keep only what enters a block for the backward pass and compute the rest of it again there: less memory
+        for a third more work.
     """
 
     def __init__(
         self,
-        layers: int,
-        width: int,
-        heads: int,
-        head_dim: int,
-        feed_forward: int,
+        size: Size,
         dropout: float = 0.1,
+        use_bias: bool = True,
+        t5: bool = False,
+        recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.dropout = dropout
+        self.dropout, self.recompute, self.width = dropout, recompute, size.width
         self.blocks = [
-            EncoderBlock(width, heads, head_dim, feed_forward, dropout, name=f"block_{index}")
-            for index in range(layers)
+            EncoderBlock(size, dropout, use_bias, t5, name=f"block_{index}") for index in range(size.layers)
         ]
-        self.layer_norm = keras.layers.LayerNormalization(epsilon=1e-6)
+        self.relative_positions = RelativePositionBias(size.heads, _BUCKETS, _FARTHEST) if t5 else None
+        self.norm = RMSNorm() if t5 else keras.layers.LayerNormalization(epsilon=1e-6)
 
     def call(
         self, tokens: tf.Tensor, mask: tf.Tensor | None = None, seed: tf.Tensor | None = None
@@ -50,8 +54,41 @@ class Encoder(keras.layers.Layer):
         Returns:
           `[batch, tokens, width]`.
         """
+        score_bias = None if self.relative_positions is None else self.relative_positions(tokens[:1], tokens[:1])
         for index, block in enumerate(self.blocks):
-            tokens = block(tokens, mask=mask, seed=randomness.fold(seed, randomness.ENCODER, index))
+            draw = randomness.fold(seed, randomness.ENCODER, index)
+            tokens = self._apply(block, tokens, score_bias, mask=mask, seed=draw)
         return randomness.dropout(
-            self.layer_norm(tokens), self.dropout, randomness.fold(seed, randomness.BLOCK_OUTPUT)
+            self.norm(tokens), self.dropout, randomness.fold(seed, randomness.BLOCK_OUTPUT)
         )
+
+    def _apply(self, block, tokens, score_bias, **options):
+        if not self.recompute or not block.built:  # no variables are created inside `recompute_grad`
+            return block(tokens, score_bias=score_bias, **options)
+        inputs = [tokens] if score_bias is None else [tokens, score_bias]  # what gradients flow through
+
+        def run(tokens, score_bias=None):
+            return block(tokens, score_bias=score_bias, **options)
+
+        return tf.recompute_grad(run)(*inputs)
+
+
+class LinearEncoder(keras.layers.Layer):
+    """The maximum over the words of a ReLU layer: the text tower of MMV, VATT's predecessor, selectable in its code.
+
+    Padding takes no part (our choice; the sources do not say).
+
+    Args:
+      width: Size of the layer.
+    """
+
+    def __init__(self, width: int, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.words = keras.layers.Dense(width, "relu")
+
+    def call(self, tokens: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns `[captions, 1, width]` of `[captions, words, word_dim]`; `mask` bool [captions, words]."""
+        hidden = self.words(tokens)  # not negative, so zero is the least there can be
+        hidden = tf.where(mask[..., tf.newaxis], hidden, tf.zeros_like(hidden))
+        return tf.reduce_max(hidden, axis=1, keepdims=True)

@@ -10,28 +10,48 @@ def _batch_norm() -> keras.layers.Layer:
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)
 
 
+def _as_float32(space: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {name: tf.cast(value, tf.float32) for name, value in space.items()}
+
+
 class FineAndCoarseHead(keras.layers.Layer):
     """A fine video-audio space and, reached from the video's place in it, a coarse video-text space (VATT, section 3.3).
 
-    As in the published code: Dense-BN-ReLU-Dense-BN for video, a ReLU before the step from the fine to the coarse
-    space, and no BN behind the linear maps of audio and text. The paper draws BN there and no ReLU.
+    By default as in the published code, whose results are the published ones: Dense-BN-ReLU-Dense-BN for video, a ReLU
+    before the step from the fine to the coarse space, and no BN behind the linear maps of audio and text.
 
     Args:
       video_audio_dim: Size of the fine space.
       video_text_dim: Size of the coarse space.
+      as_in_paper: BN behind the linear maps of audio and text, and no ReLU before the step from fine to coarse, as the
+        paper draws it.
     """
 
-    def __init__(self, video_audio_dim: int = 512, video_text_dim: int = 256, **kwargs):
+    def __init__(
+        self, video_audio_dim: int = 512, video_text_dim: int = 256, as_in_paper: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
-        dense = keras.layers.Dense
+        dense, self.as_in_paper = keras.layers.Dense, as_in_paper
         self.video_hidden = dense(video_audio_dim, use_bias=False)
         self.video_hidden_norm = _batch_norm()
         self.video_to_audio = dense(video_audio_dim, use_bias=False)
         self.video_to_audio_norm = _batch_norm()
         self.video_to_text = dense(video_text_dim, use_bias=False)
         self.video_to_text_norm = _batch_norm()
-        self.audio_to_video = dense(video_audio_dim)
-        self.text_to_video = dense(video_text_dim)
+        self.audio_to_video = dense(video_audio_dim, use_bias=not as_in_paper)
+        self.text_to_video = dense(video_text_dim, use_bias=not as_in_paper)
+        self.audio_norm, self.text_norm = (_batch_norm() if as_in_paper else None for _ in range(2))
+
+    def parts(self) -> dict[str, list[keras.layers.Layer]]:
+        """Returns the head's maps by name, each with the norm behind it."""
+        parts = {
+            "video_hidden": [self.video_hidden, self.video_hidden_norm],
+            "video_to_audio": [self.video_to_audio, self.video_to_audio_norm],
+            "video_to_text": [self.video_to_text, self.video_to_text_norm],
+            "audio_to_video": [self.audio_to_video, self.audio_norm],
+            "text_to_video": [self.text_to_video, self.text_norm],
+        }
+        return {name: [layer for layer in layers if layer is not None] for name, layers in parts.items()}
 
     def call(self, features: dict[str, tf.Tensor], training: bool = False) -> dict:
         """Projects the pooled features of whichever modalities are given.
@@ -49,15 +69,48 @@ class FineAndCoarseHead(keras.layers.Layer):
         if "video" in features:
             fine["video"], coarse["video"] = self._project_video(features["video"], training)
         if "audio" in features:
-            fine["audio"] = self.audio_to_video(features["audio"])
+            fine["audio"] = self._normalized(self.audio_norm, self.audio_to_video(features["audio"]), training)
         if "text" in features:
-            coarse["text"] = self.text_to_video(features["text"])
-        to_float32 = lambda space: {name: tf.cast(value, tf.float32) for name, value in space.items()}  # noqa: E731
-        return {"video_audio": to_float32(fine), "video_text": to_float32(coarse)}
+            coarse["text"] = self._normalized(self.text_norm, self.text_to_video(features["text"]), training)
+        return {"video_audio": _as_float32(fine), "video_text": _as_float32(coarse)}
 
     def _project_video(self, features, training):
         hidden = self.video_hidden_norm(self.video_hidden(features), training=training)
         fine = self.video_to_audio(tf.nn.relu(hidden))
         fine = self.video_to_audio_norm(fine, training=training)
-        coarse = self.video_to_text(tf.nn.relu(fine))
+        coarse = self.video_to_text(fine if self.as_in_paper else tf.nn.relu(fine))
         return fine, self.video_to_text_norm(coarse, training=training)
+
+    def _normalized(self, norm, values, training):
+        return values if norm is None else norm(values, training=training)
+
+
+class JointHead(keras.layers.Layer):
+    """One space for all three modalities: ReLU -> Dense -> BN each (the published code's `mlp_joint`).
+
+    Args:
+      dim: Size of the space.
+      modalities: Those that the model has.
+    """
+
+    def __init__(self, dim: int = 512, modalities: tuple[str, ...] = ("video", "audio", "text"), **kwargs):
+        super().__init__(**kwargs)
+        self.maps = {name: keras.layers.Dense(dim, use_bias=False, name=f"{name}_to_joint") for name in modalities}
+        self.norms = {name: _batch_norm() for name in modalities}
+
+    def parts(self) -> dict[str, list[keras.layers.Layer]]:
+        """Returns the head's maps by name, each with the norm behind it."""
+        return {f"{name}_to_joint": [layer, self.norms[name]] for name, layer in self.maps.items()}
+
+    def call(self, features: dict[str, tf.Tensor], training: bool = False) -> dict:
+        """Projects the pooled features of whichever modalities are given; see `FineAndCoarseHead.call`.
+
+        Returns:
+          `{"video_audio": {...}, "video_text": {...}}` of float32 embeddings, where the video's are the same.
+        """
+        joint = _as_float32({
+            name: self.norms[name](self.maps[name](tf.nn.relu(values)), training=training)
+            for name, values in features.items()
+        })
+        pairs = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}
+        return {space: {name: joint[name] for name in pair if name in joint} for space, pair in pairs.items()}

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+FORMS = ("nce", "asymmetric_nce", "symmetric_nce")
 _NEVER = -1e9  # a logit that adds nothing to a log-sum-exp and keeps every gradient finite
 
 
@@ -9,7 +10,7 @@ def losses(
     outputs: dict[str, dict[str, tf.Tensor]],
     batch: dict[str, tf.Tensor],
     temperature: float = 0.07,
-    release_compatible: bool = False,
+    form: str = "nce",
 ) -> dict[str, tf.Tensor]:
     """Returns this replica's share of both losses; the sum over the replicas is the loss of the global batch.
 
@@ -17,13 +18,13 @@ def losses(
       outputs: What `VATT.call` returned.
       batch: Holds `text` [batch, candidates, words] int32, `has_audio` and `has_text` bool [batch].
       temperature: tau of the poster's formulas; 0.07 is the published code's.
-      release_compatible: Count each positive twice, as the published code does; see `contrastive_loss`.
+      form: One of `FORMS`; see `contrastive_clip_losses`.
 
     Returns:
       `{"video_audio": scalar, "video_text": scalar}`, float32.
     """
     return {
-        name: contrastive_loss(outputs[name]["video"], other, mask, temperature, release_compatible)
+        name: contrastive_loss(outputs[name]["video"], other, mask, temperature, form)
         for name, (other, mask) in _pairs(outputs, batch).items()
     }
 
@@ -32,11 +33,11 @@ def clip_losses(
     outputs: dict[str, dict[str, tf.Tensor]],
     batch: dict[str, tf.Tensor],
     temperature: float = 0.07,
-    release_compatible: bool = False,
+    form: str = "nce",
 ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """Returns, per objective, each clip's own term and whether it has one; see `contrastive_clip_losses`."""
     return {
-        name: contrastive_clip_losses(outputs[name]["video"], other, mask, temperature, release_compatible)
+        name: contrastive_clip_losses(outputs[name]["video"], other, mask, temperature, form)
         for name, (other, mask) in _pairs(outputs, batch).items()
     }
 
@@ -55,7 +56,8 @@ def contrastive_loss(
     other: tf.Tensor,
     mask: tf.Tensor,
     temperature: float = 0.07,
-    release_compatible: bool = False,
+    form: str = "nce",
+    video_mask: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Returns this replica's share of the mean over the global batch of the poster's CMA loss.
 
@@ -67,12 +69,13 @@ def contrastive_loss(
       other: `[batch, candidates, dim]`.
       mask: bool [batch, candidates], False for what is missing.
       temperature: tau.
-      release_compatible: See `contrastive_clip_losses`.
+      form: See `contrastive_clip_losses`.
+      video_mask: bool [batch], False for a clip without video; `None` where all have one.
 
     Returns:
       A float32 scalar. Sum it over the replicas for the global loss; the same holds for its gradients.
     """
-    terms, valid = contrastive_clip_losses(video, other, mask, temperature, release_compatible)
+    terms, valid = contrastive_clip_losses(video, other, mask, temperature, form, video_mask)
     global_count = tf.reduce_sum(tf.cast(_gather(tf.cast(valid, tf.float32)) > 0.0, tf.float32))
     return tf.reduce_sum(terms) / tf.maximum(global_count, 1.0)
 
@@ -82,7 +85,8 @@ def contrastive_clip_losses(
     other: tf.Tensor,
     mask: tf.Tensor,
     temperature: float = 0.07,
-    release_compatible: bool = False,
+    form: str = "nce",
+    video_mask: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the CMA loss of each of this replica's clips.
 
@@ -100,11 +104,21 @@ def contrastive_clip_losses(
       other: `[batch, candidates, dim]`.
       mask: bool [batch, candidates], False for what is missing.
       temperature: tau.
-      release_compatible: The denominator of the published code, in which each positive stands twice, once a direction.
+      form: "nce" is the formula above, the poster's and our default: no clip is its own negative. "asymmetric_nce" is the
+        published code's default: the positives stand twice in the denominator, once a direction, so that the loss cannot
+        fall below log 2. "symmetric_nce", also in the published code, adds two such losses, one a direction, each with the
+        positives once in its denominator.
+      video_mask: bool [batch], False for a clip without video, which gets no loss and is no negative; its candidates stay
+        negatives for the others. `None` where all have one.
 
     Returns:
       float32 [batch], 0 for a clip without any candidate, and bool [batch], False for such a clip.
+
+    Raises:
+      ValueError: There is no such form.
     """
+    if form not in FORMS:
+        raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
     all_video, all_other = _gather(video), _gather(other)
@@ -115,19 +129,31 @@ def contrastive_clip_losses(
     from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
     from_video = tf.where(all_mask[tf.newaxis], from_video, _NEVER)
     from_other = tf.where(mask[:, tf.newaxis], from_other, _NEVER)
-    own = _own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
-
+    valid = tf.reduce_any(mask, axis=1)
+    if video_mask is not None:
+        all_videos = _gather(tf.cast(video_mask, tf.float32)) > 0.0
+        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, _NEVER)
+        valid &= video_mask
     positives = tf.einsum("bd,bcd->bc", video, other) / temperature
     positives = tf.where(mask, positives, _NEVER)
-    if release_compatible:
-        terms = [_flatten(from_video), _flatten(from_other)]
-    else:
-        negatives = [tf.where(own, _NEVER, pairs) for pairs in (from_video, from_other)]
-        terms = [positives, *map(_flatten, negatives)]
-    terms = tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - tf.reduce_logsumexp(positives, axis=1)
-
-    valid = tf.reduce_any(mask, axis=1)
+    terms = _minus_log_shares(positives, from_video, from_other, form)
     return tf.where(valid, terms, 0.0), valid
+
+
+def _minus_log_shares(positives, from_video, from_other, form):
+    """Returns minus the logarithm of the positives' share of all pairs, in the given form: float32 [batch]."""
+    directions = [from_video, from_other]
+    if form == "nce":
+        own = _own_pairs(tf.shape(from_video)[0], tf.shape(from_video)[1])
+        directions = [tf.where(own, _NEVER, pairs) for pairs in directions]
+    directions = [_flatten(pairs) for pairs in directions]
+    sums = {
+        "nce": [[positives, *directions]],
+        "asymmetric_nce": [directions],
+        "symmetric_nce": [[pairs] for pairs in directions],
+    }[form]
+    positive = tf.reduce_logsumexp(positives, axis=1)
+    return tf.add_n([tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - positive for terms in sums])
 
 
 def _flatten(pairs: tf.Tensor) -> tf.Tensor:

@@ -1,65 +1,94 @@
-"""VATT, modality-agnostic: one Transformer over raw video, sound and text (arXiv 2104.11178; NeurIPS 2021)."""
+"""VATT: Transformers over raw video, sound and text (arXiv 2104.11178; NeurIPS 2021)."""
+
+import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.drop_token import kept_tokens
-from vatt.embedding import ModalityEmbedding
-from vatt.encoder import Encoder
-from vatt.heads import FineAndCoarseHead
+from vatt.heads import FineAndCoarseHead, JointHead
 from vatt.keras import keras
-from vatt.sizes import SIZES
-from vatt.video_patches import VideoPatches
-from vatt.waveform_patches import WaveformPatches
+from vatt.presets import DIMENSIONS, KINDS, MODALITIES, PRESETS, TINY_DIMENSIONS, Tower
+from vatt.presets import tower as named_tower
+from vatt.sizes import Size
+from vatt.towers import TowerOptions, build_embedding, build_encoder
 
-MODALITIES = {"video": "video", "audio": "waveform", "text": "text"}
+HEADS = ("fine_and_coarse", "joint")
 _PURPOSE = {"video": randomness.VIDEO, "audio": randomness.AUDIO, "text": randomness.TEXT}
 
 
 class VATT(keras.Model):
-    """Embeds clips: one embedding per modality, one encoder for all, one pooled (AGG) feature each, two common spaces.
+    """Embeds clips: one pooled (AGG) feature per modality and two common spaces.
 
-    Each modality passes through the encoder alone. Its AGG token's output goes through a GELU projection of its own
-    (the pooled feature, for linear probes) and then through the head into the spaces of the two losses.
+    Each modality passes through its tower alone: embedding, encoder and, in the modality-agnostic model, where one encoder
+    serves all, a GELU projection of its own. The head takes the pooled features into the spaces of the two losses.
+
+    Where the paper and the published code differ there is a switch; `release_compatible` sets all of them as the published
+    code does. Clips may be longer, larger or shorter than the ones named here, whose tables of positions are stretched.
 
     Args:
-      size: A name in `vatt.SIZES`; any of the arguments after `words` that is not `None` overrides what the size says.
+      preset: A name in `vatt.PRESETS`: "ut_medium" (modality-agnostic), "mbs" (modality-specific), "vit_base" (one tower).
       frames: Frames in a clip.
       image_size: Height and width of a frame, pixels.
       waveform_samples: Samples of sound in a clip.
+      sample_rate_hz: Rate of the sound; only spectrograms depend on it.
       vocabulary_size: Token ids, 0 (padding) included.
       words: Token ids in a caption.
-      layers: Encoder blocks.
+      modalities: Build only these towers of the preset; with less than two there is no head.
+      video: Another tower than the preset's: a name such as "vit_large", or a `Tower`; likewise the next two.
+      audio: "wat_..." reads the waveform, "spt_..." a log-mel spectrogram of it.
+      text: "t5_..." has relative positions, "bert_..." absolute ones, "linear" is no Transformer.
+      head: "fine_and_coarse", or "joint": one space of size `video_audio_dim` for all.
+      layers: Encoder blocks of every tower, if not the preset's; likewise the next four, see `Size`.
       width: Size of a token.
       heads: Attention heads.
-      head_dim: Size of a head (64 in every published size).
+      head_dim: Size of a head.
       feed_forward: Size of the feed-forward hidden layer.
       word_dim: Size of a word vector before it is projected to `width`.
-      feature_dim: Size of the pooled features.
+      feature_dim: Size of the pooled features in the modality-agnostic model (elsewhere the tower's width).
       video_audio_dim: Size of the fine space.
       video_text_dim: Size of the coarse space.
       video_patch: Frames, rows and columns of a patch.
       waveform_patch: Samples of a patch.
-      drop_token_rate: Share of the video and audio tokens that training drops.
+      spectrogram_patch: Windows and mel bands of a patch.
+      mel_bands: Bands of a spectrogram.
+      drop_token_rate: Share of the video and waveform tokens that training drops.
+      dropout: Rate of every dropout.
+      recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
+      paper_head: See `FineAndCoarseHead`; the published code's head is the default, its results are the published ones.
+      release_compatible: What the next switches are where they are `None`.
       shared_drop: One DropToken subset for the whole batch (published code) instead of one per clip (paper; default).
       normalize_positions: A LayerNorm on the positions (published code), or none (paper; default).
-      dropout: Rate of every dropout.
-      trainable_words: Learn the word vectors (paper; default) or keep them as they are (published code).
+      positions_from_edges: Align the patches' edges where positions are stretched (published code), or their centers.
+      transposed_spectrogram_positions: See `AxialPositions` (published code), or in order (default).
+      convolution_init: See `Patches` (published code), or a linear map's (default).
+      frozen_words: Keep the word vectors as they are (published code), or learn them (paper; default).
       name: The Keras model's name.
 
+    Attributes:
+      modalities: Those that it has a tower for.
+      kinds: The towers' kinds, by modality; see `vatt.presets.KINDS`.
+      input_shapes: Of one clip, by the names of a batch's entries.
+
     Raises:
-      ValueError: For an unknown size, or input that is smaller than one patch.
+      ValueError: For an unknown name, a combination that makes no model, or input that is smaller than one patch.
     """
 
     def __init__(
         self,
-        size: str = "medium",
+        preset: str = "ut_medium",
         *,
         frames: int = 32,
         image_size: int = 224,
         waveform_samples: int = 153_600,
+        sample_rate_hz: int = 48_000,
         vocabulary_size: int = 65_536,
         words: int = 16,
+        modalities: Sequence[str] | None = None,
+        video: str | Tower | None = None,
+        audio: str | Tower | None = None,
+        text: str | Tower | None = None,
+        head: str = "fine_and_coarse",
         layers: int | None = None,
         width: int | None = None,
         heads: int | None = None,
@@ -71,82 +100,77 @@ class VATT(keras.Model):
         video_text_dim: int | None = None,
         video_patch: tuple[int, int, int] = (4, 16, 16),
         waveform_patch: int = 128,
+        spectrogram_patch: tuple[int, int] = (16, 5),
+        mel_bands: int = 80,
         drop_token_rate: float = 0.5,
-        shared_drop: bool = False,
-        normalize_positions: bool = False,
         dropout: float = 0.1,
-        trainable_words: bool = True,
+        recompute: bool = False,
+        paper_head: bool = False,
+        release_compatible: bool = False,
+        shared_drop: bool | None = None,
+        normalize_positions: bool | None = None,
+        positions_from_edges: bool | None = None,
+        transposed_spectrogram_positions: bool | None = None,
+        convolution_init: bool | None = None,
+        frozen_words: bool | None = None,
         name: str | None = None,
     ):
+        arguments = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__(name=name)
-        overrides = dict(
-            layers=layers, width=width, heads=heads, head_dim=head_dim, feed_forward=feed_forward,
-            word_dim=word_dim, feature_dim=feature_dim, video_audio_dim=video_audio_dim,
-            video_text_dim=video_text_dim,
-        )  # fmt: skip
-        dims = _dimensions(size, overrides)
+        self.arguments = arguments
         self.input_shapes = {
             "video": (frames, image_size, image_size, 3),
             "waveform": (waveform_samples,),
             "text": (words,),
         }
-        self.drop_token_rate = drop_token_rate
-        self.embeddings = self._build_embeddings(
-            dims["width"], video_patch, waveform_patch,
-            dict(normalize_positions=normalize_positions, dropout=dropout), shared_drop,
-        )  # fmt: skip
-        # Keras' default, 0.03, lets the positions outweigh the words at first; our choice.
-        unit_normal = keras.initializers.RandomNormal(stddev=1.0)
-        self.word_vectors = keras.layers.Embedding(
-            vocabulary_size, dims["word_dim"], unit_normal, trainable=trainable_words, name="word_vectors"
-        )
-        encoder_keys = ("layers", "width", "heads", "head_dim", "feed_forward")
-        self.encoder = Encoder(**{key: dims[key] for key in encoder_keys}, dropout=dropout)
+        dims = _dimensions(arguments)
+        options = _tower_options(arguments, dims["word_dim"])
+        towers = _choose_towers(arguments)
+        self.modalities = tuple(towers)
+        self.kinds = {modality: tower.kind for modality, tower in towers.items()}
+        self.embeddings = {
+            modality: build_embedding(modality, tower, self.input_shapes[MODALITIES[modality]], options)
+            for modality, tower in towers.items()
+        }
+        unified = [modality for modality, tower in towers.items() if tower.kind == "ut"]
+        self.encoders = {
+            modality: build_encoder(modality, tower, options)
+            for modality, tower in towers.items()
+            if modality not in unified[1:]
+        }
+        self.encoders |= {modality: self.encoders[unified[0]] for modality in unified[1:]}
         self.feature_projections = {
-            name: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{name}_features")
-            for name in MODALITIES
+            modality: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{modality}_features")
+            for modality in unified
         }
-        self.head = FineAndCoarseHead(dims["video_audio_dim"], dims["video_text_dim"])
+        self.head = _build_head(arguments, dims, self.modalities)
 
-    def _build_embeddings(self, width, video_patch, waveform_patch, common, shared_drop):
-        video = VideoPatches(width, video_patch, name="video_patches")
-        waveform = WaveformPatches(width, waveform_patch, name="waveform_patches")
-        self.token_grids = {
-            "video": video.grid(self.input_shapes["video"]),
-            "audio": waveform.grid(self.input_shapes["waveform"]),
-            "text": self.input_shapes["text"],
-        }
-        for name, grid in self.token_grids.items():
-            if min(grid) < 1:
-                shape = self.input_shapes[MODALITIES[name]]
-                raise ValueError(
-                    f"A clip's {name} has the shape {shape}, which holds no whole patch: token grid {grid}. "
-                    "Use larger clips or smaller patches."
-                )
-        drop = dict(drop_token_rate=self.drop_token_rate, shared_drop=shared_drop)
-        options = {"video": dict(patches=video, **drop), "audio": dict(patches=waveform, **drop)}
+    @property
+    def encoder(self) -> keras.layers.Layer:
+        """The encoder that the gradients of both losses reach: all modalities', or the video's."""
+        return self.encoders["video"]
+
+    @property
+    def feature_dims(self) -> dict[str, int]:
+        """Size of the pooled features of each modality."""
         return {
-            name: ModalityEmbedding(
-                width, grid, name=f"{name}_embedding", **common, **options.get(name, {})
-            )
-            for name, grid in self.token_grids.items()
+            modality: self.feature_projections[modality].units
+            if modality in self.feature_projections
+            else self.encoders[modality].width
+            for modality in self.modalities
         }
 
     def token_counts(self, training: bool) -> dict[str, int]:
         """Tokens per clip (per caption for text) that enter the encoder, the AGG token included."""
-        counts = {}
-        for name, grid in self.token_grids.items():
-            count = 1
-            for buckets in grid:
-                count *= buckets
-            drops = training and name != "text"
-            counts[name] = 1 + (kept_tokens(count, self.drop_token_rate) if drops else count)
-        return counts
+        return {
+            modality: embedding.tokens(self.input_shapes[MODALITIES[modality]], training)
+            for modality, embedding in self.embeddings.items()
+        }
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False, seed: tf.Tensor | None = None
     ) -> dict[str, dict[str, tf.Tensor]]:
-        """Embeds whichever modalities `inputs` holds.
+        """Embeds whichever of the model's modalities `inputs` holds.
 
         Args:
           inputs: Any of `video` [batch, frames, height, width, 3] and `waveform` [batch, samples], both floating point
@@ -156,46 +180,130 @@ class VATT(keras.Model):
 
         Returns:
           `features`: pooled features, float32 `[batch, feature_dim]`, text `[batch, candidates, feature_dim]`;
-          `video_audio` and `video_text`: see `FineAndCoarseHead.call`.
+          `video_audio` and `video_text`: see `FineAndCoarseHead.call`; not there without a head.
         """
         seed = seed if training else None
         features = {
-            name: self.encode(name, inputs[key], randomness.fold(seed, _PURPOSE[name]))
-            for name, key in MODALITIES.items()
-            if key in inputs
+            modality: self.encode(modality, inputs[MODALITIES[modality]], randomness.fold(seed, _PURPOSE[modality]))
+            for modality in self.modalities
+            if MODALITIES[modality] in inputs
         }
-        spaces = self.head(features, training=training)
+        spaces = self.head(features, training=training) if self.head is not None else {}
         return {"features": {k: tf.cast(v, tf.float32) for k, v in features.items()}, **spaces}
 
     def encode(self, modality: str, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the pooled features of one modality; see `call`."""
-        if modality == "text":
-            captions = tf.reshape(raw, [-1, raw.shape[-1]])
-            pooled = self._pool("text", self.word_vectors(captions), captions > 0, seed)
-            return tf.reshape(pooled, [-1, raw.shape[1], pooled.shape[-1]])
-        return self._pool(modality, tf.cast(raw, self.compute_dtype), None, seed)
+        if modality != "text":
+            return self._features(modality, raw, seed, pooled=True)
+        captions = tf.reshape(raw, [-1, raw.shape[-1]])
+        pooled = self._features("text", captions, seed, pooled=True)
+        return tf.reshape(pooled, [-1, raw.shape[1], pooled.shape[-1]])
 
-    def _pool(self, modality, raw, mask, seed):
-        tokens = self.embeddings[modality](raw, seed=seed)
-        if mask is not None:  # the AGG token may always be attended to
-            mask = tf.concat([tf.ones_like(mask[:, :1]), mask], axis=1)
-        aggregated = self.encoder(tokens, mask=mask, seed=seed)[:, 0]
-        return self.feature_projections[modality](aggregated)
+    def encode_tokens(self, modality: str, raw: tf.Tensor) -> tf.Tensor:
+        """Returns the features of every token of one modality, in inference.
+
+        Args:
+          modality: "video", "audio" or "text".
+          raw: As in `call`, but text `[captions, words]`.
+
+        Returns:
+          `[batch, 1 + tokens, feature_dim]`: the pooled features, then the tokens', the first axis of the token grid
+          slowest. A linear text tower has only the first.
+        """
+        return self._features(modality, raw, None, pooled=False)
+
+    def _features(self, modality, raw, seed, pooled):
+        mask = None
+        if modality == "text":
+            mask = raw > 0
+            if self.embeddings["text"].aggregation_joins:  # the AGG token may always be attended to
+                mask = tf.concat([tf.ones_like(mask[:, :1]), mask], axis=1)
+        else:
+            raw = tf.cast(raw, self.compute_dtype)
+        tokens = self.encoders[modality](self.embeddings[modality](raw, seed=seed), mask=mask, seed=seed)
+        tokens = tokens[:, 0] if pooled else tokens
+        projection = self.feature_projections.get(modality)
+        return tokens if projection is None else projection(tokens)
 
     def create_variables(self) -> None:
         """Creates every variable by tracing, without computing anything; call it under the strategy's scope."""
+        shapes = {MODALITIES[modality]: self.input_shapes[MODALITIES[modality]] for modality in self.modalities}
         specs = {
-            "video": tf.TensorSpec([1, *self.input_shapes["video"]]),
-            "waveform": tf.TensorSpec([1, *self.input_shapes["waveform"]]),
-            "text": tf.TensorSpec([1, 1, *self.input_shapes["text"]], tf.int32),
+            key: tf.TensorSpec([1, 1, *shape], tf.int32) if key == "text" else tf.TensorSpec([1, *shape])
+            for key, shape in shapes.items()
         }
         tf.function(lambda clips: self(clips), autograph=False).get_concrete_function(specs)
 
+    def get_config(self) -> dict[str, object]:
+        """Returns the constructor's arguments as JSON values; `from_config` makes an equal model of them."""
+        return {
+            name: {"kind": value.kind, "size": dataclasses.asdict(value.size)} if isinstance(value, Tower) else value
+            for name, value in self.arguments.items()
+        }
 
-def _dimensions(size: str, overrides: dict[str, int | None]) -> dict[str, int]:
-    if size not in SIZES:
-        raise ValueError(f"`size` should be one of {', '.join(SIZES)}. Found `size = {size!r}`.")
-    published = dict(
-        head_dim=64, word_dim=300, feature_dim=1024, video_audio_dim=512, video_text_dim=256
+    @classmethod
+    def from_config(cls, config: dict[str, object]) -> "VATT":
+        """Makes the model of what `get_config` returned, also after a journey through JSON."""
+        arguments = {
+            name: Tower(value["kind"], Size(**value["size"])) if isinstance(value, dict) else value
+            for name, value in config.items()
+        }
+        return cls(**arguments)
+
+
+def _choose_towers(arguments: dict) -> dict[str, Tower]:
+    preset = arguments["preset"]
+    if preset not in PRESETS:
+        raise ValueError(f"`preset` should be one of {', '.join(PRESETS)}. Found `preset = {preset!r}`.")
+    chosen = {modality: arguments[modality] or PRESETS[preset].get(modality) for modality in MODALITIES}
+    towers = {
+        modality: _resized(named_tower(name) if isinstance(name, str) else name, arguments)
+        for modality, name in chosen.items()
+        if name is not None and (arguments["modalities"] is None or modality in arguments["modalities"])
+    }
+    missing = set(arguments["modalities"] or ()) - set(towers)
+    wrong = [modality for modality, tower in towers.items() if modality not in KINDS[tower.kind]]
+    if missing or not towers:
+        raise ValueError(f"`modalities` should be some of those of {preset!r}. Found {arguments['modalities']!r}.")
+    if wrong:
+        raise ValueError(f"`{wrong[0]}` should be a tower for it. Found one of the kind {towers[wrong[0]].kind!r}.")
+    if len({tower.size for tower in towers.values() if tower.kind == "ut"}) > 1:
+        raise ValueError("All towers of the kind 'ut' should have one size, as they share one encoder. Found several.")
+    return towers
+
+
+def _resized(tower: Tower, arguments: dict) -> Tower:
+    names = [field.name for field in dataclasses.fields(Size)]
+    overrides = {name: arguments[name] for name in names if arguments[name] is not None}
+    return dataclasses.replace(tower, size=dataclasses.replace(tower.size, **overrides))
+
+
+def _dimensions(arguments: dict) -> dict[str, int]:
+    published = TINY_DIMENSIONS if arguments["preset"] == "ut_tiny" else DIMENSIONS
+    return {name: value if arguments[name] is None else arguments[name] for name, value in published.items()}
+
+
+def _tower_options(arguments: dict, word_dim: int) -> TowerOptions:
+    def switch(name: str) -> bool:
+        return arguments["release_compatible"] if arguments[name] is None else arguments[name]
+
+    switches = ("shared_drop", "normalize_positions", "positions_from_edges", "transposed_spectrogram_positions",
+                "convolution_init")  # fmt: skip
+    plain = ("sample_rate_hz", "mel_bands", "vocabulary_size", "video_patch", "waveform_patch", "spectrogram_patch",
+             "drop_token_rate", "dropout", "recompute")  # fmt: skip
+    return TowerOptions(
+        word_dim=word_dim,
+        trainable_words=not switch("frozen_words"),
+        **{name: switch(name) for name in switches},
+        **{name: arguments[name] for name in plain},
     )
-    return {**published, **SIZES[size], **{k: v for k, v in overrides.items() if v is not None}}
+
+
+def _build_head(arguments: dict, dims: dict[str, int], modalities: tuple[str, ...]):
+    if arguments["head"] not in HEADS:
+        raise ValueError(f"`head` should be one of {', '.join(HEADS)}. Found {arguments['head']!r}.")
+    if len(modalities) < 2:
+        return None
+    if arguments["head"] == "joint":
+        return JointHead(dims["video_audio_dim"], modalities)
+    return FineAndCoarseHead(dims["video_audio_dim"], dims["video_text_dim"], arguments["paper_head"])

@@ -1,14 +1,33 @@
 """The named sizes of the Transformer."""
 
-SIZES: dict[str, dict[str, object]] = {
-    # For the demo and for tests, on two CPU cores. Ours; not in the paper.
-    "tiny": dict(
-        layers=2, width=96, heads=3, head_dim=32, feed_forward=384,
-        word_dim=64, feature_dim=128, video_audio_dim=64, video_text_dim=32,
-    ),
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """Size of a Transformer.
+
+    Attributes:
+      layers: Encoder blocks.
+      width: Size of a token.
+      heads: Attention heads.
+      feed_forward: Size of the blocks' hidden layer.
+      head_dim: Size of a head; 64 in every published size. `heads * head_dim` need not equal `width`.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    feed_forward: int
+    head_dim: int = 64
+
+
+SIZES = {
+    "tiny": Size(layers=2, width=96, heads=3, feed_forward=384, head_dim=32),  # for two CPU cores; ours
     # VATT (arXiv 2104.11178), Table 7.
-    "small": dict(layers=6, width=512, heads=8, feed_forward=2048),
-    "base": dict(layers=12, width=768, heads=12, feed_forward=3072),
-    "medium": dict(layers=12, width=1024, heads=16, feed_forward=4096),
-    "large": dict(layers=24, width=1024, heads=16, feed_forward=4096),
+    "small": Size(layers=6, width=512, heads=8, feed_forward=2048),
+    "base": Size(layers=12, width=768, heads=12, feed_forward=3072),
+    "medium": Size(layers=12, width=1024, heads=16, feed_forward=4096),
+    "large": Size(layers=24, width=1024, heads=16, feed_forward=4096),
+    "xlarge": Size(layers=24, width=1536, heads=24, feed_forward=4096),  # only in the published code
 }

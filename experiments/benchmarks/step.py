@@ -18,6 +18,7 @@ from absl import flags
 import vatt
 from experiments import command_line, config
 from experiments.assembly import Run, build_run, random_batch
+from experiments.flops import training_flops
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", ["configs/demo.gin"], "gin files of the run to time.")
@@ -26,29 +27,12 @@ flags.DEFINE_integer("repeats", 10, "Times each step is timed, in turn with the 
 VOCABULARY_SIZE = 1000
 
 
-def forward_flops(model: vatt.VATT, candidates: int) -> dict[str, float]:
-    """Returns the floating-point operations (two per multiply-add) of each modality's training forward pass of one clip.
-
-    Counted: patches, projections, attention with its two products, feed-forward layers, feature projection. Left out,
-      being
-    small: norms, activations, heads, the losses.
-    """
-    block = model.encoder.blocks[0]
-    attention_width = block.attention.heads * block.attention.head_dim
-    width, hidden = block.output_projection.units, block.hidden.units
-    flops = {}
-    for name, tokens in model.token_counts(training=True).items():
-        embedding = model.embeddings[name]
-        values = model.word_vectors.output_dim if embedding.patches is None else int(embedding.patches.kernel.shape[0])
-        per_token = 8 * width * attention_width + 4 * width * hidden + 4 * tokens * attention_width
-        entry = 2 * values * width + (2 * width * width if embedding.patches is not None else 0)
-        total = tokens * (len(model.encoder.blocks) * per_token + entry)
-        flops[name] = float(total * (candidates if name == "text" else 1))
-    return flops
-
-
 def bound(flops: dict[str, float]) -> float:
-    """Returns the least ratio of the harmonized step's time to the plain step's; see the module."""
+    """Returns the least ratio of the harmonized step's time to the plain step's; see the module.
+
+    Args:
+      flops: Of each modality's forward pass.
+    """
     video_share = flops["video"] / sum(flops.values())
     return (1 + 2 * (1 + video_share)) / 3
 
@@ -95,7 +79,7 @@ def main(_) -> None:
         run.trainer.train_on_batch(batch, tf.constant(0.0))
 
     seconds = median_seconds({"plain": lambda: plain(batch), "harmonized": harmonized}, FLAGS.repeats)
-    flops = forward_flops(run.model, settings.clips.candidates)
+    flops = training_flops(run.model, settings.clips.candidates)
     ratio, least = seconds["harmonized"] / seconds["plain"], bound(flops)
     shares = ", ".join(f"{name} {value / sum(flops.values()):.3f}" for name, value in flops.items())
     print(f"shares of the forward pass  {shares}")

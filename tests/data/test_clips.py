@@ -115,6 +115,31 @@ def test_evaluation_crops_the_center(write, clip, height, width, evaluate):
     assert batch["video"].numpy().min() > 0.9
 
 
+@pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16), (16, 16)])
+def test_crops_lie_along_the_longer_side_of_each_window(write, clip, height, width, evaluate):
+    """Thirds of a frame have levels 0, 80, 160, and later frames are brighter by 2 each."""
+    thirds = np.repeat([0, 80, 160], -(-max(height, width) // 3))[: max(height, width)]
+    frame = np.broadcast_to(thirds if width > height else thirds[:, None], (height, width))
+    video = (frame[None, :, :, None] + 2 * np.arange(20)[:, None, None, None]).astype(np.uint8)
+    opened = write({"train": [clip(0)], "test": [clip(1, frames=20, video=np.repeat(video, 3, axis=-1))]})
+    (one,), (views,) = evaluate(opened, windows=2), evaluate(opened, windows=2, crops=3)
+    assert views["video"].shape == (1, 6, 4, 16, 16, 3) and views["waveform"].shape == (1, 2, 800)
+    np.testing.assert_array_equal(views["video"][:, 1::3], one["video"])  # the middle crop is that of crops=1
+    levels = frame_levels(views["video"])[0, :, 0]
+    places = [0, 80, 160] if height != width else [frame.mean()] * 3
+    np.testing.assert_allclose(levels, [*places, *[place + 24 for place in places]], atol=3)
+    (alone,) = evaluate(opened, crops=3)
+    assert alone["video"].shape == (1, 3, 4, 16, 16, 3) and alone["waveform"].shape == (1, 800)
+
+
+def test_without_video_all_else_stays(tiny, train, evaluate):
+    for batches, options in ((train, {"count": 2}), (evaluate, {"windows": 2})):
+        for batch, blind in zip(batches(tiny, **options), batches(tiny, video=False, **options), strict=True):
+            assert set(batch) - set(blind) == {"video"}
+            for name in blind:
+                np.testing.assert_array_equal(batch[name], blind[name])
+
+
 def test_all_frames_of_a_clip_are_changed_alike(write, clip, train):
     image = np.random.default_rng(0).integers(0, 256, [1, 40, 56, 3], np.uint8)
     opened = write([clip(i, video=np.repeat(image, 8, axis=0)) for i in range(4)])

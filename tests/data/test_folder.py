@@ -6,9 +6,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data.errors import DataError, PreparationError
-from data.folder import Folder, FolderConfig, split_by_name
+from data.folder import Folder, FolderConfig
 from data.preparation import prepare
-from data.source_files import SourceVideo
 
 SETTINGS = dict(image_size_px=32, sample_rate_hz=8000)
 CAPTIONS = (
@@ -207,27 +206,3 @@ def test_a_folder_without_videos_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(DataError, match="no video file"):
         FolderConfig(source_dir=str(tmp_path))
-
-
-def sources(count):
-    return [SourceVideo(f"video{i}.mp4", f"/v/video{i}.mp4", 1, None) for i in range(count)]
-
-
-def names(videos):
-    return {video.name for video in videos}
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 10, 1000])
-def test_splits_have_all_files_once_and_training_is_never_empty(count):
-    for test_fraction in (0.0, 0.1, 1.0):
-        splits = split_by_name(sources(count), test_fraction)
-        assert len(splits["train"]) + len(splits["test"]) == count
-        assert names(splits["train"]) | names(splits["test"]) == names(sources(count))
-        assert splits["train"]
-        assert bool(splits["test"]) == (test_fraction > 0 and count > 1)
-
-
-def test_split_is_near_its_share_and_stays_when_files_come():
-    before, after = (split_by_name(sources(count), 0.1) for count in (1000, 1200))
-    assert 60 < len(before["test"]) < 140
-    assert names(before["test"]) == names(after["test"]) & names(sources(1000))

@@ -77,3 +77,9 @@ def test_a_token_named_twice_is_refused(tmp_path):
 def test_a_missing_vocabulary_names_the_file_and_the_remedy(tmp_path):
     with pytest.raises(DataError, match=r"missing\.txt.*prepare the data set again"):
         WordTokenizer(str(tmp_path / "missing.txt"), words=4)
+
+
+def test_lengths_count_what_is_cut_off(wordpiece, word_level):
+    captions = tf.constant([["unaffable playing", "", "play"]])
+    assert wordpiece.lengths(captions).numpy().tolist() == [[5, 0, 1]]
+    assert word_level.lengths(tf.constant(["the the the the the zebra", "!"])).numpy().tolist() == [6, 0]

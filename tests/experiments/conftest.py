@@ -37,7 +37,7 @@ def tiny_data(tmp_path_factory) -> str:
 def tiny_run() -> list[str]:
     """Gin bindings of a run of `tiny_data` with everything on: both methods, DropToken, dropout."""
     return [
-        "pretrain.model = @VATT", "VATT.size = 'tiny'", "VATT.waveform_patch = 1280",
+        "pretrain.model = @VATT", "VATT.preset = 'ut_tiny'", "VATT.waveform_patch = 1280",
         "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",
         "VATT.word_dim = 8", "VATT.feature_dim = 16", "VATT.video_audio_dim = 12", "VATT.video_text_dim = 8",
         "VATT.dropout = 0.1", "VATT.drop_token_rate = 0.5",

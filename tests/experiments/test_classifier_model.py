@@ -17,7 +17,7 @@ CLIPS = ClipSpec(frames=2, sparse_seconds=0.1, image_size=32, sample_rate_hz=160
 
 def small_vatt(modality, clips):
     return VATTEncoder(
-        modality, clips, "tiny", layers=1, width=16, heads=2, feed_forward=32, feature_dim=SIZE, waveform_patch=400
+        modality, clips, "ut_tiny", layers=1, width=16, heads=2, feed_forward=32, feature_dim=SIZE, waveform_patch=400
     )
 
 

@@ -22,7 +22,7 @@ from experiments.run_directory import RunDirectory
 STEPS = 18  # 24 clips, 4 to a batch, 3 epochs
 RUN = [
     "classify.dataset = 'synthetic'", "classify.method = 'mmpareto'", "classify.encoder = @VATTEncoder",
-    "VATTEncoder.size = 'tiny'", "VATTEncoder.layers = 1", "VATTEncoder.width = 16", "VATTEncoder.heads = 2",
+    "VATTEncoder.preset = 'ut_tiny'", "VATTEncoder.layers = 1", "VATTEncoder.width = 16", "VATTEncoder.heads = 2",
     "VATTEncoder.feed_forward = 32", "VATTEncoder.feature_dim = 8", "VATTEncoder.waveform_patch = 1280",
     "classify.clips = @ClipSpec()", "ClipSpec.frames = 2", "ClipSpec.sparse_seconds = 0.8", "ClipSpec.image_size = 32",
     "ClipSpec.sample_rate_hz = 16000", "classify.epochs = 3", "classify.decay_epochs = (2,)", "classify.batch_size = 4",

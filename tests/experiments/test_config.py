@@ -8,7 +8,7 @@ from experiments.command_line import BadInput
     "binding, message",
     [
         ("pretrain.stepps = 3", r"Did you mean `pretrain\.steps`\?"),
-        ("VATT.sise = 'tiny'", r"Did you mean `VATT\.size`\?"),
+        ("VATT.presett = 'ut_tiny'", r"Did you mean `VATT\.preset`\?"),
         ("pretrain.model = @VAT", r"Did you mean `VATT`\?"),
         ("pretrain.steps = 'five'", r"`pretrain\.steps` should be of type int\. Found 'five' of type str\."),
         ("pretrain.steps = True", r"`pretrain\.steps` should be of type int\. Found True"),

@@ -7,7 +7,7 @@ import pytest
 from experiments.model_layers import layers_of
 
 
-@pytest.mark.parametrize("options", [{}, dict(layers=2, normalize_positions=True), dict(trainable_words=False)], ids=str)
+@pytest.mark.parametrize("options", [{}, dict(layers=2, normalize_positions=True), dict(frozen_words=True)], ids=str)
 def test_every_variable_is_in_one_layer(make_model, options):
     model = make_model(**options)
     variables = model.trainable_variables

@@ -59,6 +59,7 @@ def test_synthetic_then_its_files_as_a_folder(tmp_path, capsys):
         (dict(dataset="folder", data_dir="x"), "--source_dir must be a folder"),
         (dict(dataset="folder", data_dir="x", seed=1), "--dataset=folder has no --seed"),
         (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise is a probability"),
+        (dict(dataset="synthetic", data_dir="x", labels="a.csv"), "--dataset=synthetic has no --labels"),
     ],
 )
 def test_bad_input_is_refused(values, message, tmp_path, monkeypatch):

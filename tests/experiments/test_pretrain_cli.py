@@ -194,7 +194,7 @@ MISTAKES = {
         ("pretrain.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
     ),
     "XLA on several replicas": (("pretrain.jit_compile = True",), dict(strategy="mirrored"), "Found 4 replicas"),
-    "an unknown size": (("VATT.size = 'huge'",), {}, "`size` should be one of tiny, .*large. Found `size = 'huge'`"),
+    "an unknown model": (("VATT.preset = 'huge'",), {}, "`preset` should be one of ut_tiny, .*mbs.*Found `preset = 'huge'`"),
     "a wrong type in the model": (("VATT.layers = 'one'",), {}, r"`VATT\.layers` should be of type .*Found 'one' of type str"),
     "patches larger than the clip": (("VATT.waveform_patch = 100000",), {}, "audio.*holds no whole patch"),
     "another sample rate": (("ClipSpec.sample_rate_hz = 8000", "VATT.waveform_patch = 640"), {}, "16000.*8000|8000.*16000"),

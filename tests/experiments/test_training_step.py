@@ -239,7 +239,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_named(rig, batch, objective):
         broken = batch | {"waveform": tf.where(tf.range(BATCH)[:, tf.newaxis] == 1, math.nan, batch["waveform"])}
     else:
         broken = batch
-        words = rig.model.word_vectors.trainable_variables[0]
+        words = rig.model.embeddings["text"].pieces.trainable_variables[0]
         words.assign(tf.fill(words.shape, math.nan))
     before = rig.values()
     logged = rig.train(broken)

@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from vatt.drop_token import choose_tokens, kept_tokens
 from vatt.embedding import ModalityEmbedding
-from vatt.waveform_patches import WaveformPatches
+from vatt.patches import Patches
+from vatt.positions import AxialPositions
 
 
 @pytest.mark.parametrize("tokens, rate, kept", [(1568, 0.5, 784), (1200, 0.5, 600), (5, 0.5, 2), (100, 0.9, 10), (1, 0.9, 1)])
@@ -27,7 +28,7 @@ def test_shared_subset_is_one_for_the_batch():
 
 def test_dropping_before_embedding_equals_dropping_after_the_positions():
     """The tokens that stay are the same as the full sequence's at the chosen places."""
-    layer = ModalityEmbedding(8, (12,), WaveformPatches(8, 4), drop_token_rate=0.5, dropout=0.0)
+    layer = ModalityEmbedding(Patches(8, (4,)), positions=AxialPositions(8, (12,)), drop_token_rate=0.5, dropout=0.0)
     sound = tf.random.stateless_uniform([3, 48], [0, 0])
     full, kept = layer(sound).numpy(), layer(sound, seed=tf.constant([0, 0])).numpy()
     assert kept.shape == (3, 7, 8)

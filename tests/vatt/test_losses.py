@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import vatt
+from vatt.losses import contrastive_clip_losses
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "losses"
 
@@ -41,16 +42,18 @@ def test_equals_the_posters_formula(seed):
 
 def test_equal_embeddings_give_the_log_of_the_number_of_pairs():
     same = tf.ones([8, 4])
-    loss = lambda release: vatt.contrastive_loss(same, same[:, None], tf.ones([8, 1], tf.bool), 0.07, release)  # noqa: E731
-    np.testing.assert_allclose(loss(False), np.log(2 * 8 - 1), rtol=1e-5)
-    np.testing.assert_allclose(loss(True), np.log(2 * 8), rtol=1e-5)
+    loss = lambda form: vatt.contrastive_loss(same, same[:, None], tf.ones([8, 1], tf.bool), 0.07, form)  # noqa: E731
+    np.testing.assert_allclose(loss("nce"), np.log(2 * 8 - 1), rtol=1e-5)
+    np.testing.assert_allclose(loss("asymmetric_nce"), np.log(2 * 8), rtol=1e-5)
+    np.testing.assert_allclose(loss("symmetric_nce"), 2 * np.log(8), rtol=1e-5)
 
 
 def test_perfect_alignment_costs_nothing():
     eye = tf.eye(6)
-    loss = lambda release: vatt.contrastive_loss(eye, eye[:, None], tf.ones([6, 1], tf.bool), 0.01, release)  # noqa: E731
-    np.testing.assert_allclose(loss(False), 0.0, atol=1e-6)
-    np.testing.assert_allclose(loss(True), np.log(2), rtol=1e-5)
+    loss = lambda form: vatt.contrastive_loss(eye, eye[:, None], tf.ones([6, 1], tf.bool), 0.01, form)  # noqa: E731
+    np.testing.assert_allclose(loss("nce"), 0.0, atol=1e-6)
+    np.testing.assert_allclose(loss("symmetric_nce"), 0.0, atol=1e-6)
+    np.testing.assert_allclose(loss("asymmetric_nce"), np.log(2), rtol=1e-5)
 
 
 def test_a_batch_without_any_text_has_zero_loss_and_zero_gradients():
@@ -96,24 +99,55 @@ def test_sum_over_replicas_equals_one_replica(replicas, mirrored):
         np.testing.assert_allclose(joined, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_an_unknown_form_is_refused():
+    video, other, mask = draw()
+    with pytest.raises(ValueError, match="`form` should be one of nce, asymmetric_nce, symmetric_nce. Found 'nse'"):
+        vatt.contrastive_loss(video, other, mask, form="nse")
+
+
+INPUTS, OUTPUTS = np.load(GOLDEN / "inputs.npz"), np.load(GOLDEN / "outputs.npz")
+PAIRS = {"vidaud": ("vid_toaud", "aud_tovid", "vid_aud_weight"), "vidtxt": ("vid_totxt", "txt_tovid", "vid_txt_weight")}
+
+
 def golden_cases():
     cases = json.loads((GOLDEN / "config.json").read_text())["cases"]
-    wanted = [c for c in cases if c.get("loss") == "asymmetric_nce" and c["replicas"] == 1]
-    return [pytest.param(c, id=c["case"]) for c in wanted]
+    return [pytest.param(case, pair, id=f"{case['case']}.{pair}") for case in cases if "masks" in case for pair in PAIRS]
 
 
-@pytest.mark.parametrize("case", golden_cases())
-def test_release_compatible_loss_equals_the_published_codes(case):
-    inputs, outputs = np.load(GOLDEN / "inputs.npz"), np.load(GOLDEN / "outputs.npz")
-    masks = {name.rsplit(".", 1)[1]: inputs[name] > 0 for name in case["masks"]}
-    audio_mask = masks.get("audio_mask", np.ones(6, bool))
-    text_mask = np.repeat(masks.get("text_mask", np.ones(6, bool))[:, None], 5, axis=1)
-    pairs = {
-        "vidaud": ("vid_aud_weight", inputs["vid_toaud"], inputs["aud_tovid"][:, None], audio_mask[:, None]),
-        "vidtxt": ("vid_txt_weight", inputs["vid_totxt"], inputs["txt_tovid"].reshape(6, 5, 16), text_mask),
-    }
-    for name, (weight, video, other, mask) in pairs.items():
-        published = f"{case['case']}.{name}_loss"
-        if published in outputs:
-            loss = vatt.contrastive_loss(video, other, mask, case["params"]["temperature"], release_compatible=True)
-            np.testing.assert_allclose(case["params"][weight] * loss, outputs[published], rtol=1e-5, atol=1e-6)
+def masks_of(case, pair):
+    """Bool masks [6, candidates] of the candidates and [6] of the videos."""
+    found = {name.rsplit(".", 1)[1]: INPUTS[name] > 0 for name in case["masks"]}
+    mask = found.get({"vidaud": "audio_mask", "vidtxt": "text_mask"}[pair], np.ones(6, bool))
+    return np.repeat(mask[:, None], 1 if pair == "vidaud" else 5, axis=1), found.get("video_mask", np.ones(6, bool))
+
+
+def published_scale(mask, video_mask):
+    """What the published code multiplies the sum of a replica's losses by: it corrects for both masks, one by one."""
+    clips, texts, videos = len(mask), mask[:, 0].sum(), video_mask.sum()
+    return 1 / clips * (clips / texts if texts else 0) * (clips / videos if videos else 0)
+
+
+@pytest.mark.parametrize("case, pair", golden_cases())
+def test_both_forms_equal_the_published_codes(case, pair):
+    """The loss and its gradients, replica by replica: where masks are unequal they count them per replica, we do globally."""
+    names, weight = PAIRS[pair][:2], case["params"][PAIRS[pair][2]]
+    video, other = (tf.constant(INPUTS[name]) for name in names)
+    candidates, (mask, video_mask) = len(other) // 6, masks_of(case, pair)
+    if not weight:
+        assert f"{case['case']}.{pair}_loss" not in OUTPUTS
+        return
+    with tf.GradientTape() as tape:
+        tape.watch([video, other])
+        terms, valid = contrastive_clip_losses(
+            video, tf.reshape(other, [6, candidates, -1]), mask, case["params"]["temperature"], case["loss"], video_mask
+        )
+        parts = np.split(np.arange(6), case["replicas"])
+        losses = [tf.reduce_sum(tf.gather(terms, part)) * published_scale(mask[part], video_mask[part]) for part in parts]
+        # The total is the weighted mean of the objectives; each replica's share is added without a further division.
+        total = weight * tf.add_n(losses) / (case["params"]["vid_aud_weight"] + case["params"]["vid_txt_weight"])
+    name = f"{case['case']}.{pair}_loss" + ("_per_replica" if case["replicas"] > 1 else "")
+    np.testing.assert_allclose(weight * np.stack(losses), np.atleast_1d(OUTPUTS[name]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(valid, mask[:, 0] & video_mask)
+    for key, gradient in zip(names, tape.gradient(total, [video, other]), strict=True):
+        published = OUTPUTS[f"{case['case']}.grad.{key}"]
+        np.testing.assert_allclose(gradient, published, rtol=1e-4, atol=2e-6, err_msg=key)

@@ -1,0 +1,208 @@
+"""Embeds your own videos, sounds and sentences with a trained model, and searches the videos by sentences.
+
+Examples:
+  python -m experiments.embed --checkpoint=runs/demo --inputs='clips/*.mp4' --texts=queries.txt --output=features.npz
+  python -m experiments.embed --features=features.npz --search='a red square falling' --top=5
+
+Reads whatever FFmpeg reads: mp4, webm, mkv, avi, mov, flv, or sound alone (wav, flac, mp3, ogg, m4a). Files that cannot be
+used are named and skipped. The output has one row per clip:
+
+  file, start_seconds, end_seconds         where the clip is
+  has_video, has_audio                     what there is; what is not has zeros below
+  features_video, features_audio           pooled features, for classifiers of your own
+  video_audio_video, video_audio_audio     embeddings in the video-audio space: compare them by their cosine
+  video_text_video                         embedding in the video-text space
+
+one row per line of --texts: text, features_text, video_text_text (same space as video_text_video), and once: checkpoint,
+checkpoint_step, checkpoint_fingerprint. Rows are there only for modalities that the model has.
+
+Exit codes: 0 done, 1 nothing could be embedded or another failure, 2 bad input.
+"""
+
+import glob
+import os
+import pathlib
+import sys
+
+import numpy as np
+from absl import flags
+
+from experiments import command_line
+from experiments.command_line import BadInput, RunFailed
+from experiments.file_batches import FileBatches
+from experiments.file_embeddings import Embedder, embed_files, embed_texts
+from experiments.npz_file import write_npz
+from experiments.opened_checkpoint import OpenedCheckpoint, open_checkpoint
+from experiments.search import best_clips, format_hits
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP; of --features by default."
+)
+flags.DEFINE_multi_string(
+    "inputs", [], "Files, or patterns such as 'clips/**/*.mp4'; may be given several times, or at the end without a flag."
+)
+flags.DEFINE_string("texts", "", "A UTF-8 file with one sentence per line.")
+flags.DEFINE_string("output", "", "The file to write, see above.")
+flags.DEFINE_string("features", "", "An earlier --output to search in; needs no --inputs.")
+flags.DEFINE_string("windows", "1", "Clips per file: 1 (its middle), more (evenly spaced), or 'all' (one after the other).")
+flags.DEFINE_integer("batch_size", 16, "Clips that are embedded at once.", lower_bound=1)
+flags.DEFINE_multi_string("search", [], "A sentence; prints the clips that fit it best. May be given several times.")
+flags.DEFINE_integer("top", 10, "How many clips a search prints.", lower_bound=1)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    files, texts, windows = _files([*FLAGS.inputs, *arguments[1:]]), _texts(), _windows()
+    earlier = _earlier_features() if FLAGS.features else {}
+    _check_flags(files, texts, earlier)
+    _check_output()
+    opened = open_checkpoint(FLAGS.checkpoint or str(earlier["checkpoint"]))
+    _check_model(opened, texts, earlier)
+    embedder = Embedder(opened.run.model)
+    clips = _embedded_files(embedder, opened, files, windows) if files else earlier
+    sentences = _embedded_texts(embedder, opened, [*texts, *FLAGS.search])
+    if FLAGS.output:
+        mine = {name: values[: len(texts)] for name, values in sentences.items()} if texts else {}
+        write_npz(pathlib.Path(FLAGS.output), {**clips, **mine, **_origin(opened)})
+        print(f"Output: {FLAGS.output} ({len(clips.get('file', ()))} clips, {len(texts)} texts)")
+    _search(clips, sentences, len(texts))
+    return 0
+
+
+def _files(patterns: list[str]) -> list[str]:
+    """Returns the files that paths and patterns stand for, each once, in the order given."""
+    files = {}
+    for pattern in patterns:
+        if os.path.isdir(pattern):
+            raise BadInput(f"--inputs should name files. {pattern} is a folder; write '{pattern.rstrip('/')}/*'.")
+        # A file may have a name that looks like a pattern.
+        found = [pattern] if os.path.exists(pattern) else sorted(filter(os.path.isfile, glob.glob(pattern, recursive=True)))
+        if not found:
+            raise BadInput(f"--inputs should name files that exist. Found none for {pattern!r}.")
+        files |= dict.fromkeys(found)
+    return list(files)
+
+
+def _texts() -> list[str]:
+    if not FLAGS.texts:
+        return []
+    try:
+        lines = pathlib.Path(FLAGS.texts).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"--texts should be a UTF-8 text file. {FLAGS.texts} cannot be read: {error}") from error
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise BadInput(f"--texts should hold one sentence per line. {FLAGS.texts} is empty.")
+    return texts
+
+
+def _windows() -> int | None:
+    if FLAGS.windows == "all":
+        return None
+    if not FLAGS.windows.isdecimal() or int(FLAGS.windows) < 1:
+        raise BadInput(f"--windows should be a number from 1, or 'all'. Found {FLAGS.windows!r}.")
+    return int(FLAGS.windows)
+
+
+def _earlier_features() -> dict[str, np.ndarray]:
+    try:
+        with np.load(FLAGS.features, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"--features should be an --output of this program. {FLAGS.features} cannot be read: {error}") from error
+    wanted = {"file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint"}
+    if missing := sorted(wanted - arrays.keys()):
+        raise BadInput(f"--features should be an --output of this program with videos. {FLAGS.features} lacks {missing}.")
+    return arrays
+
+
+def _check_flags(files: list[str], texts: list[str], earlier: dict[str, np.ndarray]) -> None:
+    if not FLAGS.checkpoint and not earlier:
+        raise BadInput("--checkpoint is needed; see --help for an example.")
+    if earlier and (files or texts or FLAGS.output):
+        raise BadInput("--features goes with --search, not with --inputs, --texts or --output.")
+    if not earlier and not files and (FLAGS.search or not texts):
+        raise BadInput("--inputs is needed, or --features with an earlier output; see --help for an example.")
+    if not FLAGS.output and not FLAGS.search:
+        raise BadInput("--output or --search is needed, or the embeddings are lost.")
+
+
+def _check_output() -> None:
+    """Finds out now, not after hours of work, whether there is a place for the output."""
+    if not FLAGS.output:
+        return
+    folder = os.path.dirname(os.path.abspath(FLAGS.output))
+    if os.path.isdir(FLAGS.output):
+        raise BadInput(f"--output should be a file, such as {FLAGS.output.rstrip('/')}/features.npz. Found a folder.")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--output should lie in a folder that can be made. {folder} cannot: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"--output should lie in a folder that can be written to. {folder} cannot.")
+
+
+def _check_model(opened: OpenedCheckpoint, texts: list[str], earlier: dict[str, np.ndarray]) -> None:
+    wants_text = bool(texts or FLAGS.search)
+    modalities = opened.run.model.modalities
+    if wants_text and "text" not in modalities:
+        raise BadInput(f"{opened.path} has no text path, only {', '.join(modalities)}: leave --texts and --search out.")
+    if FLAGS.search and "video" not in modalities:
+        raise BadInput(f"{opened.path} has no video path, only {', '.join(modalities)}: leave --search out.")
+    if wants_text and opened.run.tokenizer is None:
+        raise BadInput(f"the run of {opened.path} has no vocabulary, so that sentences cannot be embedded.")
+    if earlier and str(earlier["checkpoint_fingerprint"]) != opened.fingerprint:
+        raise BadInput(
+            f"{FLAGS.features} was written with another checkpoint ({earlier['checkpoint']}) than {opened.path}; their "
+            "embeddings cannot be compared. Give that one as --checkpoint, or embed the files again."
+        )
+
+
+def _embedded_files(
+    embedder: Embedder, opened: OpenedCheckpoint, files: list[str], windows: int | None
+) -> dict[str, np.ndarray]:
+    batches = FileBatches(files, opened.run.settings.clips, windows, FLAGS.batch_size)
+    clips = embed_files(embedder, batches)
+    if batches.skipped:
+        print(f"{len(batches.skipped)} of {len(files)} files were skipped.", file=sys.stderr)
+    if not clips:
+        raise RunFailed("none of the files could be embedded; the reasons stand above.")
+    return clips
+
+
+def _embedded_texts(embedder: Embedder, opened: OpenedCheckpoint, texts: list[str]) -> dict[str, np.ndarray]:
+    if not texts:
+        return {}
+    tokenizer = opened.run.tokenizer
+    lengths, tokens = tokenizer.lengths(texts).numpy(), tokenizer(texts).numpy()
+    if cut := np.sum(lengths > tokenizer.words):
+        print(
+            f"{cut} of {len(texts)} texts are longer than the model's {tokenizer.words} tokens and were cut.", file=sys.stderr
+        )
+    if empty := np.sum(lengths == 0):
+        print(f"{empty} of {len(texts)} texts hold no word; their embeddings say nothing.", file=sys.stderr)
+    batches = np.array_split(tokens, range(FLAGS.batch_size, len(tokens), FLAGS.batch_size))
+    return {"text": np.array(texts, dtype=str), **embed_texts(embedder, batches)}
+
+
+def _origin(opened: OpenedCheckpoint) -> dict[str, np.ndarray]:
+    return {
+        "checkpoint": np.array(opened.path),
+        "checkpoint_step": np.array(opened.run.step),
+        "checkpoint_fingerprint": np.array(opened.fingerprint),
+    }
+
+
+def _search(clips: dict[str, np.ndarray], sentences: dict[str, np.ndarray], first: int) -> None:
+    """Prints what is found for the sentences from the `first` on."""
+    if not FLAGS.search:
+        return
+    if not clips["has_video"].any():
+        raise RunFailed("no clip has a video: there is nothing to search in.")
+    for text, query in zip(FLAGS.search, sentences["video_text_text"][first:], strict=True):
+        print("\n" + format_hits(text, best_clips(query, clips, FLAGS.top)))
+
+
+if __name__ == "__main__":
+    command_line.run(main, takes_arguments=True)

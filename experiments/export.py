@@ -1,0 +1,45 @@
+"""Writes a trained model as a SavedModel: signatures for video, sound and text, loadable without this project.
+
+Example:
+  python -m experiments.export --checkpoint=runs/demo --output=exported
+
+Loading it needs TensorFlow and, for the text signature of a run with the wordpiece tokenizer, `import tensorflow_text`:
+
+  model = tf.saved_model.load("exported")
+  model.signatures["text"](text=tf.constant(["a red square falling"]))["video_text_text"]
+
+The signatures take `video` float32 [batch, frames, height, width, 3] and `waveform` float32 [batch, samples], in [-1, 1], and
+`text` strings [batch]; they return pooled features and the embeddings in both spaces. export.json in the directory says which
+shapes and rates, and the vocabulary lies in assets/.
+
+Exit codes: 0 done, 1 a failure, 2 bad input.
+"""
+
+from absl import flags
+
+from experiments import command_line
+from experiments.command_line import BadInput
+from experiments.exported_model import DESCRIPTION_FILE, write_saved_model
+from experiments.opened_checkpoint import open_checkpoint
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP.")
+flags.DEFINE_string("output", "", "The directory to write; must not be there yet.")
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    if not FLAGS.checkpoint or not FLAGS.output:
+        raise BadInput("--checkpoint and --output are needed; see --help for an example.")
+    output = FLAGS.output.rstrip("/")
+    description = write_saved_model(open_checkpoint(FLAGS.checkpoint), output)
+    for modality, results in description["outputs"].items():
+        print(f"{modality}: " + ", ".join(f"{name} [{result['dim']}]" for name, result in results.items()))
+    if "text" not in description["outputs"]:
+        print("Note: no text signature; the run has no text path or no vocabulary.")
+    print(f"Output: {output} (see {DESCRIPTION_FILE} there)")
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)

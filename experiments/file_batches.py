@@ -1,0 +1,51 @@
+"""Clips of many media files in batches, decoded in a thread while the model works on the batch before."""
+
+import concurrent.futures
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+
+import tqdm
+
+import data
+
+
+class FileBatches:
+    """Iterates over batches of clips, in the order of the files. A file that cannot be used is named and left out.
+
+    Args:
+      files: Paths of media files.
+      spec: What a clip is.
+      windows: See `data.read_clips`.
+      batch_size: Clips in a batch; the last one holds what is left.
+
+    Attributes:
+      skipped: Files that cannot be used, and why. One that fails midway counts, though its first clips came.
+    """
+
+    def __init__(self, files: Sequence[str], spec: data.ClipSpec, windows: int | None, batch_size: int):
+        self.files, self.spec, self.windows, self.batch_size = files, spec, windows, batch_size
+        self.skipped: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[list[data.FileClip]]:
+        """Yields lists of clips; holds two batches at a time, however long the files are."""
+        clips = self._clips()
+        batches = iter(lambda: list(itertools.islice(clips, self.batch_size)), [])
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            upcoming = pool.submit(next, batches, None)
+            while (batch := upcoming.result()) is not None:
+                upcoming = pool.submit(next, batches, None)
+                yield batch
+
+    def _clips(self) -> Iterator[data.FileClip]:
+        for file in self.files:
+            try:
+                yield from data.read_clips(file, self.spec, self.windows)
+            except data.DataError as error:
+                self.skipped[file] = str(error)
+                tqdm.tqdm.write(f"skipped: {printable(file)}: {error}", file=sys.stderr)
+
+
+def printable(path: str) -> str:
+    """Returns a path with a mark for bytes that are not UTF-8, which could be neither printed nor stored."""
+    return path.encode("utf-8", "replace").decode()

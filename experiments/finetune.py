@@ -1,0 +1,148 @@
+"""Fine-tunes one modality of a pre-trained VATT on labeled clips, and tests it.
+
+Example:
+  python -m experiments.finetune --gin_file=configs/finetune/synthetic_video.gin --checkpoint=runs/demo
+      --data_dir=runs/data --workdir=runs/video
+
+The validation split chooses the weights; result.json holds the test split's figures for them and for the last ones.
+The same command again goes on from the newest checkpoint, exactly where the run was. Without --checkpoint the model is
+the gin file's and starts from scratch.
+"""
+
+import json
+
+import tensorflow as tf
+from absl import flags, logging
+
+import data
+from experiments import command_line, finetune_config, strategies
+from experiments.checkpoints import RunCheckpoints
+from experiments.command_line import BadInput, RunFailed, bad_input
+from experiments.finetune_config import Finetune
+from experiments.finetune_progress import FinetuneProgress, figures
+from experiments.finetune_run import FinetuneRun, build_run
+from experiments.finetune_scores import Evaluator
+from experiments.labeled_run import make_controller, open_labeled, train
+from experiments.progress import StopSignal, printer
+from experiments.run_directory import RunDirectory, operative_config
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'finetune.steps = 100'; wins over files.")
+flags.DEFINE_string("checkpoint", "", "Directory of a pre-training run, or a checkpoint such as RUN/checkpoints/ckpt-600.")
+flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone on with if it holds a run.")
+flags.DEFINE_enum("strategy", "one_device", ("one_device", "mirrored"), "How the run is distributed.")
+flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1)
+flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    config = finetune_config.parse(FLAGS.gin_file, FLAGS.gin_bindings, FLAGS.checkpoint)
+    if not FLAGS.data_dir or not FLAGS.workdir:
+        raise BadInput("--data_dir and --workdir are needed; see --help for an example.")
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    if FLAGS.cpu_replicas > 1:
+        strategies.split_cpu(FLAGS.cpu_replicas)
+    tf.config.experimental.enable_op_determinism()
+    strategy = strategies.create_strategy(FLAGS.strategy)
+    with bad_input():
+        prepared = open_labeled(config.dataset, FLAGS.data_dir, multi_label=True)
+    return finetune(config, strategy, prepared, RunDirectory(FLAGS.workdir), FLAGS.allow_config_change)
+
+
+def finetune(
+    config: Finetune,
+    strategy: tf.distribute.Strategy,
+    prepared: data.PreparedDataset,
+    directory: RunDirectory,
+    allow_config_change: bool = False,
+) -> int:
+    """Trains, from the newest checkpoint of `directory` if there is one, and tests; returns the exit code."""
+    show = printer()
+    if config.checkpoint is None:
+        show("No --checkpoint: training FROM SCRATCH, on random weights.")
+    run = build_run(config, strategy, len(prepared.class_names), "labels" in prepared.features, _source(config, directory))
+    directory.start(operative_config(), {prepared.name: prepared.describe()}, None, allow_config_change)
+    directory.write(directory.model, json.dumps(run.model.backbone.get_config(), indent=2) + "\n")
+    checkpoints = RunCheckpoints(
+        run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints
+    )
+    best = RunCheckpoints(run.best_state, directory.best, run.best_step, every_steps=1, keep=1)
+    progress = FinetuneProgress(directory, run, StopSignal(), show, make_evaluator(run, prepared), best)
+    controller = make_controller(run, progress, checkpoints, progress.to_border)
+    step = int(run.trainer.global_step.numpy())
+    directory.drop_metrics_after(step)
+    with bad_input():
+        run.trainer.train_dataset = data.distributed_train_batches(
+            strategy, prepared, config.clips, batch_size=config.batch_size, seed=config.seed, start_step=step,
+            shuffle_window=config.shuffle_window, augmentation=config.augmentation, video=config.modality == "video",
+        )  # fmt: skip
+    progress.announce(step)
+    if not train(controller, progress):
+        return 0
+    result = write_result(run, directory, make_evaluator(run, prepared, test_views=True), best)
+    progress.show(_summary(result))
+    return 0
+
+
+def _source(config: Finetune, directory: RunDirectory) -> str | None:
+    """Returns where the model comes from: this run if it has a checkpoint, so that the first one may be gone."""
+    if directory.model.exists() and tf.train.latest_checkpoint(str(directory.checkpoints)):
+        return str(directory.path)
+    return config.checkpoint
+
+
+def make_evaluator(run: FinetuneRun, prepared: data.PreparedDataset, test_views: bool = False) -> Evaluator:
+    """Returns what scores the run's model, on one view per clip or on those of the test."""
+    config = run.config
+    video = config.modality == "video"
+    views = dict(windows=config.test_windows, crops=config.test_crops if video else 1) if test_views else {}
+
+    def batches(split: str) -> tf.data.Dataset:
+        return data.eval_batches(
+            prepared, split, config.clips, batch_size=config.evaluation_batch_size, video=video, **views
+        )
+
+    return Evaluator(run.model, config.clip_shape, config.entry, run.multi_label, batches)
+
+
+def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> dict:
+    """Tests the last weights and the best ones, which the model has afterwards; writes and returns result.json.
+
+    Raises:
+      RunFailed: Nothing of the validation split could be scored, so there are no best weights.
+    """
+    config, best_step = run.config, int(run.best_step.numpy())
+    if not best_step:
+        raise RunFailed("no class of the split 'validation' has clips with and without it, so nothing chooses the weights.")
+    last = evaluator("test")
+    best.restore_or_initialize()
+    validations = {record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record}
+    result = {
+        **{name: getattr(config, name) for name in ("modality", "dataset", "checkpoint", "frozen", "seed", "steps")},
+        "classes": run.classes,
+        "multi_label": run.multi_label,
+        "chance": None if run.multi_label else 1 / run.classes,
+        "views": config.test_windows * (config.test_crops if config.modality == "video" else 1),
+        "best_step": best_step,
+        "validation": validations[best_step],
+        "test": {"best": evaluator("test"), "last": last},
+        "seconds_spent": float(run.seconds_spent.numpy()),
+    }
+    directory.write(directory.result, json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def _summary(result: dict) -> str:
+    chance = "" if result["multi_label"] else f" Chance {result['chance']:.1%}."
+    return (
+        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s.{chance} {result['views']} views per test clip.\n"
+        f"test, step {result['best_step']}, the best on validation: {figures(result['test']['best'])}\n"
+        f"test, step {result['steps']}, the last: {figures(result['test']['last'])}"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)

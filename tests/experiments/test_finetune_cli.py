@@ -1,0 +1,260 @@
+"""`experiments.finetune` as people meet it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import flagsaver
+from tensorflow.python.framework.config import disable_op_determinism
+
+import data
+import vatt
+from experiments import strategies
+from experiments.command_line import _guarded as guarded
+from experiments.finetune_progress import FinetuneProgress
+from experiments.run_directory import RunDirectory
+
+MODEL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=8, feature_dim=16, waveform_patch=1280)
+CLIPS = [
+    "finetune.clips = @ClipSpec()", "ClipSpec.frames = 8", "ClipSpec.image_size = 32", "ClipSpec.sample_rate_hz = 16000",
+]  # fmt: skip
+RUN = [
+    *CLIPS, "finetune.modality = 'video'", "finetune.dataset = 'synthetic'", "finetune.steps = 12",
+    "finetune.warmup_steps = 2", "finetune.batch_size = 4", "finetune.seed = 3", "finetune.learning_rate = 0.05",
+    "finetune.drop_token_rate = 0.5", "finetune.backbone_clip_norm = 0.75", "finetune.evaluate_every_steps = 5",
+    "finetune.test_windows = 2", "finetune.steps_per_loop = 2", "finetune.checkpoint_every_steps = 4",
+]  # fmt: skip
+SCRATCH = ["finetune.model = @VATT", "VATT.preset = 'ut_tiny'", *(f"VATT.{name} = {value}" for name, value in MODEL.items())]
+TIMES = ("step_seconds", "data_wait_share")
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory) -> str:
+    """Directory of a run whose model has seen smaller clips, with all three modalities."""
+    directory = RunDirectory(tmp_path_factory.mktemp("pretrained") / "run")
+    vatt.set_initial_seed(7)
+    model = vatt.VATT("ut_tiny", frames=4, image_size=16, waveform_samples=6400, words=6, vocabulary_size=50, **MODEL)
+    model.create_variables()
+    directory.write(directory.model, json.dumps(model.get_config()))
+    tf.train.Checkpoint(model=model).save(str(directory.checkpoints / "ckpt"))
+    return str(directory.path)
+
+
+@pytest.fixture
+def finetune_here(only_flags_of, monkeypatch, capsys, tiny_data):
+    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.finetune`, run in this process."""
+    finetune = only_flags_of("experiments.finetune")
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would stay on
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*bindings, **values) -> tuple[int, str, str]:
+        values = dict(gin_bindings=[*RUN, *bindings], data_dir=tiny_data) | values
+        capsys.readouterr()
+        with flagsaver.flagsaver(**values):
+            code = guarded(finetune.main, ["finetune"])
+        return code, *capsys.readouterr()
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="module")
+def finished(start_program, pretrained, tiny_data, tmp_path_factory):
+    """An undisturbed run of the real command line, and what it printed."""
+    directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
+    arguments = [f"--workdir={directory.path}", f"--data_dir={tiny_data}", f"--checkpoint={pretrained}"]
+    process = start_program("experiments.finetune", *arguments, *(f"--gin_bindings={binding}" for binding in RUN))
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return directory, output, errors
+
+
+def latest(directory):
+    return tf.train.latest_checkpoint(str(directory.checkpoints))
+
+
+def measured(directory) -> list[dict]:
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in directory.read_metrics()]
+
+
+def test_what_a_run_says_and_writes(finished, pretrained):
+    directory, output, errors = finished
+    assert not errors, errors
+    lines = output.splitlines()
+    assert re.fullmatch(
+        r"1 replica\(s\) on CPU \| batch 4 \(4 per replica\) \| float32 \| 0\.0\d M parameters \| video, whole model, "
+        rf"from {pretrained} \| data synthetic, 72 classes, single-label \| {directory.path}",
+        lines[0],
+    )
+    assert re.match(r"step 2/12 16\.7% \| first 2 steps, .* \| loss \S+ \| gradient backbone \S+ classifier \S+", lines[2])
+    validations = [line for line in lines if " | validation " in line]
+    assert [line.split(" | ")[0] for line in validations] == ["step 5", "step 10", "step 12"]
+    assert re.search(r"top1 \S+% top5 \S+% class_accuracy \S+% of 4 clips, \d classes \| best step \d+: top1", validations[0])
+    assert lines[-3].startswith("Done: 12 steps") and lines[-3].endswith("Chance 1.4%. 6 views per test clip.")
+    names = {name for name in os.listdir(directory.path) if not name.startswith("events.out.tfevents")}
+    assert names == {
+        "config.gin", "environment.json", "data.json", "metrics.jsonl", "checkpoints", "best", "model.json", "result.json"
+    }  # fmt: skip
+    assert re.search(rf"finetune.checkpoint =[ \\\n]+'{pretrained}'", directory.config.read_text())
+
+
+def test_the_result_holds_the_test_of_the_best_and_the_last(finished, pretrained):
+    directory = finished[0]
+    result = json.loads(directory.result.read_text())
+    validations = {record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record}
+    top1 = {step: scores["top1"] for step, scores in validations.items()}
+    assert list(top1) == [5, 10, 12] and result["best_step"] == max(top1, key=top1.get)
+    assert result["validation"] == validations[result["best_step"]]
+    assert set(result["test"]) == {"best", "last"}
+    names = {"top1", "top5", "class_accuracy", "loss", "classes", "clips", "clips_left_out"}
+    assert all(set(scores) == names and scores["clips"] == 8 for scores in result["test"].values())
+    (best,) = [name for name in os.listdir(directory.best) if name.endswith(".index")]
+    assert best == f"ckpt-{result['best_step']}.index"
+    assert (result["views"], result["checkpoint"], result["frozen"], result["multi_label"]) == (6, pretrained, False, False)
+
+
+def test_the_model_started_where_pre_training_ended_and_can_be_loaded(finished, pretrained):
+    directory = finished[0]
+    before, after = (vatt.load(path) for path in (pretrained, directory.path))
+    assert before.modalities == ("video", "audio", "text") and after.modalities == ("video",)
+    assert after.get_config()["drop_token_rate"] == 0.5
+    batch = tf.random.stateless_uniform([2, 8, 32, 32, 3], [1, 2], -1, 1)
+    one, other = (model.encode("video", batch).numpy() for model in (before, after))
+    assert 0 < np.abs(one - other).max() < 1 and np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.8
+    (best,) = [name.removesuffix(".index") for name in os.listdir(directory.best) if name.endswith(".index")]
+    assert vatt.load(directory.best / best).feature_dims == {"video": 16}
+
+
+@pytest.fixture
+def deterministic():
+    """What the command line switches on, for one test."""
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
+
+
+@pytest.mark.usefixtures("deterministic", "quick_graphs")
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(
+    finetune_here, pretrained, tmp_path, checkpoint_values, monkeypatch
+):
+    start = shutil.copytree(pretrained, tmp_path / "pretrained")
+    runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
+    draws = ("finetune.classifier_dropout = 0.5", "finetune.mixup_alpha = 5.0")
+    assert finetune_here(*draws, workdir=str(runs[0].path), checkpoint=str(start))[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneProgress, "__call__", killed_at(9, FinetuneProgress.__call__))
+        with pytest.raises(Killed):
+            finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
+    assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 9
+    shutil.rmtree(start)  # the run itself has all that it needs
+    code, output, errors = finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
+    assert code == 0 and "Resumed at step 4, data position 16 clips" in output, output + errors
+
+    one, other = (checkpoint_values(latest(run)) for run in runs)
+    assert one.keys() == other.keys() and len(one) > 40
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+    assert measured(runs[0]) == measured(runs[1])
+    results = [json.loads(run.result.read_text()) | {"seconds_spent": 0} for run in runs]
+    assert results[0] == results[1]
+
+
+class Killed(BaseException):
+    """Stands in for a kill: nothing that the program could still do is done."""
+
+
+def killed_at(step, call):
+    def report_and_die(progress, output):
+        call(progress, output)
+        if progress.run.trainer.global_step.numpy() == step:
+            raise Killed
+
+    return report_and_die
+
+
+@pytest.fixture(scope="module")
+def multi_label_data(tmp_path_factory) -> str:
+    """A data directory with a multi-label folder: 10 + 3 + 3 synthetic videos, labeled by color and by shape."""
+    from data.folder import Folder, FolderConfig
+    from data.preparation import prepare
+    from data.synthetic import Synthetic, SyntheticConfig
+
+    root = tmp_path_factory.mktemp("media")
+    sizes = dict(train_clips=10, validation_clips=3, test_clips=3, image_size_px=32, clip_seconds=0.8)
+    prepare(Synthetic, SyntheticConfig(source_dir=str(root / "videos"), **sizes), str(root / "data"))
+    files = sorted(path.relative_to(root / "videos") for path in root.rglob("*.mp4"))
+    splits = ["train"] * 10 + ["validation"] * 3 + ["test"] * 3
+    labels = [f"{('even', 'odd')[number % 2]}|{('low', 'high')[number % 3 == 0]}" for number in range(16)]
+    rows = [",".join(map(str, row)) for row in zip(files, labels, splits, strict=True)]
+    (root / "labels.csv").write_text("\n".join(["file,labels,split", *rows]))
+    config = FolderConfig(
+        source_dir=str(root / "videos"), labels=str(root / "labels.csv"), image_size_px=32, sample_rate_hz=16000
+    )
+    prepare(Folder, config, str(root / "data"))
+    return str(root / "data")
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_a_multi_label_set_from_scratch_on_two_replicas(
+    finetune_here, multi_label_data, tmp_path, mirrored, monkeypatch
+):
+    monkeypatch.setattr(strategies, "create_strategy", lambda name, *_: mirrored({"mirrored": 2}[name]))
+    bindings = ["finetune.modality = 'audio'", "finetune.dataset = 'folder'", "finetune.balance_classes = True", *SCRATCH]
+    values = dict(workdir=str(tmp_path / "run"), strategy="mirrored", data_dir=multi_label_data)
+    code, output, errors = finetune_here(*bindings, "finetune.mixup_alpha = 5.0", **values)
+    assert code == 0, errors
+    lines = output.splitlines()
+    assert lines[0] == "No --checkpoint: training FROM SCRATCH, on random weights."
+    assert lines[1].startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "4 classes, multi-label" in lines[1]
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["multi_label"] and result["chance"] is None and result["views"] == 2
+    names = {"map", "auc", "d_prime_mean", "d_prime_of_mean", "loss", "classes", "classes_left_out", "clips", "clips_left_out"}
+    assert all(set(scores) == names and scores["clips"] == 3 for scores in result["test"].values())
+
+
+def test_a_classifier_of_single_labels_refuses_a_multi_label_set(multi_label_data):
+    from experiments.labeled_run import open_labeled
+
+    assert open_labeled("folder", multi_label_data, multi_label=True).class_names == ("even", "high", "low", "odd")
+    with pytest.raises(data.DataError, match="should have one class per clip .* Found a multi-label set"):
+        open_labeled("folder", multi_label_data)
+
+
+MISTAKES = {
+    "a missing data directory": ((), dict(data_dir="/nowhere"), "No prepared data set .*synthetic.*/nowhere"),
+    "a misspelt binding": (("finetune.step = 5",), {}, r"Did you mean `finetune\.steps`\?"),
+    "an unknown modality": (("finetune.modality = 'smell'",), {}, "should be one of video, audio. Found 'smell'"),
+    "no model": ((), dict(checkpoint=""), "Give --checkpoint=RUN; or, to start from scratch"),
+    "no checkpoint there": ((), dict(checkpoint="/nowhere"), "/nowhere should be a run directory"),
+    "a missing workdir": ((), dict(workdir=""), "--data_dir and --workdir are needed"),
+    "a batch that does not divide": (
+        ("finetune.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
+    ),
+    "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds sound at 16000 Hz"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_with_one_message(mistake, finetune_here, pretrained, tmp_path):
+    bindings, values, message = MISTAKES[mistake]
+    code, output, errors = finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values))
+    assert code == 2
+    assert errors.startswith("error: ") and re.search(message, errors, re.DOTALL), errors
+    assert errors.count("error: ") == 1 and "Traceback" not in errors and not output
+
+
+def test_another_checkpoint_is_refused(finished, finetune_here, pretrained, tmp_path):
+    shutil.copytree(finished[0].path, tmp_path / "run")
+    code, _, errors = finetune_here(workdir=str(tmp_path / "run"), checkpoint="runs/another")
+    assert code == 2 and f"  finetune.checkpoint: '{pretrained}' there, 'runs/another' now\n" in errors, errors
+
+
+def test_weights_that_are_not_finite_stop_the_run(finetune_here, pretrained, tmp_path):
+    bindings = ("finetune.learning_rate = 1e30", "finetune.backbone_clip_norm = None")
+    code, _, errors = finetune_here(*bindings, workdir=str(tmp_path), checkpoint=pretrained)
+    assert code == 1 and "is not finite" in errors and "Lower `finetune.learning_rate`" in errors, errors

@@ -1,0 +1,143 @@
+"""Kinds of encoders, and the backward pass that computes activations again."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vatt
+from vatt.encoder import LinearEncoder
+from vatt.heads import FineAndCoarseHead, JointHead
+from vatt.keras import keras
+
+SEED = tf.constant([1, 2])
+
+
+def gradients(model, batch, **options):
+    """Both losses' gradients, from one persistent tape as the training step takes them."""
+
+    @tf.function(**options)
+    def step():
+        with tf.GradientTape(persistent=True) as tape:
+            losses = vatt.losses(model(batch, training=True, seed=SEED), batch)
+        return [tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero") for loss in losses.values()]
+
+    return [tf.convert_to_tensor(gradient).numpy() for objective in step() for gradient in objective]
+
+
+@pytest.mark.parametrize("options", [{}, dict(preset="mbs", video="vit_tiny", audio="wat_tiny", text="t5_tiny")], ids=str)
+def test_recomputing_changes_no_gradient(make_model, make_batch, options):
+    kept, again = (make_model(dropout=0.2, drop_token_rate=0.5, recompute=again, **options) for again in (False, True))
+    again.set_weights(kept.get_weights())
+    for one, other in zip(gradients(kept, make_batch(4)), gradients(again, make_batch(4)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_recomputing_compiles_with_xla(make_model, make_batch):
+    """Without anything random: XLA draws other numbers from the same seed."""
+    kept, again = (make_model(dropout=0.0, drop_token_rate=0.0, recompute=again) for again in (False, True))
+    again.set_weights(kept.get_weights())
+    compiled = gradients(again, make_batch(4), jit_compile=True)
+    for one, other in zip(gradients(kept, make_batch(4)), compiled, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max())
+
+
+def test_recomputing_works_over_replicas_and_in_bfloat16(make_model, make_batch, mirrored):
+    strategy, batch = mirrored(2), make_batch(2)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        with strategy.scope():
+            models = [make_model(recompute=again) for again in (False, True)]
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    models[1].set_weights(models[0].get_weights())
+    kept, again = (strategy.run(tf.function(lambda model=model: _summed_gradients(model, batch))) for model in models)
+    for one, other in zip(kept, again, strict=True):
+        for a, b in zip(strategy.experimental_local_results(one), strategy.experimental_local_results(other), strict=True):
+            assert np.linalg.norm(a - b) <= 0.05 * np.linalg.norm(a) + 1e-3
+
+
+def _summed_gradients(model, batch):
+    with tf.GradientTape() as tape:
+        loss = tf.add_n(list(vatt.losses(model(batch, training=True, seed=SEED), batch).values()))
+    gradients = tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+@pytest.mark.parametrize("text", ["t5_tiny", "bert_tiny", "linear"])
+def test_text_towers_ignore_padding(make_model, text):
+    model = make_model(preset="mbs", modalities=["text"], text=text)
+    features = lambda *words: model({"text": tf.constant([[words]])})["features"]["text"].numpy()  # noqa: E731
+    before = features(7, 8, 0, 0, 0, 0)
+    assert np.abs(before - features(7, 8, 9, 0, 0, 0)).max() > 1e-4
+    table = model.embeddings["text"].pieces.embeddings
+    table.assign(tf.tensor_scatter_nd_update(table, [[0]], [tf.fill([8], 5.0)]))
+    np.testing.assert_allclose(before, features(7, 8, 0, 0, 0, 0), atol=1e-6)
+
+
+def test_t5_knows_the_order_of_words_and_the_linear_tower_does_not(make_model):
+    for text, differs in (("t5_tiny", True), ("linear", False)):
+        model = make_model(preset="mbs", modalities=["text"], text=text)
+        forth, back = (model({"text": tf.constant([[words]])})["features"]["text"] for words in ((3, 4, 5, 0), (5, 4, 3, 0)))
+        assert (np.abs(forth - back).max() > 1e-4) == differs
+
+
+def test_linear_tower_against_numpy():
+    layer = LinearEncoder(5)
+    tokens, mask = np.random.default_rng(0).normal(size=[2, 3, 4]).astype("f"), np.array([[1, 1, 0], [1, 0, 0]], bool)
+    found = layer(tokens, mask=mask)
+    kernel, bias = layer.get_weights()
+    hidden = np.maximum(tokens @ kernel + bias, 0) * mask[..., None]
+    np.testing.assert_allclose(found, hidden.max(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_clips_of_other_sizes_run_through_a_model(make_model):
+    model = make_model()
+    features = model({"video": tf.zeros([2, 16, 48, 48, 3]), "waveform": tf.zeros([2, 3200])})["features"]
+    assert features["video"].shape == features["audio"].shape == [2, 16]
+
+
+def test_joint_head_puts_all_modalities_into_one_space(make_model, make_batch):
+    model = make_model(head="joint")
+    outputs = model(make_batch(2))
+    assert isinstance(model.head, JointHead)
+    assert {name: value.shape[-1] for name, value in {**outputs["video_audio"], **outputs["video_text"]}.items()} == dict(
+        video=12, audio=12, text=12
+    )
+    np.testing.assert_array_equal(outputs["video_audio"]["video"], outputs["video_text"]["video"])
+    features, layer = np.maximum(outputs["features"]["audio"], 0), model.head.maps["audio"]
+    expected = features @ layer.kernel.numpy() / np.sqrt(1 + 1e-5)  # a fresh norm's statistics are 0 and 1
+    np.testing.assert_allclose(outputs["video_audio"]["audio"], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_papers_head_normalizes_audio_and_text_and_has_no_relu_before_the_coarse_space():
+    features = {name: tf.random.stateless_normal([64, 6], [0, index]) for index, name in enumerate(("video", "audio"))}
+    features["text"] = tf.random.stateless_normal([64, 2, 6], [0, 2])
+    ours, papers = FineAndCoarseHead(4, 3), FineAndCoarseHead(4, 3, as_in_paper=True)
+    for head, is_paper in ((ours, False), (papers, True)):
+        outputs = head(features, training=True)
+        spread = np.std(outputs["video_audio"]["audio"], axis=0)
+        assert np.allclose(spread, 1, atol=1e-2) == is_paper
+        spread = np.std(outputs["video_text"]["text"], axis=(0, 1))
+        assert np.allclose(spread, 1, atol=1e-2) == is_paper
+        fine = outputs["video_audio"]["video"].numpy()
+        entering = fine if is_paper else np.maximum(fine, 0)
+        coarse = entering @ head.video_to_text.kernel.numpy()
+        coarse = (coarse - coarse.mean(axis=0)) / np.sqrt(coarse.var(axis=0) + 1e-5)
+        np.testing.assert_allclose(outputs["video_text"]["video"], coarse, atol=1e-4)
+
+
+def test_the_published_switches_are_set_together_and_one_by_one(make_model):
+    published = make_model(release_compatible=True)
+    assert published.embeddings["video"].positions.layer_norm is not None
+    assert published.embeddings["video"].shared_drop and published.embeddings["video"].positions.from_edges
+    assert not published.embeddings["text"].pieces.trainable
+    mixed = make_model(release_compatible=True, frozen_words=False, normalize_positions=False)
+    assert mixed.embeddings["text"].pieces.trainable and mixed.embeddings["video"].positions.layer_norm is None
+
+
+def test_convolution_init_is_the_published_codes(make_model):
+    ours, published = (make_model(convolution_init=choice).embeddings["video"].pieces for choice in (False, True))
+    places, width = 4 * 16 * 16, 16
+    for pieces, limit in ((ours, np.sqrt(6 / (3 * places + width))), (published, np.sqrt(6 / (places * (3 + width))))):
+        values = np.abs(pieces.kernel.numpy())
+        assert 0.99 * limit < values.max() <= limit

@@ -1,0 +1,90 @@
+"""Opens a trained model."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from vatt.model import VATT
+
+CONFIG_FILE = "model.json"
+"""What a run directory calls the constructor's arguments of its model, as `VATT.get_config` gives them."""
+
+
+class LoadError(ValueError):
+    """There is no such model, or its checkpoint does not fit."""
+
+
+def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **overrides) -> VATT:
+    """Builds the model of a run and restores its weights.
+
+    Args:
+      path: A run directory, whose newest checkpoint is taken; a directory with checkpoints; or one checkpoint, without the
+        ending: RUN/checkpoints/ckpt-600.
+      modalities: Only these towers; with less than two there is no head.
+      **overrides: Arguments of `VATT` in place of the run's own, such as `drop_token_rate=0.0`.
+
+    Returns:
+      The model; its weights are all restored.
+
+    Raises:
+      LoadError: There is no run, no checkpoint, or one that does not fit the run's model.
+    """
+    path = os.fspath(path).removesuffix(".index")
+    checkpoint = find_checkpoint(path)
+    model = _build(run_directory(path), modalities, overrides)
+    try:
+        status = tf.train.Checkpoint(model=model).restore(checkpoint)
+        status.assert_existing_objects_matched().expect_partial()
+    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
+        raise LoadError(f"{checkpoint} does not fit {_config_path(path)}: {str(error).splitlines()[0]}") from error
+    return model
+
+
+def find_checkpoint(path: str) -> str:
+    """Returns the checkpoint that `path`, as in `load`, stands for.
+
+    Raises:
+      LoadError: There is none.
+    """
+    if tf.io.gfile.exists(f"{path}.index"):
+        return path
+    for directory in (os.path.join(path, "checkpoints"), path):
+        if found := tf.train.latest_checkpoint(directory):
+            return found
+    raise LoadError(
+        f"{path} should be a run directory, or a checkpoint such as RUN/checkpoints/ckpt-600. Found no checkpoint there."
+    )
+
+
+def run_directory(path: str) -> str:
+    """Returns the run directory that `path`, as in `load`, lies in.
+
+    Raises:
+      LoadError: There is none, or one without a description of its model.
+    """
+    return os.path.dirname(_config_path(path))
+
+
+def _config_path(path):
+    nearest = [path, os.path.dirname(path), os.path.dirname(os.path.dirname(path))]
+    for directory in nearest:
+        if tf.io.gfile.exists(found := os.path.join(directory, CONFIG_FILE)):
+            return found
+    raise LoadError(
+        f"{path} should lie in a run directory, which has a file {CONFIG_FILE}. Found none. A run of the first version has "
+        "none either: start the same command again, it writes one and goes on from the checkpoint."
+    )
+
+
+def _build(directory, modalities, overrides):
+    config_path = os.path.join(directory, CONFIG_FILE)
+    try:
+        with tf.io.gfile.GFile(config_path) as file:
+            config = json.load(file)
+        config |= overrides | ({} if modalities is None else {"modalities": list(modalities)})
+        model = VATT.from_config(config)
+    except (ValueError, TypeError, KeyError) as error:
+        raise LoadError(f"{config_path} describes no model of this version: {error}") from error
+    model.create_variables()
+    return model
