@@ -79,20 +79,22 @@ class WordTokenizer(_Tokenizer):
     """The word-level tokenizer that VATT used for HowTo100M; see `split_words`.
 
     Args:
-      vocabulary_path: One word per line, `<pad>` first and `<unk>` second.
+      vocabulary_path: One word per line, `<pad>` first; `<unk>` second, or somewhere else as in VATT's own file.
       words: Length of the result; longer captions are cut, shorter ones padded.
 
     Raises:
-      DataError: The vocabulary is missing or does not begin like that.
+      DataError: The vocabulary is missing or lacks these.
     """
 
     def __init__(self, vocabulary_path: str, words: int) -> None:
-        vocabulary = _read_vocabulary(vocabulary_path, WORD_SPECIAL)
+        vocabulary = _read_vocabulary(vocabulary_path, WORD_SPECIAL[:1])
+        if "<unk>" not in vocabulary:
+            raise DataError(f"The vocabulary {vocabulary_path} must have a line <unk>, for words it does not know.")
         super().__init__(vocabulary_path, len(vocabulary), words)
         ids = tf.lookup.KeyValueTensorInitializer(
             vocabulary, tf.range(len(vocabulary)), key_dtype=tf.string, value_dtype=tf.int32
         )
-        self._table = tf.lookup.StaticHashTable(ids, default_value=WORD_SPECIAL.index("<unk>"))
+        self._table = tf.lookup.StaticHashTable(ids, default_value=vocabulary.index("<unk>"))
 
     def _ids(self, captions: tf.Tensor) -> tf.RaggedTensor:
         words = split_words(captions)

@@ -19,7 +19,7 @@ from absl import flags
 
 from experiments import command_line
 from experiments.command_line import BadInput
-from experiments.exported_model import DESCRIPTION_FILE, write_saved_model
+from experiments.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
 from experiments.opened_checkpoint import open_checkpoint
 
 FLAGS = flags.FLAGS
@@ -31,13 +31,13 @@ def main(_) -> int:
     """Runs the command line; returns the exit code."""
     if not FLAGS.checkpoint or not FLAGS.output:
         raise BadInput("--checkpoint and --output are needed; see --help for an example.")
-    output = FLAGS.output.rstrip("/")
-    description = write_saved_model(open_checkpoint(FLAGS.checkpoint), output)
+    target = check_target(FLAGS.output)
+    description = write_saved_model(open_checkpoint(FLAGS.checkpoint), target)
     for modality, results in description["outputs"].items():
         print(f"{modality}: " + ", ".join(f"{name} [{result['dim']}]" for name, result in results.items()))
     if "text" not in description["outputs"]:
         print("Note: no text signature; the run has no text path or no vocabulary.")
-    print(f"Output: {output} (see {DESCRIPTION_FILE} there)")
+    print(f"Output: {target} (see {DESCRIPTION_FILE} there)")
     return 0
 
 

@@ -1,6 +1,5 @@
 """A trained model as a SavedModel, which needs TensorFlow and nothing of this project."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -52,23 +51,35 @@ def signatures(model: vatt.VATT, tokenizer: Callable[[tf.Tensor], tf.Tensor] | N
     }
 
 
-def write_saved_model(opened: OpenedCheckpoint, directory: str) -> dict:
+def check_target(directory: str) -> pathlib.Path:
+    """Returns where a SavedModel is to be written.
+
+    Raises:
+      BadInput: There is something, or there is no folder to put it into and none can be made.
+    """
+    target = pathlib.Path(directory)
+    try:
+        if target.exists():
+            raise BadInput(f"--output should not be there yet. {target} is; remove it or take another name.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--output should lie in a folder that can be made. {target.parent} cannot: {error}") from error
+    return target
+
+
+def write_saved_model(opened: OpenedCheckpoint, target: pathlib.Path) -> dict:
     """Writes the SavedModel and, in its directory, what it takes and gives: `export.json`.
 
     Args:
       opened: The model.
-      directory: What to write; must not be there yet. It appears whole or not at all.
+      target: The directory to write, see `check_target`. It appears whole or not at all.
 
     Returns:
       What `export.json` holds.
 
     Raises:
-      BadInput: There is something at `directory`.
       RunFailed: It cannot be written.
     """
-    target = pathlib.Path(directory)
-    if target.exists():
-        raise BadInput(f"--output should not be there yet. {target} is; remove it or take another name.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         description = _write(opened, temporary)
@@ -76,8 +87,7 @@ def write_saved_model(opened: OpenedCheckpoint, directory: str) -> dict:
     except (OSError, tf.errors.OpError) as error:
         raise RunFailed(f"{target} could not be written: {error}") from error
     finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
     return description
 
 

@@ -133,12 +133,12 @@ class VATT(keras.Model):
             for modality, tower in towers.items()
         }
         unified = [modality for modality, tower in towers.items() if tower.kind == "ut"]
-        self.encoders = {
+        encoders = {
             modality: build_encoder(modality, tower, options)
             for modality, tower in towers.items()
             if modality not in unified[1:]
         }
-        self.encoders |= {modality: self.encoders[unified[0]] for modality in unified[1:]}
+        self.encoders = {modality: encoders.get(modality) or encoders[unified[0]] for modality in towers}
         self.feature_projections = {
             modality: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{modality}_features")
             for modality in unified

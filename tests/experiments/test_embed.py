@@ -1,5 +1,6 @@
 """The command line on real files, in this process and once in one of its own, and what it leaves."""
 
+import functools
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ import vatt
 from experiments import command_line, config
 from experiments.assembly import build_model
 from experiments.npz_file import write_npz
+from experiments.opened_checkpoint import open_checkpoint
 from experiments.run_directory import RunDirectory, operative_config
 
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "media_files.py"))
@@ -69,10 +71,18 @@ def media(tmp_path_factory) -> pathlib.Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def opened(run_path):
+    """A function () -> the run's newest checkpoint, opened once."""
+    return functools.cache(lambda: open_checkpoint(str(run_path)))
+
+
 @pytest.fixture
-def embed(only_flags_of, capsys):
+def embed(only_flags_of, opened, run_path, monkeypatch, capsys):
     """A function (*arguments, **flags) -> exit code, stdout and stderr of the command line, run in this process."""
     module = only_flags_of("experiments.embed")
+    once = lambda path: opened() if path == str(run_path) else open_checkpoint(path)  # noqa: E731
+    monkeypatch.setattr(module, "open_checkpoint", once)
 
     def run(*arguments, **values) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -117,8 +127,8 @@ def test_every_file_has_its_row(whole_folder, media):
     assert "(9 clips, 3 texts)" in stdout
 
 
-def test_rows_are_what_the_model_makes_of_the_clips(whole_folder, run_path):
-    arrays, model = whole_folder[-1], vatt.load(run_path)
+def test_rows_are_what_the_model_makes_of_the_clips(whole_folder, opened, run_path):
+    arrays, model = whole_folder[-1], opened().run.model
     spec = data.ClipSpec(frames=8, image_size=32, sample_rate_hz=16000)
     assert arrays["checkpoint"] == str(run_path / "checkpoints" / "ckpt-20") and arrays["checkpoint_step"] == 20
     for row, file in enumerate(arrays["file"]):
@@ -131,21 +141,21 @@ def test_rows_are_what_the_model_makes_of_the_clips(whole_folder, run_path):
             np.testing.assert_allclose(arrays[name][row], expected, atol=1e-5, err_msg=f"{file} {name}")
 
 
-def test_texts_are_embedded_however_long(whole_folder, run_path):
+def test_texts_are_embedded_however_long(whole_folder, opened, run_path):
     _, _, stderr, arrays = whole_folder
     assert arrays["text"].tolist() == [query.strip() for query in QUERIES]
     assert "2 of 4 texts are longer than the model's 6 tokens and were cut." in stderr
     tokenizer = data.WordPieceTokenizer(str(run_path / "vocabulary.txt"), 6)
-    outputs = vatt.load(run_path)({"text": tokenizer(tf.constant(QUERIES))[:, None]})
+    outputs = opened().run.model({"text": tokenizer(tf.constant(QUERIES))[:, None]})
     np.testing.assert_allclose(arrays["features_text"], outputs["features"]["text"][:, 0], atol=1e-5)
     np.testing.assert_allclose(arrays["video_text_text"], outputs["video_text"]["text"][:, 0], atol=1e-5)
     assert len(arrays["text"]) == len(arrays["video_text_text"]) == 3  # the search is not among them
 
 
-def test_a_search_prints_the_most_similar_videos(whole_folder, run_path):
+def test_a_search_prints_the_most_similar_videos(whole_folder, opened, run_path):
     _, stdout, _, arrays = whole_folder
     tokens = data.WordPieceTokenizer(str(run_path / "vocabulary.txt"), 6)(tf.constant([["a red square"]]))
-    query = vatt.load(run_path)({"text": tokens})["video_text"]["text"][0, 0].numpy()
+    query = opened().run.model({"text": tokens})["video_text"]["text"][0, 0].numpy()
     clips = arrays["video_text_video"]
     cosines = clips @ query / np.linalg.norm(clips, axis=1).clip(1e-9) / np.linalg.norm(query)
     cosines[~arrays["has_video"]] = -2
@@ -167,7 +177,7 @@ def test_a_file_alone_has_the_numbers_that_it_has_among_others(whole_folder, emb
             np.testing.assert_allclose(alone[key], together[key][row : row + 1], atol=1e-5)
 
 
-def test_windows_and_a_later_search(embed, run_path, media, tmp_path):
+def test_windows_and_a_later_search(embed, opened, run_path, media, tmp_path):
     output = tmp_path / "features.npz"
     code, *_ = embed(media / "a.mp4", media / "s.wav", media / "a.mp4", checkpoint=run_path, windows="all", output=output)
     arrays = read(output)
@@ -178,18 +188,17 @@ def test_windows_and_a_later_search(embed, run_path, media, tmp_path):
     code, _, stderr = embed(features=output, search=["a"], checkpoint=run_path / "checkpoints" / "ckpt-10")
     assert code == 2 and "was written with another checkpoint" in stderr
     moved = shutil.copytree(run_path, tmp_path / "moved")
-    assert embed(features=output, search=["a"], checkpoint=moved)[0] == 0
+    assert open_checkpoint(str(moved)).fingerprint == opened().fingerprint == str(arrays["checkpoint_fingerprint"])
 
 
-def test_an_older_checkpoint_can_be_named(embed, run_path, media, tmp_path):
-    paths = {"new.npz": run_path, "old.npz": run_path / "checkpoints" / "ckpt-10.index"}
-    for name, path in paths.items():
-        assert embed(media / "a.mp4", checkpoint=path, output=tmp_path / name)[0] == 0
-    new, old = read(tmp_path / "new.npz"), read(tmp_path / "old.npz")
-    assert (new["checkpoint_step"], old["checkpoint_step"]) == (20, 10)
-    assert np.abs(new["features_video"] - old["features_video"]).max() > 1e-3
+def test_an_older_checkpoint_can_be_named(whole_folder, embed, run_path, media, tmp_path):
+    path = run_path / "checkpoints" / "ckpt-10"
+    assert embed(media / "a.mp4", checkpoint=f"{path}.index", output=tmp_path / "old.npz")[0] == 0
+    old, new = read(tmp_path / "old.npz"), whole_folder[-1]
+    assert old["checkpoint_step"] == 10 and old["checkpoint"] == str(path)
+    assert np.abs(new["features_video"][0] - old["features_video"][0]).max() > 1e-3
     (clip,) = data.read_clips(media / "a.mp4", data.ClipSpec(frames=8, image_size=32, sample_rate_hz=16000))
-    expected = vatt.load(run_path / "checkpoints" / "ckpt-10").encode("video", clip.video[None])
+    expected = vatt.load(path).encode("video", clip.video[None])
     np.testing.assert_allclose(old["features_video"], expected, atol=1e-5)
 
 
@@ -233,7 +242,7 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
     model = vatt.load(copy.path)
     model.trainable_variables[0].assign(tf.fill(model.trainable_variables[0].shape, np.nan))
     checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(30, dtype=tf.int64))
-    path = checkpoint.write(str(copy.checkpoints / "ckpt-30"))
+    path = checkpoint.save(str(copy.checkpoints / "broken"))
     code, _, stderr = embed(media / "a.mp4", media / "s.wav", checkpoint=path, output=tmp_path / "f.npz")
     assert code == 1 and "is not finite" in stderr and not (tmp_path / "f.npz").exists()
 

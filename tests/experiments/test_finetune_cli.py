@@ -16,6 +16,8 @@ import data
 import vatt
 from experiments import strategies
 from experiments.command_line import _guarded as guarded
+from experiments.finetune_config import Finetune
+from experiments.finetune_model import build_backbone
 from experiments.finetune_progress import FinetuneProgress
 from experiments.run_directory import RunDirectory
 
@@ -33,16 +35,22 @@ SCRATCH = ["finetune.model = @VATT", "VATT.preset = 'ut_tiny'", *(f"VATT.{name} 
 TIMES = ("step_seconds", "data_wait_share")
 
 
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory) -> str:
-    """Directory of a run whose model has seen smaller clips, with all three modalities."""
-    directory = RunDirectory(tmp_path_factory.mktemp("pretrained") / "run")
+def save_run(path, **options) -> str:
+    """Writes what `vatt.load` needs of a run of a new model; returns the directory."""
+    directory = RunDirectory(path)
     vatt.set_initial_seed(7)
-    model = vatt.VATT("ut_tiny", frames=4, image_size=16, waveform_samples=6400, words=6, vocabulary_size=50, **MODEL)
+    model = vatt.VATT("ut_tiny", **MODEL, **options)
     model.create_variables()
     directory.write(directory.model, json.dumps(model.get_config()))
     tf.train.Checkpoint(model=model).save(str(directory.checkpoints / "ckpt"))
     return str(directory.path)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory) -> str:
+    """Directory of a run whose model has seen smaller clips, with all three modalities."""
+    sizes = dict(frames=4, image_size=16, waveform_samples=6400, words=6, vocabulary_size=50)
+    return save_run(tmp_path_factory.mktemp("pretrained") / "run", **sizes)
 
 
 @pytest.fixture
@@ -223,6 +231,15 @@ def test_a_classifier_of_single_labels_refuses_a_multi_label_set(multi_label_dat
     assert open_labeled("folder", multi_label_data, multi_label=True).class_names == ("even", "high", "low", "odd")
     with pytest.raises(data.DataError, match="should have one class per clip .* Found a multi-label set"):
         open_labeled("folder", multi_label_data)
+
+
+def test_only_spectrograms_keep_the_rate_of_pre_training(tmp_path, pretrained):
+    spectrograms = save_run(tmp_path, waveform_samples=16_000, audio="spt_base", modalities=("audio",))
+    clips = data.ClipSpec(frames=1, sparse_seconds=1.0, sample_rate_hz=16_000)
+    config = Finetune("audio", "a set", checkpoint="a run", clips=clips)
+    assert build_backbone(config, pretrained).modalities == ("audio",)
+    with pytest.raises(ValueError, match="`ClipSpec.sample_rate_hz` should be 48000, at which .* Found 16000"):
+        build_backbone(config, spectrograms)
 
 
 MISTAKES = {

@@ -10,6 +10,7 @@ import vatt
 from data import ClipSpec
 from experiments.finetune_config import Finetune
 from experiments.finetune_run import build_run, random_batch
+from vatt.keras import keras
 
 CLASSES, BATCH = 5, 8
 CLIPS = ClipSpec(frames=4, image_size=32, sample_rate_hz=1000)
@@ -167,6 +168,18 @@ def test_xla_compiles_the_whole_step(make_run):
     logged = run.trainer.train_on_batch(batch_of(run))
     assert logged["finite"] == 1 and math.isfinite(logged["loss_classification"])
     assert any((old != new).any() for old, new in zip(before, values(run), strict=True))
+
+
+def test_bfloat16_computes_in_16_bits_and_learns_in_32(make_run):
+    try:
+        run = make_run(precision="mixed_bfloat16")
+        batch = batch_of(run)
+        assert run.model.backbone.encode("video", batch["video"]).dtype == tf.bfloat16
+        assert run.model(batch["video"]).dtype == tf.float32
+        assert {weight.dtype for weight in run.trainer.weights} == {tf.float32}
+        assert all(np.isfinite(gradient).all() and gradient.dtype == np.float32 for gradient in gradients_taken(run, batch))
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_named(make_run):

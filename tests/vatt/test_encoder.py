@@ -38,7 +38,7 @@ def test_recomputing_compiles_with_xla(make_model, make_batch):
     again.set_weights(kept.get_weights())
     compiled = gradients(again, make_batch(4), jit_compile=True)
     for one, other in zip(gradients(kept, make_batch(4)), compiled, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max())
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max() + 1e-6)
 
 
 def test_recomputing_works_over_replicas_and_in_bfloat16(make_model, make_batch, mirrored):

@@ -1,0 +1,121 @@
+"""Turns a checkpoint of the published VATT code (google-research/vatt) into a run directory of ours.
+
+Example:
+  python -m experiments.import_checkpoint --source=DOWNLOADS/ckpt-500000 --model=ut_medium --vocabulary=howto100m_en.txt
+      --workdir=runs/vatt_ut_medium
+
+Afterwards the other programs take runs/vatt_ut_medium like a run of their own: `embed`, `export`, `evaluate`, `finetune`, and
+`vatt.load` in Python. Every variable of the checkpoint and of the model must have a counterpart; import_report.json
+lists them. The optimizer's moments are left behind.
+
+Published are --model=ut_medium, bbs, mbs and lbs, and single towers: vit_base, wat_base, spt_base and their other sizes. For a
+model of another shape give what differs: --gin_bindings='VATT.width = 64'.
+"""
+
+import json
+
+import tensorflow as tf
+from absl import flags
+
+import vatt
+from data import WordTokenizer
+from experiments import command_line, config
+from experiments.command_line import BadInput, bad_input
+from experiments.run_directory import RunDirectory, operative_config
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("source", "", "The checkpoint, without its ending: .../ckpt-500000.")
+flags.DEFINE_string("model", "", "What it is a checkpoint of: ut_medium, bbs, mbs, lbs, vit_base, ...; see vatt.PRESETS.")
+flags.DEFINE_string("workdir", "", "The run directory to make.")
+flags.DEFINE_string(
+    "vocabulary",
+    "",
+    "The words that its word vectors are of, one a line, as published (howto100m_en.txt: <pad> first, <unk> among the first "
+    "few). Without it the result takes token ids, but no sentences.",
+)
+flags.DEFINE_multi_string("gin_bindings", [], "Where the model differs from the published one, such as 'VATT.layers = 6'.")
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    if not FLAGS.source or not FLAGS.model or not FLAGS.workdir:
+        raise BadInput("--source, --model and --workdir are needed; see --help for an example.")
+    directory = RunDirectory(FLAGS.workdir)
+    if directory.config.exists():
+        raise BadInput(f"{directory.path} holds a run already. Use another --workdir.")
+    settings = config.parse([], [*release_bindings(FLAGS.model), *FLAGS.gin_bindings])
+    with bad_input():
+        step, words = vatt.release_facts(FLAGS.source)
+        if FLAGS.vocabulary:
+            check_vocabulary(FLAGS.vocabulary, words, settings.clips.words)
+        model = build(settings, words)
+        matched = vatt.import_release(FLAGS.source, model)
+    write_run(directory, model, step, matched)
+    print(f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json.")
+    if "text" in model.modalities and not FLAGS.vocabulary:
+        print("Note: without --vocabulary the imported model takes token ids, but no sentences.")
+    print(f"Done: {directory.path}. In Python: vatt.load({str(directory.path)!r})")
+    return 0
+
+
+def release_bindings(model: str) -> list[str]:
+    """Returns the gin bindings of a published model; its clips are those of the published pre-training."""
+    return [
+        "pretrain.model = @VATT",
+        f"VATT.preset = {model!r}",
+        "VATT.release_compatible = True",
+        "pretrain.clips = @ClipSpec()",
+        "pretrain.tokenizer = 'words'",
+        "pretrain.loss = 'asymmetric_nce'",
+    ]
+
+
+def check_vocabulary(path: str, words: int | None, caption_words: int) -> None:
+    """Checks that a vocabulary can be that of the checkpoint.
+
+    Raises:
+      BadInput: The checkpoint has no words, or fewer than the file.
+      data.DataError: The file is no vocabulary.
+    """
+    size = WordTokenizer(path, caption_words).vocabulary_size
+    if words is None or size > words:
+        raise BadInput(
+            f"--vocabulary should name at most as many words as the checkpoint has vectors for, {words or 0}. "
+            f"Found {size} in {path}."
+        )
+
+
+def build(settings: config.Pretrain, words: int | None) -> vatt.VATT:
+    """Builds the model that the settings describe, with `words` word vectors.
+
+    Raises:
+      ValueError: There is no such model.
+    """
+    clips = settings.clips
+    model = settings.model(
+        frames=clips.frames,
+        image_size=clips.image_size,
+        waveform_samples=clips.waveform_samples,
+        sample_rate_hz=clips.sample_rate_hz,
+        words=clips.words,
+        vocabulary_size=words or 1,
+    )
+    model.create_variables()
+    return model
+
+
+def write_run(directory: RunDirectory, model: vatt.VATT, step: int, matched: dict) -> None:
+    """Writes the run directory; config.gin comes last, so that a half-written one is no run."""
+    state = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
+    tf.train.CheckpointManager(state, str(directory.checkpoints), max_to_keep=1).save(checkpoint_number=step)
+    if FLAGS.vocabulary:
+        with tf.io.gfile.GFile(FLAGS.vocabulary) as file:
+            directory.write(directory.vocabulary, file.read())
+    report = {"source": FLAGS.source, "step": step, "parameters": model.count_params(), "matched": matched}
+    directory.write(directory.path / "import_report.json", json.dumps(report, indent=2) + "\n")
+    directory.write(directory.model, json.dumps(model.get_config(), indent=2) + "\n")
+    directory.write(directory.config, operative_config())
+
+
+if __name__ == "__main__":
+    command_line.run(main)
