@@ -12,14 +12,11 @@ once more for the update.
 import functools
 import json
 import math
-import os
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 
 from absl import app, flags
+
+from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker
 
 _PARAMETERS = flags.DEFINE_multi_integer(
     "parameters", [10_000_000, 150_000_000], "Sizes of the model, in weights.", lower_bound=10_000
@@ -127,62 +124,27 @@ def draw(parameters: int, objectives: int) -> list[list]:
     return rows
 
 
-def measure_seconds(calls: dict[str, Callable], repeats: int) -> dict[str, float]:
-    """Median wall time of each call. They take turns, so that a busy machine is unfair to none."""
-    seconds = {way: [] for way in calls}
-    for _ in range(repeats + 2):
-        for way, call in calls.items():
-            start = time.perf_counter()
-            result = call()
-            seconds[way].append(time.perf_counter() - start)
-            del result
-    return {way: statistics.median(each[2:]) for way, each in seconds.items()}  # two warm up
-
-
-def measure_bytes(calls: dict[str, Callable]) -> dict[str, int]:
-    """How far TensorFlow's memory rises during each call, its result included."""
-    import tensorflow as tf
-
-    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
-    peaks = {}
-    for way, call in calls.items():
-        call()
-        before = tf.config.experimental.get_memory_info(device)["current"]
-        tf.config.experimental.reset_memory_stats(device)
-        call()
-        peaks[way] = tf.config.experimental.get_memory_info(device)["peak"] - before
-    return peaks
-
-
 def work(quantity: str, parameters: int, objectives: int, repeats: int) -> None:
     """Measures one quantity of every way and prints it as JSON on the last line."""
     gradients = draw(parameters, objectives)
     calls = {way: functools.partial(build(way, objectives), gradients) for way in ways()}
-    values = measure_seconds(calls, repeats) if quantity == "time" else measure_bytes(calls)
+    values = median_seconds(calls, repeats) if quantity == "time" else peak_bytes(calls)
     print(json.dumps(values))
 
 
-def run_worker(quantity: str, parameters: int, objectives: int) -> dict[str, float]:
+def measure(quantity: str, parameters: int, objectives: int) -> dict[str, float]:
     """Measures one quantity of every way in a process of its own."""
-    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
-    if quantity == "memory":
-        # The CPU's default allocator keeps no record; this one does, but is not what people run.
-        environment["TF_CPU_ALLOCATOR_USE_BFC"] = "1"
-    command = [sys.executable, "-m", "experiments.benchmarks.harmonize", f"--worker={quantity}"]
-    command += [f"--parameters={parameters}", f"--objectives={objectives}", f"--repeats={_REPEATS.value}"]
-    command += [] if _WAYS.value is None else [f"--ways={','.join(_WAYS.value)}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"Measuring the {quantity} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    arguments = [f"--parameters={parameters}", f"--objectives={objectives}", f"--repeats={_REPEATS.value}"]
+    arguments += [] if _WAYS.value is None else [f"--ways={','.join(_WAYS.value)}"]
+    return run_worker("experiments.benchmarks.harmonize", quantity, arguments)
 
 
 def report(parameters: int, objectives: int) -> None:
     """Measures every way at one size and prints the table."""
     shapes = shapes_of(parameters)
     count = sum(math.prod(shape) for shape in shapes)
-    seconds = run_worker("time", parameters, objectives)
-    extra = run_worker("memory", parameters, objectives)
+    seconds = measure("time", parameters, objectives)
+    extra = measure("memory", parameters, objectives)
     print(f"\n{count / 1e6:.1f} M parameters in {len(shapes)} variables, {objectives} objectives, float32")
     print(f"{'way':<15}{'ms':>9}{'x bound':>9}{'extra MB':>10}{'x gradient':>12}")
     for way, spent in seconds.items():

@@ -8,8 +8,6 @@ A plain step costs one forward and one backward pass, which is twice a forward p
 carries both gradients back. The shares are computed from the model's shapes. All figures are of one run on one machine.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -18,6 +16,7 @@ from absl import flags
 import vatt
 from experiments import command_line, config
 from experiments.assembly import Run, build_run, random_batch
+from experiments.benchmarks.measure import median_seconds
 from experiments.flops import training_flops
 
 FLAGS = flags.FLAGS
@@ -51,20 +50,6 @@ def plain_step(run: Run) -> Callable[[dict[str, tf.Tensor]], None]:
         trainer.optimizer.apply_gradients(zip(gradients, trainer.weights, strict=True))
 
     return step
-
-
-def median_seconds(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Times the steps in turn, so that what else the machine does falls on all alike; returns medians."""
-    times = {name: [] for name in steps}
-    for step in steps.values():
-        step()  # compilation
-        step()
-    for _ in range(repeats):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def main(_) -> None:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -58,6 +59,30 @@ def test_a_part_goes_with_the_demo(path):
     settings = config.parse([str(CONFIGS / "demo.gin"), str(path)], [])
     if path.parent.name == "methods":
         assert type(settings.build_harmonizer()) is METHODS[path.stem]
+
+
+@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.parametrize(
+    "options",
+    [[], ["VATT.audio = 'spt_base'", "VATT.text = 'bert_small'", "VATT.head = 'joint'", "VATT.recompute = True"]],
+    ids=["as published", "other towers"],
+)
+def test_modality_specific_models_train(options):
+    # Two patches of spectrogram need 0.7 s of sound.
+    clips = ["ClipSpec.frames = 32", "ClipSpec.sample_rate_hz = 8000", "VATT.video_patch = (16, 16, 16)"]
+    settings = config.parse(
+        [str(CONFIGS / "demo.gin"), str(CONFIGS / "models/mbs.gin")],
+        [*SHRUNK, *clips, *options, "pretrain.scope = 'encoder'", "pretrain.harmonizer = 'gr'"],
+    )
+    run = build_run(settings, tf.distribute.get_strategy(), vocabulary_size=50)
+    before = [weight.numpy() for weight in run.trainer.weights]
+    for _ in range(2):  # the first learning rate is 0
+        run.trainer.train_on_batch(random_batch(settings.clips, 4, 50), tf.constant(0.0))
+    assert run.trainer.train_loop_end()["finite"].numpy().tolist() == [1.0, 1.0]
+    assert {"video_block_0", "audio_block_0", "text_block_0"} <= set(run.trainer.layers)
+    assert sum(np.abs(new.numpy() - old).max() > 0 for new, old in zip(run.trainer.weights, before, strict=True)) > len(before) // 2
+    video = {id(weight) for weight in run.model.encoders["video"].trainable_variables}
+    assert {id(run.trainer.weights[index]) for index in run.trainer.groups["encoder"]} == video
 
 
 @pytest.mark.parametrize("weights, path", [((1.5, 0.5), "rw_va"), ((0.5, 1.5), "rw_vt")])

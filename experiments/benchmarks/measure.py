@@ -1,0 +1,63 @@
+"""How the benchmarks measure time and memory."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+
+def median_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Returns the median wall time of each call. They take turns, so that a busy machine is unfair to none.
+
+    Args:
+      calls: What to time; each is called twice more in the beginning, to compile and to warm up.
+      repeats: Timed calls of each.
+    """
+    seconds = {name: [] for name in calls}
+    for _ in range(repeats + 2):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            result = call()
+            seconds[name].append(time.perf_counter() - start)
+            del result
+    return {name: statistics.median(each[2:]) for name, each in seconds.items()}
+
+
+def peak_bytes(calls: Mapping[str, Callable[[], object]]) -> dict[str, int]:
+    """Returns how far TensorFlow's memory rises during each call, its result included; see `run_worker`."""
+    import tensorflow as tf
+
+    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+    peaks = {}
+    for name, call in calls.items():
+        call()
+        before = tf.config.experimental.get_memory_info(device)["current"]
+        tf.config.experimental.reset_memory_stats(device)
+        call()
+        peaks[name] = tf.config.experimental.get_memory_info(device)["peak"] - before
+    return peaks
+
+
+def run_worker(module: str, quantity: str, arguments: Sequence[str]) -> dict[str, float]:
+    """Runs a benchmark in a process of its own and returns the JSON of its last line.
+
+    Args:
+      module: The benchmark's.
+      quantity: "time" or "memory". The CPU's default allocator keeps no record of memory; for "memory" one does that is
+        not what people run, hence the two processes.
+      arguments: Of the command line, besides `--worker`.
+
+    Raises:
+      RuntimeError: It failed; with the end of what it said.
+    """
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    if quantity == "memory":
+        environment["TF_CPU_ALLOCATOR_USE_BFC"] = "1"
+    command = [sys.executable, "-m", module, f"--worker={quantity}", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"Measuring the {quantity} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])

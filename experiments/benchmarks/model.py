@@ -1,0 +1,133 @@
+"""Time and peak memory of VATT's forward pass and training step, by size and resolution, beside the arithmetic.
+
+Example:
+  python -m experiments.benchmarks.model --preset=ut_base --preset=ut_medium --clip=32x224 --clip=32x320
+
+One clip with its sound (3.2 s at 48 kHz) and one caption at a time. "forward" is inference, every token kept. "step" is
+training: DropToken at 50 %, the gradient of the summed losses, and SGD; "recomputed" the same with `recompute=True`. The
+operations (GFLOP, two per multiply-add) are computed from the shapes: a step counts three forward passes, a recomputed one
+four. "share" is the speed beside that of plain matrix products, measured in the same process. Memory is what TensorFlow
+holds beyond the weights at the worst moment.
+"""
+
+import json
+from collections.abc import Callable
+
+import tensorflow as tf
+from absl import flags
+
+import vatt
+from experiments import command_line
+from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker
+from experiments.command_line import BadInput, bad_input
+from experiments.flops import forward_flops
+from vatt.keras import keras
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("preset", ["ut_small", "ut_base", "ut_medium"], "Models; see vatt.PRESETS.")
+flags.DEFINE_multi_string("clip", ["32x224"], "Frames x pixels.")
+flags.DEFINE_integer("repeats", 3, "Timed calls; the median counts.", lower_bound=1)
+flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure in this process.")
+
+WAYS = ("forward", "step", "recomputed")
+_PEAK = "matrix products"
+_PEAK_SIZE = 2048
+_SAMPLES, _WORDS, _VOCABULARY = 153_600, 16, 1000
+
+
+def clip_size(text: str) -> tuple[int, int]:
+    """Returns frames and pixels of a clip such as "32x224".
+
+    Raises:
+      BadInput: It is no such text.
+    """
+    frames, _, pixels = text.partition("x")
+    if not (frames.isdigit() and pixels.isdigit()):
+        raise BadInput(f"--clip should be FRAMESxPIXELS, such as 32x224. Found {text!r}.")
+    return int(frames), int(pixels)
+
+
+def calls(preset: str, frames: int, pixels: int) -> dict[str, Callable[[], object]]:
+    """Returns what is measured: matrix products, and every one of `WAYS`."""
+    matrix = tf.random.stateless_normal([_PEAK_SIZE, _PEAK_SIZE], [0, 0])
+    kept, again = (build(preset, frames, pixels, recompute) for recompute in (False, True))
+    clip = {
+        "video": tf.random.stateless_uniform([2, frames, pixels, pixels, 3], [0, 1], -1, 1)[:1],
+        "waveform": tf.random.stateless_uniform([1, _SAMPLES], [0, 2], -1, 1),
+        "text": tf.random.stateless_uniform([1, 1, _WORDS], [0, 3], 1, _VOCABULARY, tf.int32),
+    }
+    forward = tf.function(lambda: kept(clip), autograph=False)
+    product = tf.function(lambda: tf.matmul(matrix, matrix), autograph=False)
+    return {_PEAK: product, "forward": forward, "step": training_step(kept, clip), "recomputed": training_step(again, clip)}
+
+
+def build(preset: str, frames: int, pixels: int, recompute: bool) -> vatt.VATT:
+    """Builds a model for clips of that size.
+
+    Raises:
+      ValueError: There is no such preset, or the clip is too small.
+    """
+    model = vatt.VATT(
+        preset, frames=frames, image_size=pixels, waveform_samples=_SAMPLES, words=_WORDS, vocabulary_size=_VOCABULARY,
+        recompute=recompute,
+    )  # fmt: skip
+    model.create_variables()
+    return model
+
+
+def training_step(model: vatt.VATT, clip: dict[str, tf.Tensor]) -> Callable[[], object]:
+    """Returns a step of SGD on one clip; the sum of the embeddings' squares stands for the losses, which need several."""
+    optimizer = keras.optimizers.SGD(1e-9, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(autograph=False)
+    def step() -> None:
+        with tf.GradientTape() as tape:
+            outputs = model(clip, training=True, seed=tf.constant([0, 0]))
+            loss = tf.add_n([tf.reduce_sum(value**2) for value in tf.nest.flatten(outputs)])
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    return step
+
+
+def operations(preset: str, frames: int, pixels: int) -> dict[str, float]:
+    """Returns the floating-point operations of everything that `calls` measures."""
+    model = build(preset, frames, pixels, recompute=False)
+    inference, training = (sum(forward_flops(model, name, training=way) for name in model.modalities) for way in (False, True))
+    return {_PEAK: 2.0 * _PEAK_SIZE**3, "forward": inference, "step": 3 * training, "recomputed": 4 * training}
+
+
+def report(preset: str, clip: str) -> None:
+    """Measures one model at one clip size and prints its rows."""
+    arguments = [f"--preset={preset}", f"--clip={clip}", f"--repeats={FLAGS.repeats}"]
+    seconds, extra = (run_worker("experiments.benchmarks.model", quantity, arguments) for quantity in ("time", "memory"))
+    with bad_input():
+        flops = operations(preset, *clip_size(clip))
+    speeds = {name: flops[name] / spent for name, spent in seconds.items()}
+    for way in WAYS:
+        print(
+            f"{preset:<11}{clip:<9}{way:<12}{seconds[way]:>9.3f}{flops[way] / 1e9:>10.1f}{speeds[way] / 1e9:>10.1f}"
+            f"{speeds[way] / speeds[_PEAK]:>8.0%}{extra[way] / 1e9:>9.3f}",
+            flush=True,
+        )
+
+
+def main(_) -> int:
+    """Prints the table, or measures for one of its lines."""
+    sizes = [clip_size(clip) for clip in FLAGS.clip]
+    if FLAGS.worker:
+        with bad_input():
+            measured = calls(FLAGS.preset[0], *sizes[0])
+        values = median_seconds(measured, FLAGS.repeats) if FLAGS.worker == "time" else peak_bytes(measured)
+        print(json.dumps(values))
+        return 0
+    print(f"{'model':<11}{'clip':<9}{'':<12}{'s':>9}{'GFLOP':>10}{'GFLOP/s':>10}{'share':>8}{'GB':>9}")
+    for preset in FLAGS.preset:
+        for clip in FLAGS.clip:
+            report(preset, clip)
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)
