@@ -16,7 +16,7 @@ def open_container(source: str | os.PathLike | bytes) -> av.container.InputConta
     """Opens a path or the bytes of a file; raises `DataError` where that cannot be done."""
     file = io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source)
     try:
-        return av.open(file, metadata_errors="replace")
+        container = av.open(file, metadata_errors="replace")
     except OSError as error:
         raise DataError(f"the file cannot be opened ({error.strerror})") from error
     except (av.error.FFmpegError, ValueError) as error:
@@ -24,6 +24,10 @@ def open_container(source: str | os.PathLike | bytes) -> av.container.InputConta
         raise DataError(
             f"not a media file, or cut off before its index was written ({reason})"
         ) from error
+    if container.format.name == "tty":  # FFmpeg would show the text, line by line
+        container.close()
+        raise DataError("a text file, not a media file")
+    return container
 
 
 def can_be_decoded(stream: av.stream.Stream) -> bool:

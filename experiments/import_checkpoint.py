@@ -113,7 +113,7 @@ def write_run(directory: RunDirectory, model: vatt.VATT, step: int, matched: dic
             directory.write(directory.vocabulary, file.read())
     report = {"source": FLAGS.source, "step": step, "parameters": model.count_params(), "matched": matched}
     directory.write(directory.path / "import_report.json", json.dumps(report, indent=2) + "\n")
-    directory.write(directory.model, json.dumps(model.get_config(), indent=2) + "\n")
+    directory.write_model(model.get_config())
     directory.write(directory.config, operative_config())
 
 

@@ -6,7 +6,6 @@ Example:
 The same command again goes on from the newest checkpoint, exactly where the run was.
 """
 
-import json
 import pathlib
 
 import orbit
@@ -63,7 +62,7 @@ def pretrain(
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
     description = {one_set.name: one_set.describe() for one_set in prepared}
     directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
-    directory.write(directory.model, json.dumps(run.model.get_config(), indent=2) + "\n")
+    directory.write_model(run.model.get_config())
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step,
         settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,

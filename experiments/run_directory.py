@@ -85,6 +85,10 @@ class RunDirectory:
         if vocabulary is not None and not self.vocabulary.exists():
             self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
 
+    def write_model(self, config: dict) -> None:
+        """Writes model.json, from which `vatt.load` builds the model: the constructor's arguments."""
+        self.write(self.model, json.dumps(config, indent=2) + "\n")
+
     def _difference(self, config, data):
         lines = config_difference(self.config.read_text(), config) if self.config.exists() else []
         before = json.loads(self.data.read_text()) if self.data.exists() else data

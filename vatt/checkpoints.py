@@ -34,7 +34,7 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     checkpoint = find_checkpoint(path)
     model = _build(run_directory(path), modalities, overrides)
     try:
-        status = tf.train.Checkpoint(model=model).restore(checkpoint)
+        status = tf.train.Checkpoint(model=model).read(checkpoint)
         status.assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
         raise LoadError(f"{checkpoint} does not fit {_config_path(path)}: {str(error).splitlines()[0]}") from error

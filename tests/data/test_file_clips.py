@@ -224,6 +224,12 @@ def test_bad_files_say_why(tmp_path, fault, message):
         list(data.read_clips(path, SPEC))
 
 
+def test_a_text_is_not_shown_as_a_video(tmp_path):
+    (tmp_path / "readme.txt").write_text("This is a letter.\n" * 50)
+    with pytest.raises(data.DataError, match="a text file, not a media file"):
+        next(data.read_clips(tmp_path / "readme.txt", SPEC))
+
+
 def test_a_number_of_windows_below_one_is_refused(tmp_path):
     with pytest.raises(data.DataError, match="windows must be at least 1"):
         next(data.read_clips(tmp_path / "any.mp4", SPEC, 0))

@@ -75,11 +75,11 @@ def test_the_run_directory_holds_what_it_should(stopped):
     names = set(os.listdir(directory.path))
     events = {name for name in names if name.startswith("events.out.tfevents")}
     assert names - events == {
-        "config.gin", "environment.json", "data.json", "vocabulary.txt", "metrics.jsonl", "checkpoints"
+        "config.gin", "environment.json", "data.json", "model.json", "vocabulary.txt", "metrics.jsonl", "checkpoints"
     }  # fmt: skip
     assert json.loads((directory.path / "environment.json").read_text())["packages"]["tf_keras"]
     keys = tf.train.load_checkpoint(str(directory.checkpoints)).get_variable_to_shape_map()
-    for start in ("model/encoder/", "model/head/", "optimizer/_iterations", "optimizer/_variables/", "global_step"):
+    for start in ("model/encoders/", "model/head/", "optimizer/_iterations", "optimizer/_variables/", "global_step"):
         assert any(key.startswith(start) for key in keys), start
 
     (path,) = [directory.path / name for name in events]
