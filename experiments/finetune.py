@@ -64,7 +64,8 @@ def finetune(
     if config.checkpoint is None:
         show("No --checkpoint: training FROM SCRATCH, on random weights.")
     run = build_run(config, strategy, len(prepared.class_names), "labels" in prepared.features, _source(config, directory))
-    directory.start(operative_config(), {prepared.name: prepared.describe()}, None, allow_config_change)
+    description = {prepared.name: {**prepared.describe(), "class_names": list(prepared.class_names)}}
+    directory.start(operative_config(), description, None, allow_config_change)
     directory.write_model(run.model.backbone.get_config())
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints

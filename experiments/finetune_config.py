@@ -50,7 +50,7 @@ class Finetune:
       evaluate_every_steps: Steps between two looks at `validation`, in one view per clip; there is one at the end too.
       test_windows: Windows of a test clip (paper: 4); the logits are averaged.
       test_crops: Crops of each window, of video (paper: 3).
-      evaluation_batch_size: Clips that are evaluated at once, with all their views.
+      evaluation_batch_size: Clips that are evaluated at once, view by view.
       precision: "float32" or "mixed_bfloat16".
       jit_compile: Compile the step with XLA (one device only).
       steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM.

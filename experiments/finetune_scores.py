@@ -63,8 +63,9 @@ class Evaluator:
         for batch in self.batches(split):
             hot = one_or_many_hot(batch, self.model.classifier.units, self.multi_label)
             counted = is_counted(batch, hot, self.model.modality).numpy()
-            views = self._logits(tf.reshape(batch[self.entry], [-1, *self.clip_shape])).numpy()
-            logits.append(views.reshape(len(counted), -1, views.shape[-1]).mean(axis=1)[counted])
+            views = tf.reshape(batch[self.entry], [len(counted), -1, *self.clip_shape])
+            by_view = [self._logits(view).numpy() for view in tf.unstack(views, axis=1)]  # one by one, to save memory
+            logits.append(np.mean(by_view, axis=0)[counted])
             labels.append(hot.numpy()[counted])
             left_out += int((~counted).sum())
         return np.concatenate(logits), np.concatenate(labels), left_out

@@ -102,6 +102,12 @@ def test_numbers_out_of_range_are_named(tiny, options, train):
         train(tiny, 1, **options)
 
 
+@pytest.mark.parametrize("name", ["batch_size", "windows", "crops"])
+def test_numbers_of_evaluation_out_of_range_are_named(tiny, name, evaluate):
+    with pytest.raises(DataError, match=f"{name} must be a whole number >= 1, but is 0"):
+        evaluate(tiny, **{name: 0})
+
+
 def test_an_unknown_split_is_refused(tiny, evaluate):
     with pytest.raises(DataError, match="'valid'; it has"):
         evaluate(tiny, split="valid")

@@ -82,23 +82,26 @@ def only_flags_of():
 
     Several command lines have flags of the same name, which absl does not allow in one process.
     """
-    put_aside = []
+    def remove() -> list:
+        found = [
+            (module, flag)
+            for module, defined in list(FLAGS.flags_by_module_dict().items()) if module.startswith("experiments.")
+            for flag in list(defined)
+        ]  # fmt: skip
+        for _, flag in found:
+            delattr(FLAGS, flag.name)
+        return found
 
     def load(name: str):
-        for module, defined in list(FLAGS.flags_by_module_dict().items()):
-            if module.startswith("experiments."):
-                put_aside.extend((module, flag) for flag in list(defined))
-        for _, flag in put_aside:
-            delattr(FLAGS, flag.name)
+        remove()
         sys.modules.pop(name, None)
         module = importlib.import_module(name)
         FLAGS([name])
         return module
 
+    put_aside = remove()
     yield load
-    for module, defined in list(FLAGS.flags_by_module_dict().items()):
-        for flag in list(defined) if module.startswith("experiments.") else []:
-            delattr(FLAGS, flag.name)
+    remove()
     for module, flag in put_aside:
         FLAGS[flag.name] = flag
         FLAGS.register_flag_by_module(module, flag)

@@ -2,13 +2,14 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import harmonization
 from experiments import classifier_config
 from experiments.classifier_methods import METHODS
-from experiments.classifier_run import build_run, clip_specs
+from experiments.classifier_run import build_run, clip_specs, random_batch
 from experiments.command_line import BadInput
 from experiments.gradient_blending import GradientBlending
 
@@ -48,6 +49,31 @@ def test_every_data_set_s_file_makes_a_run(path):
     assert run.steps == 16 * config.epochs and list(run.trainer.groups) == list(run.model.parts())
     windows = run.model.encoders["audio"].spectrogram(tf.zeros([1, *clip_specs(config.clips)["waveform"].shape[1:]]))
     assert min(windows.shape[1:]) >= 32  # ResNet halves them five times
+
+
+TINY_VATT = [
+    "classify.encoder = @VATTEncoder", "VATTEncoder.preset = 'ut_tiny'", "VATTEncoder.layers = 1", "VATTEncoder.width = 16",
+    "VATTEncoder.heads = 2", "VATTEncoder.feed_forward = 32", "VATTEncoder.feature_dim = 8", "VATTEncoder.waveform_patch = 1280",
+]  # fmt: skip
+SMALL_RESNET = ["ResNet18.depth_multiplier = 0.0625"]
+
+
+@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.parametrize(
+    "files, encoders",
+    [([str(path), method_file("uniform")], SMALL_RESNET) for path in DATASETS]
+    + [([str(CONFIGS / "imbalanced.gin"), method_file(method)], TINY_VATT) for method in METHODS],
+    ids=lambda value: "-".join(pathlib.Path(part).stem for part in value if "gin" in part) or "encoders",
+)
+def test_every_file_runs_one_shrunken_step(files, encoders):
+    config = classifier_config.parse(files, [*encoders, "ClipSpec.image_size = 32", "classify.batch_size = 4"])
+    run = build_run(config, tf.distribute.get_strategy(), classes=5, train_clips=8)
+    before = [weight.numpy() for weight in run.trainer.weights]
+    run.trainer.train_step(iter([random_batch(config.clips, 4, 5)]))
+    assert int(run.trainer.global_step) == 1
+    assert all(np.isfinite(values).all() for values in run.trainer.train_loop_end().values())
+    moved = [(new.numpy() != old).any() for new, old in zip(run.trainer.weights, before, strict=True)]
+    assert sum(moved) > len(moved) // 2
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.gin")), ids=name)

@@ -89,6 +89,19 @@ def test_frozen_trains_the_classifier_alone_on_features_of_inference(make_run):
     assert list(run.trainer.groups) == ["classifier"] and len(run.trainer.weights) == 2
 
 
+@pytest.mark.parametrize("modality, tower", [("video", "vit_base"), ("audio", "wat_base"), ("audio", "spt_base")])
+def test_towers_of_their_own_learn_too(modality, tower, make_run):
+    def separate(**options):
+        sizes = dict(layers=1, width=8, heads=2, head_dim=4, feed_forward=16)
+        return vatt.VATT("mbs", **{modality: tower}, **sizes, **options)
+
+    run = make_run(modality, model=separate, clips=ClipSpec(frames=4, image_size=32, sample_rate_hz=16_000))
+    assert run.model.backbone.modalities == (modality,) and run.model.classifier.kernel.shape == [8, CLASSES]
+    gradients = gradients_taken(run, batch_of(run, size=2))
+    # Keys have a bias that no output depends on.
+    assert sum(gradient.any() for gradient in gradients) >= len(gradients) - 1
+
+
 def test_only_the_backbones_gradient_is_clipped(make_run):
     whole, clipped = make_run(), make_run(backbone_clip_norm=0.01)
     batch = batch_of(whole)
