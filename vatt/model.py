@@ -62,6 +62,8 @@ class VATT(keras.Model):
       positions_from_edges: Align the patches' edges where positions are stretched (published code), or their centers.
       transposed_spectrogram_positions: See `AxialPositions` (published code), or in order (default).
       convolution_init: See `Patches` (published code), or a linear map's (default).
+      position_dropout: Rate after the positions are added: 0.1 whatever `dropout` is (published code), 0 (paper), or the
+        same as `dropout` (default).
       frozen_words: Keep the word vectors as they are (published code), or learn them (paper; default).
       name: The Keras model's name.
 
@@ -112,6 +114,7 @@ class VATT(keras.Model):
         positions_from_edges: bool | None = None,
         transposed_spectrogram_positions: bool | None = None,
         convolution_init: bool | None = None,
+        position_dropout: float | None = None,
         frozen_words: bool | None = None,
         name: str | None = None,
     ):
@@ -291,8 +294,12 @@ def _tower_options(arguments: dict, word_dim: int) -> TowerOptions:
                 "convolution_init")  # fmt: skip
     plain = ("sample_rate_hz", "mel_bands", "vocabulary_size", "video_patch", "waveform_patch", "spectrogram_patch",
              "drop_token_rate", "dropout", "recompute")  # fmt: skip
+    position_dropout = arguments["position_dropout"]
+    if position_dropout is None:
+        position_dropout = 0.1 if arguments["release_compatible"] else arguments["dropout"]
     return TowerOptions(
         word_dim=word_dim,
+        position_dropout=position_dropout,
         trainable_words=not switch("frozen_words"),
         **{name: switch(name) for name in switches},
         **{name: arguments[name] for name in plain},

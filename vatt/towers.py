@@ -29,6 +29,7 @@ class TowerOptions:
     transposed_spectrogram_positions: bool
     convolution_init: bool
     dropout: float
+    position_dropout: float
     trainable_words: bool
     recompute: bool
 
@@ -66,7 +67,7 @@ def build_embedding(
         # As published: words are few, and so are the patches of a spectrogram.
         0.0 if modality == "text" or kind == "spt" else options.drop_token_rate,
         options.shared_drop,
-        0.0 if kind == "linear" else options.dropout,
+        {"linear": 0.0, "t5": options.dropout}.get(kind, options.position_dropout),
         name=f"{modality}_embedding",
     )
 
