@@ -62,10 +62,11 @@ def test_recomputing_works_over_replicas_and_in_bfloat16(mirrored):
         return tape.gradient(loss, encoder.trainable_variables)
 
     found = [strategy.run(tf.function(lambda encoder=encoder: gradients(encoder))) for encoder in (kept, again)]
+    largest = max(np.linalg.norm(strategy.experimental_local_results(one)[0]) for one in found[0])
     for one, other in zip(*found, strict=True):
         locals_of = zip(*map(strategy.experimental_local_results, (one, other)), strict=True)
         for a, b in locals_of:
-            assert np.linalg.norm(a - b) <= 0.02 * np.linalg.norm(a) + 1e-2
+            assert np.linalg.norm(a - b) <= 0.02 * np.linalg.norm(a) + 0.01 * largest
     first = strategy.experimental_local_results(found[0][-1])
     assert np.abs(first[0] - first[1]).max() > 0, "the replicas draw their own dropout"
 
