@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from data.errors import DataError
 from data.imbalanced_scenes import (
@@ -19,10 +16,9 @@ from data.imbalanced_scenes import (
     synthesize_noisy,
 )
 from data.media import DecodedClip
-from data.parallel import map_in_order
-from data.records import dataset_info, make_record
+from data.records import dataset_info, make_record, settings_of
+from data.rendered_clips import SPLITS, RenderedClips
 
-_SPLITS = ("train", "validation", "test")
 _SCENE, _PICTURE, _SOUND = range(3)
 _INT16_MAX = 32767
 
@@ -81,16 +77,13 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
 
     def parameters(self) -> dict[str, Any]:
         """Returns the fields that decide what the records hold."""
-        inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
-        fields = (field.name for field in dataclasses.fields(self))
-        return {name: getattr(self, name) for name in fields if name not in inherited}
+        return settings_of(self)
 
 
-class Imbalanced(tfds.core.GeneratorBasedBuilder):
+class Imbalanced(RenderedClips):
     """Patterned shapes in clutter with a sound that tells the same class more easily. No captions."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
 
     def report(self) -> dict[str, Any]:
         """Returns nothing: every clip is made as asked."""
@@ -106,18 +99,10 @@ class Imbalanced(tfds.core.GeneratorBasedBuilder):
             CLASS_NAMES,
         )
 
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        sizes = {split: getattr(self.builder_config, f"{split}_clips") for split in _SPLITS}
-        return {split: self._generate_examples(split) for split in _SPLITS if sizes[split]}
-
-    def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        clips = getattr(self.builder_config, f"{split}_clips")
-        make = functools.partial(make_clip, self.builder_config, split)
-        records = map_in_order(make, range(clips))
-        for record in tqdm.tqdm(records, split, clips, unit=" clips", mininterval=1):
-            yield record["clip_id"], record
+    @staticmethod
+    def make_clip(config: ImbalancedConfig, split: str, index: int) -> dict[str, Any]:
+        """See `make_clip`."""
+        return make_clip(config, split, index)
 
 
 def make_clip(config: ImbalancedConfig, split: str, index: int) -> dict[str, Any]:
@@ -126,7 +111,7 @@ def make_clip(config: ImbalancedConfig, split: str, index: int) -> dict[str, Any
     Returns:
       the record, a function of (config, split, index) alone.
     """
-    key = [config.seed, _SPLITS.index(split), index]
+    key = [config.seed, SPLITS.index(split), index]
     scene, picture, sound = (np.random.default_rng([*key, use]) for use in (_SCENE, _PICTURE, _SOUND))
     label = index % len(CLASS_NAMES)
     drawn = draw_imbalanced_scene(label, scene)

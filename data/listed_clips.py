@@ -17,7 +17,7 @@ from data.clip_list import ClipList, ListedClip, by_reason, fingerprint
 from data.errors import DataError, PreparationError
 from data.media import DecodedClip, MediaFormat, MediaReader
 from data.parallel import map_in_order
-from data.records import dataset_info, make_record
+from data.records import dataset_info, make_record, settings_of
 
 # A clip that is this much shorter than its file's header says is reported as incomplete.
 _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
@@ -70,10 +70,7 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
 
     def parameters(self) -> dict[str, Any]:
         """Returns what decides the records' content: settings, and which files there are."""
-        inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
-        inherited |= {"source_dir", "max_bad_fraction"}
-        fields = (field.name for field in dataclasses.fields(self))
-        settings = {name: getattr(self, name) for name in fields if name not in inherited}
+        settings = settings_of(self, "source_dir", "max_bad_fraction")
         return settings | {"source_fingerprint": fingerprint(self.source_dir, self.listed.clips)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,6 +54,13 @@ def record_features(multi_label: bool = False) -> tfds.features.FeaturesDict:
             "audio_aligned": tfds.features.Scalar(np.int64, doc="1, 0, or -1: unknown"),
         }
     )
+
+
+def settings_of(config: tfds.core.BuilderConfig, *left_out: str) -> dict[str, Any]:
+    """Returns the values of a config's own fields, but for some, for the metadata of the data set made with it."""
+    inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+    own = (field.name for field in dataclasses.fields(config))
+    return {name: getattr(config, name) for name in own if name not in inherited | set(left_out)}
 
 
 def make_record(

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from data.captions import Cue, format_vtt
 from data.errors import DataError
 from data.media import MediaFormat, MediaReader
 from data.media_writer import encode_mp4
 from data.narration import narrate
-from data.parallel import map_in_order
-from data.records import dataset_info, make_record
+from data.records import dataset_info, make_record, settings_of
+from data.rendered_clips import SPLITS, RenderedClips
 from data.scenes import CLASS_NAMES, Scene, draw_scene, render_frames
 from data.sounds import synthesize
 
-_SPLITS = ("train", "validation", "test")
 # What a random number is for: changing one noise level leaves every other draw as it was.
 _SCENE, _GRAIN, _SOUND, _NARRATION, _TEXT_NOISE, _AUDIO_NOISE = range(6)
 _AAC_RATES_HZ = (16000, 22050, 24000, 32000, 44100, 48000)
@@ -77,23 +76,17 @@ class SyntheticConfig(tfds.core.BuilderConfig):
 
     def parameters(self) -> dict[str, Any]:
         """Returns the fields that decide what the records hold."""
-        inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in inherited | {"source_dir"}
-        }
+        return settings_of(self, "source_dir")
 
 
-class Synthetic(tfds.core.GeneratorBasedBuilder):
+class Synthetic(RenderedClips):
     """Moving shapes with a sound and a narration, as real mp4 files that are decoded again."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
 
     def __init__(self, **kwargs: Any):
         """Takes what a TFDS builder takes; `config` is a `SyntheticConfig`."""
-        self._misaligned: dict[str, dict[str, int]] = {}
+        self._misaligned: dict[str, collections.Counter[str]] = {}
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -106,26 +99,19 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
             CLASS_NAMES,
         )
 
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        sizes = {split: getattr(self.builder_config, f"{split}_clips") for split in _SPLITS}
-        return {split: self._generate_examples(split) for split in _SPLITS if sizes[split]}
-
     def report(self) -> dict[str, Any]:
         """Returns how many clips of each split have a planted mismatch."""
-        return {"misaligned": self._misaligned}
+        return {"misaligned": {split: dict(counts) for split, counts in self._misaligned.items()}}
 
-    def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        config = self.builder_config
-        clips = getattr(config, f"{split}_clips")
-        misaligned = self._misaligned[split] = {"text": 0, "audio": 0}
-        make = functools.partial(make_clip, config, split)
-        records = map_in_order(make, range(clips))
-        for record in tqdm.tqdm(records, split, clips, unit=" clips", mininterval=1):
-            misaligned["text"] += 1 - record["text_aligned"]
-            misaligned["audio"] += 1 - record["audio_aligned"]
-            yield record["clip_id"], record
+    def count(self, split: str, record: dict[str, Any]) -> None:
+        """Counts the mismatches of each split."""
+        misaligned = self._misaligned.setdefault(split, collections.Counter(text=0, audio=0))
+        misaligned.update(text=1 - record["text_aligned"], audio=1 - record["audio_aligned"])
+
+    @staticmethod
+    def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]:
+        """See `make_clip`."""
+        return make_clip(config, split, index)
 
 
 def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]:
@@ -159,7 +145,7 @@ def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]
 
 
 def _generator(seed: int, split: str, index: int, purpose: int) -> np.random.Generator:
-    return np.random.default_rng([seed, _SPLITS.index(split), index, purpose])
+    return np.random.default_rng([seed, SPLITS.index(split), index, purpose])
 
 
 def _maybe_other(scene: Scene, probability: float, generator: np.random.Generator) -> Scene:
