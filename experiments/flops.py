@@ -1,6 +1,9 @@
 """Floating-point operations of a model, computed from its shapes."""
 
+import math
+
 import vatt
+from vatt.embedding import TOKEN
 from vatt.encoder import LinearEncoder
 from vatt.patches import Words
 from vatt.presets import MODALITIES
@@ -30,7 +33,8 @@ def forward_flops(
         attention = block.attention.heads * block.attention.head_dim
         projections = 8 * encoder.width * attention
         per_token += projections + 4 * tokens * attention + 4 * encoder.width * block.hidden.units
-    return float(tokens * (entry + per_token))
+    embedded = tokens - (embedding.aggregation_joins == TOKEN)  # that AGG token comes ready
+    return float(embedded * entry + tokens * per_token)
 
 
 def training_flops(model: vatt.VATT, candidates: int) -> dict[str, float]:
@@ -44,7 +48,7 @@ def _entry_flops(embedding):
     pieces, flops = embedding.pieces, 0
     size = pieces.output_dim if isinstance(pieces, Words) else pieces.width
     if not isinstance(pieces, Words):
-        flops += 2 * int(pieces.kernel.shape[0]) * size
+        flops += 2 * math.prod(pieces.patch) * pieces.channels * size
     if embedding.projection is not None:
         flops += 2 * size * embedding.projection.units
         size = embedding.projection.units

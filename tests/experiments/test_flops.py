@@ -1,0 +1,49 @@
+import pytest
+import tensorflow as tf
+
+import vatt
+from experiments.benchmarks.step import bound
+from experiments.flops import forward_flops, training_flops
+
+
+@pytest.mark.parametrize("size, published", [(224, 604.7), (320, 1490.4)])
+def test_one_view_of_the_medium_video_tower(size, published):
+    """facts/vatt.md 11, worked out independently: two per multiply-add, both products of the attention counted."""
+    flops = forward_flops(vatt.VATT("vit_medium"), "video", (32, size, size, 3))
+    assert flops / 1e9 == pytest.approx(published, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "options, modality",
+    [
+        ({}, "video"), ({}, "audio"), ({}, "text"),
+        (dict(preset="mbs", video="vit_tiny", audio="wat_tiny", text="t5_tiny"), "text"),
+        (dict(preset="mbs", modalities=["text"], text="linear"), "text"),
+    ],
+)  # fmt: skip
+def test_counts_the_matrix_products_that_tensorflow_runs(make_model, options, modality):
+    model = make_model(**options)
+    shape = model.input_shapes[{"video": "video", "audio": "waveform", "text": "text"}[modality]]
+    spec = tf.TensorSpec([1, *shape], tf.int32 if modality == "text" else tf.float32)
+    graph = tf.function(lambda raw: model.encode_tokens(modality, raw)).get_concrete_function(spec).graph
+    counted = sum(_product_flops(op) for op in graph.get_operations())
+    left_out = 0  # the projection behind the encoder, of every token here
+    if modality in model.feature_projections:
+        layer = model.feature_projections[modality]
+        left_out = 2 * model.token_counts(training=False)[modality] * layer.kernel.shape[0] * layer.units
+    assert forward_flops(model, modality) == counted - left_out
+
+
+def _product_flops(op) -> float:
+    if op.type not in ("MatMul", "BatchMatMulV2", "Einsum"):
+        return 0.0
+    left, result = op.inputs[0].shape, op.outputs[0].shape
+    inner = left[-1] if not op.get_attr("adj_x" if op.type == "BatchMatMulV2" else "transpose_a") else left[-2]
+    return 2.0 * result.num_elements() * inner
+
+
+def test_drop_token_and_candidates_count(make_model):
+    model = make_model(drop_token_rate=0.5)
+    training, inference = training_flops(model, candidates=3), {m: forward_flops(model, m) for m in model.modalities}
+    assert training["text"] == 3 * inference["text"] and training["video"] < 0.6 * inference["video"]
+    assert 1.0 < bound(training) < 5 / 3
