@@ -14,7 +14,8 @@ from data.errors import DataError
 
 def open_container(source: str | os.PathLike | bytes) -> av.container.InputContainer:
     """Opens a path or the bytes of a file; raises `DataError` where that cannot be done."""
-    file = io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source)
+    # Absolute: FFmpeg takes what stands before a colon in a relative name for a protocol.
+    file = io.BytesIO(source) if isinstance(source, bytes) else os.path.abspath(os.fspath(source))
     try:
         container = av.open(file, metadata_errors="replace")
     except OSError as error:

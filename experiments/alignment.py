@@ -8,7 +8,7 @@ import tqdm
 from sklearn.metrics import roc_auc_score
 
 import vatt
-from experiments.embeddings import MODALITIES, caption_query
+from experiments.embeddings import caption_query
 from vatt.losses import clip_losses
 
 # Indicators, each lower where a clip is thought misaligned.
@@ -43,7 +43,7 @@ def clip_indicators(
     compute = tf.function(
         lambda clips: _batch_indicators(model, clips, loss_options), autograph=False, reduce_retracing=True
     )
-    inputs = (*MODALITIES.values(), "has_audio", "has_text")
+    inputs = (*vatt.MODALITIES.values(), "has_audio", "has_text")
     found = []
     with tqdm.tqdm(total=total, desc="gradients per clip", unit=" clips") as bar:
         for batch in batches:
@@ -60,7 +60,7 @@ def clip_indicators(
 
 def _batch_indicators(model, clips, loss_options):
     with tf.GradientTape(persistent=True) as tape:
-        features = {name: model.encode(name, clips[key]) for name, key in MODALITIES.items()}
+        features = {name: model.encode(name, clips[key]) for name, key in vatt.MODALITIES.items()}
         spaces = model.head(features, training=False)
         terms = clip_losses(spaces, clips, **loss_options)
     losses = [term for term, _ in terms.values()]

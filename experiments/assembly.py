@@ -55,6 +55,10 @@ def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
             words=clips.words,
             vocabulary_size=vocabulary_size,
         )
+    if model.head is None or len(model.modalities) < len(vatt.MODALITIES):
+        raise BadInput(
+            f"`pretrain.model` should have towers for {', '.join(vatt.MODALITIES)}. Found one with {', '.join(model.modalities)}."
+        )
     model.create_variables()
     return model
 

@@ -23,6 +23,8 @@ import glob
 import os
 import pathlib
 import sys
+import zipfile
+import zlib
 
 import numpy as np
 from absl import flags
@@ -109,7 +111,7 @@ def _earlier_features() -> dict[str, np.ndarray]:
     try:
         with np.load(FLAGS.features, allow_pickle=False) as archive:
             arrays = dict(archive)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"--features should be an --output of this program. {FLAGS.features} cannot be read: {error}") from error
     wanted = {"file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint"}
     if missing := sorted(wanted - arrays.keys()):

@@ -10,7 +10,6 @@ import tqdm
 import vatt
 from experiments.command_line import RunFailed
 
-MODALITIES = {"video": "video", "audio": "waveform", "text": "text"}
 _FACTS = ("clip_id", "label", "text_aligned", "audio_aligned", "has_audio", "has_text")
 
 
@@ -35,7 +34,7 @@ def embed(
     model: vatt.VATT,
     batches: tf.data.Dataset,
     total: int,
-    modalities: Sequence[str] = tuple(MODALITIES),
+    modalities: Sequence[str] = tuple(vatt.MODALITIES),
     title: str = "clips",
 ) -> Embeddings:
     """Runs a model over all batches, without DropToken, dropout or batch statistics.
@@ -51,7 +50,7 @@ def embed(
       RunFailed: An embedding is not finite.
     """
     compute = tf.function(lambda clips: _outputs(model, clips), autograph=False, reduce_retracing=True)
-    inputs = [MODALITIES[name] for name in modalities]
+    inputs = [vatt.MODALITIES[name] for name in modalities]
     facts, outputs = [], []
     with tqdm.tqdm(total=total, desc=title, unit=" clips") as bar:
         for batch in batches:

@@ -29,16 +29,19 @@ def signatures(model: vatt.VATT, tokenizer: Callable[[tf.Tensor], tf.Tensor] | N
     `text` strings [batch]. They return `features_video`, `video_audio_video` and so on, float32 [batch, dim].
     """
 
+    shapes = model.input_shapes
+
     def video(video):
+        video = _of_shape(video, shapes["video"], "video")
         return named_outputs(model({"video": video}, training=False), "video")
 
     def audio(waveform):
+        waveform = _of_shape(waveform, shapes["waveform"], "waveform")
         return named_outputs(model({"waveform": waveform}, training=False), "audio")
 
     def text(text):
         return named_outputs(model({"text": tokenizer(text)[:, tf.newaxis]}, training=False), "text")
 
-    shapes = model.input_shapes
     inputs = {
         "video": (video, tf.TensorSpec([None, *shapes["video"]], tf.float32, name="video")),
         "audio": (audio, tf.TensorSpec([None, *shapes["waveform"]], tf.float32, name="waveform")),
@@ -49,6 +52,13 @@ def signatures(model: vatt.VATT, tokenizer: Callable[[tf.Tensor], tf.Tensor] | N
         for modality, (run, spec) in inputs.items()
         if modality in model.modalities and (modality != "text" or tokenizer is not None)
     }
+
+
+def _of_shape(values: tf.Tensor, shape: tuple[int, ...], name: str) -> tf.Tensor:
+    """Refuses other shapes when it runs: a loaded signature would cut them off in silence."""
+    message = f"`{name}` should have the shape [batch, {', '.join(map(str, shape))}]"
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(values)[1:], shape, message)]):
+        return tf.identity(values)
 
 
 def check_target(directory: str) -> pathlib.Path:

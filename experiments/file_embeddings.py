@@ -10,7 +10,6 @@ import tqdm
 import vatt
 from data import FileClip
 from experiments.command_line import RunFailed
-from experiments.embeddings import MODALITIES
 from experiments.file_batches import FileBatches, printable
 
 _CLIP_MODALITIES = ("video", "audio")
@@ -61,7 +60,7 @@ class Embedder:
 
 def _tower(model: vatt.VATT, modality: str):
     """Returns one modality's path through the model as a graph that takes any number of rows."""
-    key = MODALITIES[modality]
+    key = vatt.MODALITIES[modality]
     shape = model.input_shapes[key]
     spec = tf.TensorSpec([None, *shape], tf.int32 if modality == "text" else tf.float32)
 
@@ -107,7 +106,7 @@ def _rows(embedder: Embedder, clips: Sequence[FileClip]) -> dict[str, np.ndarray
     }
     for modality in _CLIP_MODALITIES:
         if modality in embedder.modalities:
-            rows = [getattr(clip, MODALITIES[modality]) for clip in clips]
+            rows = [getattr(clip, vatt.MODALITIES[modality]) for clip in clips]
             facts |= embedder.embed_present(modality, rows, facts[f"has_{modality}"])
     return facts
 

@@ -72,7 +72,7 @@ def build_backbone(config: Finetune, checkpoint: str | None) -> vatt.VATT:
     own = dict(modalities=(config.modality,), drop_token_rate=config.drop_token_rate, dropout=config.dropout)
     clips = config.clips
     if checkpoint is not None:
-        backbone = vatt.load(checkpoint, **own)
+        backbone = vatt.load(checkpoint, precision=config.precision, **own)
         _check_rate(backbone, config)
         return backbone
     backbone = config.model(

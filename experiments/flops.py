@@ -6,7 +6,6 @@ import vatt
 from vatt.embedding import TOKEN
 from vatt.encoder import LinearEncoder
 from vatt.patches import Words
-from vatt.presets import MODALITIES
 
 
 def forward_flops(
@@ -24,7 +23,7 @@ def forward_flops(
       training: With DropToken.
     """
     embedding, encoder = model.embeddings[modality], model.encoders[modality]
-    tokens = embedding.tokens(raw_shape or model.input_shapes[MODALITIES[modality]], training)
+    tokens = embedding.tokens(raw_shape or model.input_shapes[vatt.MODALITIES[modality]], training)
     entry, entered = _entry_flops(embedding)
     if isinstance(encoder, LinearEncoder):
         return float(tokens * 2 * entered * encoder.width)

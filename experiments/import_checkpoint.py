@@ -8,8 +8,9 @@ Afterwards the other programs take runs/vatt_ut_medium like a run of their own: 
 `vatt.load` in Python. Every variable of the checkpoint and of the model must have a counterpart; import_report.json
 lists them. The optimizer's moments are left behind.
 
-Published are --model=ut_medium, bbs, mbs and lbs, and single towers: vit_base, wat_base, spt_base and their other sizes. For a
-model of another shape give what differs: --gin_bindings='VATT.width = 64'.
+--model=ut_medium, bbs, mbs or lbs for the published pre-trained ones. A single tower (vit_base, wat_base, spt_base, ...) is
+taken without a class head: the keys of the published fine-tuned ones' heads are not known, and refused as unmatched. For
+a model of another shape give what differs: --gin_bindings='VATT.width = 64'.
 """
 
 import json
@@ -50,12 +51,25 @@ def main(_) -> int:
             check_vocabulary(FLAGS.vocabulary, words, settings.clips.words)
         model = build(settings, words)
         matched = vatt.import_release(FLAGS.source, model)
+    make_directory(directory)
     write_run(directory, model, step, matched)
     print(f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json.")
     if "text" in model.modalities and not FLAGS.vocabulary:
         print("Note: without --vocabulary the imported model takes token ids, but no sentences.")
     print(f"Done: {directory.path}. In Python: vatt.load({str(directory.path)!r})")
     return 0
+
+
+def make_directory(directory: RunDirectory) -> None:
+    """Makes the run directory, before the work and not after it.
+
+    Raises:
+      BadInput: It cannot be made.
+    """
+    try:
+        directory.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--workdir should be a directory that can be made. {directory.path} cannot: {error}") from error
 
 
 def release_bindings(model: str) -> list[str]:

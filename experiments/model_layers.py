@@ -22,7 +22,7 @@ def layers_of(model: vatt.VATT, variables: Sequence[tf.Variable]) -> dict[str, l
       Names of the layers, such as `video_patches`, `block_0` or `head_video_to_text`, with the indices of the variables in
       each. Every trainable variable of the model is in exactly one layer.
     """
-    heads = {f"head_{name}": layers for name, layers in model.head.parts().items()}
+    heads = {} if model.head is None else {f"head_{name}": layers for name, layers in model.head.parts().items()}
     features = {f"{name}_features": projection for name, projection in model.feature_projections.items()}
     return harmonization.indices_of(variables, {**_inputs(model), **_encoders(model), **features, **heads})
 

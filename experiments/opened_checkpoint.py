@@ -19,7 +19,7 @@ class OpenedCheckpoint:
     Attributes:
       run: The model, its tokenizer, and the settings of its run.
       path: The checkpoint, absolute, without the ending.
-      fingerprint: Equal for checkpoints with equal weights in equal places, wherever they lie.
+      fingerprint: Of the checkpoint's content, wherever it lies: a checksum of the checksums of all it holds.
     """
 
     run: TrainedModel

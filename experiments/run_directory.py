@@ -1,6 +1,7 @@
-"""The files of a run: config.gin, environment.json, checkpoints/, metrics.jsonl, TensorBoard events, result.json, report/.
+"""The files of a run.
 
-A classifier's run also has best/, the checkpoint of its best epoch.
+config.gin, model.json, environment.json, data.json, vocabulary.txt, checkpoints/, metrics.jsonl, TensorBoard events,
+result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
 """
 
 import importlib.metadata

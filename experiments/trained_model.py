@@ -8,7 +8,6 @@ import vatt
 from experiments import config
 from experiments.command_line import BadInput, bad_input
 from experiments.run_directory import RunDirectory
-from vatt.keras import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +43,25 @@ def open_run(directory: RunDirectory, checkpoint: str | None = None) -> TrainedM
             "Found none. Make one with experiments.pretrain --workdir."
         )
     settings = config.parse([str(directory.config)], [])
-    keras.mixed_precision.set_global_policy(settings.precision)
     with bad_input():
         path = checkpoint or str(directory.path)
         model = vatt.load(path)
         tokenizer = None
         if directory.vocabulary.exists():
             tokenizer = config.TOKENIZERS[settings.tokenizer](str(directory.vocabulary), settings.clips.words)
-        step = tf.train.load_variable(vatt.find_checkpoint(path), "global_step/.ATTRIBUTES/VARIABLE_VALUE")
-    return TrainedModel(settings, model, tokenizer, int(step))
+        step = _step(vatt.find_checkpoint(path))
+    vectors = model.arguments["vocabulary_size"]
+    if tokenizer is not None and tokenizer.vocabulary_size > vectors:
+        raise BadInput(
+            f"{directory.vocabulary} should have at most the {vectors} words that the model has vectors for. "
+            f"Found {tokenizer.vocabulary_size}."
+        )
+    return TrainedModel(settings, model, tokenizer, step)
+
+
+def _step(checkpoint: str) -> int:
+    key = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
+    reader = tf.train.load_checkpoint(checkpoint)
+    if not reader.has_tensor(key):
+        raise BadInput(f"{checkpoint} should hold the step it was written at, as checkpoints of runs do. Found none.")
+    return int(reader.get_tensor(key))

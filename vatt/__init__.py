@@ -4,13 +4,14 @@ from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
 from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import contrastive_loss, losses
 from vatt.model import VATT
-from vatt.presets import PRESETS, Tower
+from vatt.presets import MODALITIES, PRESETS, Tower
 from vatt.randomness import set_initial_seed
 from vatt.release import ReleaseError, import_release, release_facts
 from vatt.sizes import SIZES, Size
 
 __all__ = [
     "LOSS_FORMS",
+    "MODALITIES",
     "PRESETS",
     "SIZES",
     "VATT",

@@ -22,7 +22,8 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
       path: A run directory, whose newest checkpoint is taken; a directory with checkpoints; or one checkpoint, without the
         ending: RUN/checkpoints/ckpt-600.
       modalities: Only these towers; with less than two there is no head.
-      **overrides: Arguments of `VATT` in place of the run's own, such as `drop_token_rate=0.0`.
+      **overrides: Arguments of `VATT` in place of the run's own, such as `drop_token_rate=0.0`; or `precision`, the Keras
+        policy, such as "mixed_bfloat16", by default that of the run.
 
     Returns:
       The model; its weights are all restored.
@@ -30,7 +31,7 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     Raises:
       LoadError: There is no run, no checkpoint, or one that does not fit the run's model.
     """
-    path = os.fspath(path).removesuffix(".index")
+    path = _absolute(path)
     checkpoint = find_checkpoint(path)
     model = _build(run_directory(path), modalities, overrides)
     try:
@@ -47,6 +48,7 @@ def find_checkpoint(path: str) -> str:
     Raises:
       LoadError: There is none.
     """
+    path = _absolute(path)
     if tf.io.gfile.exists(f"{path}.index"):
         return path
     for directory in (os.path.join(path, "checkpoints"), path):
@@ -63,7 +65,13 @@ def run_directory(path: str) -> str:
     Raises:
       LoadError: There is none, or one without a description of its model.
     """
-    return os.path.dirname(_config_path(path))
+    return os.path.dirname(_config_path(_absolute(path)))
+
+
+def _absolute(path):
+    """Returns a path whose parents can be gone through; those on Cloud Storage have a scheme in front."""
+    path = os.fspath(path).rstrip("/").removesuffix(".index")
+    return path if "://" in path else os.path.abspath(path)
 
 
 def _config_path(path):
@@ -82,9 +90,14 @@ def _build(directory, modalities, overrides):
     try:
         with tf.io.gfile.GFile(config_path) as file:
             config = json.load(file)
-        config |= overrides | ({} if modalities is None else {"modalities": list(modalities)})
         model = VATT.from_config(config)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LoadError(f"{config_path} describes no model of this version: {error}") from error
+    overrides |= {} if modalities is None else {"modalities": tuple(modalities)}
+    if overrides:
+        try:
+            model = VATT.from_config(config | overrides)
+        except (ValueError, TypeError) as error:
+            raise LoadError(f"The model of {config_path} cannot be made with {overrides}: {error}") from error
     model.create_variables()
     return model

@@ -1,5 +1,7 @@
 """From one modality's raw input to the tokens that enter the encoder."""
 
+import math
+
 import tensorflow as tf
 
 from vatt import randomness
@@ -28,6 +30,7 @@ class ModalityEmbedding(keras.layers.Layer):
       spectrogram: Turns a waveform into what is cut into patches.
       drop_token_rate: Share of the tokens that training drops.
       shared_drop: One subset for the whole batch (published code) instead of one per clip (paper).
+      kept_tokens_of_tables: Keep so many tokens as the share of the positions' own grid is, whatever the clip's size.
       dropout: Rate after the positions are added.
     """
 
@@ -40,19 +43,23 @@ class ModalityEmbedding(keras.layers.Layer):
         spectrogram: LogMel | None = None,
         drop_token_rate: float = 0.0,
         shared_drop: bool = False,
+        kept_tokens_of_tables: bool = False,
         dropout: float = 0.1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # a spectrogram is computed from sound in full precision
         self.pieces, self.projection, self.positions = pieces, projection, positions
         self.aggregation_joins, self.spectrogram = aggregation, spectrogram
         self.drop_token_rate, self.shared_drop, self.dropout = drop_token_rate, shared_drop, dropout
+        self.kept_tokens_of_tables = kept_tokens_of_tables
 
     def build(self, input_shape):
         """Creates the weights."""
         widths = {TOKEN: self._width(), PIECE: self._piece_width(), None: None}
         if width := widths[self.aggregation_joins]:
-            self.aggregation = self.add_weight("aggregation", (1, 1, width), initializer="glorot_normal")
+            # The published vector's glorot_normal, which goes by its own shape, (width,).
+            initializer = keras.initializers.VarianceScaling(1.0, "fan_out", "truncated_normal")
+            self.aggregation = self.add_weight("aggregation", (1, 1, width), initializer=initializer)
 
     def grid(self, raw_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Tokens along each axis of a raw input of this shape, which has no batch axis."""
@@ -62,11 +69,25 @@ class ModalityEmbedding(keras.layers.Layer):
 
     def tokens(self, raw_shape: tuple[int, ...], training: bool) -> int:
         """Tokens that enter the encoder, the AGG token included."""
-        count = 1
-        for buckets in self.grid(raw_shape):
-            count *= buckets
-        kept = kept_tokens(count, self.drop_token_rate) if training else count
-        return kept + (self.aggregation_joins is not None)
+        count = math.prod(self.grid(raw_shape))
+        return (self._kept(count) if training else count) + (self.aggregation_joins is not None)
+
+    def check(self, modality: str, raw: tf.Tensor) -> None:
+        """Raises `ValueError` unless `raw` has a shape and a type that can be embedded."""
+        is_words = isinstance(self.pieces, Words)
+        if raw.dtype.is_floating == is_words:
+            wanted = "int32 token ids" if is_words else "floating point numbers in [-1, 1]"
+            raise ValueError(f"A clip's {modality} should be {wanted}. Found {raw.dtype.name}.")
+        shape = tuple(raw.shape[1:])
+        if self.spectrogram is not None and len(shape) == 1:
+            shape = self.spectrogram.shape(*shape)
+        self.pieces.check(modality, shape)
+
+    def _kept(self, count):
+        if not self.drop_token_rate:
+            return count
+        of = math.prod(self.positions.grid) if self.kept_tokens_of_tables else count
+        return min(count, kept_tokens(of, self.drop_token_rate))
 
     def call(self, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Embeds one modality.
@@ -80,7 +101,9 @@ class ModalityEmbedding(keras.layers.Layer):
           `[batch, 1 + tokens, width]`, without the 1 where there is no AGG token.
         """
         if self.spectrogram is not None:
-            raw = tf.cast(self.spectrogram(raw), self.compute_dtype)
+            raw = self.spectrogram(raw)
+        if raw.dtype.is_floating:
+            raw = tf.cast(raw, self.compute_dtype)
         pieces = self.pieces.cut(raw)
         positions = None
         if self.positions is not None:
@@ -100,7 +123,7 @@ class ModalityEmbedding(keras.layers.Layer):
 
     def _drop(self, pieces, positions, seed):
         batch, count = tf.shape(pieces)[0], pieces.shape[1]
-        kept = kept_tokens(count, self.drop_token_rate)
+        kept = self._kept(count)
         chosen = choose_tokens(batch, count, kept, seed, self.shared_drop)
         positions = None if positions is None else tf.gather(positions[0], chosen)
         return tf.gather(pieces, chosen, batch_dims=1), positions

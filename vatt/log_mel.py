@@ -35,6 +35,7 @@ class LogMel:
 
     def __call__(self, waveform: tf.Tensor) -> tf.Tensor:
         """Returns float32 `[batch, windows, bands]` of `[batch, samples]`; anything that already has bands as it is."""
+        waveform = tf.convert_to_tensor(waveform)
         if waveform.shape.rank > 2:
             return waveform
         window = round(WINDOW_SECONDS * self.sample_rate_hz)

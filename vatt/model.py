@@ -6,14 +6,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.heads import FineAndCoarseHead, JointHead
+from vatt.architecture import build_head, choose_towers, dimensions, tower_options
 from vatt.keras import keras
-from vatt.presets import DIMENSIONS, KINDS, MODALITIES, PRESETS, TINY_DIMENSIONS, Tower
-from vatt.presets import tower as named_tower
+from vatt.presets import MODALITIES, Tower
 from vatt.sizes import Size
-from vatt.towers import TowerOptions, build_embedding, build_encoder
+from vatt.towers import build_embedding, build_encoder
 
-HEADS = ("fine_and_coarse", "joint")
 _PURPOSE = {"video": randomness.VIDEO, "audio": randomness.AUDIO, "text": randomness.TEXT}
 
 
@@ -23,8 +21,11 @@ class VATT(keras.Model):
     Each modality passes through its tower alone: embedding, encoder and, in the modality-agnostic model, where one encoder
     serves all, a GELU projection of its own. The head takes the pooled features into the spaces of the two losses.
 
-    Where the paper and the published code differ there is a switch; `release_compatible` sets all of them as the published
-    code does. Clips may be longer, larger or shorter than the ones named here, whose tables of positions are stretched.
+    Where the paper and the published code differ about the model there is a switch, and `release_compatible` sets all of
+    them as the published code does; the losses' form is an argument of `vatt.losses`. Two differences have none: words pass
+    through vectors of `word_dim` (published code; the paper projects them in one step), and the AGG token gets no position
+    (see `ModalityEmbedding`). Clips may be longer, larger or shorter than the ones named here, whose tables of positions are
+    stretched.
 
     Args:
       preset: A name in `vatt.PRESETS`: "ut_medium" (modality-agnostic), "mbs" (modality-specific), "vit_base" (one tower).
@@ -52,6 +53,7 @@ class VATT(keras.Model):
       waveform_patch: Samples of a patch.
       spectrogram_patch: Windows and mel bands of a patch.
       mel_bands: Bands of a spectrogram.
+      pad_patches: Fill up with zeros what does not fill a patch (the paper's formula), or cut it off (published code; default).
       drop_token_rate: Share of the video and waveform tokens that training drops.
       dropout: Rate of every dropout.
       recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
@@ -62,6 +64,8 @@ class VATT(keras.Model):
       positions_from_edges: Align the patches' edges where positions are stretched (published code), or their centers.
       transposed_spectrogram_positions: See `AxialPositions` (published code), or in order (default).
       convolution_init: See `Patches` (published code), or a linear map's (default).
+      kept_tokens_of_tables: DropToken keeps as many tokens as of a clip of the size named here, also of larger ones
+        (published code), or the same share of any clip (default).
       position_dropout: Rate after the positions are added: 0.1 whatever `dropout` is (published code), 0 (paper), or the
         same as `dropout` (default).
       frozen_words: Keep the word vectors as they are (published code), or learn them (paper; default).
@@ -71,6 +75,7 @@ class VATT(keras.Model):
       modalities: Those that it has a tower for.
       kinds: The towers' kinds, by modality; see `vatt.presets.KINDS`.
       input_shapes: Of one clip, by the names of a batch's entries.
+      precision: The Keras policy it was made under: "float32", "mixed_bfloat16".
 
     Raises:
       ValueError: For an unknown name, a combination that makes no model, or input that is smaller than one patch.
@@ -104,6 +109,7 @@ class VATT(keras.Model):
         waveform_patch: int = 128,
         spectrogram_patch: tuple[int, int] = (16, 5),
         mel_bands: int = 80,
+        pad_patches: bool = False,
         drop_token_rate: float = 0.5,
         dropout: float = 0.1,
         recompute: bool = False,
@@ -114,6 +120,7 @@ class VATT(keras.Model):
         positions_from_edges: bool | None = None,
         transposed_spectrogram_positions: bool | None = None,
         convolution_init: bool | None = None,
+        kept_tokens_of_tables: bool | None = None,
         position_dropout: float | None = None,
         frozen_words: bool | None = None,
         name: str | None = None,
@@ -121,14 +128,15 @@ class VATT(keras.Model):
         arguments = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__(name=name)
         self.arguments = arguments
+        self.precision = keras.mixed_precision.global_policy().name
         self.input_shapes = {
             "video": (frames, image_size, image_size, 3),
             "waveform": (waveform_samples,),
             "text": (words,),
         }
-        dims = _dimensions(arguments)
-        options = _tower_options(arguments, dims["word_dim"])
-        towers = _choose_towers(arguments)
+        dims = dimensions(arguments)
+        options = tower_options(arguments, dims["word_dim"])
+        towers = choose_towers(arguments)
         self.modalities = tuple(towers)
         self.kinds = {modality: tower.kind for modality, tower in towers.items()}
         self.embeddings = {
@@ -146,11 +154,11 @@ class VATT(keras.Model):
             modality: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{modality}_features")
             for modality in unified
         }
-        self.head = _build_head(arguments, dims, self.modalities)
+        self.head = build_head(arguments, dims, self.modalities)
 
     @property
     def encoder(self) -> keras.layers.Layer:
-        """The encoder that the gradients of both losses reach: all modalities', or the video's."""
+        """The encoder that the gradients of both losses reach: all modalities', or the video's; for models with video."""
         return self.encoders["video"]
 
     @property
@@ -184,8 +192,14 @@ class VATT(keras.Model):
         Returns:
           `features`: pooled features, float32 `[batch, feature_dim]`, text `[batch, candidates, feature_dim]`;
           `video_audio` and `video_text`: see `FineAndCoarseHead.call`; not there without a head.
+
+        Raises:
+          ValueError: `inputs` holds none of the model's modalities, or one in another shape.
         """
         seed = seed if training else None
+        if not any(MODALITIES[modality] in inputs for modality in self.modalities):
+            wanted = ", ".join(MODALITIES[modality] for modality in self.modalities)
+            raise ValueError(f"`inputs` should hold some of {wanted}. Found {', '.join(inputs) or 'nothing'}.")
         features = {
             modality: self.encode(modality, inputs[MODALITIES[modality]], randomness.fold(seed, _PURPOSE[modality]))
             for modality in self.modalities
@@ -195,9 +209,16 @@ class VATT(keras.Model):
         return {"features": {k: tf.cast(v, tf.float32) for k, v in features.items()}, **spaces}
 
     def encode(self, modality: str, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the pooled features of one modality; see `call`."""
+        """Returns the pooled features of one modality; see `call`.
+
+        Raises:
+          ValueError: `raw` has no shape that the modality can have.
+        """
+        raw = tf.convert_to_tensor(raw)
         if modality != "text":
             return self._features(modality, raw, seed, pooled=True)
+        if raw.shape.rank != 3:
+            raise ValueError(f"Text should have the shape [batch, candidates, words]. Found {raw.shape}.")
         captions = tf.reshape(raw, [-1, raw.shape[-1]])
         pooled = self._features("text", captions, seed, pooled=True)
         return tf.reshape(pooled, [-1, raw.shape[1], pooled.shape[-1]])
@@ -216,14 +237,13 @@ class VATT(keras.Model):
         return self._features(modality, raw, None, pooled=False)
 
     def _features(self, modality, raw, seed, pooled):
-        mask = None
+        embedding, mask = self.embeddings[modality], None
+        embedding.check(modality, raw := tf.convert_to_tensor(raw))
         if modality == "text":
             mask = raw > 0
-            if self.embeddings["text"].aggregation_joins:  # the AGG token may always be attended to
+            if embedding.aggregation_joins:  # the AGG token may always be attended to
                 mask = tf.concat([tf.ones_like(mask[:, :1]), mask], axis=1)
-        else:
-            raw = tf.cast(raw, self.compute_dtype)
-        tokens = self.encoders[modality](self.embeddings[modality](raw, seed=seed), mask=mask, seed=seed)
+        tokens = self.encoders[modality](embedding(raw, seed=seed), mask=mask, seed=seed)
         tokens = tokens[:, 0] if pooled else tokens
         projection = self.feature_projections.get(modality)
         return tokens if projection is None else projection(tokens)
@@ -238,11 +258,12 @@ class VATT(keras.Model):
         tf.function(lambda clips: self(clips), autograph=False).get_concrete_function(specs)
 
     def get_config(self) -> dict[str, object]:
-        """Returns the constructor's arguments as JSON values; `from_config` makes an equal model of them."""
-        return {
+        """Returns the constructor's arguments and the precision as JSON values; `from_config` makes an equal model of them."""
+        arguments = {
             name: {"kind": value.kind, "size": dataclasses.asdict(value.size)} if isinstance(value, Tower) else value
             for name, value in self.arguments.items()
         }
+        return {"precision": self.precision, **arguments}
 
     @classmethod
     def from_config(cls, config: dict[str, object]) -> "VATT":
@@ -251,66 +272,9 @@ class VATT(keras.Model):
             name: Tower(value["kind"], Size(**value["size"])) if isinstance(value, dict) else value
             for name, value in config.items()
         }
-        return cls(**arguments)
-
-
-def _choose_towers(arguments: dict) -> dict[str, Tower]:
-    preset = arguments["preset"]
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` should be one of {', '.join(PRESETS)}. Found `preset = {preset!r}`.")
-    chosen = {modality: arguments[modality] or PRESETS[preset].get(modality) for modality in MODALITIES}
-    towers = {
-        modality: _resized(named_tower(name) if isinstance(name, str) else name, arguments)
-        for modality, name in chosen.items()
-        if name is not None and (arguments["modalities"] is None or modality in arguments["modalities"])
-    }
-    missing = set(arguments["modalities"] or ()) - set(towers)
-    wrong = [modality for modality, tower in towers.items() if modality not in KINDS[tower.kind]]
-    if missing or not towers:
-        raise ValueError(f"`modalities` should be some of those of {preset!r}. Found {arguments['modalities']!r}.")
-    if wrong:
-        raise ValueError(f"`{wrong[0]}` should be a tower for it. Found one of the kind {towers[wrong[0]].kind!r}.")
-    if len({tower.size for tower in towers.values() if tower.kind == "ut"}) > 1:
-        raise ValueError("All towers of the kind 'ut' should have one size, as they share one encoder. Found several.")
-    return towers
-
-
-def _resized(tower: Tower, arguments: dict) -> Tower:
-    names = [field.name for field in dataclasses.fields(Size)]
-    overrides = {name: arguments[name] for name in names if arguments[name] is not None}
-    return dataclasses.replace(tower, size=dataclasses.replace(tower.size, **overrides))
-
-
-def _dimensions(arguments: dict) -> dict[str, int]:
-    published = TINY_DIMENSIONS if arguments["preset"] == "ut_tiny" else DIMENSIONS
-    return {name: value if arguments[name] is None else arguments[name] for name, value in published.items()}
-
-
-def _tower_options(arguments: dict, word_dim: int) -> TowerOptions:
-    def switch(name: str) -> bool:
-        return arguments["release_compatible"] if arguments[name] is None else arguments[name]
-
-    switches = ("shared_drop", "normalize_positions", "positions_from_edges", "transposed_spectrogram_positions",
-                "convolution_init")  # fmt: skip
-    plain = ("sample_rate_hz", "mel_bands", "vocabulary_size", "video_patch", "waveform_patch", "spectrogram_patch",
-             "drop_token_rate", "dropout", "recompute")  # fmt: skip
-    position_dropout = arguments["position_dropout"]
-    if position_dropout is None:
-        position_dropout = 0.1 if arguments["release_compatible"] else arguments["dropout"]
-    return TowerOptions(
-        word_dim=word_dim,
-        position_dropout=position_dropout,
-        trainable_words=not switch("frozen_words"),
-        **{name: switch(name) for name in switches},
-        **{name: arguments[name] for name in plain},
-    )
-
-
-def _build_head(arguments: dict, dims: dict[str, int], modalities: tuple[str, ...]):
-    if arguments["head"] not in HEADS:
-        raise ValueError(f"`head` should be one of {', '.join(HEADS)}. Found {arguments['head']!r}.")
-    if len(modalities) < 2:
-        return None
-    if arguments["head"] == "joint":
-        return JointHead(dims["video_audio_dim"], modalities)
-    return FineAndCoarseHead(dims["video_audio_dim"], dims["video_text_dim"], arguments["paper_head"])
+        precision, before = arguments.pop("precision", "float32"), keras.mixed_precision.global_policy()
+        keras.mixed_precision.set_global_policy(precision)
+        try:
+            return cls(**arguments)
+        finally:
+            keras.mixed_precision.set_global_policy(before)

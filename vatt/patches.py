@@ -11,8 +11,7 @@ class Patches(keras.layers.Layer):
     """Cuts raw input into boxes and projects each to a token (VATT, section 3.1).
 
     A strided convolution whose kernel is as large as its stride, written as the matrix product it is, so that DropToken
-    can pick boxes before they are embedded. What does not fill a box is cut off, as in the published code; the paper's
-    formula rounds up.
+    can pick boxes before they are embedded.
 
     Args:
       width: Size of a token.
@@ -22,16 +21,26 @@ class Patches(keras.layers.Layer):
       convolution_init: Draw the kernel as a convolution's, as the published code does. Its range also counts the outputs
         per kernel position, which makes the first tokens several times smaller than their positions, and small models
         slow to start; hence not our default.
+      pad: Fill up with zeros what does not fill a box (the paper's formula rounds up), or cut it off (published code).
     """
 
-    def __init__(self, width: int, patch: tuple[int, ...], channels: int = 1, convolution_init: bool = False, **kwargs):
+    def __init__(
+        self,
+        width: int,
+        patch: tuple[int, ...],
+        channels: int = 1,
+        convolution_init: bool = False,
+        pad: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.width, self.patch, self.channels = width, tuple(patch), channels
-        self.convolution_init = convolution_init
+        self.convolution_init, self.pad = convolution_init, pad
 
     def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Boxes along each axis of an input of `shape`, which has no batch axis and may lack the channel's."""
-        return tuple(size // box for size, box in zip(shape, self.patch, strict=False))
+        pairs = zip(shape, self.patch, strict=False)
+        return tuple(-(-size // box) if self.pad else size // box for size, box in pairs)
 
     def build(self, input_shape):
         """Creates the weights."""
@@ -46,11 +55,27 @@ class Patches(keras.layers.Layer):
     def cut(self, raw: tf.Tensor) -> tf.Tensor:
         """Returns `[batch, boxes, values]`, the first axis slowest, of `[batch, *axes]` or `[batch, *axes, channels]`."""
         axes, grid = len(self.patch), self.grid(raw.shape[1:])
-        raw = raw[(slice(None), *(slice(0, count * box) for count, box in zip(grid, self.patch, strict=True)))]
+        wholes = [count * box for count, box in zip(grid, self.patch, strict=True)]
+        if self.pad:
+            missing = [[0, whole - size] for whole, size in zip(wholes, raw.shape[1:], strict=False)]
+            raw = tf.pad(raw, [[0, 0], *missing, *[[0, 0]] * (raw.shape.rank - 1 - axes)])
+        raw = raw[(slice(None), *(slice(0, whole) for whole in wholes))]
         pairs = [size for pair in zip(grid, self.patch, strict=True) for size in pair]
-        boxes = tf.reshape(raw, [-1, *pairs, self.channels])
+        batch = tf.shape(raw)[0]
+        boxes = tf.reshape(raw, [batch, *pairs, self.channels])
         order = [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1]
-        return tf.reshape(tf.transpose(boxes, order), [-1, math.prod(grid), math.prod(self.patch) * self.channels])
+        return tf.reshape(tf.transpose(boxes, order), [batch, math.prod(grid), math.prod(self.patch) * self.channels])
+
+    def check(self, modality: str, shape: tuple[int, ...]) -> None:
+        """Raises `ValueError` unless an input of this shape, without the batch axis, can be cut into patches."""
+        axes = len(self.patch)
+        with_channels = len(shape) == axes + 1 and shape[-1] == self.channels
+        without = len(shape) == axes and self.channels == 1
+        if not (with_channels or without) or min(self.grid(shape)) < 1:
+            raise ValueError(
+                f"A clip's {modality} should have {axes} axes of at least {self.patch} and {self.channels} value(s) at each "
+                f"place. Found the shape {tuple(shape)}, which holds no whole patch. Use larger clips or smaller patches."
+            )
 
     def call(self, boxes: tf.Tensor) -> tf.Tensor:
         """Embeds boxes `[batch, boxes, values]` as `[batch, boxes, width]`."""
@@ -79,3 +104,8 @@ class Words(keras.layers.Embedding):
     def cut(self, captions: tf.Tensor) -> tf.Tensor:
         """Returns `captions`: a word is a piece."""
         return captions
+
+    def check(self, modality: str, shape: tuple[int, ...]) -> None:
+        """Raises `ValueError` unless a caption has words."""
+        if len(shape) != 1 or not shape[0]:
+            raise ValueError(f"A caption should have words. Found {modality} of the shape {tuple(shape)}.")

@@ -1,6 +1,5 @@
 """Checkpoints of the published VATT code (google-research/vatt), read into a model of ours."""
 
-import math
 import os
 
 import tensorflow as tf
@@ -46,8 +45,9 @@ def import_release(source: str, model: VATT) -> dict[str, dict[str, object]]:
     problems = _problems(shapes, ours, model)
     if problems:
         raise ReleaseError(f"{source} does not fit the model:\n" + "\n".join(problems))
+    values = {key: _read(reader, source, key) for key in ours}
     for key, variable in ours.items():
-        variable.assign(reader.get_tensor(key + _SUFFIX).reshape(variable.shape))
+        variable.assign(values[key].reshape(variable.shape))
     return {
         key: {"published_shape": shapes[key], "variable": variable.name, "shape": tuple(variable.shape)}
         for key, variable in ours.items()
@@ -79,7 +79,14 @@ def release_facts(source: str) -> tuple[int, int | None]:
     shapes = reader.get_variable_to_shape_map()
     words = next((shapes[key + _SUFFIX][0] for key in _WORDS if key + _SUFFIX in shapes), None)
     counter = f"optimizer/iter{_SUFFIX}"
-    return (int(reader.get_tensor(counter)) if counter in shapes else 0), words
+    return (int(_read(reader, source, "optimizer/iter")) if counter in shapes else 0), words
+
+
+def _read(reader, source, key):
+    try:
+        return reader.get_tensor(key + _SUFFIX)
+    except (ValueError, RuntimeError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
+        raise ReleaseError(f"{source} is damaged or incomplete: {key} cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def published_keys(model: VATT) -> dict[str, tf.Variable]:
@@ -193,18 +200,21 @@ def _problems(shapes, ours, model):
     """Returns a line for everything that has no counterpart, or one of another size."""
     lines = [f"  {key} {list(shapes[key])} is only in the checkpoint" for key in sorted(set(shapes) - set(ours))]
     lines += [f"  {key} {list(ours[key].shape)} is only in the model" for key in sorted(set(ours) - set(shapes))]
+    expected = {key: _published_shape(variable, model) for key, variable in ours.items()}
     lines += [
-        f"  {key} is {list(shapes[key])} in the checkpoint and {list(variable.shape)} in the model"
-        for key, variable in ours.items()
-        if key in shapes and not _same_values(shapes[key], variable.shape)
+        f"  {key} is {list(shapes[key])} in the checkpoint and {list(shape)} in the model"
+        for key, shape in expected.items()
+        if key in shapes and shapes[key] != shape
     ]
     named = {id(variable) for variable in ours.values()}
     return lines + [f"  {variable.name} of the model has no key" for variable in model.variables if id(variable) not in named]
 
 
-def _same_values(published, own):
-    """Whether both shapes hold the same values in the same order.
-
-    Patch kernels are flattened in our model, all but the last axis; the AGG token has two axes of 1 more.
-    """
-    return published[-1:] == tuple(own)[-1:] and math.prod(published) == math.prod(own)
+def _published_shape(variable, model):
+    """Returns the shape that the published code gives a variable: patch kernels and AGG tokens have other axes there."""
+    for embedding in model.embeddings.values():
+        if variable is getattr(embedding, "aggregation", None):
+            return (variable.shape[-1],)
+        if variable is getattr(embedding.pieces, "kernel", None):
+            return (*embedding.pieces.patch, embedding.pieces.channels, variable.shape[-1])
+    return tuple(variable.shape)

@@ -28,6 +28,8 @@ class TowerOptions:
     positions_from_edges: bool
     transposed_spectrogram_positions: bool
     convolution_init: bool
+    pad_patches: bool
+    kept_tokens_of_tables: bool
     dropout: float
     position_dropout: float
     trainable_words: bool
@@ -67,6 +69,7 @@ def build_embedding(
         # As published: words are few, and so are the patches of a spectrogram.
         0.0 if modality == "text" or kind == "spt" else options.drop_token_rate,
         options.shared_drop,
+        options.kept_tokens_of_tables,
         {"linear": 0.0, "t5": options.dropout}.get(kind, options.position_dropout),
         name=f"{modality}_embedding",
     )
@@ -91,7 +94,7 @@ def _pieces(modality, tower, options):
     }[modality]
     if tower.kind == "spt":
         name, patch = "spectrogram_patches", options.spectrogram_patch
-    return Patches(tower.size.width, patch, channels, options.convolution_init, name=name)
+    return Patches(tower.size.width, patch, channels, options.convolution_init, options.pad_patches, name=name)
 
 
 def _projection(kind, width):

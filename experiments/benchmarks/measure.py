@@ -16,11 +16,15 @@ def median_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> d
       calls: What to time; each is called twice more in the beginning, to compile and to warm up.
       repeats: Timed calls of each.
     """
+    import tensorflow as tf
+
     seconds = {name: [] for name in calls}
     for _ in range(repeats + 2):
         for name, call in calls.items():
+            tf.test.experimental.sync_devices()
             start = time.perf_counter()
             result = call()
+            tf.test.experimental.sync_devices()
             seconds[name].append(time.perf_counter() - start)
             del result
     return {name: statistics.median(each[2:]) for name, each in seconds.items()}

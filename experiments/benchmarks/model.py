@@ -50,7 +50,9 @@ def clip_size(text: str) -> tuple[int, int]:
 def calls(preset: str, frames: int, pixels: int) -> dict[str, Callable[[], object]]:
     """Returns what is measured: matrix products, and every one of `WAYS`."""
     matrix = tf.random.stateless_normal([_PEAK_SIZE, _PEAK_SIZE], [0, 0])
-    kept, again = (build(preset, frames, pixels, recompute) for recompute in (False, True))
+    kept, again = (describe(preset, frames, pixels, recompute) for recompute in (False, True))
+    kept.create_variables()
+    again.create_variables()
     clip = {
         "video": tf.random.stateless_uniform([2, frames, pixels, pixels, 3], [0, 1], -1, 1)[:1],
         "waveform": tf.random.stateless_uniform([1, _SAMPLES], [0, 2], -1, 1),
@@ -61,18 +63,16 @@ def calls(preset: str, frames: int, pixels: int) -> dict[str, Callable[[], objec
     return {_PEAK: product, "forward": forward, "step": training_step(kept, clip), "recomputed": training_step(again, clip)}
 
 
-def build(preset: str, frames: int, pixels: int, recompute: bool) -> vatt.VATT:
-    """Builds a model for clips of that size.
+def describe(preset: str, frames: int, pixels: int, recompute: bool = False) -> vatt.VATT:
+    """Returns a model for clips of that size, without variables.
 
     Raises:
       ValueError: There is no such preset, or the clip is too small.
     """
-    model = vatt.VATT(
+    return vatt.VATT(
         preset, frames=frames, image_size=pixels, waveform_samples=_SAMPLES, words=_WORDS, vocabulary_size=_VOCABULARY,
         recompute=recompute,
     )  # fmt: skip
-    model.create_variables()
-    return model
 
 
 def training_step(model: vatt.VATT, clip: dict[str, tf.Tensor]) -> Callable[[], object]:
@@ -92,18 +92,22 @@ def training_step(model: vatt.VATT, clip: dict[str, tf.Tensor]) -> Callable[[], 
 
 
 def operations(preset: str, frames: int, pixels: int) -> dict[str, float]:
-    """Returns the floating-point operations of everything that `calls` measures."""
-    model = build(preset, frames, pixels, recompute=False)
+    """Returns the floating-point operations of everything that `calls` measures.
+
+    Raises:
+      ValueError: There is no such preset, or the clip is too small.
+    """
+    model = describe(preset, frames, pixels)
     inference, training = (sum(forward_flops(model, name, training=way) for name in model.modalities) for way in (False, True))
     return {_PEAK: 2.0 * _PEAK_SIZE**3, "forward": inference, "step": 3 * training, "recomputed": 4 * training}
 
 
 def report(preset: str, clip: str) -> None:
     """Measures one model at one clip size and prints its rows."""
+    with bad_input():  # also finds out whether there is such a model, before two processes do
+        flops = operations(preset, *clip_size(clip))
     arguments = [f"--preset={preset}", f"--clip={clip}", f"--repeats={FLAGS.repeats}"]
     seconds, extra = (run_worker("experiments.benchmarks.model", quantity, arguments) for quantity in ("time", "memory"))
-    with bad_input():
-        flops = operations(preset, *clip_size(clip))
     speeds = {name: flops[name] / spent for name, spent in seconds.items()}
     for way in WAYS:
         print(

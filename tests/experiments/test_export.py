@@ -162,3 +162,13 @@ def test_a_model_that_cannot_be_written_leaves_nothing(runs, tmp_path, full_disk
     with full_disk(1000), pytest.raises(RunFailed, match="could not be written"):
         write_saved_model(opened, tmp_path / "exported")
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, key, shape",
+    [("video", "video", [2, 16, 64, 64, 3]), ("video", "video", [2, 4, 32, 32, 3]), ("audio", "waveform", [2, 25_600])],
+)
+def test_a_loaded_model_refuses_clips_of_another_size(exported, name, key, shape):
+    signature = tf.saved_model.load(str(exported / "words")).signatures[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="should have the shape"):
+        signature(**{key: tf.zeros(shape)})

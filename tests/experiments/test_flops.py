@@ -1,8 +1,16 @@
+"""What the benchmarks compute from the shapes, and how they measure."""
+
+import itertools
+import time
+
 import pytest
 import tensorflow as tf
+from absl.testing import flagsaver
 
 import vatt
+from experiments.benchmarks.measure import median_seconds
 from experiments.benchmarks.step import bound
+from experiments.command_line import _guarded as guarded
 from experiments.flops import forward_flops, training_flops
 
 
@@ -47,3 +55,36 @@ def test_drop_token_and_candidates_count(make_model):
     training, inference = training_flops(model, candidates=3), {m: forward_flops(model, m) for m in model.modalities}
     assert training["text"] == 3 * inference["text"] and training["video"] < 0.6 * inference["video"]
     assert 1.0 < bound(training) < 5 / 3
+
+
+@pytest.fixture
+def benchmark(only_flags_of):
+    return only_flags_of("experiments.benchmarks.model")
+
+
+def test_the_models_benchmark_measures_every_way(benchmark):
+    calls, flops = benchmark.calls("ut_tiny", 8, 32), benchmark.operations("ut_tiny", 8, 32)
+    assert set(calls) == set(flops) and flops["recomputed"] / flops["step"] == pytest.approx(4 / 3)
+    seconds = median_seconds(calls, repeats=1)
+    assert all(spent > 0 for spent in seconds.values())
+
+
+def test_times_are_medians_of_alternating_calls(monkeypatch):
+    clock, order = itertools.count(), []
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    found = median_seconds({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3)
+    assert found == {"a": 1.0, "b": 1.0} and order == ["a", "b"] * 5
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (dict(preset=["nope"]), "`preset` should be one of"),
+        (dict(clip=["2x8"]), "holds no whole patch"),
+        (dict(clip=["large"]), "--clip should be FRAMESxPIXELS"),
+    ],
+)
+def test_a_wrong_wish_is_explained_at_once(benchmark, capsys, flags, message):
+    with flagsaver.flagsaver(**flags):
+        assert guarded(benchmark.main, ["model"]) == 2
+    assert message in capsys.readouterr().err

@@ -195,6 +195,7 @@ MISTAKES = {
     ),
     "XLA on several replicas": (("pretrain.jit_compile = True",), dict(strategy="mirrored"), "Found 4 replicas"),
     "an unknown model": (("VATT.preset = 'huge'",), {}, "`preset` should be one of ut_tiny, .*mbs.*Found `preset = 'huge'`"),
+    "a single tower": (("VATT.preset = 'vit_base'",), {}, "should have towers for video, audio, text. Found one with video"),
     "a wrong type in the model": (("VATT.layers = 'one'",), {}, r"`VATT\.layers` should be of type .*Found 'one' of type str"),
     "patches larger than the clip": (("VATT.waveform_patch = 100000",), {}, "audio.*holds no whole patch"),
     "another sample rate": (("ClipSpec.sample_rate_hz = 8000", "VATT.waveform_patch = 640"), {}, "16000.*8000|8000.*16000"),

@@ -5,7 +5,10 @@ import pytest
 import tensorflow as tf
 
 import vatt
+from vatt import randomness
+from vatt.attention import SelfAttention
 from vatt.encoder import Encoder, LinearEncoder
+from vatt.encoder_block import EncoderBlock
 from vatt.heads import FineAndCoarseHead, JointHead
 from vatt.keras import keras
 
@@ -154,3 +157,106 @@ def test_convolution_init_is_the_published_codes(make_model):
     for pieces, limit in ((ours, np.sqrt(6 / (3 * places + width))), (published, np.sqrt(6 / (places * (3 + width))))):
         values = np.abs(pieces.kernel.numpy())
         assert 0.99 * limit < values.max() <= limit
+
+
+def test_recomputing_runs_every_block_again(make_model, make_batch, monkeypatch):
+    """In the backward pass, once for each gradient that is taken."""
+    calls, call = [], SelfAttention.call
+
+    def counted(self, tokens, mask=None, seed=None, score_bias=None):
+        calls.append(1)
+        return call(self, tokens, mask, seed, score_bias)
+
+    monkeypatch.setattr(SelfAttention, "call", counted)
+    for recompute, expected in ((False, 2), (True, 2 + 2)):
+        model = make_model(layers=2, recompute=recompute)
+        video = make_batch(2)["video"]
+        calls.clear()
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model.encode("video", video, SEED))
+        tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
+        assert len(calls) == expected
+
+
+@pytest.mark.parametrize("place", ["attention weights", "attention branch", "hidden layer", "feed-forward branch"])
+def test_dropout_is_where_it_should_be(place):
+    """With everything else out of the way, each place alone makes the result random."""
+    block = EncoderBlock(vatt.Size(1, 8, 2, 16, 4), dropout=0.0)
+    tokens = tf.random.stateless_normal([3, 5, 8], [0, 0])
+    block(tokens)
+    shapes = []
+
+    def spy(values, rate, seed):
+        shapes.append(tuple(values.shape))
+        return values
+
+    block.dropout = block.attention.dropout = 0.5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vatt.randomness.dropout", spy)
+        block(tokens, seed=SEED)
+    order = ["attention weights", "attention branch", "hidden layer", "feed-forward branch"]
+    assert shapes == [(3, 2, 5, 5), (3, 5, 8), (3, 5, 16), (3, 5, 8)]
+
+    real, index, counter = randomness.dropout, order.index(place), iter(range(4))
+    with pytest.MonkeyPatch.context() as patch:
+        chosen = lambda values, rate, seed: real(values, rate, seed) if next(counter) == index else values  # noqa: E731
+        patch.setattr("vatt.randomness.dropout", chosen)
+        changed = block(tokens, seed=SEED)
+    assert np.abs(changed - block(tokens)).max() > 1e-4
+
+
+def test_a_dropout_keeps_the_mean_and_zeroes_its_share():
+    kept = randomness.dropout(tf.ones([10_000]), 0.3, SEED).numpy()
+    assert abs((kept == 0).mean() - 0.3) < 0.02 and abs(kept.mean() - 1) < 0.03
+
+
+@pytest.mark.parametrize(
+    "name, raw, message",
+    [
+        ("video", tf.zeros([2, 3, 32, 32, 3]), r"Found the shape \(3, 32, 32, 3\), which holds no whole patch"),
+        ("video", tf.zeros([2, 8, 32, 32, 4]), "video should have 3 axes of at least"),
+        ("video", tf.zeros([2, 8, 32, 32]), "video should have 3 axes"),
+        ("video", tf.zeros([2, 8, 3, 32, 32]), "video should have 3 axes"),
+        ("video", tf.zeros([2, 8, 32, 32, 3], tf.uint8), r"should be floating point numbers in \[-1, 1\]. Found uint8"),
+        ("audio", tf.zeros([2, 100]), "which holds no whole patch"),
+        ("audio", tf.zeros([2, 1600, 2]), "audio should have 1 axes"),
+        ("text", tf.zeros([2, 3, 6]), "text should be int32 token ids. Found float32"),
+        ("text", tf.zeros([2, 6], tf.int32), r"should have the shape \[batch, candidates, words\]"),
+    ],
+)
+def test_input_of_another_shape_is_refused(make_model, name, raw, message):
+    with pytest.raises(ValueError, match=message):
+        make_model().encode(name, raw)
+
+
+def test_input_without_a_known_modality_is_refused(make_model):
+    with pytest.raises(ValueError, match="should hold some of video, waveform, text. Found audio"):
+        make_model()({"audio": tf.zeros([2, 1600])})
+
+
+def test_padded_patches_round_up(make_model):
+    cut, padded = (make_model(pad_patches=pad, waveform_samples=1536) for pad in (False, True))
+    padded.set_weights(cut.get_weights())
+    video = tf.random.stateless_uniform([2, 9, 40, 33, 3], [0, 0])
+    assert cut.encode_tokens("video", video).shape[1] == 1 + 2 * 2 * 2
+    assert padded.encode_tokens("video", video).shape[1] == 1 + 3 * 3 * 3
+    filled = tf.pad(video, [[0, 0], [0, 3], [0, 8], [0, 15], [0, 0]])
+    np.testing.assert_array_equal(padded.encode("video", video), cut.encode("video", filled))
+    assert padded.encode_tokens("audio", tf.zeros([2, 1537])).shape[1] == 1 + 13
+
+
+def test_published_drop_token_keeps_a_fixed_number(make_model):
+    shape = (16, 32, 32, 3)  # twice as long as pre-training's
+    counts = [
+        make_model(kept_tokens_of_tables=fixed).embeddings["video"].tokens(shape, training=True) for fixed in (False, True)
+    ]
+    assert counts == [1 + 8, 1 + 4]
+    model = make_model(kept_tokens_of_tables=True)
+    assert model.embeddings["video"](tf.zeros([2, *shape]), seed=SEED).shape == [2, 5, 16]
+
+
+def test_the_aggregation_token_starts_as_published():
+    """As glorot_normal of a vector of that length."""
+    model = vatt.VATT("ut_small", layers=1, modalities=["text"], vocabulary_size=9)
+    model.create_variables()
+    assert np.std(model.embeddings["text"].aggregation.numpy()) * np.sqrt(512) == pytest.approx(1.0, abs=0.1)
