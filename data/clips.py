@@ -181,7 +181,7 @@ class ClipReader:
     def _sound_and_text(self, example: dict, start: tf.Tensor) -> Clip:
         waveform, has_audio = self._window_sound(example["audio"], start)
         clip = {"waveform": waveform, "has_audio": has_audio}
-        if self.labels and "labels" in self.prepared.features:
+        if self.labels and self.prepared.multi_label:
             rows = tf.one_hot(example["labels"], len(self.prepared.class_names))
             clip["labels"] = tf.minimum(tf.reduce_sum(rows, axis=0), 1.0)
         if self.tokenizer is not None:

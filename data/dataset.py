@@ -39,6 +39,11 @@ class PreparedDataset:
     class_names: tuple[str, ...]
 
     @property
+    def multi_label(self) -> bool:
+        """Whether clips may have several classes; then batches have `labels`."""
+        return "labels" in self.features
+
+    @property
     def wordpiece_vocabulary_path(self) -> str:
         """File for `WordPieceTokenizer`."""
         return str(epath.Path(self.directory) / WORDPIECE_FILE)

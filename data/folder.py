@@ -18,7 +18,7 @@ from data.folder_labels import FolderLabels, find_labels, read_labels
 from data.folder_report import FolderReport
 from data.folder_splits import split_by_name, split_labeled
 from data.media import DecodedClip, MediaFormat, MediaReader
-from data.records import dataset_info, make_record
+from data.records import dataset_info, make_record, settings_of
 from data.source_files import VIDEO_SUFFIXES, SourceVideo, find_videos, fingerprint
 
 # A file that is this much shorter than its header says is reported as incomplete.
@@ -103,12 +103,7 @@ class FolderConfig(tfds.core.BuilderConfig):
 
     def parameters(self) -> dict[str, Any]:
         """Returns what decides the records' content: settings, and which files there are."""
-        inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
-        settings = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in inherited | {"source_dir", "max_bad_fraction", "labels", "validation_fraction"}
-        }
+        settings = settings_of(self, "source_dir", "max_bad_fraction", "labels", "validation_fraction")
         settings["source_fingerprint"] = fingerprint(self.videos)
         if self.known:
             settings |= {"labels_fingerprint": self.known.fingerprint(), "validation_fraction": self.validation_share}

@@ -63,7 +63,7 @@ def finetune(
     show = printer()
     if config.checkpoint is None:
         show("No --checkpoint: training FROM SCRATCH, on random weights.")
-    run = build_run(config, strategy, len(prepared.class_names), "labels" in prepared.features, _source(config, directory))
+    run = build_run(config, strategy, len(prepared.class_names), prepared.multi_label, _source(config, directory))
     description = {prepared.name: {**prepared.describe(), "class_names": list(prepared.class_names)}}
     directory.start(operative_config(), description, None, allow_config_change)
     directory.write_model(run.model.backbone.get_config())

@@ -26,7 +26,7 @@ def open_labeled(name: str, data_dir: str, multi_label: bool = False) -> data.Pr
     prepared = data.open_dataset(name, data_dir)
     if not prepared.class_names:
         raise data.DataError(f"{prepared.directory} should have classes, for a classifier to learn. Found none.")
-    if "labels" in prepared.features and not multi_label:
+    if prepared.multi_label and not multi_label:
         raise data.DataError(
             f"{prepared.directory} should have one class per clip for this program. Found a multi-label set; "
             "experiments.finetune takes it."
