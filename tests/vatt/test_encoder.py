@@ -25,7 +25,7 @@ def gradients(encoder, tokens, mask, seed, **options):
             objectives = [tf.reduce_sum(encoded[:, :2] ** 2), tf.reduce_sum(tf.sin(encoded))]
         return [tape.gradient(objective, encoder.trainable_variables) for objective in objectives]
 
-    return [gradient.numpy() for objective in step() for gradient in objective]
+    return [tf.convert_to_tensor(gradient).numpy() for objective in step() for gradient in objective]
 
 
 @pytest.mark.parametrize("compiled", [False, True])
