@@ -35,6 +35,7 @@ setup(
         "beam": ["apache-beam>=2.60"],  # preparing data at scale
         "compile": ["jax==0.10.2", "libtpu==0.0.52"],  # compiling a step for TPUs on a machine without one
         "dev": [
+            "apache-beam>=2.60",  # the tests prepare data as a pipeline, too
             "pytest>=8",  # the tests
             "pytest-xdist>=3.6",  # on both cores
             "ruff==0.14.*",  # linting and import order
