@@ -17,11 +17,11 @@ from data.augmentation import (
 )
 from data.dataset import PreparedDataset
 from data.errors import DataError
+from data.media import INT16_RANGE
 from data.seeds import CLIP, derive_key
 from data.spec import ClipSpec
 
 Clip = dict[str, tf.Tensor]
-_INT16_RANGE = 32768.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ClipReader:
       labels: Whether clips of a multi-label set have `labels`.
 
     Raises:
-      DataError: The records' rates do not fit the spec's.
+      DataError: The records' rates do not fit the spec's, or they have no frames for `video`.
     """
 
     prepared: PreparedDataset
@@ -46,9 +46,11 @@ class ClipReader:
     labels: bool = True
 
     def __post_init__(self) -> None:
+        if self.video and not self.prepared.has_video:
+            raise DataError(f"{self.prepared.directory} holds sounds without video; ask for them with video=False.")
         ratio = self.prepared.frames_per_second / self.spec.frames_per_second
-        dense = self.spec.sparse_seconds is None
-        if dense and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3):
+        strided = self.prepared.has_video and self.spec.sparse_seconds is None
+        if strided and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3):
             raise DataError(
                 f"{self.prepared.directory} holds {self.prepared.frames_per_second:g} frames/s, "
                 f"which is no whole multiple of the {self.spec.frames_per_second:g} asked for. Set "
@@ -89,7 +91,7 @@ class ClipReader:
         time_key, *frame_keys, noise_key = tf.unstack(
             tf.random.experimental.stateless_split(key, 5), num=5
         )
-        last = self._last_start(example["video"])
+        last = self._last_start(example)
         start = tf.random.stateless_uniform([], time_key, maxval=last + 1, dtype=tf.int32)
         clip = self._sound_and_text(example, start)
         clip["waveform"] = random_audio_noise(clip["waveform"], augmentation, noise_key)
@@ -115,7 +117,7 @@ class ClipReader:
           `clip_id` string, `label`, `text_aligned`, `audio_aligned` int32 scalars.
         """
         example = self._parse(record)
-        last = self._last_start(example["video"])
+        last = self._last_start(example)
         clip = self._sound_and_text(example, last // 2)
         starts = _even_starts(last, windows)
         waveforms, has_audio = zip(*[self._window_sound(example["audio"], start) for start in starts], strict=True)
@@ -131,8 +133,15 @@ class ClipReader:
         return round(self.prepared.frames_per_second / self.spec.frames_per_second)
 
     @property
+    def _ticks_per_second(self) -> float:
+        """Rate of the clock on which windows begin: that of the stored frames, without any that of the samples."""
+        return self.prepared.frames_per_second if self.prepared.has_video else self.prepared.sample_rate_hz
+
+    @property
     def _window_length(self) -> int:
-        """Stored frames that last as long as a clip."""
+        """Ticks that last as long as a clip."""
+        if not self.prepared.has_video:
+            return self.spec.waveform_samples
         if self.spec.sparse_seconds is None:
             return self.spec.frames * self._stride
         return max(1, round(self.spec.sparse_seconds * self.prepared.frames_per_second))
@@ -142,8 +151,9 @@ class ClipReader:
         decoders = {"video": tfds.decode.SkipDecoding()}
         return self.prepared.features.deserialize_example(record, decoders=decoders)
 
-    def _last_start(self, jpegs: tf.Tensor) -> tf.Tensor:
-        return tf.maximum(tf.size(jpegs) - self._window_length, 0)
+    def _last_start(self, example: dict) -> tf.Tensor:
+        ticks = tf.size(example["video" if self.prepared.has_video else "audio"])
+        return tf.maximum(ticks - self._window_length, 0)
 
     def _window_frames(
         self, jpegs: tf.Tensor, start: tf.Tensor, key: tf.Tensor | None = None
@@ -168,14 +178,14 @@ class ClipReader:
         return borders[:-1] + tf.cast(draws * lengths, tf.int32)
 
     def _start_seconds(self, start: tf.Tensor) -> tf.Tensor:
-        return tf.cast(start, tf.float64) / self.prepared.frames_per_second
+        return tf.cast(start, tf.float64) / self._ticks_per_second
 
     def _window_sound(self, sound: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         first = tf.round(self._start_seconds(start) * self.spec.sample_rate_hz)
         samples = sound[tf.cast(first, tf.int32) :][: self.spec.waveform_samples]
         # Our choice: sound that ends before the window does is followed by silence.
         padded = tf.pad(samples, [[0, self.spec.waveform_samples - tf.size(samples)]])
-        waveform = tf.cast(padded, tf.float32) / _INT16_RANGE
+        waveform = tf.cast(padded, tf.float32) / INT16_RANGE
         return tf.ensure_shape(waveform, [self.spec.waveform_samples]), tf.size(samples) > 0
 
     def _sound_and_text(self, example: dict, start: tf.Tensor) -> Clip:

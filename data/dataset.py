@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 from etils import epath
@@ -19,13 +21,15 @@ class PreparedDataset:
     Attributes:
       name: Name of the data set, as given to `--dataset`.
       directory: `<data_dir>/<name>/<config>/<version>`, which holds everything below.
-      split_sizes: Clips in each split.
+      split_sizes: Clips in each split. Splits that are unions of others are among them, so that a
+        clip may count in several (UCF101, HMDB51 and ESC-50 have several splits each).
       shard_paths: TFRecord files of each split.
       shard_lengths: Records in each of these files.
       features: The TFDS features that parse a record.
       frames_per_second: Rate of the stored frames.
       sample_rate_hz: Rate of the stored sound.
       class_names: Names of the labels; empty where there are none.
+      has_video: Whether the records have frames; those of a set of sounds have none.
     """
 
     name: str
@@ -37,6 +41,7 @@ class PreparedDataset:
     frames_per_second: float
     sample_rate_hz: int
     class_names: tuple[str, ...]
+    has_video: bool = True
 
     @property
     def multi_label(self) -> bool:
@@ -88,19 +93,18 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
         metadata = builder.info.metadata or {}
         if builder.info.file_format is not tfds.core.FileFormat.TFRECORD:
             raise DataError(f"Its records are {builder.info.file_format}, not TFRecord.")
-        splits = builder.info.splits
+        shards = _shards(builder.info.splits, metadata.get("split_unions") or {})
         return PreparedDataset(
             name=name.split("/")[0],
             directory=str(directory),
-            split_sizes={split: info.num_examples for split, info in splits.items()},
-            shard_paths={
-                split: tuple(str(path) for path in info.filepaths) for split, info in splits.items()
-            },
-            shard_lengths={split: tuple(info.shard_lengths) for split, info in splits.items()},
+            split_sizes={split: sum(lengths.values()) for split, lengths in shards.items()},
+            shard_paths={split: tuple(lengths) for split, lengths in shards.items()},
+            shard_lengths={split: tuple(lengths.values()) for split, lengths in shards.items()},
             features=builder.info.features,
             frames_per_second=float(metadata["frames_per_second"]),
             sample_rate_hz=int(metadata["sample_rate_hz"]),
             class_names=tuple(metadata.get("class_names") or ()),
+            has_video=bool(metadata.get("has_video", True)),
         )
     except (KeyError, TypeError, ValueError, OSError, json_format.Error) as error:
         raise DataError(
@@ -108,6 +112,22 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
             f"({type(error).__name__}: {error}). "
             f"Prepare it again: {_prepare_command(name, data_dir)}"
         ) from error
+
+
+def _shards(
+    splits: Mapping[str, tfds.core.SplitInfo], unions: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, int]]:
+    """Returns the files of every split, of the unions too, and how many records each holds."""
+    shards = {
+        split: {str(path): length for path, length in zip(info.filepaths, info.shard_lengths, strict=True)}
+        for split, info in splits.items()
+    }
+    for union, parts in unions.items():
+        # A part of which no clip could be used was not written.
+        there = [shards[part].items() for part in parts if part in shards]
+        if there:
+            shards[union] = dict(itertools.chain(*there))
+    return shards
 
 
 def _newest_version(name: str, data_dir: str) -> epath.Path:

@@ -30,6 +30,9 @@ from data.containers import (
 from data.errors import DataError
 from data.video_timeline import VideoTimeline
 
+INT16_RANGE = 32768.0
+"""What a sample is divided by to lie in [-1, 1)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class MediaFormat:

@@ -50,7 +50,7 @@ def train_batches(
         records are kept in memory.
       augmentation: Ranges of the random changes.
       video: Whether the batches have `video`. False decodes no frame, for whoever needs sound only;
-        all else stays the same.
+        all else stays the same. A set of sounds, whose records have no frames, needs it.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
 
     Returns:
@@ -62,7 +62,8 @@ def train_batches(
       `batch` is `batch_size`, or with an `input_context` the share of one replica.
 
     Raises:
-      DataError: The rates do not fit, the split is empty, or a number is out of range.
+      DataError: The rates do not fit, the split is empty, the records have no frames for `video`,
+        or a number is out of range.
     """
     _require_whole("batch_size", batch_size, least=1)
     _require_whole("start_step", start_step, least=0)
@@ -138,7 +139,7 @@ def eval_batches(
 
     Args:
       prepared: The data set.
-      split: `train`, `validation` or `test`.
+      split: `train`, `validation` or `test`, or another that the set has, such as `test2`.
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
       batch_size: Clips per batch; the last batch holds what is left.
@@ -155,7 +156,8 @@ def eval_batches(
       [batch, candidates, words] as always, the captions nearest to the middle of the record.
 
     Raises:
-      DataError: The rates do not fit, the split is empty, or a number is out of range.
+      DataError: The rates do not fit, the split is empty, the records have no frames for `video`,
+        or a number is out of range.
     """
     _require_whole("batch_size", batch_size, least=1)
     _require_whole("windows", windows, least=1)

@@ -47,9 +47,10 @@ class TinyBuilder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
 
-    def __init__(self, clips: dict[str, list[dict]], frames_per_second: float, **options):
+    def __init__(self, clips: dict[str, list[dict]], frames_per_second: float, metadata: dict, **options):
         self.clips = clips
         self.frames_per_second = frames_per_second
+        self.more_metadata = metadata
         super().__init__(**options)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -60,6 +61,7 @@ class TinyBuilder(tfds.core.GeneratorBasedBuilder):
                 frames_per_second=self.frames_per_second,
                 sample_rate_hz=SAMPLE_RATE_HZ,
                 class_names=["circle", "square", "star"],
+                **self.more_metadata,
             ),
         )
 
@@ -81,9 +83,9 @@ def clip():
 def write_dataset():
     """Writes records as a TFDS data set and returns its data_dir."""
 
-    def write(data_dir, clips, shards=1, frames_per_second=FRAMES_PER_SECOND, **options) -> str:
+    def write(data_dir, clips, shards=1, frames_per_second=FRAMES_PER_SECOND, metadata=None, **options) -> str:
         clips = clips if isinstance(clips, dict) else {"train": clips}
-        builder = TinyBuilder(clips, frames_per_second, data_dir=str(data_dir), **options)
+        builder = TinyBuilder(clips, frames_per_second, metadata or {}, data_dir=str(data_dir), **options)
         config = tfds.download.DownloadConfig(num_shards=shards)
         builder.download_and_prepare(download_config=config)
         (builder.data_path / "vocabulary_wordpiece.txt").write_text(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import data
 from data import Augmentation, ClipSpec, DataError
 
 PLAIN = Augmentation(
@@ -197,3 +198,33 @@ def test_sparse_clips_resume_and_fit_any_rate(tiny, train):
     whole = train(tiny, 6, spec=spec)
     for batch, again in zip(whole[3:], train(tiny, 3, spec=spec, start_step=3), strict=True):
         np.testing.assert_array_equal(batch["video"], again["video"])
+
+
+CLIP_IDS = (b"clip000", b"clip001")
+
+
+@pytest.fixture(scope="module")
+def sounds(write_dataset, clip, tmp_path_factory):
+    """Records without frames, whose sample i has the value i; the second is shorter than a window of 0.8 s."""
+    records = [clip(i, video=[], audio=np.arange(n, dtype=np.int16)) for i, n in enumerate((5001, 500))]
+    data_dir = tmp_path_factory.mktemp("sounds")
+    clips = {"train": records[:1], "test": records}
+    return data.open_dataset("tiny", write_dataset(data_dir, clips, metadata={"has_video": False})), None
+
+
+def test_windows_of_records_without_frames_are_those_of_the_sound(sounds, train, evaluate):
+    (three,) = evaluate(sounds, windows=3, video=False)
+    assert "video" not in three and three["has_audio"].numpy().all()
+    long, short = (three["waveform"].numpy()[three["clip_id"].numpy().tolist().index(n)] * 32768 for n in CLIP_IDS)
+    np.testing.assert_array_equal(long[:, 0], [0, 2100, 4201])
+    np.testing.assert_array_equal(long - long[:, :1], np.tile(np.arange(800), (3, 1)))
+    np.testing.assert_array_equal(short, np.tile(np.r_[np.arange(500), np.zeros(300)], (3, 1)))
+    batches = train(sounds, 20, batch_size=1, video=False, augmentation=PLAIN)
+    starts = [round(float(batch["waveform"][0, 0]) * 32768) for batch in batches]
+    assert min(starts) < 1000 and max(starts) > 3200 and any(start % 100 for start in starts)
+
+
+def test_frames_of_a_set_of_sounds_are_refused_at_the_door(sounds, train, evaluate):
+    for batches in (lambda: train(sounds, 1), lambda: evaluate(sounds)):
+        with pytest.raises(DataError, match="holds sounds without video; ask for them with video=False"):
+            batches()

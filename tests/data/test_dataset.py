@@ -68,3 +68,17 @@ def test_a_damaged_description_is_refused(tiny_data_dir, tmp_path):
 def test_an_unknown_split_is_named_beside_those_there_are(tiny_data_dir):
     with pytest.raises(DataError, match=r"'val'; it has: train \(11 clips\), test \(5 clips\)"):
         open_dataset("tiny", tiny_data_dir).require_split("val")
+
+
+def test_unions_are_splits_like_any_other(write, clip, evaluate, train):
+    clips = {f"fold{k}": [clip(10 * k + i) for i in range(k)] for k in (1, 2, 3)}
+    unions = {"train": ["fold2", "fold3"], "test": ["fold1"], "odd": ["fold1", "fold3", "fold9"], "none": ["fold9"]}
+    opened = write(clips, metadata={"split_unions": unions})
+    prepared = opened[0]
+    assert prepared.split_sizes == {"fold1": 1, "fold2": 2, "fold3": 3, "train": 5, "test": 1, "odd": 4}
+    assert prepared.shard_paths["train"] == prepared.shard_paths["fold2"] + prepared.shard_paths["fold3"]
+    assert prepared.shard_lengths["train"] == (2, 3)
+    (odd,) = evaluate(opened, "odd", batch_size=9, video=False)
+    assert sorted(odd["clip_id"].numpy()) == [b"clip010", b"clip030", b"clip031", b"clip032"]
+    labels = sum((batch["label"].tolist() for batch in train(opened, 1, batch_size=5, video=False)), [])
+    assert sorted(labels) == sorted(number % 3 for number in (20, 21, 30, 31, 32))
