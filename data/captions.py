@@ -1,12 +1,14 @@
-"""Caption files (.vtt, .srt) and the choice of the captions that belong to a clip."""
+"""Caption files (.vtt, .srt, .json3) and the choice of the captions that belong to a clip."""
 
 from __future__ import annotations
 
 import html
+import json
+import math
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from data.errors import DataError
 
@@ -31,7 +33,7 @@ class ParsedCaptions(NamedTuple):
 
 
 def read_captions(path: str | os.PathLike) -> ParsedCaptions:
-    """Reads a .vtt or .srt file; both are read alike.
+    """Reads a .vtt, .srt or .json3 file.
 
     Raises:
       DataError: if the file cannot be read, or holds text but no caption at all.
@@ -41,7 +43,18 @@ def read_captions(path: str | os.PathLike) -> ParsedCaptions:
             content = file.read()
     except OSError as error:
         raise DataError(f"the caption file cannot be read ({error.strerror})") from error
+    return parse_caption_file(content, os.fspath(path))
+
+
+def parse_caption_file(content: bytes, name: str) -> ParsedCaptions:
+    """Parses a caption file's bytes, by the suffix of its name; .vtt and .srt are read alike.
+
+    Raises:
+      DataError: if it holds text but no caption at all.
+    """
     text = _decode_text(content)
+    if name.lower().endswith(".json3"):
+        return parse_json3(text)
     parsed = parse_captions(text)
     if text.strip() and not text.lstrip().startswith("WEBVTT") and not any(parsed):
         raise DataError("not a caption file: it has no line with '-->'")
@@ -68,6 +81,49 @@ def parse_captions(text: str) -> ParsedCaptions:
             cues.append(Cue(fresh, *times))
         previous_lines, previous_end = lines, times[1]
     return ParsedCaptions(sorted(cues, key=lambda cue: cue[1:]), broken_cues)
+
+
+def parse_json3(text: str) -> ParsedCaptions:
+    """Parses the captions of a video as YouTube serves them in its format `json3`.
+
+    Automatic captions are lines that roll through a window: each stays until it has rolled out, long
+    after the next has begun. Our choice: it ends when the next line of its window begins. Events
+    that only break a line are left out; those without a start are counted as broken.
+
+    Raises:
+      DataError: if this is not JSON with `events`.
+    """
+    try:
+        lines = [_read_event(event) for event in json.loads(text)["events"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"not a json3 caption file ({type(error).__name__}: {error})") from error
+    starts, ends, texts, next_starts = [], [], [], {}
+    for window, start, end, words in reversed(lines):
+        if words.strip():
+            starts.append(start)
+            ends.append(max(start, min(end, next_starts.get(window, math.inf))))
+            texts.append(words)
+            if window is not None:
+                next_starts[window] = start
+    return parse_caption_lists({"start": starts, "end": ends, "text": texts})
+
+
+def parse_caption_lists(captions: Any) -> ParsedCaptions:
+    """Takes a video's captions as HowTo100M has them: `{"start": [...], "end": [...], "text": [...]}`.
+
+    Times are in seconds. A caption whose times are missing or no numbers (`null`, `NaN`), that ends
+    before it starts, or whose text is no string is left out and counted; so are all of a video whose
+    lists differ in length, since nobody knows which text is whose. Empty texts are left out.
+    """
+    columns = [captions.get(name) for name in ("start", "end", "text")] if isinstance(captions, Mapping) else []
+    if not columns or not all(isinstance(column, list) for column in columns):
+        return ParsedCaptions([], 1)
+    lengths = [len(column) for column in columns]
+    if len(set(lengths)) > 1:
+        return ParsedCaptions([], max(lengths))
+    usable = [row for row in zip(*columns, strict=True) if _is_usable(*row)]
+    cues = [Cue(_one_line(text), float(start), float(end)) for start, end, text in usable if text.strip()]
+    return ParsedCaptions(sorted(cues, key=lambda cue: cue[1:]), lengths[0] - len(usable))
 
 
 def nearest_captions(
@@ -111,6 +167,23 @@ def format_vtt(cues: Iterable[Cue]) -> str:
     return "\n".join(["WEBVTT\n", *blocks])
 
 
+def _read_event(event: Mapping[str, Any]) -> tuple[Any, float, float, str]:
+    """Returns a json3 event's window, start and end in seconds, and words."""
+    start = event.get("tStartMs", math.nan) / 1000
+    words = "".join(segment.get("utf8") or "" for segment in event.get("segs") or ())
+    return event.get("wWinId"), start, start + event.get("dDurationMs", 0) / 1000, words
+
+
+def _is_usable(start: Any, end: Any, text: Any) -> bool:
+    numbers = all(type(time) in (int, float) and math.isfinite(time) for time in (start, end))
+    return numbers and start <= end and isinstance(text, str)
+
+
+def _one_line(text: str) -> str:
+    # JSON can hold halves of characters (lone surrogates), which no UTF-8 file can.
+    return " ".join(text.encode("utf-8", errors="replace").decode().split())
+
+
 def _decode_text(content: bytes) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
@@ -127,7 +200,8 @@ def _blocks(text: str) -> Iterable[tuple[str, list[str]]]:
     for start in starts:
         body = []
         for line in lines[start + 1 :]:
-            if not line.strip() or "-->" in line:
+            # YouTube's automatic captions begin with a line that holds a space.
+            if not line.strip() and (body or not line) or "-->" in line:
                 break
             body.append(" ".join(html.unescape(_TAG.sub("", line)).split()))
         yield lines[start], [line for line in body if line]

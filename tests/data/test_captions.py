@@ -1,10 +1,15 @@
+import json
+import math
+
 import pytest
 
 from data.captions import (
     Cue,
     format_vtt,
     nearest_captions,
+    parse_caption_lists,
     parse_captions,
+    parse_json3,
     read_captions,
 )
 from data.errors import DataError
@@ -143,3 +148,77 @@ def test_nearest_captions_have_times_of_the_clip():
 def test_captions_out_of_reach_are_not_taken(reach_seconds, count):
     cues = [Cue("far", 15.0, 16.0)]
     assert len(nearest_captions(cues, 0.0, 10.0, reach_seconds=reach_seconds)) == count
+
+
+def test_youtubes_automatic_vtt():
+    text = (
+        "WEBVTT\nKind: captions\nLanguage: en\n\n"
+        "00:00:00.160 --> 00:00:02.389 align:start position:0%\n \nfirst<00:00:00.480><c> line</c>\n\n"
+        "00:00:02.389 --> 00:00:02.399 align:start position:0%\nfirst line\n \n\n"
+        "00:00:02.399 --> 00:00:04.000 align:start position:0%\nfirst line\nsecond<00:00:03.000><c> line</c>\n\n"
+    )
+    assert parse_captions(text) == ([Cue("first line", 0.16, 2.389), Cue("second line", 2.399, 4.0)], 0)
+
+
+def event(start_ms, duration_ms, *words, **more):
+    return {"tStartMs": start_ms, "dDurationMs": duration_ms, "segs": [{"utf8": word} for word in words], **more}
+
+
+def test_lines_of_json3_end_when_the_next_begins():
+    events = [
+        {"tStartMs": 0, "dDurationMs": 9000, "id": 1, "wpWinPosId": 1},
+        event(160, 4000, "first", " l\u00ednea", wWinId=1),
+        event(2390, 1770, "\n", wWinId=1, aAppend=1),
+        event(2400, 3600, "second line", wWinId=1),
+        event(9000, 500, "[Music]", wWinId=1),
+    ]
+    assert parse_json3(json.dumps({"wireMagic": "pb3", "events": events})) == (
+        [Cue("first l\u00ednea", 0.16, 2.4), Cue("second line", 2.4, 6.0), Cue("[Music]", 9.0, 9.5)],
+        0,
+    )
+
+
+def test_json3_captions_of_people_may_overlap():
+    events = [event(0, 3000, "one\nspeaks"), event(1000, 3000, "another"), {"segs": [{"utf8": "when?"}]}]
+    assert parse_json3(json.dumps({"events": events})) == ([Cue("one speaks", 0, 3), Cue("another", 1, 4)], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["WEBVTT", "[]", "{}", '{"events": [1]}', '{"events": [{"segs": [2]}]}', '{"events": [{"tStartMs": "0"}]}'],
+)
+def test_what_is_no_json3_is_refused(tmp_path, text):
+    (tmp_path / "id.en.json3").write_text(text)
+    with pytest.raises(DataError, match="json3"):
+        read_captions(tmp_path / "id.en.json3")
+
+
+def test_files_are_read_by_their_suffix(tmp_path):
+    (tmp_path / "id.en.JSON3").write_text(json.dumps({"events": [event(0, 1000, "words")]}), encoding="utf-8-sig")
+    assert read_captions(tmp_path / "id.en.JSON3").cues == [Cue("words", 0, 1)]
+
+
+def test_caption_lists_are_sorted_and_their_broken_rows_counted():
+    lists = {
+        "start": [5, 1.5, None, math.nan, 3, "0", 2.0, 4.0, 4.0, True],
+        "end": [7, 6, 1, 1, 2, 1, 2.0, 5.0, 5.0, 2],
+        "text": ["caf\u00e9", " overlapping\n line ", "a", "b", "c", "d", "\ud83d half", math.nan, "  ", "e"],
+    }
+    assert parse_caption_lists(lists) == (
+        [Cue("overlapping line", 1.5, 6.0), Cue("? half", 2.0, 2.0), Cue("caf\u00e9", 5.0, 7.0)],
+        6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("captions", "broken"),
+    [
+        ({"start": [1, 2], "end": [2, 3], "text": ["whose?"]}, 2),
+        ({"start": [], "end": [], "text": []}, 0),
+        ({"start": [1], "end": [2]}, 1),
+        ({"start": 1, "end": 2, "text": "no lists"}, 1),
+        (["no", "mapping"], 1),
+    ],
+)
+def test_caption_lists_that_do_not_fit_are_broken(captions, broken):
+    assert parse_caption_lists(captions) == ([], broken)
