@@ -6,20 +6,23 @@ import contextlib
 import io
 import math
 import os
+from typing import BinaryIO
 
 import av
 
 from data.errors import DataError
+from data.storage import RemoteFile
+
+MediaSource = str | os.PathLike | bytes | RemoteFile
+"""A media file: where it is, or its bytes."""
 
 
-def open_container(source: str | os.PathLike | bytes) -> av.container.InputContainer:
-    """Opens a path or the bytes of a file; raises `DataError` where that cannot be done."""
-    # Absolute: FFmpeg takes what stands before a colon in a relative name for a protocol.
-    file = io.BytesIO(source) if isinstance(source, bytes) else os.path.abspath(os.fspath(source))
+def open_container(source: MediaSource) -> av.container.InputContainer:
+    """Opens a media file; raises `DataError` where that cannot be done."""
     try:
-        container = av.open(file, metadata_errors="replace")
+        container = av.open(_file(source), metadata_errors="replace")
     except OSError as error:
-        raise DataError(f"the file cannot be opened ({error.strerror})") from error
+        raise DataError(f"the file cannot be opened ({error.strerror or error})") from error
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(
@@ -29,6 +32,13 @@ def open_container(source: str | os.PathLike | bytes) -> av.container.InputConta
         container.close()
         raise DataError("a text file, not a media file")
     return container
+
+
+def _file(source: MediaSource) -> str | BinaryIO:
+    if isinstance(source, RemoteFile):
+        return source.open()
+    # Absolute: FFmpeg takes what stands before a colon in a relative name for a protocol.
+    return io.BytesIO(source) if isinstance(source, bytes) else os.path.abspath(os.fspath(source))
 
 
 def can_be_decoded(stream: av.stream.Stream) -> bool:
