@@ -53,7 +53,8 @@ _CONFIG_FLAGS = (
     flags.DEFINE_string(
         "source_dir",
         None,
-        "The tree of files to read. synthetic: where to keep the mp4 and vtt files that are made "
+        "The tree of files to read, or a .zip or .tar(.gz, .bz2, .xz) file of it, which is unpacked in --data_dir. "
+        "synthetic: where to keep the mp4 and vtt files that are made "
         "(default: they are not kept).",
     ),
     flags.DEFINE_float(
@@ -154,11 +155,15 @@ def main(_: list[str]) -> int:
     logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
     builder_class, config_class = _builder(_DATASET.value)
 
+    from data.archives import open_source
     from data.errors import DataError, PreparationError
     from data.preparation import prepare
 
+    given = _given(config_class)
     try:
-        config = config_class(**_given(config_class))
+        if "source_dir" in given:
+            given["source_dir"] = open_source(given["source_dir"], os.path.join(_DATA_DIR.value, _DATASET.value))
+        config = config_class(**given)
         prepared = prepare(builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value)
     except DataError as error:
         raise BadInput(str(error)) from error

@@ -190,3 +190,15 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     os.rename(folder, f"{folder}.incomplete")
     (tmp_path / "work" / "extracted" / f"{os.path.basename(folder)}.incomplete" / "half").write_bytes(b"x")
     assert content(open_source(archive, str(tmp_path / "work"))) == FILES
+
+
+def test_a_data_set_is_prepared_from_an_archive(write_video, run_prepare, read_records, tmp_path, capsys):
+    video = write_video(tmp_path / "one.mp4")
+    with open(video, "rb") as file:
+        archive = write(tmp_path / "videos.tar.gz", {"videos/deep/one.mp4": file.read()})
+    options = dict(dataset="folder", source_dir=archive, data_dir=str(tmp_path / "data"), test_fraction=0.0)
+    assert run_prepare(**options) == 0
+    assert run_prepare(**options) == 0
+    assert "already prepared" in capsys.readouterr().out
+    (record,) = read_records("folder", tmp_path / "data")["train"].values()
+    assert record["source"] == b"deep/one.mp4" and len(record["video"]) == 10
