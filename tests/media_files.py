@@ -5,6 +5,7 @@ import fractions
 import av
 import numpy as np
 
+MILLISECOND = fractions.Fraction(1, 1000)
 CODECS = {
     ".mp4": ("libx264", "aac"),
     ".mov": ("libx264", "aac"),
@@ -20,16 +21,21 @@ CODECS = {
 }
 
 
-def write_media(path, frames=None, sound=None, frames_per_second=10, sample_rate_hz=48000, rotation=0):
-    """Frames uint8 [frames, height, width, 3]; sound in [-1, 1], [samples] or [channels, samples]; returns the path."""
+def write_media(path, frames=None, sound=None, frames_per_second=10, sample_rate_hz=48000, rotation=0, times=None):
+    """Frames uint8 [frames, height, width, 3]; sound in [-1, 1], [samples] or [channels, samples]; returns the path.
+
+    With `times`, seconds in whole milliseconds, each frame has its own (not in avi, which has a fixed rate).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    video_codec, sound_codec = CODECS[path.suffix]
+    video_codec, sound_codec = CODECS[path.suffix.lower()]
     with av.open(str(path), "w") as container:
         video = audio = None
         if frames is not None:
             video = container.add_stream(video_codec, rate=frames_per_second)
             video.height, video.width, video.pix_fmt = *frames.shape[1:3], "yuv420p"
             video.bit_rate = 2_000_000
+            if times is not None:
+                video.codec_context.time_base = MILLISECOND
             if rotation:
                 video.set_display_rotation(rotation)
         if sound is not None:
@@ -38,10 +44,14 @@ def write_media(path, frames=None, sound=None, frames_per_second=10, sample_rate
             audio = container.add_stream(sound_codec, rate=sample_rate_hz, layout=layout)
             block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout=layout)
             block.sample_rate, block.pts, block.time_base = sample_rate_hz, 0, fractions.Fraction(1, sample_rate_hz)
-            packets = [*audio.encode(block), *audio.encode(None)]
+            # The resampler before the encoder takes no block of no samples.
+            packets = [*(audio.encode(block) if sound.size else ()), *audio.encode(None)]
             container.mux(packets)
-        for pixels in frames if video is not None else ():
-            container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        for index, pixels in enumerate(frames if video is not None else ()):
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            if times is not None:
+                picture.pts, picture.time_base = round(times[index] / MILLISECOND), MILLISECOND
+            container.mux(video.encode(picture))
         if video is not None:
             container.mux(video.encode(None))
     return path

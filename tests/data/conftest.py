@@ -1,8 +1,9 @@
 """A tiny prepared data set, written by TFDS as the builders write theirs, and media files to prepare."""
 
-import wave
+import pathlib
+import runpy
+import types
 
-import av
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -196,51 +197,16 @@ def words_of():
     return captions
 
 
-def flash_and_click(seconds, at, rate_hz):
-    """Frames that are bright and sound that is loud from second `at` on, for a tenth of a second."""
-    times = np.arange(round(seconds * rate_hz)) / rate_hz
-    return (times >= at) & (times < at + 0.1)
-
-
-def write_wav(path, seconds, at):
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes((20000 * flash_and_click(seconds, at, 16000)).astype("<i2").tobytes())
-
-
-def write_flv(path, seconds, at):
-    with av.open(str(path), "w", format="flv") as container:
-        stream = container.add_stream("flv", rate=30)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        for bright in flash_and_click(seconds, at, 30):
-            frame = np.full((48, 64, 3), 250 if bright else 60, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
-        container.mux(stream.encode(None))
-
-
-def write_mp4(path, seconds, at, sound=True):
-    levels = np.where(flash_and_click(seconds, at, 10), 250, 60)
-    encode_mp4(
-        str(path),
-        np.ascontiguousarray(np.broadcast_to(levels[:, None, None, None], (len(levels), 48, 64, 3)), np.uint8),
-        0.6 * flash_and_click(seconds, at, 16000) if sound else None,
-        frames_per_second=10,
-        sample_rate_hz=16000,
-    )
+@pytest.fixture(scope="session")
+def trees() -> types.SimpleNamespace:
+    """The functions of published_trees.py, which write and recognize the files of small published data sets."""
+    return types.SimpleNamespace(**runpy.run_path(str(pathlib.Path(__file__).with_name("published_trees.py"))))
 
 
 @pytest.fixture(scope="session")
-def write_flash():
+def write_flash(trees):
     """A function (path, seconds, at): a real media file by its suffix, with a flash and a click at a second."""
-    writers = {".wav": write_wav, ".flv": write_flv, ".mp4": write_mp4}
-
-    def write(path, seconds=1.0, at=0.5, **options):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writers[path.suffix.lower()](path, seconds, at, **options)
-
-    return write
+    return trees.write_flash
 
 
 @pytest.fixture(scope="session")
