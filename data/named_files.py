@@ -1,0 +1,35 @@
+"""Media files that lists name by an id: where they are, and the error when none of them is."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from data.errors import DataError
+from data.listing import ListedVideo
+from data.source_tree import SourceTree
+
+NOT_THERE = "the video is not there"
+LISTED_AGAIN = "listed again"
+
+
+def files_by_name(tree: SourceTree, suffixes: Sequence[str]) -> dict[str, str]:
+    """Returns the files anywhere in a tree with one of the suffixes: name without suffix -> path.
+
+    Of several with the same name, that with the first of the suffixes is taken, then the first path.
+    """
+    paths = sorted(tree.find(suffixes), key=lambda path: (_rank(path, suffixes), path), reverse=True)
+    return {posixpath.splitext(posixpath.basename(path))[0]: path for path in paths}
+
+
+def require_some(tree: SourceTree, videos: Sequence[ListedVideo], skipped: Sequence[object], example: str) -> None:
+    """Raises `DataError` where none of the listed videos is there; `example` is a name that would be found."""
+    if not videos:
+        raise DataError(
+            f"none of the {len(skipped)} videos that the lists of {tree.root} name can be used; they are found in any "
+            f"folder below it by names like {example}."
+        )
+
+
+def _rank(path: str, suffixes: Sequence[str]) -> int:
+    return list(suffixes).index(posixpath.splitext(path)[1].lower())
