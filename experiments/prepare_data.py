@@ -34,6 +34,11 @@ _BUILDERS = {
     "folder": ("data.folder", "Folder"),
     "crema_d": ("data.crema_d", "CremaD"),
     "kinetics_sounds": ("data.kinetics_sounds", "KineticsSounds"),
+    "howto100m": ("data.howto100m", "HowTo100M"),
+    "audioset": ("data.audioset", "AudioSet"),
+    "youtube8m": ("data.youtube8m", "YouTube8M"),
+    "youcook2": ("data.youcook2", "YouCook2"),
+    "msrvtt": ("data.msrvtt", "MSRVTT"),
 }
 _DATASET = flags.DEFINE_enum(
     "dataset",
@@ -137,6 +142,18 @@ _CONFIG_FLAGS = (
         None,
         "kinetics_sounds: text file with the classes to take, one a line (default: the 31).",
     ),
+    flags.DEFINE_string(
+        "captions_file",
+        None,
+        "howto100m: JSON file with the captions, relative to --source_dir (default: raw_caption.json, or caption.json "
+        "where that is not there).",
+    ),
+    flags.DEFINE_string(
+        "list_file", None, "youtube8m: CSV file of the videos and their labels, relative to --source_dir (videos.csv)."
+    ),
+    flags.DEFINE_list("languages", None, "youtube8m: languages of the captions, the most wanted first (en)."),
+    flags.DEFINE_bool("unbalanced", None, "audioset: whether to take the clips of the unbalanced list (true)."),
+    flags.DEFINE_bool("sound_only", None, "audioset: whether to take sound alone, from whatever file has it (false)."),
     flags.DEFINE_float(
         "max_bad_fraction",
         None,
