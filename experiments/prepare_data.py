@@ -39,6 +39,10 @@ _BUILDERS = {
     "youtube8m": ("data.youtube8m", "YouTube8M"),
     "youcook2": ("data.youcook2", "YouCook2"),
     "msrvtt": ("data.msrvtt", "MSRVTT"),
+    "ucf101": ("data.ucf101", "UCF101"),
+    "hmdb51": ("data.hmdb51", "HMDB51"),
+    "kinetics400": ("data.kinetics400", "Kinetics400"),
+    "esc50": ("data.esc50", "ESC50"),
 }
 _DATASET = flags.DEFINE_enum(
     "dataset",
