@@ -81,7 +81,7 @@ class ESC50(ListedClips):
     `fold1` ... `fold5`. VATT reports the mean over the five. Class names are the categories, in the
     order of their targets. The records have no frames: ask for batches with `video=False`.
 
-    License: CC BY-NC 3.0 (the subset ESC-10: CC BY).
+    License: CC BY-NC (the subset ESC-10: CC BY).
     """
 
     name = "esc50"

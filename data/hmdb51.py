@@ -73,7 +73,7 @@ class HMDB51Config(ListedClipsConfig):
 
 
 class HMDB51(ListedClips):
-    """HMDB51: 6,766 videos of 51 human motions, 3 s on average; few have sound.
+    """HMDB51: 6,766 videos of 51 human motions, 3 s on average.
 
     The source folder holds what https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database
     hands out, its archives unpacked (hmdb51_org.rar holds one for each class):

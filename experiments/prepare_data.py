@@ -50,8 +50,8 @@ _DATASET = flags.DEFINE_enum(
     list(_BUILDERS),
     "synthetic: rendered narrated scenes. imbalanced: shapes in clutter with a sound that is learned "
     "sooner than the picture. folder: your own videos, with .vtt or .srt captions beside them. "
-    "crema_d, kinetics_sounds: as published; for the tree of files see the classes CremaD in "
-    "data/crema_d.py and KineticsSounds in data/kinetics_sounds.py.",
+    "All others: as published; for the tree of files, the splits and the license see the builder's docstring "
+    "in data/NAME.py.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data go; made if missing.")
 _OVERWRITE = flags.DEFINE_bool(

@@ -36,7 +36,9 @@ def source(tmp_path_factory, trees):
 @pytest.fixture(scope="module")
 def prepared(source, tmp_path_factory, run_prepare):
     data_dir = tmp_path_factory.mktemp("data")
-    run_prepare(dataset="esc50", source_dir=str(source), data_dir=str(data_dir), sample_rate_hz=16000)
+    run_prepare(
+        dataset="esc50", source_dir=str(source), data_dir=str(data_dir), sample_rate_hz=16000, max_bad_fraction=1.0
+    )
     return data.open_dataset("esc50", str(data_dir))
 
 

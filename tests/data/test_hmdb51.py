@@ -5,7 +5,7 @@ import pytest
 import data
 from data.hmdb51 import HMDB51Config
 
-HAIR, WAVE = "April_09_brush_hair_u_nm_np1_ba_goo_{}", "#122_(HQ)_50%; Tom & Jerry![v2]_wave_u_cm_np1_fr_med_{}"
+HAIR, WAVE = "April_09_brush_hair_u_nm_np1_ba_goo_{}", "#122_(HQ)_50%; Amélie & Tom![v2]_wave_u_cm_np1_fr_med_{}"
 # What each video is to the three splits, as the lists have it: 1 for training, 2 for testing, 0 for neither.
 CODES = {
     "brush_hair": {HAIR.format(0): "122", HAIR.format(1): "210", HAIR.format(2): "111", HAIR.format(3): "000"},
