@@ -38,3 +38,7 @@ class Both(Harmonizer):
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without a step, unless gamma is constant."""
         return Decision(self._projection.weights(group.gram), self._gate.decide(group).keep)
+
+    def split_gate(self) -> tuple[GradientCurriculum, Harmonizer]:
+        """See `Harmonizer.split_gate`."""
+        return self._gate, self._projection

@@ -11,6 +11,7 @@ from harmonization.harmonizer import (
     smallest_over_pairs,
 )
 from harmonization.schedule import ConstantSchedule, Schedule
+from harmonization.sum import Sum
 
 INDICATORS = ("cosine", "dot")
 
@@ -33,6 +34,9 @@ class GradientCurriculum(Harmonizer):
     For more than two objectives (our choice) the indicator is the smallest over the pairs. Pairs
     with a zero gradient (a batch without any text has no video-text gradient) say nothing and are
     skipped; if no pair is left, the step is kept.
+
+    The source also speaks of single samples. `sample_weights` is that reading, and ours: the same rule
+    and the same gamma for the gradients of each sample apart, which the caller must have computed.
 
     Args:
       schedule: gamma over the steps; a number is a constant gamma.
@@ -61,13 +65,53 @@ class GradientCurriculum(Harmonizer):
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without a step, unless gamma is constant."""
-        gram = group.gram
-        if group.step is None and not isinstance(self._schedule, ConstantSchedule):
+        agreement, judged = self.agreement(group.gram)
+        return Decision(tf.ones(group.gram.shape[:1]), (agreement > self._threshold(group.step)) | ~judged)
+
+    def split_gate(self) -> tuple["GradientCurriculum", Harmonizer]:
+        """See `Harmonizer.split_gate`."""
+        return self, Sum()
+
+    def agreement(self, gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The indicator of some steps, or of some samples, and whether they have one.
+
+        Args:
+          gram: [..., objectives, objectives] float32, finite.
+
+        Returns:
+          [...] float32, zero where there is none, and [...] bool.
+        """
+        pairs = defined_pairs(gram)
+        values = pairwise_cosines(gram) if self._indicator == "cosine" else gram
+        return smallest_over_pairs(values, pairs), tf.reduce_any(pairs, axis=[-2, -1])
+
+    def sample_weights(
+        self, gram: tf.Tensor, step: tf.Tensor | int | None, softness: float = 0.0
+    ) -> tf.Tensor:
+        """Weights of single samples' losses; of our own making, see above.
+
+        Args:
+          gram: [samples, objectives, objectives] float32, of each sample's own gradients.
+          step: [] int64 training step from 0; `None` will do for a constant gamma.
+          softness: 0 gates: a weight is 1 or 0. Above, it is sigmoid((indicator - gamma) / softness),
+            the probability that the indicator exceeds gamma if it is only known up to logistic noise
+            of that scale; one half at gamma, and the gate in the limit of no noise.
+
+        Returns:
+          [samples] float32 in [0, 1]; 1 for a sample that has no indicator.
+        """
+        agreement, judged = self.agreement(gram)
+        threshold = self._threshold(step)
+        if softness:
+            weights = tf.sigmoid((agreement - threshold) / softness)
+        else:
+            weights = tf.cast(agreement > threshold, tf.float32)
+        return tf.where(judged, weights, 1.0)
+
+    def _threshold(self, step: tf.Tensor | int | None) -> tf.Tensor:
+        if step is None and not isinstance(self._schedule, ConstantSchedule):
             raise ValueError(
                 f"A {type(self._schedule).__name__} needs the training step. "
                 "Pass `step=` to `harmonize`."
             )
-        pairs = defined_pairs(gram)
-        values = pairwise_cosines(gram) if self._indicator == "cosine" else gram
-        aligned = smallest_over_pairs(values, pairs) > self._schedule(group.step)
-        return Decision(tf.ones(gram.shape[:1]), aligned | ~tf.reduce_any(pairs))
+        return self._schedule(step)

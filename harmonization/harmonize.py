@@ -20,6 +20,7 @@ def harmonize(
     *,
     losses: Sequence[tf.Tensor] | tf.Tensor | None = None,
     scores: Mapping[str, tf.Tensor] | None = None,
+    keep: tf.Tensor | bool = True,
 ) -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor]]:
     """Combines the gradients of several objectives into one update.
 
@@ -45,6 +46,8 @@ def harmonize(
       step: [] int64 training step from 0, needed by methods with a schedule or random draws.
       losses: [objectives] values of the objectives, needed by methods that weigh by them.
       scores: Names of groups to [] float32, how well each one's modality does alone, for `OGMGE`.
+      keep: [] bool; False leaves the step out whatever the method says, for instance because nothing
+        of the batch is to be learned.
 
     Returns:
       The update and the report. The update is a list over variables of dense tensors in the
@@ -89,7 +92,7 @@ def harmonize(
     )
     asked = split(about, members, gradients)
     decisions = [decide(harmonizer, group) for group in asked]
-    keep = tf.reduce_all(tf.stack([decision.keep for decision in decisions])) & finite
+    keep = tf.reduce_all(tf.stack([decision.keep for decision in decisions])) & finite & keep
     _store(decisions, keep)
     update = _update(gradients, list(members.values()), decisions, keep)
     for group, indices in zip(asked, members.values(), strict=True):

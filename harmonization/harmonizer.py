@@ -86,6 +86,13 @@ class Harmonizer(tf.Module):
         """Weights of the objectives in a group, and whether to take the step at all."""
         raise NotImplementedError(f"{type(self).__name__} should implement `decide`.")
 
+    def split_gate(self) -> tuple["Harmonizer | None", "Harmonizer"]:
+        """What gates whole steps, `None` if nothing does, and the method that is left without it.
+
+        For callers that let the gate judge something else than steps, say single samples.
+        """
+        return None, self
+
     def finish(self, update: list[tf.Tensor | None], group: Group) -> list[tf.Tensor | None]:
         """The last word on a group's update, a list over its variables; by default unchanged."""
         del group

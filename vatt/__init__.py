@@ -2,8 +2,9 @@
 
 from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
 from vatt.losses import FORMS as LOSS_FORMS
-from vatt.losses import contrastive_loss, losses
+from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
 from vatt.model import VATT
+from vatt.own_gradients import own_gradients
 from vatt.presets import MODALITIES, PRESETS, Tower
 from vatt.randomness import set_initial_seed
 from vatt.release import ReleaseError, import_release, release_facts
@@ -19,11 +20,14 @@ __all__ = [
     "ReleaseError",
     "Size",
     "Tower",
+    "clip_losses",
     "contrastive_loss",
     "find_checkpoint",
     "import_release",
     "load",
     "losses",
+    "mean_losses",
+    "own_gradients",
     "release_facts",
     "run_directory",
     "set_initial_seed",

@@ -10,6 +10,27 @@ def _batch_norm() -> keras.layers.Layer:
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)
 
 
+def _normalize(
+    norm: keras.layers.Layer | None, values: tf.Tensor, training: bool, constant_statistics: bool
+) -> tf.Tensor:
+    """Applies a batch norm, if there is one; see `FineAndCoarseHead.call`."""
+    if norm is None:
+        return values
+    if not constant_statistics:
+        return norm(values, training=training)
+    wide = tf.cast(values, tf.float32)  # as the norm itself computes
+    mean = _global_mean(tf.stop_gradient(wide))
+    variance = _global_mean(tf.square(tf.stop_gradient(wide) - mean))
+    normal = tf.nn.batch_normalization(wide, mean, variance, norm.beta, norm.gamma, norm.epsilon)
+    return tf.cast(normal, values.dtype)
+
+
+def _global_mean(values: tf.Tensor) -> tf.Tensor:
+    """Mean over the clips of all replicas, which have equally many; keeps the last axis."""
+    mean = tf.reduce_mean(values, axis=list(range(values.shape.rank - 1)))
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, mean)
+
+
 def _as_float32(space: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {name: tf.cast(value, tf.float32) for name, value in space.items()}
 
@@ -53,36 +74,36 @@ class FineAndCoarseHead(keras.layers.Layer):
         }
         return {name: [layer for layer in layers if layer is not None] for name, layers in parts.items()}
 
-    def call(self, features: dict[str, tf.Tensor], training: bool = False) -> dict:
+    def call(
+        self, features: dict[str, tf.Tensor], training: bool = False, constant_statistics: bool = False
+    ) -> dict:
         """Projects the pooled features of whichever modalities are given.
 
         Args:
           features: Any of `video` and `audio` [batch, feature_dim], `text` [batch, candidates, feature_dim].
           training: Normalize by the batch's statistics and update the moving ones.
+          constant_statistics: Normalize by the batch's statistics as well, but take them for constants in gradients and
+            leave the moving ones alone. So a clip's embeddings depend on its own features only; see `vatt.own_gradients`.
 
         Returns:
           `{"video_audio": {...}, "video_text": {...}}` with float32 embeddings, not l2-normalized, under the
           modality's name: `[batch, video_audio_dim]`, `[batch, video_text_dim]`, and text `[batch, candidates,
           video_text_dim]`.
         """
-        fine, coarse = {}, {}
+        fine, coarse, mode = {}, {}, (training, constant_statistics)
         if "video" in features:
-            fine["video"], coarse["video"] = self._project_video(features["video"], training)
+            fine["video"], coarse["video"] = self._project_video(features["video"], mode)
         if "audio" in features:
-            fine["audio"] = self._normalized(self.audio_norm, self.audio_to_video(features["audio"]), training)
+            fine["audio"] = _normalize(self.audio_norm, self.audio_to_video(features["audio"]), *mode)
         if "text" in features:
-            coarse["text"] = self._normalized(self.text_norm, self.text_to_video(features["text"]), training)
+            coarse["text"] = _normalize(self.text_norm, self.text_to_video(features["text"]), *mode)
         return {"video_audio": _as_float32(fine), "video_text": _as_float32(coarse)}
 
-    def _project_video(self, features, training):
-        hidden = self.video_hidden_norm(self.video_hidden(features), training=training)
-        fine = self.video_to_audio(tf.nn.relu(hidden))
-        fine = self.video_to_audio_norm(fine, training=training)
+    def _project_video(self, features, mode):
+        hidden = _normalize(self.video_hidden_norm, self.video_hidden(features), *mode)
+        fine = _normalize(self.video_to_audio_norm, self.video_to_audio(tf.nn.relu(hidden)), *mode)
         coarse = self.video_to_text(fine if self.as_in_paper else tf.nn.relu(fine))
-        return fine, self.video_to_text_norm(coarse, training=training)
-
-    def _normalized(self, norm, values, training):
-        return values if norm is None else norm(values, training=training)
+        return fine, _normalize(self.video_to_text_norm, coarse, *mode)
 
 
 class JointHead(keras.layers.Layer):
@@ -102,14 +123,17 @@ class JointHead(keras.layers.Layer):
         """Returns the head's maps by name, each with the norm behind it."""
         return {f"{name}_to_joint": [layer, self.norms[name]] for name, layer in self.maps.items()}
 
-    def call(self, features: dict[str, tf.Tensor], training: bool = False) -> dict:
+    def call(
+        self, features: dict[str, tf.Tensor], training: bool = False, constant_statistics: bool = False
+    ) -> dict:
         """Projects the pooled features of whichever modalities are given; see `FineAndCoarseHead.call`.
 
         Returns:
           `{"video_audio": {...}, "video_text": {...}}` of float32 embeddings, where the video's are the same.
         """
+        mode = (training, constant_statistics)
         joint = _as_float32({
-            name: self.norms[name](self.maps[name](tf.nn.relu(values)), training=training)
+            name: _normalize(self.norms[name], self.maps[name](tf.nn.relu(values)), *mode)
             for name, values in features.items()
         })
         pairs = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}

@@ -23,10 +23,7 @@ def losses(
     Returns:
       `{"video_audio": scalar, "video_text": scalar}`, float32.
     """
-    return {
-        name: contrastive_loss(outputs[name]["video"], other, mask, temperature, form)
-        for name, (other, mask) in _pairs(outputs, batch).items()
-    }
+    return mean_losses(clip_losses(outputs, batch, temperature, form))
 
 
 def clip_losses(
@@ -34,12 +31,31 @@ def clip_losses(
     batch: dict[str, tf.Tensor],
     temperature: float = 0.07,
     form: str = "nce",
+    own_video_only: bool = False,
 ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """Returns, per objective, each clip's own term and whether it has one; see `contrastive_clip_losses`."""
+    options = dict(temperature=temperature, form=form, own_video_only=own_video_only)
     return {
-        name: contrastive_clip_losses(outputs[name]["video"], other, mask, temperature, form)
+        name: contrastive_clip_losses(outputs[name]["video"], other, mask, **options)
         for name, (other, mask) in _pairs(outputs, batch).items()
     }
+
+
+def mean_losses(
+    terms: dict[str, tuple[tf.Tensor, tf.Tensor]], weights: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
+    """Returns this replica's share of both losses from the clips' own terms.
+
+    Args:
+      terms: What `clip_losses` returned.
+      weights: float32 [batch], of the clips; `None` for ones. The mean stays one over all clips that have a term,
+        whatever they weigh (our choice): a clip pulls as much whoever else is in its batch, and a batch of which little
+        is kept moves the model little instead of following a few clips at full strength.
+
+    Returns:
+      As `losses`.
+    """
+    return {name: _global_mean(values, valid, weights) for name, (values, valid) in terms.items()}
 
 
 def _pairs(outputs, batch):
@@ -75,9 +91,13 @@ def contrastive_loss(
     Returns:
       A float32 scalar. Sum it over the replicas for the global loss; the same holds for its gradients.
     """
-    terms, valid = contrastive_clip_losses(video, other, mask, temperature, form, video_mask)
+    return _global_mean(*contrastive_clip_losses(video, other, mask, temperature, form, video_mask))
+
+
+def _global_mean(terms, valid, weights=None):
     global_count = tf.reduce_sum(tf.cast(_gather(tf.cast(valid, tf.float32)) > 0.0, tf.float32))
-    return tf.reduce_sum(terms) / tf.maximum(global_count, 1.0)
+    weighted = terms if weights is None else weights * terms
+    return tf.reduce_sum(weighted) / tf.maximum(global_count, 1.0)
 
 
 def contrastive_clip_losses(
@@ -87,6 +107,7 @@ def contrastive_clip_losses(
     temperature: float = 0.07,
     form: str = "nce",
     video_mask: tf.Tensor | None = None,
+    own_video_only: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the CMA loss of each of this replica's clips.
 
@@ -110,6 +131,8 @@ def contrastive_clip_losses(
         positives once in its denominator.
       video_mask: bool [batch], False for a clip without video, which gets no loss and is no negative; its candidates stay
         negatives for the others. `None` where all have one.
+      own_video_only: Gradients reach a clip's term through its own video alone; the other videos are constants. So the
+        gradient of the terms' sum with respect to `video` holds in row i that of clip i's term. The values are the same.
 
     Returns:
       float32 [batch], 0 for a clip without any candidate, and bool [batch], False for such a clip.
@@ -121,7 +144,7 @@ def contrastive_clip_losses(
         raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
-    all_video, all_other = _gather(video), _gather(other)
+    all_video, all_other = _gather(tf.stop_gradient(video) if own_video_only else video), _gather(other)
     all_mask = _gather(tf.cast(mask, tf.float32)) > 0.0
 
     # [clip, clip of the global batch, candidate]: first this replica's videos, then this replica's candidates.
@@ -136,6 +159,9 @@ def contrastive_clip_losses(
         valid &= video_mask
     positives = tf.einsum("bd,bcd->bc", video, other) / temperature
     positives = tf.where(mask, positives, _NEVER)
+    if own_video_only:
+        own = _own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
+        from_other = tf.where(own, positives[:, tf.newaxis], from_other)
     terms = _minus_log_shares(positives, from_video, from_other, form)
     return tf.where(valid, terms, 0.0), valid
 

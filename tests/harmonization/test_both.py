@@ -17,6 +17,13 @@ def test_is_the_gate_of_one_and_the_weights_of_the_other(gram_of, indicator):
     assert kept == {(True, True), (True, False), (False, True)}
 
 
+def test_splits_into_its_two_halves(gram_of):
+    gate, rest = Both(LinearSchedule(10), "dot").split_gate()
+    assert isinstance(gate, GradientCurriculum) and isinstance(rest, GradientRealignment)
+    gram = gram_of([[1, 0], [-0.2, 1]])
+    assert not gate.decide(Group(gram, step=10)).keep and gate.decide(Group(gram, step=0)).keep
+
+
 def test_refuses_what_the_curriculum_refuses(gram_of):
     with pytest.raises(ValueError, match="`indicator` should be one of"):
         Both(0.0, "angle")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harmonization import ConstantSchedule, GradientCurriculum, Group, LinearSchedule
+from harmonization import ConstantSchedule, GradientCurriculum, GradientRealignment, Group, LinearSchedule, Sum
 
 
 def _keep(method, gram, step=None) -> bool:
@@ -55,9 +55,42 @@ def test_gamma_follows_the_step_in_the_graph(gram_of):
     assert [bool(keep(tf.constant(step, tf.int64))) for step in (0, 5, 6, 20)] == [1, 1, 0, 0]
 
 
+def test_samples_are_gated_by_the_rule_for_steps(gram_of):
+    method, step = GradientCurriculum(LinearSchedule(10, -0.5, 0.5)), 7
+    vectors = [_pair(cosine, 1e-3, 20.0) for cosine in np.linspace(-0.99, 0.99, 21)]
+    vectors += [[[0, 0], [1, 2]], [[1, 2], [0, 0]], [[0, 0], [0, 0]]]
+    grams = tf.stack([gram_of(pair) for pair in vectors])
+    weights = method.sample_weights(grams, step).numpy()
+    assert weights.tolist() == [_keep(method, gram, step) for gram in grams]
+    assert weights[:21].sum() == 8 and weights[21:].tolist() == [1, 1, 1]  # cosines above 0.2; nothing to judge
+    agreement, judged = method.agreement(grams)
+    np.testing.assert_allclose(agreement[:21], np.linspace(-0.99, 0.99, 21), atol=1e-5)
+    assert judged.numpy().tolist() == [True] * 21 + [False] * 3 and not np.any(agreement[21:])
+
+
+def test_soft_weights_are_a_sigmoid_around_gamma_that_tends_to_the_gate(gram_of):
+    method, cosines = GradientCurriculum(0.2), np.array([-0.9, 0.0, 0.2, 0.3, 0.9])
+    grams = tf.stack([*(gram_of(_pair(cosine)) for cosine in cosines), gram_of(np.zeros([2, 2]))])
+    soft = method.sample_weights(grams, None, softness=0.1).numpy()
+    np.testing.assert_allclose(soft[:-1], 1 / (1 + np.exp(-(cosines - 0.2) / 0.1)), rtol=1e-4)
+    assert soft[-1] == 1
+    nearly_hard = method.sample_weights(tf.gather(grams, [0, 1, 3, 4]), None, softness=1e-4)
+    np.testing.assert_allclose(nearly_hard, [0, 0, 1, 1], atol=1e-6)
+
+
+def test_what_is_left_without_a_gate():
+    method = GradientCurriculum(0.0)
+    gate, rest = method.split_gate()
+    assert gate is method and isinstance(rest, Sum)
+    other = GradientRealignment()
+    assert other.split_gate() == (None, other)
+
+
 def test_a_schedule_needs_the_step(gram_of):
     with pytest.raises(ValueError, match="LinearSchedule needs the training step. Pass `step=`"):
         GradientCurriculum(LinearSchedule(10)).decide(Group(gram_of(np.eye(2))))
+    with pytest.raises(ValueError, match="LinearSchedule needs the training step"):
+        GradientCurriculum(LinearSchedule(10)).sample_weights(gram_of(np.eye(2))[None], None)
     assert not _keep(GradientCurriculum(ConstantSchedule(0.5)), gram_of(np.eye(2)))
 
 

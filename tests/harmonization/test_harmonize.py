@@ -169,6 +169,15 @@ def test_a_step_that_is_not_kept_has_a_zero_update(random_gradients, flat):
     np.testing.assert_array_equal(report["weights"], [1, 1])
 
 
+def test_the_caller_can_leave_a_step_out(random_gradients, flat):
+    pair = _pairs(random_gradients)["opposite"]
+    for keep in (False, tf.constant(False)):
+        update, report = harmonization.harmonize(pair, METHODS["sum"], keep=keep)
+        assert not report["keep"] and report["finite"] and not np.any(flat(update))
+    assert harmonization.harmonize(pair, METHODS["sum"], keep=tf.constant(True))[1]["keep"]
+    assert not harmonization.harmonize(pair, METHODS["cl"], keep=tf.constant(True))[1]["keep"]
+
+
 @pytest.mark.parametrize(
     ("bad", "jit_compile"), [(np.nan, False), (np.inf, False), (1e20, False), (np.nan, True)]
 )
