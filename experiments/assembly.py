@@ -9,6 +9,7 @@ import harmonization
 import vatt
 from data import ClipSpec
 from experiments import strategies
+from experiments.checkpoints import host_number, new_global_step
 from experiments.command_line import BadInput, bad_input
 from experiments.config import Pretrain
 from experiments.optimizers import GlobalStepSchedule, adam
@@ -37,17 +38,15 @@ class Run:
     state: tf.train.Checkpoint
 
 
-def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
-    """Builds the model for the run's clips; its initial weights are a function of the seed.
+def make_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
+    """Makes the model for the run's clips, without variables.
 
     Raises:
       BadInput: The model refuses its size, or the clips.
     """
-    vatt.set_initial_seed(config.seed)
-    keras.mixed_precision.set_global_policy(config.precision)
     clips = config.clips
     with bad_input():
-        model = config.model(
+        return config.model(
             frames=clips.frames,
             image_size=clips.image_size,
             waveform_samples=clips.waveform_samples,
@@ -55,6 +54,17 @@ def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
             words=clips.words,
             vocabulary_size=vocabulary_size,
         )
+
+
+def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
+    """Builds the model for the run's clips; its initial weights are a function of the seed.
+
+    Raises:
+      BadInput: The model refuses its size or the clips, or lacks a modality.
+    """
+    vatt.set_initial_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
+    model = make_model(config, vocabulary_size)
     if model.head is None or len(model.modalities) < len(vatt.MODALITIES):
         raise BadInput(
             f"`pretrain.model` should have towers for {', '.join(vatt.MODALITIES)}. Found one with {', '.join(model.modalities)}."
@@ -73,8 +83,7 @@ def build_run(
     """
     strategies.check_batch("pretrain", config, strategy)
     with strategy.scope():
-        step_options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-        global_step = tf.Variable(0, name="global_step", **step_options)
+        global_step = new_global_step()
         model = build_model(config, vocabulary_size)
         schedule = GlobalStepSchedule(
             global_step, config.learning_rate, config.final_learning_rate, config.warmup_steps, config.steps
@@ -86,15 +95,12 @@ def build_run(
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
-        loss_options=dict(
-            temperature=config.temperature, form=config.loss
-        ),
+        loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,
     )  # fmt: skip
     with strategy.scope():
         build_harmonizer(harmonizer, tuple(trainer.groups or ("all",)), config, strategy)
-    with tf.device("CPU:0"):
-        seconds_spent = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="seconds_spent")
+    seconds_spent = host_number("seconds_spent", 0.0)
     state = tf.train.Checkpoint(
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
     )  # fmt: skip

@@ -8,6 +8,18 @@ import tensorflow as tf
 from experiments.command_line import RunFailed
 
 
+def new_global_step() -> tf.Variable:
+    """Returns the step's variable; call it under the strategy's scope."""
+    options = dict(trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    return tf.Variable(0, name="global_step", **options)
+
+
+def host_number(name: str, value: float, dtype: tf.DType = tf.float64) -> tf.Variable:
+    """Returns a number that a checkpoint carries and no replica sees."""
+    with tf.device("CPU:0"):
+        return tf.Variable(value, trainable=False, dtype=dtype, name=name)
+
+
 class RunCheckpoints(tf.train.CheckpointManager):
     """TensorFlow's checkpoint manager, which accepts on restoring only a checkpoint that matches in full.
 

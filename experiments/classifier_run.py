@@ -8,6 +8,7 @@ import tensorflow as tf
 import vatt
 from data import ClipSpec
 from experiments import strategies
+from experiments.checkpoints import host_number, new_global_step
 from experiments.classifier_config import Classify
 from experiments.classifier_encoders import MODALITIES
 from experiments.classifier_fusion import FUSIONS
@@ -15,7 +16,6 @@ from experiments.classifier_model import Classifier
 from experiments.classifier_step import ClassifierTrainer
 from experiments.command_line import bad_input
 from experiments.gradient_blending import GradientBlending
-from experiments.labeled_run import host_number, new_global_step
 from vatt.keras import keras
 
 

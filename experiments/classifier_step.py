@@ -7,7 +7,7 @@ import tensorflow as tf
 import harmonization
 from experiments.classifier_methods import MODALITIES, Method
 from experiments.classifier_model import Classifier
-from experiments.step_trainer import StepTrainer
+from experiments.step_trainer import StepTrainer, step_seed
 
 
 class ClassifierTrainer(StepTrainer):
@@ -63,7 +63,7 @@ class ClassifierTrainer(StepTrainer):
         statistics = [tf.identity(variable) for variable in self.statistics]
 
         with tf.GradientTape(persistent=True) as tape:
-            logits = self.model(clips, training=True, seed=self.step_seed())
+            logits = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
             losses = self._losses(logits, clips["label"])
         gradients = harmonization.sum_over_replicas(self._gradients(tape, losses))
 

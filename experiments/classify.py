@@ -21,9 +21,10 @@ from experiments.classifier_progress import ClassifierProgress, accuracies
 from experiments.classifier_run import ClassifierRun, build_run, clip_specs
 from experiments.classifier_scores import Evaluator
 from experiments.command_line import BadInput, bad_input
-from experiments.labeled_run import make_controller, open_labeled, train
+from experiments.labeled_run import open_labeled
 from experiments.progress import StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")

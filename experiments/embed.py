@@ -34,8 +34,8 @@ from experiments.command_line import BadInput, RunFailed
 from experiments.file_batches import FileBatches
 from experiments.file_embeddings import Embedder, embed_files, embed_texts
 from experiments.npz_file import write_npz
-from experiments.opened_checkpoint import OpenedCheckpoint, open_checkpoint
 from experiments.search import best_clips, format_hits
+from experiments.trained_model import TrainedModel, fingerprint, open_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -59,14 +59,14 @@ def main(arguments: list[str]) -> int:
     earlier = _earlier_features() if FLAGS.features else {}
     _check_flags(files, texts, earlier)
     _check_output()
-    opened = open_checkpoint(FLAGS.checkpoint or str(earlier["checkpoint"]))
-    _check_model(opened, texts, earlier)
-    embedder = Embedder(opened.run.model)
-    clips = _embedded_files(embedder, opened, files, windows) if files else earlier
-    sentences = _embedded_texts(embedder, opened, [*texts, *FLAGS.search])
+    run = open_run(FLAGS.checkpoint or str(earlier["checkpoint"]))
+    _check_model(run, texts, earlier)
+    embedder = Embedder(run.model)
+    clips = _embedded_files(embedder, run, files, windows) if files else earlier
+    sentences = _embedded_texts(embedder, run, [*texts, *FLAGS.search])
     if FLAGS.output:
         mine = {name: values[: len(texts)] for name, values in sentences.items()} if texts else {}
-        write_npz(pathlib.Path(FLAGS.output), {**clips, **mine, **_origin(opened)})
+        write_npz(pathlib.Path(FLAGS.output), {**clips, **mine, **_origin(run)})
         print(f"Output: {FLAGS.output} ({len(clips.get('file', ()))} clips, {len(texts)} texts)")
     _search(clips, sentences, len(texts))
     return 0
@@ -145,26 +145,26 @@ def _check_output() -> None:
         raise BadInput(f"--output should lie in a folder that can be written to. {folder} cannot.")
 
 
-def _check_model(opened: OpenedCheckpoint, texts: list[str], earlier: dict[str, np.ndarray]) -> None:
+def _check_model(run: TrainedModel, texts: list[str], earlier: dict[str, np.ndarray]) -> None:
     wants_text = bool(texts or FLAGS.search)
-    modalities = opened.run.model.modalities
+    modalities = run.model.modalities
     if wants_text and "text" not in modalities:
-        raise BadInput(f"{opened.path} has no text path, only {', '.join(modalities)}: leave --texts and --search out.")
+        raise BadInput(f"{run.checkpoint} has no text path, only {', '.join(modalities)}: leave --texts and --search out.")
     if FLAGS.search and "video" not in modalities:
-        raise BadInput(f"{opened.path} has no video path, only {', '.join(modalities)}: leave --search out.")
-    if wants_text and opened.run.tokenizer is None:
-        raise BadInput(f"the run of {opened.path} has no vocabulary, so that sentences cannot be embedded.")
-    if earlier and str(earlier["checkpoint_fingerprint"]) != opened.fingerprint:
+        raise BadInput(f"{run.checkpoint} has no video path, only {', '.join(modalities)}: leave --search out.")
+    if wants_text and run.tokenizer is None:
+        raise BadInput(f"the run of {run.checkpoint} has no vocabulary, so that sentences cannot be embedded.")
+    if earlier and str(earlier["checkpoint_fingerprint"]) != fingerprint(run.checkpoint):
         raise BadInput(
-            f"{FLAGS.features} was written with another checkpoint ({earlier['checkpoint']}) than {opened.path}; their "
+            f"{FLAGS.features} was written with another checkpoint ({earlier['checkpoint']}) than {run.checkpoint}; their "
             "embeddings cannot be compared. Give that one as --checkpoint, or embed the files again."
         )
 
 
 def _embedded_files(
-    embedder: Embedder, opened: OpenedCheckpoint, files: list[str], windows: int | None
+    embedder: Embedder, run: TrainedModel, files: list[str], windows: int | None
 ) -> dict[str, np.ndarray]:
-    batches = FileBatches(files, opened.run.settings.clips, windows, FLAGS.batch_size)
+    batches = FileBatches(files, run.settings.clips, windows, FLAGS.batch_size)
     clips = embed_files(embedder, batches)
     if batches.skipped:
         print(f"{len(batches.skipped)} of {len(files)} files were skipped.", file=sys.stderr)
@@ -173,10 +173,10 @@ def _embedded_files(
     return clips
 
 
-def _embedded_texts(embedder: Embedder, opened: OpenedCheckpoint, texts: list[str]) -> dict[str, np.ndarray]:
+def _embedded_texts(embedder: Embedder, run: TrainedModel, texts: list[str]) -> dict[str, np.ndarray]:
     if not texts:
         return {}
-    tokenizer = opened.run.tokenizer
+    tokenizer = run.tokenizer
     lengths, tokens = tokenizer.lengths(texts).numpy(), tokenizer(texts).numpy()
     if cut := np.sum(lengths > tokenizer.words):
         print(
@@ -188,11 +188,11 @@ def _embedded_texts(embedder: Embedder, opened: OpenedCheckpoint, texts: list[st
     return {"text": np.array(texts, dtype=str), **embed_texts(embedder, batches)}
 
 
-def _origin(opened: OpenedCheckpoint) -> dict[str, np.ndarray]:
+def _origin(run: TrainedModel) -> dict[str, np.ndarray]:
     return {
-        "checkpoint": np.array(opened.path),
-        "checkpoint_step": np.array(opened.run.step),
-        "checkpoint_fingerprint": np.array(opened.fingerprint),
+        "checkpoint": np.array(run.checkpoint),
+        "checkpoint_step": np.array(run.step),
+        "checkpoint_fingerprint": np.array(fingerprint(run.checkpoint)),
     }
 
 

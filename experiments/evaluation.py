@@ -149,7 +149,7 @@ def evaluate(
     unknown = [task for task in tasks if task not in TASKS]
     if unknown or not tasks:
         raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {','.join(unknown) or 'none'}.")
-    run = open_run(directory)
+    run = open_run(str(directory.path))
     name = dataset or run.settings.datasets[0]
     with bad_input():
         prepared = data.open_dataset(name, data_dir)

@@ -20,7 +20,7 @@ from absl import flags
 from experiments import command_line
 from experiments.command_line import BadInput
 from experiments.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
-from experiments.opened_checkpoint import open_checkpoint
+from experiments.trained_model import open_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP.")
@@ -32,7 +32,7 @@ def main(_) -> int:
     if not FLAGS.checkpoint or not FLAGS.output:
         raise BadInput("--checkpoint and --output are needed; see --help for an example.")
     target = check_target(FLAGS.output)
-    description = write_saved_model(open_checkpoint(FLAGS.checkpoint), target)
+    description = write_saved_model(open_run(FLAGS.checkpoint), target)
     for modality, results in description["outputs"].items():
         print(f"{modality}: " + ", ".join(f"{name} [{result['dim']}]" for name, result in results.items()))
     if "text" not in description["outputs"]:

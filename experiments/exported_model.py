@@ -12,7 +12,7 @@ import vatt
 from data import ClipSpec, WordPieceTokenizer
 from experiments.command_line import BadInput, RunFailed
 from experiments.file_embeddings import named_outputs
-from experiments.opened_checkpoint import OpenedCheckpoint
+from experiments.trained_model import TrainedModel
 
 DESCRIPTION_FILE = "export.json"
 _MEANINGS = {
@@ -77,11 +77,11 @@ def check_target(directory: str) -> pathlib.Path:
     return target
 
 
-def write_saved_model(opened: OpenedCheckpoint, target: pathlib.Path) -> dict:
+def write_saved_model(trained: TrainedModel, target: pathlib.Path) -> dict:
     """Writes the SavedModel and, in its directory, what it takes and gives: `export.json`.
 
     Args:
-      opened: The model.
+      trained: The model.
       target: The directory to write, see `check_target`. It appears whole or not at all.
 
     Returns:
@@ -92,7 +92,7 @@ def write_saved_model(opened: OpenedCheckpoint, target: pathlib.Path) -> dict:
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        description = _write(opened, temporary)
+        description = _write(trained, temporary)
         os.rename(temporary, target)
     except (OSError, tf.errors.OpError) as error:
         raise RunFailed(f"{target} could not be written: {error}") from error
@@ -101,20 +101,20 @@ def write_saved_model(opened: OpenedCheckpoint, target: pathlib.Path) -> dict:
     return description
 
 
-def _write(opened: OpenedCheckpoint, directory: pathlib.Path) -> dict:
-    model, tokenizer = opened.run.model, opened.run.tokenizer
+def _write(trained: TrainedModel, directory: pathlib.Path) -> dict:
+    model, tokenizer = trained.model, trained.tokenizer
     module, functions = tf.Module(), signatures(model, tokenizer)
     module.weights = model.variables  # not the model: Keras would trace every layer for itself
     if "text" in functions:
         module.tokenizer, module.vocabulary = tokenizer, tf.saved_model.Asset(tokenizer.vocabulary_path)
     tf.saved_model.save(module, str(directory), signatures=functions)
-    description = _describe(opened, functions)
+    description = _describe(trained, functions)
     (directory / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return description
 
 
-def _describe(opened: OpenedCheckpoint, functions: dict[str, Callable]) -> dict:
-    clips, wordpiece = opened.run.settings.clips, isinstance(opened.run.tokenizer, WordPieceTokenizer)
+def _describe(trained: TrainedModel, functions: dict[str, Callable]) -> dict:
+    clips, wordpiece = trained.settings.clips, isinstance(trained.tokenizer, WordPieceTokenizer)
     return {
         "use": [
             "import tensorflow as tf",
@@ -122,8 +122,8 @@ def _describe(opened: OpenedCheckpoint, functions: dict[str, Callable]) -> dict:
             "model = tf.saved_model.load(DIRECTORY)",
             'model.signatures["video"](video=...)',
         ],
-        "checkpoint": opened.path,
-        "step": opened.run.step,
+        "checkpoint": trained.checkpoint,
+        "step": trained.step,
         "clip_seconds": clips.clip_seconds,
         "inputs": {modality: _input(modality, clips) for modality in functions},
         "outputs": {

@@ -22,9 +22,10 @@ from experiments.finetune_config import Finetune
 from experiments.finetune_progress import FinetuneProgress, figures
 from experiments.finetune_run import FinetuneRun, build_run
 from experiments.finetune_scores import Evaluator
-from experiments.labeled_run import make_controller, open_labeled, train
+from experiments.labeled_run import open_labeled
 from experiments.progress import StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")

@@ -7,11 +7,11 @@ import tensorflow as tf
 
 import vatt
 from experiments import strategies
+from experiments.checkpoints import host_number, new_global_step
 from experiments.command_line import bad_input
 from experiments.finetune_config import Finetune
 from experiments.finetune_model import ClipClassifier, build_backbone
 from experiments.finetune_step import FinetuneTrainer
-from experiments.labeled_run import host_number, new_global_step
 from experiments.optimizers import GlobalStepSchedule
 from vatt.keras import keras
 

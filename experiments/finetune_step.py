@@ -8,7 +8,7 @@ import harmonization
 from experiments.finetune_config import Finetune
 from experiments.finetune_model import ClipClassifier
 from experiments.finetune_targets import balancing_weights, clip_losses, is_counted, mix, one_or_many_hot
-from experiments.step_trainer import StepTrainer
+from experiments.step_trainer import StepTrainer, step_seed
 
 OBJECTIVE = "classification"
 _MODEL, _MIXUP = 0, 1  # what a draw is for
@@ -49,7 +49,7 @@ class FinetuneTrainer(StepTrainer):
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`."""
-        seed = self.step_seed()
+        seed = step_seed(self.seed, self.global_step)
         raw, labels, weights = self._inputs(clips, tf.random.fold_in(seed, _MIXUP))
 
         with tf.GradientTape() as tape:

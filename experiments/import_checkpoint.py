@@ -21,6 +21,7 @@ from absl import flags
 import vatt
 from data import WordTokenizer
 from experiments import command_line, config
+from experiments.assembly import make_model
 from experiments.command_line import BadInput, bad_input
 from experiments.run_directory import RunDirectory, operative_config
 
@@ -49,7 +50,8 @@ def main(_) -> int:
         step, words = vatt.release_facts(FLAGS.source)
         if FLAGS.vocabulary:
             check_vocabulary(FLAGS.vocabulary, words, settings.clips.words)
-        model = build(settings, words)
+        model = make_model(settings, words or 1)
+        model.create_variables()
         matched = vatt.import_release(FLAGS.source, model)
     make_directory(directory)
     write_run(directory, model, step, matched)
@@ -97,25 +99,6 @@ def check_vocabulary(path: str, words: int | None, caption_words: int) -> None:
             f"--vocabulary should name at most as many words as the checkpoint has vectors for, {words or 0}. "
             f"Found {size} in {path}."
         )
-
-
-def build(settings: config.Pretrain, words: int | None) -> vatt.VATT:
-    """Builds the model that the settings describe, with `words` word vectors.
-
-    Raises:
-      ValueError: There is no such model.
-    """
-    clips = settings.clips
-    model = settings.model(
-        frames=clips.frames,
-        image_size=clips.image_size,
-        waveform_samples=clips.waveform_samples,
-        sample_rate_hz=clips.sample_rate_hz,
-        words=clips.words,
-        vocabulary_size=words or 1,
-    )
-    model.create_variables()
-    return model
 
 
 def write_run(directory: RunDirectory, model: vatt.VATT, step: int, matched: dict) -> None:

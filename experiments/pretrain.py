@@ -8,7 +8,6 @@ The same command again goes on from the newest checkpoint, exactly where the run
 
 import pathlib
 
-import orbit
 import tensorflow as tf
 from absl import flags
 
@@ -18,8 +17,9 @@ from experiments.assembly import build_run
 from experiments.checkpoints import RunCheckpoints
 from experiments.command_line import BadInput, bad_input
 from experiments.dry_run import dry_run
-from experiments.progress import Progress, Stopped, StopSignal, printer, quiet
+from experiments.progress import Progress, StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")
@@ -68,16 +68,7 @@ def pretrain(
         settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,
     )  # fmt: skip
     progress = Progress(directory, run, StopSignal(), show=printer())
-    with quiet():
-        controller = orbit.Controller(
-            global_step=run.trainer.global_step,
-            trainer=run.trainer,
-            strategy=strategy,
-            train_actions=[progress],
-            steps_per_loop=settings.steps_per_loop,
-            checkpoint_manager=checkpoints,
-            summary_dir=str(directory.path),
-        )
+    controller = make_controller(run, progress, checkpoints)
     step = int(run.trainer.global_step.numpy())
     directory.drop_metrics_after(step)
     with bad_input():
@@ -87,20 +78,8 @@ def pretrain(
             shuffle_window=settings.shuffle_window, augmentation=settings.augmentation,
         )  # fmt: skip
     progress.announce(step)
-    return _train(controller, progress, settings.steps)
-
-
-def _train(controller: orbit.Controller, progress: Progress, steps: int) -> int:
-    step = controller.global_step
-    try:
-        with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
-            controller.train(steps)
-    except Stopped:
-        with quiet():
-            controller.save_checkpoint()
-        progress.show(f"Stopped by SIGTERM at step {int(step.numpy())}; a checkpoint is saved. The same command goes on.")
-        return 0
-    progress.show(f"Done: {int(step.numpy())} steps. Checkpoints: {progress.directory.checkpoints}")
+    if train(controller, progress):
+        progress.show(f"Done: {settings.steps} steps. Checkpoints: {directory.checkpoints}")
     return 0
 
 

@@ -6,6 +6,12 @@ import orbit
 import tensorflow as tf
 
 
+def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
+    """Returns the seed, int32 [2], of a run's draws in a step on this replica."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return tf.random.fold_in(tf.random.fold_in([seed, 0], global_step), tf.cast(replica, tf.int32))
+
+
 class StepTrainer(orbit.StandardTrainer):
     """Trains step by step; a subclass says what a replica does in a step.
 
@@ -43,12 +49,6 @@ class StepTrainer(orbit.StandardTrainer):
     def train_loop_end(self) -> dict[str, tf.Tensor]:
         """Returns the steps of the loop, one float32 [steps] per quantity."""
         return {name: tf.stack([row[name] for row in self._rows]) for name in self._rows[0]}
-
-    def step_seed(self) -> tf.Tensor:
-        """Returns the seed, int32 [2], of the draws of this step on this replica."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.random.fold_in([self.seed, 0], self.global_step)
-        return tf.random.fold_in(seed, tf.cast(replica, tf.int32))
 
     def _train_on_batch(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         strategy = tf.distribute.get_strategy()

@@ -10,6 +10,7 @@ import harmonization
 import vatt
 from experiments.model_layers import layers_of
 from experiments.step_log import StepLog
+from experiments.step_trainer import step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 
@@ -93,7 +94,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         statistics = [tf.identity(variable) for variable in self.statistics]
 
         with tf.GradientTape(persistent=True) as tape:
-            embeddings = self.model(clips, training=True, seed=self._step_seed())
+            embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
             losses = vatt.losses(embeddings, clips, **self.loss_options)
         gradients = [self._gradient(tape, losses[name]) for name in OBJECTIVES]
 
@@ -128,11 +129,6 @@ class HarmonizedTrainer(orbit.StandardTrainer):
     def _gradient(self, tape, loss):
         gradients = tape.gradient(loss, self.weights)
         return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
-
-    def _step_seed(self):
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.random.fold_in([self.seed, 0], self.global_step)
-        return tf.random.fold_in(seed, tf.cast(replica, tf.int32))
 
     def _encoder_variables(self):
         shared = {id(variable) for variable in self.model.encoder.trainable_variables}

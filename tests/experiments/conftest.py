@@ -2,13 +2,16 @@
 
 import contextlib
 import importlib
+import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
@@ -108,23 +111,91 @@ def only_flags_of():
 
 
 @pytest.fixture
-def pretrain_here(only_flags_of, monkeypatch, capsys, tiny_run, tiny_data):
-    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.pretrain`, run in this process."""
-    pretrain = only_flags_of("experiments.pretrain")
+def run_here(only_flags_of, monkeypatch, capsys, tiny_data):
+    """A function (program, default bindings) -> function (*bindings, **flags) -> exit code, stdout and stderr, in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
     # It would stay on, for all tests after this one.
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
-    handler = signal.getsignal(signal.SIGTERM)
 
-    def run(*bindings, **values) -> tuple[int, str, str]:
-        values = dict(gin_bindings=[*tiny_run, *bindings], data_dir=tiny_data) | values
-        capsys.readouterr()
-        with flagsaver.flagsaver(**values):
-            code = guarded(pretrain.main, ["pretrain"])
-        return code, *capsys.readouterr()
+    def runner(program: str, defaults):
+        module = only_flags_of(f"experiments.{program}")
 
-    yield run
+        def run(*bindings, **values) -> tuple[int, str, str]:
+            values = dict(gin_bindings=[*defaults, *bindings], data_dir=tiny_data) | values
+            capsys.readouterr()
+            with flagsaver.flagsaver(**values):
+                code = guarded(module.main, [program])
+            return code, *capsys.readouterr()
+
+        return run
+
+    yield runner
     signal.signal(signal.SIGTERM, handler)
     keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def pretrain_here(run_here, tiny_run):
+    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.pretrain`, run in this process."""
+    return run_here("pretrain", tiny_run)
+
+
+@pytest.fixture
+def is_one_message():
+    """A function (answer, pattern) that checks that a program gave up with exit code 2 and one message, which says so."""
+
+    def check(answer: tuple[int, str, str], pattern: str) -> None:
+        code, output, errors = answer
+        assert code == 2
+        assert errors.startswith("error: ") and re.search(pattern, errors, re.DOTALL), errors
+        assert errors.count("error: ") == 1 and "Traceback" not in errors and not output
+
+    return check
+
+
+class Killed(BaseException):
+    """Stands in for a kill: nothing that the program could still do is done."""
+
+
+@pytest.fixture
+def killed_at():
+    """A function (train action, step) -> context in which a run dies after it reported that step."""
+
+    @contextlib.contextmanager
+    def kill(action: type, step: int):
+        call = action.__call__
+
+        def report_and_die(progress, output):
+            call(progress, output)
+            if progress.run.trainer.global_step.numpy() == step:
+                raise Killed
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(action, "__call__", report_and_die)
+            yield
+
+    return kill
+
+
+@pytest.fixture
+def same_runs(checkpoint_values):
+    """A function (two run directories, least values) that checks that they ended alike: weights bit for bit, metrics, results."""
+    times = ("step_seconds", "data_wait_share")
+
+    def measured(directory) -> list[dict]:
+        return [{key: value for key, value in record.items() if key not in times} for record in directory.read_metrics()]
+
+    def check(*directories, least: int) -> None:
+        one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in directories)
+        assert one.keys() == other.keys() and len(one) > least
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+        one, other = map(measured, directories)
+        assert one == other
+        one, other = (json.loads(each.result.read_text()) | {"seconds_spent": 0} for each in directories)
+        assert one == other
+
+    return check
 
 
 @pytest.fixture

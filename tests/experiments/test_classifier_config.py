@@ -62,11 +62,10 @@ SMALL_RESNET = ["ResNet18.depth_multiplier = 0.0625"]
 @pytest.mark.parametrize(
     "files, encoders",
     [([str(path), method_file("uniform")], SMALL_RESNET) for path in DATASETS]
-    + [([str(CONFIGS / "imbalanced.gin"), method_file(method)], TINY_VATT) for method in HARMONIZERS],
+    + [([str(CONFIGS / "imbalanced.gin"), method_file(method)], TINY_VATT) for method in METHODS],
     ids=lambda value: "-".join(pathlib.Path(part).stem for part in value if "gin" in part) or "encoders",
 )
 def test_every_file_runs_one_shrunken_step(files, encoders):
-    """Files of other methods name a method and no more; test_classifier_step.py trains them all."""
     config = classifier_config.parse(files, [*encoders, "ClipSpec.image_size = 32", "classify.batch_size = 4"])
     run = build_run(config, tf.distribute.get_strategy(), classes=5, train_clips=8)
     before = [weight.numpy() for weight in run.trainer.weights]

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -29,25 +28,12 @@ RUN = [
     "classify.seed = 3", "classify.learning_rate = 0.05", "classify.steps_per_loop = 4",
     "classify.checkpoint_every_steps = 4",
 ]  # fmt: skip
-TIMES = ("step_seconds", "data_wait_share")
 
 
 @pytest.fixture
-def classify_here(only_flags_of, monkeypatch, capsys, tiny_data):
+def classify_here(run_here):
     """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.classify`, run in this process."""
-    classify = only_flags_of("experiments.classify")
-    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would stay on
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*bindings, **values) -> tuple[int, str, str]:
-        values = dict(gin_bindings=[*RUN, *bindings], data_dir=tiny_data) | values
-        capsys.readouterr()
-        with flagsaver.flagsaver(**values):
-            code = guarded(classify.main, ["classify"])
-        return code, *capsys.readouterr()
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    return run_here("classify", RUN)
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +49,6 @@ def finished(start_program, tiny_data, tmp_path_factory):
 
 def latest(directory):
     return tf.train.latest_checkpoint(str(directory.checkpoints))
-
-
-def measured(directory) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in directory.read_metrics()]
 
 
 def test_what_a_run_says_and_writes(finished):
@@ -121,37 +103,16 @@ def deterministic():
 
 
 @pytest.mark.usefixtures("deterministic", "quick_graphs")
-def test_a_killed_run_ends_where_an_undisturbed_one_ends(classify_here, tmp_path, checkpoint_values, monkeypatch):
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(classify_here, tmp_path, killed_at, same_runs):
     runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
     assert classify_here(workdir=str(runs[0].path))[0] == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(ClassifierProgress, "__call__", killed_at(12, ClassifierProgress.__call__))
-        with pytest.raises(Killed):
-            classify_here(workdir=str(runs[1].path))
+    with killed_at(ClassifierProgress, 12):
+        classify_here(workdir=str(runs[1].path))
     assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 12
     code, output, errors = classify_here(workdir=str(runs[1].path))
     assert code == 0 and "Resumed at step 10, data position 40 clips" in output, output + errors  # amid the second epoch
 
-    one, other = (checkpoint_values(latest(run)) for run in runs)
-    assert one.keys() == other.keys() and len(one) > 50
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
-    assert measured(runs[0]) == measured(runs[1])
-    results = [json.loads(run.result.read_text()) | {"seconds_spent": 0} for run in runs]
-    assert results[0] == results[1]
-
-
-class Killed(BaseException):
-    """Stands in for a kill: nothing that the program could still do is done."""
-
-
-def killed_at(step, call):
-    def report_and_die(progress, output):
-        call(progress, output)
-        if progress.run.trainer.global_step.numpy() == step:
-            raise Killed
-
-    return report_and_die
+    same_runs(*runs, least=50)
 
 
 MISTAKES = {
@@ -171,12 +132,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_answered_with_one_message(mistake, classify_here, tmp_path):
+def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, classify_here, tmp_path):
     bindings, values, message = MISTAKES[mistake]
-    code, output, errors = classify_here(*bindings, **(dict(workdir=str(tmp_path / "run")) | values))
-    assert code == 2
-    assert errors.startswith("error: ") and re.search(message, errors, re.DOTALL), errors
-    assert errors.count("error: ") == 1 and "Traceback" not in errors and not output
+    is_one_message(classify_here(*bindings, **(dict(workdir=str(tmp_path / "run")) | values)), message)
 
 
 def test_another_configuration_is_refused(finished, classify_here, tmp_path):

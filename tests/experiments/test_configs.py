@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 import harmonization
+import vatt
 from experiments import config
-from experiments.assembly import build_run, random_batch
+from experiments.assembly import build_run, make_model, random_batch
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -57,8 +58,15 @@ def test_the_papers_recipe_and_mixes(path, mix, sets):
 @pytest.mark.parametrize("path", PARTS, ids=name)
 def test_a_part_goes_with_the_demo(path):
     settings = config.parse([str(CONFIGS / "demo.gin"), str(path)], [])
-    if path.parent.name == "methods":
-        assert type(settings.build_harmonizer()) is METHODS[path.stem]
+    assert type(settings.build_harmonizer()) is (METHODS[path.stem] if path.parent.name == "methods" else harmonization.Both)
+    model = make_model(settings, vocabulary_size=50)  # in full size, without variables
+    if path.parent.name == "models":
+        name = path.stem if path.stem in vatt.PRESETS else f"ut_{path.stem}"
+        expected = vatt.VATT(name)
+        assert {modality: model.feature_dims[modality] for modality in model.modalities} == expected.feature_dims
+        assert [len(model.encoders[name].blocks) for name in vatt.MODALITIES] == [
+            len(expected.encoders[name].blocks) for name in vatt.MODALITIES
+        ]
 
 
 @pytest.mark.usefixtures("quick_graphs")

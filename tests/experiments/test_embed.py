@@ -18,8 +18,8 @@ import vatt
 from experiments import command_line, config
 from experiments.assembly import build_model
 from experiments.npz_file import write_npz
-from experiments.opened_checkpoint import open_checkpoint
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.trained_model import fingerprint, open_run
 
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "media_files.py"))
 write_media, moving_square, tone = MEDIA["write_media"], MEDIA["moving_square"], MEDIA["tone"]
@@ -74,15 +74,15 @@ def media(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def opened(run_path):
     """A function () -> the run's newest checkpoint, opened once."""
-    return functools.cache(lambda: open_checkpoint(str(run_path)))
+    return functools.cache(lambda: open_run(str(run_path)))
 
 
 @pytest.fixture
 def embed(only_flags_of, opened, run_path, monkeypatch, capsys):
     """A function (*arguments, **flags) -> exit code, stdout and stderr of the command line, run in this process."""
     module = only_flags_of("experiments.embed")
-    once = lambda path: opened() if path == str(run_path) else open_checkpoint(path)  # noqa: E731
-    monkeypatch.setattr(module, "open_checkpoint", once)
+    once = lambda path: opened() if path == str(run_path) else open_run(path)  # noqa: E731
+    monkeypatch.setattr(module, "open_run", once)
 
     def run(*arguments, **values) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -128,7 +128,7 @@ def test_every_file_has_its_row(whole_folder, media):
 
 
 def test_rows_are_what_the_model_makes_of_the_clips(whole_folder, opened, run_path):
-    arrays, model = whole_folder[-1], opened().run.model
+    arrays, model = whole_folder[-1], opened().model
     spec = data.ClipSpec(frames=8, image_size=32, sample_rate_hz=16000)
     assert arrays["checkpoint"] == str(run_path / "checkpoints" / "ckpt-20") and arrays["checkpoint_step"] == 20
     for row, file in enumerate(arrays["file"]):
@@ -146,7 +146,7 @@ def test_texts_are_embedded_however_long(whole_folder, opened, run_path):
     assert arrays["text"].tolist() == [query.strip() for query in QUERIES]
     assert "2 of 4 texts are longer than the model's 6 tokens and were cut." in stderr
     tokenizer = data.WordPieceTokenizer(str(run_path / "vocabulary.txt"), 6)
-    outputs = opened().run.model({"text": tokenizer(tf.constant(QUERIES))[:, None]})
+    outputs = opened().model({"text": tokenizer(tf.constant(QUERIES))[:, None]})
     np.testing.assert_allclose(arrays["features_text"], outputs["features"]["text"][:, 0], atol=1e-5)
     np.testing.assert_allclose(arrays["video_text_text"], outputs["video_text"]["text"][:, 0], atol=1e-5)
     assert len(arrays["text"]) == len(arrays["video_text_text"]) == 3  # the search is not among them
@@ -155,7 +155,7 @@ def test_texts_are_embedded_however_long(whole_folder, opened, run_path):
 def test_a_search_prints_the_most_similar_videos(whole_folder, opened, run_path):
     _, stdout, _, arrays = whole_folder
     tokens = data.WordPieceTokenizer(str(run_path / "vocabulary.txt"), 6)(tf.constant([["a red square"]]))
-    query = opened().run.model({"text": tokens})["video_text"]["text"][0, 0].numpy()
+    query = opened().model({"text": tokens})["video_text"]["text"][0, 0].numpy()
     clips = arrays["video_text_video"]
     cosines = clips @ query / np.linalg.norm(clips, axis=1).clip(1e-9) / np.linalg.norm(query)
     cosines[~arrays["has_video"]] = -2
@@ -188,7 +188,7 @@ def test_windows_and_a_later_search(embed, opened, run_path, media, tmp_path):
     code, _, stderr = embed(features=output, search=["a"], checkpoint=run_path / "checkpoints" / "ckpt-10")
     assert code == 2 and "was written with another checkpoint" in stderr
     moved = shutil.copytree(run_path, tmp_path / "moved")
-    assert open_checkpoint(str(moved)).fingerprint == opened().fingerprint == str(arrays["checkpoint_fingerprint"])
+    assert fingerprint(open_run(str(moved)).checkpoint) == fingerprint(opened().checkpoint) == str(arrays["checkpoint_fingerprint"])
 
 
 def test_an_older_checkpoint_can_be_named(whole_folder, embed, run_path, media, tmp_path):
@@ -253,7 +253,7 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         ([], "--checkpoint is needed"),
         (["--checkpoint={here}", "--output={here}/f.npz"], "--inputs is needed"),
         (["--checkpoint={here}", "--inputs={file}"], "--output or --search is needed"),
-        (["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz"], "should be a run directory, or a checkpoint"),
+        (["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz"], "should be the directory of a run"),
         (["--checkpoint={here}", "--inputs={file}", "--output={here}"], "--output should be a file"),
         (["--checkpoint={here}", "--inputs={file}", "--output={file}/f.npz"], "--output should lie in a folder"),
         (["--checkpoint={here}", "--inputs={here}/*.mp4", "--output={here}/f.npz"], "--inputs should name files that exist"),

@@ -55,7 +55,7 @@ def test_retrieval_counts_every_test_clip(directory, result):
 
 
 def test_embeddings_are_those_of_the_checkpoint(directory, noisy_data):
-    run, arrays = open_run(directory), read_arrays(directory)
+    run, arrays = open_run(str(directory.path)), read_arrays(directory)
     prepared = data.open_dataset("synthetic", noisy_data)
     batch = next(iter(data.eval_batches(prepared, "test", run.settings.clips, run.tokenizer, batch_size=11)))
     assert arrays["clip_id"].tolist() == [clip_id.decode() for clip_id in batch["clip_id"].numpy()]
@@ -108,7 +108,7 @@ def unlabeled(trained_run, noisy_data):
     """An evaluation on a data set without classes, and with a training split only."""
     prepared = data.open_dataset("synthetic", noisy_data)
     prepared = dataclasses.replace(prepared, class_names=(), split_sizes={"train": 12})
-    return Evaluation(open_run(RunDirectory(trained_run)), prepared, batch_size=4)
+    return Evaluation(open_run(str(trained_run)), prepared, batch_size=4)
 
 
 def test_what_the_data_do_not_allow_is_left_out_with_a_reason(unlabeled):
@@ -131,7 +131,7 @@ def test_the_probe_of_sound_leaves_silent_clips_out(trained_run, noisy_data, mon
     monkeypatch.setattr(Evaluation, "_embed", embedded)
     monkeypatch.setattr(Evaluation, "_embedded_test", lambda self: self._embed("test", ()))
     prepared = data.open_dataset("synthetic", noisy_data)
-    found = Evaluation(open_run(RunDirectory(trained_run)), prepared, batch_size=4).linear_probe()
+    found = Evaluation(open_run(str(trained_run)), prepared, batch_size=4).linear_probe()
     assert (found["video"]["train_clips"], found["audio"]["train_clips"]) == (20, 10)
     train, test = splits["train"], splits["test"]
     heard = [values for split in (train, test) for values in (split.features["audio"][::2], split.facts["label"][::2])]

@@ -16,7 +16,6 @@ from experiments import command_line, config
 from experiments.assembly import build_model
 from experiments.command_line import RunFailed
 from experiments.exported_model import write_saved_model
-from experiments.opened_checkpoint import open_checkpoint
 from experiments.run_directory import RunDirectory, operative_config
 from experiments.trained_model import open_run
 
@@ -77,7 +76,7 @@ def exported(runs, tmp_path_factory):
     """The folder with both runs' SavedModels."""
     folder = tmp_path_factory.mktemp("exported")
     for name, directory in runs.items():
-        write_saved_model(open_checkpoint(str(directory.path)), folder / name)
+        write_saved_model(open_run(str(directory.path)), folder / name)
     assert sorted(os.listdir(folder)) == ["wordpiece", "words"]
     return folder
 
@@ -110,7 +109,7 @@ def test_a_saved_model_gives_the_models_numbers_without_this_project(exported, r
     assert done.returncode == 0, done.stderr
     outputs = np.load(exported / "outputs.npz")
     for name, directory in runs.items():
-        run = open_run(directory)
+        run = open_run(str(directory.path))
         tokens = run.tokenizer(tf.constant(QUERIES))[:, None]
         expected = run.model({"video": inputs["video"], "waveform": inputs["waveform"], "text": tokens})
         for result in [result for results in TOWERS.values() for result in results]:
@@ -150,7 +149,7 @@ def test_bad_input_is_named(export, runs, tmp_path):
     code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path)
     assert code == 2 and "should not be there yet" in stderr
     code, _, stderr = export(checkpoint=tmp_path, output=tmp_path / "exported")
-    assert code == 2 and "should be a run directory, or a checkpoint" in stderr
+    assert code == 2 and "should be the directory of a run" in stderr
     (tmp_path / "file").write_text("in the way")
     code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path / "file" / "exported")
     assert code == 2 and "should lie in a folder that can be made" in stderr
@@ -158,7 +157,7 @@ def test_bad_input_is_named(export, runs, tmp_path):
 
 
 def test_a_model_that_cannot_be_written_leaves_nothing(runs, tmp_path, full_disk):
-    opened = open_checkpoint(str(runs["words"].path))
+    opened = open_run(str(runs["words"].path))
     with full_disk(1000), pytest.raises(RunFailed, match="could not be written"):
         write_saved_model(opened, tmp_path / "exported")
     assert not os.listdir(tmp_path)

@@ -4,18 +4,15 @@ import json
 import os
 import re
 import shutil
-import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl.testing import flagsaver
 from tensorflow.python.framework.config import disable_op_determinism
 
 import data
 import vatt
 from experiments import strategies
-from experiments.command_line import _guarded as guarded
 from experiments.finetune_config import Finetune
 from experiments.finetune_model import build_backbone
 from experiments.finetune_progress import FinetuneProgress
@@ -32,7 +29,6 @@ RUN = [
     "finetune.test_windows = 2", "finetune.steps_per_loop = 2", "finetune.checkpoint_every_steps = 4",
 ]  # fmt: skip
 SCRATCH = ["finetune.model = @VATT", "VATT.preset = 'ut_tiny'", *(f"VATT.{name} = {value}" for name, value in MODEL.items())]
-TIMES = ("step_seconds", "data_wait_share")
 
 
 def save_run(path, **options) -> str:
@@ -54,21 +50,9 @@ def pretrained(tmp_path_factory) -> str:
 
 
 @pytest.fixture
-def finetune_here(only_flags_of, monkeypatch, capsys, tiny_data):
+def finetune_here(run_here):
     """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.finetune`, run in this process."""
-    finetune = only_flags_of("experiments.finetune")
-    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would stay on
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*bindings, **values) -> tuple[int, str, str]:
-        values = dict(gin_bindings=[*RUN, *bindings], data_dir=tiny_data) | values
-        capsys.readouterr()
-        with flagsaver.flagsaver(**values):
-            code = guarded(finetune.main, ["finetune"])
-        return code, *capsys.readouterr()
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    return run_here("finetune", RUN)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +68,6 @@ def finished(start_program, pretrained, tiny_data, tmp_path_factory):
 
 def latest(directory):
     return tf.train.latest_checkpoint(str(directory.checkpoints))
-
-
-def measured(directory) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in directory.read_metrics()]
 
 
 def test_what_a_run_says_and_writes(finished, pretrained):
@@ -148,41 +128,20 @@ def deterministic():
 
 @pytest.mark.usefixtures("deterministic", "quick_graphs")
 def test_a_killed_run_ends_where_an_undisturbed_one_ends(
-    finetune_here, pretrained, tmp_path, checkpoint_values, monkeypatch
+    finetune_here, pretrained, tmp_path, killed_at, same_runs
 ):
     start = shutil.copytree(pretrained, tmp_path / "pretrained")
     runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
     draws = ("finetune.classifier_dropout = 0.5", "finetune.mixup_alpha = 5.0")
     assert finetune_here(*draws, workdir=str(runs[0].path), checkpoint=str(start))[0] == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(FinetuneProgress, "__call__", killed_at(9, FinetuneProgress.__call__))
-        with pytest.raises(Killed):
-            finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
+    with killed_at(FinetuneProgress, 9):
+        finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
     assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 9
     shutil.rmtree(start)  # the run itself has all that it needs
     code, output, errors = finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
     assert code == 0 and "Resumed at step 4, data position 16 clips" in output, output + errors
 
-    one, other = (checkpoint_values(latest(run)) for run in runs)
-    assert one.keys() == other.keys() and len(one) > 40
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
-    assert measured(runs[0]) == measured(runs[1])
-    results = [json.loads(run.result.read_text()) | {"seconds_spent": 0} for run in runs]
-    assert results[0] == results[1]
-
-
-class Killed(BaseException):
-    """Stands in for a kill: nothing that the program could still do is done."""
-
-
-def killed_at(step, call):
-    def report_and_die(progress, output):
-        call(progress, output)
-        if progress.run.trainer.global_step.numpy() == step:
-            raise Killed
-
-    return report_and_die
+    same_runs(*runs, least=40)
 
 
 @pytest.fixture(scope="module")
@@ -257,12 +216,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_answered_with_one_message(mistake, finetune_here, pretrained, tmp_path):
+def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, finetune_here, pretrained, tmp_path):
     bindings, values, message = MISTAKES[mistake]
-    code, output, errors = finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values))
-    assert code == 2
-    assert errors.startswith("error: ") and re.search(message, errors, re.DOTALL), errors
-    assert errors.count("error: ") == 1 and "Traceback" not in errors and not output
+    is_one_message(finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values)), message)
 
 
 def test_another_checkpoint_is_refused(finished, finetune_here, pretrained, tmp_path):

@@ -9,7 +9,6 @@ from absl.testing import flagsaver
 
 import vatt
 from experiments.command_line import _guarded as guarded
-from experiments.run_directory import RunDirectory
 from experiments.trained_model import open_run
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -62,7 +61,7 @@ def test_the_imported_run_computes_what_the_published_code_does(import_here, tmp
     report = json.loads((tmp_path / "run/import_report.json").read_text())
     assert report["step"] == 3 and len(report["matched"]) == {"ut_tiny": 84, "mbs_tiny": 124}[name]
 
-    run = open_run(RunDirectory(tmp_path / "run"))
+    run = open_run(str(tmp_path / "run"))
     assert run.step == 3 and run.settings.loss == "asymmetric_nce"
     assert run.tokenizer(["A red circle"]).numpy()[0, :4].tolist() == [4, 5, 3, 0], "an unknown word is <unk>, at its place"
 
@@ -84,7 +83,7 @@ def test_a_single_tower_without_words(import_here, tmp_path):
     model = vatt.load(tmp_path / "run")
     inputs, published = (np.load(GOLDEN / f"spt_tiny/{kind}.npz") for kind in ("inputs", "outputs"))
     np.testing.assert_allclose(model.encode("audio", inputs["audio"][..., 0]), published["features_pooled"], atol=1e-5)
-    assert open_run(RunDirectory(tmp_path / "run")).tokenizer is None
+    assert open_run(str(tmp_path / "run")).tokenizer is None
 
 
 def test_what_does_not_match_is_listed_and_nothing_is_written(import_here, tmp_path):
