@@ -21,11 +21,9 @@ from data.containers import (
     why_no_video,
 )
 from data.errors import DataError
-from data.media import DecodedClip, MediaFormat, MediaReader
+from data.media import INT16_RANGE, DecodedClip, MediaFormat, MediaReader
 from data.spec import ClipSpec
 from data.video_timeline import ticks_before
-
-_INT16_RANGE = 32768.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -170,5 +168,5 @@ def _shown(available: int, spec: ClipSpec) -> np.ndarray:
 def _waveform(audio: np.ndarray, spec: ClipSpec) -> np.ndarray:
     waveform = np.zeros(spec.waveform_samples, np.float32)
     samples = audio[: spec.waveform_samples]
-    waveform[: len(samples)] = samples / _INT16_RANGE
+    waveform[: len(samples)] = samples / INT16_RANGE
     return waveform
