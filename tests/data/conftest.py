@@ -134,8 +134,8 @@ SPEC = data.ClipSpec(
 )
 
 
-def open_with_tokenizer(data_dir: str) -> tuple:
-    prepared = data.open_dataset("tiny", data_dir)
+def open_with_tokenizer(data_dir: str, name: str = "tiny") -> tuple:
+    prepared = data.open_dataset(name, data_dir)
     return prepared, data.WordPieceTokenizer(prepared.wordpiece_vocabulary_path, SPEC.words)
 
 
@@ -149,6 +149,12 @@ def tiny_spec() -> data.ClipSpec:
 def tiny(tiny_data_dir) -> tuple:
     """The data set of `tiny_data_dir`, opened, and its tokenizer."""
     return open_with_tokenizer(tiny_data_dir)
+
+
+@pytest.fixture(scope="session")
+def open_prepared():
+    """Opens a data set by its name; returns (prepared, tokenizer), as `evaluate` takes them."""
+    return lambda name, data_dir: open_with_tokenizer(str(data_dir), name)
 
 
 @pytest.fixture
