@@ -8,17 +8,10 @@ import tqdm
 from sklearn.metrics import roc_auc_score
 
 import vatt
-from experiments.embeddings import caption_query
-from vatt.losses import clip_losses
+from experiments.clip_scores import SCORES, batch_scores
 
 # Indicators, each lower where a clip is thought misaligned.
-INDICATORS = {
-    "encoder_gradient_cosine": "gradient cosine, shared encoder",
-    "feature_gradient_cosine": "gradient cosine, pooled video feature",
-    "video_text_similarity": "similarity of video and text",
-    "video_audio_similarity": "similarity of video and sound",
-    "summed_similarity": "sum of both similarities",
-}
+INDICATORS = {"encoder_gradient_cosine": "gradient cosine, shared encoder", **SCORES}
 _FACTS = ("clip_id", "text_aligned", "audio_aligned")
 
 
@@ -60,41 +53,25 @@ def clip_indicators(
 
 def _batch_indicators(model, clips, loss_options):
     with tf.GradientTape(persistent=True) as tape:
-        features = {name: model.encode(name, clips[key]) for name, key in vatt.MODALITIES.items()}
-        spaces = model.head(features, training=False)
-        terms = clip_losses(spaces, clips, **loss_options)
+        outputs = model(clips, training=False)
+        terms = vatt.clip_losses(outputs, clips, **loss_options)
     losses = [term for term, _ in terms.values()]
     encoder = model.encoder.trainable_variables
 
-    def clip_cosines(clip):
+    def clip_cosine(clip):
         choose = tf.one_hot(clip, tf.shape(losses[0])[0])
-        by_objective = [
-            tape.gradient(loss, [*encoder, features["video"]], output_gradients=choose, unconnected_gradients="zero")
-            for loss in losses
-        ]
-        own = [gradients.pop()[clip] for gradients in by_objective]
-        return _cosine(*by_objective), _cosine([own[0]], [own[1]])
+        options = dict(output_gradients=choose, unconnected_gradients="zero")
+        return _cosine(*(tape.gradient(loss, encoder, **options) for loss in losses))
 
     clip_numbers = tf.range(tf.shape(losses[0])[0])
-    encoder_cosine, feature_cosine = tf.map_fn(
-        clip_cosines, clip_numbers, fn_output_signature=(tf.float32, tf.float32), parallel_iterations=1
-    )
+    cosines = tf.map_fn(clip_cosine, clip_numbers, fn_output_signature=tf.float32, parallel_iterations=1)
+    scores = batch_scores(model.head, outputs, clips, loss_options)
+    own = scores["feature_gradient_cosine"]  # a clip without negatives has no gradients: 0, as for the encoder
     return {
         "usable": tf.reduce_all([has for _, has in terms.values()], axis=0),
-        "encoder_gradient_cosine": encoder_cosine,
-        "feature_gradient_cosine": feature_cosine,
-        **_similarities(spaces, clips),
-    }
-
-
-def _similarities(spaces, clips):
-    fine, coarse = spaces["video_audio"], spaces["video_text"]
-    query = caption_query(coarse["text"], tf.reduce_any(clips["text"] > 0, axis=-1))
-    with_text, with_audio = _similarity(coarse["video"], query), _similarity(fine["video"], fine["audio"])
-    return {
-        "video_text_similarity": with_text,
-        "video_audio_similarity": with_audio,
-        "summed_similarity": with_text + with_audio,
+        "encoder_gradient_cosine": cosines,
+        **scores,
+        "feature_gradient_cosine": tf.where(tf.math.is_nan(own), 0.0, own),
     }
 
 
@@ -107,10 +84,6 @@ def _cosine(first, second):
 def _dot(first, second):
     pairs = zip(first, second, strict=True)
     return tf.add_n([tf.reduce_sum(tf.cast(a, tf.float32) * tf.cast(b, tf.float32)) for a, b in pairs])
-
-
-def _similarity(first, second):
-    return tf.reduce_sum(tf.math.l2_normalize(first, axis=-1) * tf.math.l2_normalize(second, axis=-1), axis=-1)
 
 
 def separation(clips: Mapping[str, np.ndarray]) -> dict:
