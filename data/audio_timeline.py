@@ -13,12 +13,17 @@ _JITTER_SECONDS = 0.04
 
 
 class AudioTimeline:
-    """Mono int16 samples, laid out by their time stamps and taken window by window."""
+    """Mono int16 samples, laid out by their time stamps and taken window by window.
+
+    Attributes:
+      end: index after the last sample that has been decoded.
+    """
 
     def __init__(self, frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float):
         """Takes decoded frames of any format; sample 0 will be at `origin_seconds` of the file."""
         self._chunks = _resampled(frames, sample_rate_hz, origin_seconds)
         self._held: list[tuple[int, np.ndarray]] = []
+        self.end = 0
 
     def take(self, first: int, last: int) -> np.ndarray:
         """Returns the samples [first, last).
@@ -30,6 +35,7 @@ class AudioTimeline:
         while not self._held or _end(self._held[-1]) <= last:
             if (chunk := next(self._chunks, None)) is None:
                 break
+            self.end = _end(chunk)
             if _end(chunk) > first:
                 self._held.append(chunk)
         window = None

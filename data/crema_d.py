@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import posixpath
 import re
 from collections.abc import Callable
 
 import tensorflow_datasets as tfds
 
-from data.clip_list import ClipList, ListedClip, by_reason, find_files, hash_position, read_rows
 from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
+from data.listing import ClipList, ListedVideo, Segment, by_reason, hash_position, read_rows
 from data.source_files import VIDEO_SUFFIXES
 
 _EMOTIONS = {
@@ -42,6 +43,7 @@ class CremaDConfig(ListedClipsConfig):
         several splits there.
     """
 
+    sample_rate_hz: int = 16000
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
     split_csv_dir: str | None = None
@@ -73,7 +75,7 @@ class CremaDConfig(ListedClipsConfig):
                 skipped.append(("in no split file", name))
             else:
                 label = _CODES.index(match[2])
-                clips.append(ListedClip(name, split, label, videos[name], sounds[name]))
+                clips.append(ListedVideo(name, split, videos[name], sounds[name], label, segments=(Segment(name),)))
         if not clips:
             raise DataError(
                 f"{self.source_dir} holds no pair of {_SOUND_FOLDER}/NAME.wav and "
@@ -86,8 +88,7 @@ class CremaDConfig(ListedClipsConfig):
         return super().parameters() | {"split_csv_dir": self.split_csv_dir is not None}
 
     def _files(self, folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
-        paths = find_files(os.path.join(self.source_dir, folder), suffixes)
-        return {os.path.splitext(os.path.basename(path))[0]: f"{folder}/{path}" for path in paths}
+        return {posixpath.splitext(posixpath.basename(path))[0]: path for path in self.tree.find(suffixes, folder)}
 
     def _splitter(self) -> Callable[[str], str | None]:
         if self.split_csv_dir is not None:

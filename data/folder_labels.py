@@ -7,10 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from data.clip_list import read_rows
 from data.errors import DataError
 from data.folder_splits import SPLITS
+from data.listing import read_rows
 from data.records import UNKNOWN
+from data.source_tree import SourceTree
 
 _FILE, _LABELS, _SPLIT = "file", "labels", "split"
 _SEPARATOR = "|"
@@ -40,7 +41,7 @@ class FolderLabels(NamedTuple):
         """
         classes = self.by_file[name]
         if self.multi_label:
-            return {"label": UNKNOWN, "labels": list(classes)}
+            return {"label": UNKNOWN, "labels": classes}
         return {"label": classes[0]}
 
     def fingerprint(self) -> str:
@@ -49,17 +50,19 @@ class FolderLabels(NamedTuple):
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def find_labels(path: str, source_dir: str) -> str:
-    """Returns where the CSV file is: at `path`, or at that path below `source_dir`.
+def find_labels(path: str, tree: SourceTree) -> str:
+    """Returns where the CSV file is: at `path`, or at that path in the source folder.
 
     Raises:
       DataError: if it is in neither place.
     """
-    places = (path, os.path.join(source_dir, path))
-    for place in places:
-        if os.path.isfile(place):
-            return place
-    raise DataError(f"--labels must be a CSV file with the columns file and labels. There is none at {' or '.join(places)}")
+    if os.path.isfile(path):
+        return path
+    if tree.exists(path):
+        return tree.path(path)
+    raise DataError(
+        f"--labels must be a CSV file with the columns file and labels. There is none at {path} or {tree.path(path)}"
+    )
 
 
 def read_labels(path: str) -> FolderLabels:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from data.clip_list import hash_position
-from data.source_files import SourceVideo
+from data.listing import ListedVideo, hash_position
 
 SPLITS = ("train", "validation", "test")
 
 
 def split_by_name(
-    videos: Sequence[SourceVideo], test_fraction: float
-) -> dict[str, list[SourceVideo]]:
+    videos: Sequence[ListedVideo], test_fraction: float
+) -> dict[str, list[ListedVideo]]:
     """Divides files into `train` and `test`; all clips of a file are on one side.
 
     A file's side follows from a hash of its name, so it stays when other files come or go. Only
@@ -24,11 +23,11 @@ def split_by_name(
 
 
 def split_labeled(
-    videos: Sequence[SourceVideo],
+    videos: Sequence[ListedVideo],
     split_of: Mapping[str, str],
     test_fraction: float,
     validation_fraction: float,
-) -> dict[str, list[SourceVideo]]:
+) -> dict[str, list[ListedVideo]]:
     """Divides labeled files into `SPLITS`; all clips of a file are on one side.
 
     Our choice: where nobody has named a validation split, a share of the *training* files becomes
@@ -54,8 +53,8 @@ def split_labeled(
 
 
 def _set_apart(
-    videos: Sequence[SourceVideo], fraction: float, salt: str = ""
-) -> tuple[list[SourceVideo], list[SourceVideo]]:
+    videos: Sequence[ListedVideo], fraction: float, salt: str = ""
+) -> tuple[list[ListedVideo], list[ListedVideo]]:
     """Returns what is left and what is set apart, each in the order of `videos`."""
     positions = {video.name: hash_position(salt + video.name) for video in videos}
     ordered = sorted(positions, key=positions.get)

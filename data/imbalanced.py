@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from data.imbalanced_scenes import (
 )
 from data.media import DecodedClip
 from data.records import dataset_info, make_record, settings_of
-from data.rendered_clips import SPLITS, RenderedClips
+from data.rendered_clips import SPLITS, RenderedClips, clip_name
+from data.tally import Tally
 
 _SCENE, _PICTURE, _SOUND = range(3)
 _INT16_MAX = 32767
@@ -85,7 +87,8 @@ class Imbalanced(RenderedClips):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def report(self) -> dict[str, Any]:
+    @classmethod
+    def report(cls, config: ImbalancedConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
         """Returns nothing: every clip is made as asked."""
         return {}
 
@@ -128,5 +131,5 @@ def make_clip(config: ImbalancedConfig, split: str, index: int) -> dict[str, Any
     seconds = frames / config.frames_per_second
     audio = synthesize_noisy(drawn, seconds, config.sample_rate_hz, sound, noise_db=config.audio_noise_db)
     clip = DecodedClip(0.0, video, (audio * _INT16_MAX).astype(np.int16))
-    clip_id = f"{split}/{index:06d}"
+    clip_id = clip_name(split, index)
     return make_record(clip, (), clip_id=clip_id, source=clip_id, label=label, audio_aligned=1)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from typing import NamedTuple
 
 import tensorflow_datasets as tfds
 
-from data.clip_list import ClipList, ListedClip, by_reason, find_files, read_rows
 from data.errors import DataError
+from data.kinetics import list_kinetics
 from data.listed_clips import ListedClips, ListedClipsConfig
-from data.source_files import VIDEO_SUFFIXES
+from data.listing import ClipList, read_rows
 
 # The 34 classes of Arandjelovic and Zisserman 2017, appendix A, less the three that Kinetics-400
 # does not have any more (fingerpicking, patting, typing), under the names that Kinetics-400 uses.
@@ -49,16 +48,6 @@ CLASS_NAMES = (
     "tapping pen",
     "tickling",
 )
-_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-_SPLITS = {"train": "train", "val": "validation", "validate": "validation", "test": "test"}
-_NAME = re.compile(r".+_\d{6}_\d{6}")
-_REPLACEMENTS = "replacement"
-
-
-class _Row(NamedTuple):
-    name: str
-    label: str
-    split: str
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -70,6 +59,7 @@ class KineticsSoundsConfig(ListedClipsConfig):
         for the 31 of `CLASS_NAMES`. The config is then called like the file.
     """
 
+    sample_rate_hz: int = 16000
     class_list: str | None = None
 
     def __post_init__(self) -> None:
@@ -84,50 +74,11 @@ class KineticsSoundsConfig(ListedClipsConfig):
 
     def read_source(self) -> ClipList:
         """Looks up the videos of the rows of the CSV files."""
-        videos = self._videos()
-        clips, skipped = {}, []
-        for row in self._rows():
-            if row.name in clips:
-                skipped.append(("listed again", row.name))
-            elif row.name not in videos:
-                skipped.append(("the video is not there", row.name))
-            else:
-                label = self.class_names.index(row.label)
-                clips[row.name] = ListedClip(row.name, row.split, label, videos[row.name])
-        if not clips:
-            raise DataError(
-                f"none of the {len(skipped)} videos that the CSV files of {self.source_dir} list in "
-                f"{len(self.class_names)} classes is there; they are found in any folder below it "
-                "by names like -0IErS_cisg_000017_000027.mp4."
-            )
-        return ClipList(list(clips.values()), self.class_names, by_reason(skipped))
+        return list_kinetics(self.tree, self.class_names)
 
     def parameters(self) -> dict[str, object]:
         """Returns the base's; the classes count, not the file that names them."""
         return super().parameters() | {"class_list": list(self.class_names)}
-
-    def _videos(self) -> dict[str, str]:
-        """Returns name -> path; where there are two, the replacement of the broken one."""
-        paths = find_files(self.source_dir, VIDEO_SUFFIXES)
-        ordered = sorted(paths, key=lambda path: _REPLACEMENTS in path.split("/")[0])
-        names = (os.path.splitext(os.path.basename(path))[0] for path in ordered)
-        found = dict(zip(names, ordered, strict=True))
-        return {name: path for name, path in found.items() if _NAME.fullmatch(name)}
-
-    def _rows(self) -> list[_Row]:
-        rows = []
-        for folder in (self.source_dir, os.path.join(self.source_dir, "annotations")):
-            names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-            for name in names:
-                if name.lower().endswith(".csv") and not name.startswith("."):
-                    rows += _read_annotations(os.path.join(folder, name), self.class_names)
-        if not rows:
-            raise DataError(
-                f"{self.source_dir} must hold CSV files, in it or in its folder annotations, with a "
-                f"header that has {', '.join(_COLUMNS)} and rows of one of {len(self.class_names)} "
-                "classes, but holds none."
-            )
-        return rows
 
 
 class KineticsSounds(ListedClips):
@@ -140,7 +91,7 @@ class KineticsSounds(ListedClips):
         annotations/val.csv
         annotations/test.csv
         train/-0IErS_cisg_000017_000027.mp4
-        val/..., test/..., replacement/for_corrupted/...
+        val/..., test/..., replacement/for_corrupted_downloads/...
 
     The CSV files may also lie in the source folder itself, and the videos in a folder per class. The
     splits are Kinetics' own, by the column `split`. Videos that are gone from YouTube are counted.
@@ -152,6 +103,7 @@ class KineticsSounds(ListedClips):
     License: annotations CC BY 4.0 (DeepMind); the videos belong to their uploaders on YouTube.
     """
 
+    CONFIG = KineticsSoundsConfig
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "Kinetics-Sounds: clips of 10 s of actions that can be seen and heard."
     CITATION = """@inproceedings{arandjelovic2017look,
@@ -164,24 +116,3 @@ class KineticsSounds(ListedClips):
   author={Kay, Will and Carreira, Jo{\\~a}o and Simonyan, Karen and Zhang, Brian and others},
   journal={arXiv:1705.06950}, year={2017}
 }"""
-
-
-def _read_annotations(path: str, class_names: tuple[str, ...]) -> list[_Row]:
-    """Returns the rows of the given classes; a CSV file without the columns is not one of Kinetics'."""
-    header, *rows = read_rows(path) or [[]]
-    if not set(_COLUMNS) <= set(header):
-        return []
-    places = [header.index(column) for column in _COLUMNS]
-    found = []
-    for row in rows:
-        try:
-            label, youtube_id, start, end, split = (row[place] for place in places)
-            if label in class_names:
-                name = f"{youtube_id}_{int(float(start)):06d}_{int(float(end)):06d}"
-                found.append(_Row(name, label, _SPLITS[split]))
-        except (IndexError, ValueError, KeyError) as error:
-            raise DataError(
-                f"{path} must have rows of {', '.join(_COLUMNS)} (split one of "
-                f"{', '.join(_SPLITS)}), but has {','.join(row)!r}"
-            ) from error
-    return found

@@ -1,26 +1,23 @@
-"""The base of the published data sets: a list of clips, decoded, resampled, written and reported."""
+"""The base of the data sets that list media files: decoded, cut, resampled, written and reported."""
 
 from __future__ import annotations
 
-import abc
 import collections
 import dataclasses
-import itertools
-import os
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
-import tqdm
 
-from data.clip_list import ClipList, ListedClip, by_reason, fingerprint
-from data.errors import DataError, PreparationError
-from data.media import DecodedClip, MediaFormat, MediaReader
-from data.parallel import map_in_order
-from data.records import dataset_info, make_record, settings_of
-
-# A clip that is this much shorter than its file's header says is reported as incomplete.
-_MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
+from data.clip_builder import ClipBuilder
+from data.cutting import Cutting, cut_video, expected_clips
+from data.errors import DataError
+from data.listing import ClipList, ListedVideo, fingerprint, video_from_json
+from data.media import MediaFormat
+from data.records import dataset_info, settings_of
+from data.source_tree import SourceTree
+from data.tally import Tally
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -28,11 +25,15 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
     """Decides what is made of a data set's files. Each data set has its own subclass.
 
     Attributes:
-      source_dir: the folder that holds the data set as it is published.
-      clip_seconds: a longer clip is cut off after this.
+      source_dir: the folder that holds the data set as it is published; None for `tfds build`, which
+        has `--manual_dir`.
+      clip_seconds: a longer clip is cut off after this; a file without listed clips is cut into clips
+        of this length.
       image_size_px: the shorter side of a frame is scaled down to it, never up.
       frames_per_second, sample_rate_hz: rates of what is stored.
       max_bad_fraction: preparation fails if more than this share of a split's files is unusable.
+
+    With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, what `read_source` made of it.
     """
 
     name: str = "default"
@@ -40,11 +41,11 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
     clip_seconds: float = 10.0
     image_size_px: int = 256
     frames_per_second: float = 10.0
-    sample_rate_hz: int = 16000
+    sample_rate_hz: int = 48000
     max_bad_fraction: float = 0.5
 
     def __post_init__(self) -> None:
-        """Reads the list of clips.
+        """Reads the source's lists.
 
         Raises:
           DataError: if the folder does not hold the data set, or a value makes no sense.
@@ -56,154 +57,194 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
                 raise DataError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.clip_seconds * self.frames_per_second < 1:
             raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame")
-        if not self.source_dir or not os.path.isdir(self.source_dir):
-            raise DataError(f"--source_dir must be the data set's folder, not {self.source_dir!r}")
-        self.listed = self.read_source()
+        self.tree: SourceTree | None = None
+        self.listed: ClipList | None = None
+        if self.source_dir is not None:
+            self.tree = SourceTree(self.source_dir)
+            self.listed = self.read_source()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the list behind, which may be long, and what else was read: workers make records alone."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Finds the source folder again."""
+        self.__dict__.update(state)
+        self.tree, self.listed = None if self.source_dir is None else SourceTree(self.source_dir), None
 
     def read_source(self) -> ClipList:
-        """Returns the clips that `source_dir` holds; each data set's own.
+        """Returns the files and clips that `tree` holds; each data set's own.
 
         Raises:
           DataError: if the folder does not hold the data set.
         """
         raise NotImplementedError
 
+    def complete(self, videos: Sequence[ListedVideo]) -> Iterable[ListedVideo]:
+        """Returns some of the listed videos with what is too large to hold for all of them.
+
+        Called shortly before their records are planned, in one process; for captions in an index.
+        """
+        return videos
+
+    def cutting(self) -> Cutting:
+        """Returns how the files are cut."""
+        media_format = MediaFormat(self.frames_per_second, self.image_size_px, self.sample_rate_hz)
+        return Cutting(media_format, self.clip_seconds)
+
     def parameters(self) -> dict[str, Any]:
         """Returns what decides the records' content: settings, and which files there are."""
         settings = settings_of(self, "source_dir", "max_bad_fraction")
-        return settings | {"source_fingerprint": fingerprint(self.source_dir, self.listed.clips)}
+        return settings | ({} if self.listed is None else {"source_fingerprint": self._fingerprint})
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.tree, self.listed.videos)
 
 
-class _Result(NamedTuple):
-    """What became of a clip: its record, or why there is none."""
+@dataclasses.dataclass(eq=False, kw_only=True)
+class CaptionedClipsConfig(ListedClipsConfig):
+    """Settings of `ListedClipsConfig`, and how whole videos with captions are cut.
 
-    clip: ListedClip
-    record: dict[str, Any] | None = None
-    reason: str | None = None
-    incomplete: str | None = None
+    Attributes:
+      minimum_seconds: the remainder at a video's end is kept if it is this long. A video that is
+        shorter than that is one clip all the same.
+      max_captions: a clip has at most this many captions, the nearest in time.
+      caption_reach_seconds: captions further from the clip than this are not its own.
+    """
+
+    minimum_seconds: float = 2.0
+    max_captions: int = 16
+    caption_reach_seconds: float = 10.0
+
+    def cutting(self) -> Cutting:
+        """Returns how the files are cut."""
+        return super().cutting()._replace(
+            minimum_seconds=self.minimum_seconds,
+            max_captions=self.max_captions,
+            caption_reach_seconds=self.caption_reach_seconds,
+        )
 
 
-class ListedClips(tfds.core.GeneratorBasedBuilder, abc.ABC, skip_registration=True):
-    """Decodes the clips of a `ListedClipsConfig`, one record each.
+class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
+    """Cuts the files of a `ListedClipsConfig` into clips, one record each.
 
-    A subclass says what the data set is: `VERSION`, `DESCRIPTION`, `CITATION`. The clips with files
-    that cannot be decoded are left out and named in the report.
+    A subclass says what the data set is: `VERSION`, `DESCRIPTION`, `CITATION`, whether its clips may have
+    several classes, and whether they have frames. What cannot be decoded is left out and named in the
+    report.
     """
 
     DESCRIPTION: ClassVar[str]
-    CITATION: ClassVar[str]
-    url_infos: ClassVar[dict] = {}  # Nothing is downloaded; TFDS would look for a list.
+    CITATION: ClassVar[str | None] = None
+    MULTI_LABEL: ClassVar[bool] = False
+    HAS_VIDEO: ClassVar[bool] = True
+    NOTES = ("incomplete", "broken_cues", "unreadable_captions")
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "--manual_dir is the folder that the builder's docstring describes."
 
-    def __init__(self, **kwargs: Any):
-        """Takes what a TFDS builder takes; `config` is a `ListedClipsConfig`."""
-        self._counts: collections.Counter[str] = collections.Counter()
-        self._used: collections.Counter[int] = collections.Counter()
-        self._faults: list[tuple[str, str]] = []
-        self._incomplete: dict[str, str] = {}
-        super().__init__(**kwargs)
+    @classmethod
+    def items(cls, config: ListedClipsConfig) -> dict[str, list[ListedVideo]]:
+        """Returns the listed videos of each split; raises `DataError` without a source folder."""
+        if config.listed is None:
+            raise DataError(f"--source_dir must be the data set's folder, not {config.source_dir!r}")
+        by_split = collections.defaultdict(list)
+        for video in config.listed.videos:
+            by_split[video.split].append(video)
+        return dict(by_split)
 
-    def report(self) -> dict[str, Any]:
+    @staticmethod
+    def name_of(item: ListedVideo) -> str:
+        """Returns the video's name."""
+        return item.name
+
+    @classmethod
+    def make_records(cls, config: ListedClipsConfig, item: ListedVideo, tally: Tally) -> Iterator[dict[str, Any]]:
+        """Yields the records of the video's clips; see `cut_video`."""
+        return cut_video(config.tree, item, config.cutting(), tally)
+
+    @classmethod
+    def complete(cls, config: ListedClipsConfig, items: Sequence[ListedVideo]) -> Iterable[ListedVideo]:
+        """Returns what the configuration completes."""
+        return config.complete(items)
+
+    @staticmethod
+    def item_from_json(values: Sequence[Any]) -> ListedVideo:
+        """Returns the `ListedVideo`."""
+        return video_from_json(values)
+
+    @classmethod
+    def expected_clips(cls, config: ListedClipsConfig, item: ListedVideo) -> float:
+        """Returns how many clips the video's header promises."""
+        return expected_clips(config.tree, item, config.cutting())
+
+    @classmethod
+    def unions(cls, config: ListedClipsConfig) -> Mapping[str, Sequence[str]]:
+        """Returns those of the list."""
+        return config.listed.unions
+
+    @classmethod
+    def names_left_out(cls, config: ListedClipsConfig) -> Mapping[str, Sequence[str]]:
+        """Returns those that the list skips."""
+        return config.listed.skipped
+
+    @classmethod
+    def report(cls, config: ListedClipsConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
         """Returns the counts, every key always there.
 
-        `clips_listed` counts the clips of each split whose files are there. `skipped` maps each
-        reason to the names left out for it: not there, or not usable. `incomplete` maps clips that
-        are used to what is missing of them.
+        `videos_listed` counts the files of each split that are there, `videos_used` those that gave a
+        clip, `videos_skipped` those that did not or are not there, `clips_skipped` the listed clips of
+        files that are there which these do not hold.
         """
-        listed = self.builder_config.listed
-        skipped = listed.skipped | by_reason(self._faults)
+        counts = sum((tally.counts for tally in tallies.values()), collections.Counter())
+        names = ("videos_used", "videos_without_audio_track", "videos_without_captions")
+        names += ("clips_skipped", "clips_without_audio", "clips_without_captions")
+        listed = collections.Counter(video.split for video in config.listed.videos)
         return {
-            "clips_listed": dict(collections.Counter(clip.split for clip in listed.clips)),
-            "clips_skipped": sum(map(len, skipped.values())),
-            "clips_without_audio": self._counts["without_audio"],
-            "video_seconds": round(self._counts["frames"] / self.builder_config.frames_per_second, 3),
+            "videos_listed": dict(sorted(listed.items())),
+            "videos_skipped": counts["videos_bad"] + sum(map(len, config.listed.skipped.values())),
+            **{name: counts[name] for name in names},
+            "video_seconds": round(counts["frames"] / config.frames_per_second, 3),
+            "audio_seconds": round(counts["samples"] / config.sample_rate_hz, 3),
             "clips_per_class": {
-                name: self._used[label] for label, name in enumerate(listed.class_names)
+                name: counts[f"class {label}"] for label, name in enumerate(config.listed.class_names)
             },
-            "skipped": skipped,
-            "incomplete": self._incomplete,
         }
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        return dataset_info(
-            self, self.DESCRIPTION, config.parameters(), config.listed.class_names, self.CITATION
+        info = dataset_info(
+            self,
+            self.DESCRIPTION,
+            config.parameters() if config.listed else settings_of(config, "source_dir", "max_bad_fraction"),
+            citation=self.CITATION,
+            multi_label=self.multi_label(config),
+            has_video=self.has_video(config),
         )
+        if config.listed is not None:
+            _describe(info, config)
+        return info
 
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        by_split = collections.defaultdict(list)
-        for clip in self.builder_config.listed.clips:
-            by_split[clip.split].append(clip)
-        generators = {}
-        for split in sorted(by_split):
-            examples = self._generate_examples(split, by_split[split])
-            # TFDS cannot write a split in which nothing turns out to be usable.
-            if (first := next(examples, None)) is not None:
-                generators[split] = itertools.chain([first], examples)
-        if not generators:
-            raise PreparationError(self._explain("nothing is left to prepare"))
-        return generators
+    @classmethod
+    def multi_label(cls, config: ListedClipsConfig) -> bool:
+        """Returns whether clips may have several classes."""
+        return cls.MULTI_LABEL
 
-    def _generate_examples(
-        self, split: str, clips: Sequence[ListedClip]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        faults = 0
-        results = map_in_order(self._try, clips)
-        for result in tqdm.tqdm(results, split, len(clips), unit=" clips", mininterval=1):
-            if result.record is None:
-                faults += 1
-                self._faults.append((result.reason, result.clip.clip_id))
-                continue
-            self._count(result)
-            yield result.clip.clip_id, result.record
-        if faults > self.builder_config.max_bad_fraction * len(clips):
-            limit = f"--max_bad_fraction={self.builder_config.max_bad_fraction}"
-            raise PreparationError(self._explain(f"more of split {split!r} than {limit} allows"))
+    @classmethod
+    def has_video(cls, config: ListedClipsConfig) -> bool:
+        """Returns whether records have frames."""
+        return cls.HAS_VIDEO
 
-    def _count(self, result: _Result) -> None:
-        self._used[result.clip.label] += 1
-        self._counts["frames"] += len(result.record["video"])
-        self._counts["without_audio"] += not result.record["audio"].size
-        if result.incomplete:
-            self._incomplete[result.clip.clip_id] = result.incomplete
-
-    def _explain(self, limit: str) -> str:
-        listed = len(self.builder_config.listed.clips)
-        examples = "; ".join(f"{name}: {reason}" for reason, name in self._faults[:3])
-        return (
-            f"{len(self._faults)} of {listed} clips cannot be used, {limit} ({examples}"
-            f"{'; ...' if len(self._faults) > 3 else ''}). prepare_report.json names them all."
-        )
-
-    def _try(self, clip: ListedClip) -> _Result:
-        try:
-            return self._make(clip)
-        except DataError as error:
-            return _Result(clip, reason=str(error))
-
-    def _make(self, clip: ListedClip) -> _Result:
+    def _config_for(self, dl_manager: tfds.download.DownloadManager) -> ListedClipsConfig:
+        """Returns the configuration, with `--manual_dir` for the source folder if it has none."""
         config = self.builder_config
-        path, sound_path = (
-            part and os.path.join(config.source_dir, part)
-            for part in (clip.video_path, clip.sound_path)
-        )
-        clock = MediaFormat(config.frames_per_second, config.image_size_px, config.sample_rate_hz)
-        reader = MediaReader(path, clock, sound_path)
-        spans = dict(start_seconds=clip.start_seconds, end_seconds=clip.end_seconds)
-        decoded = next(reader.clips(config.clip_seconds, **spans))
-        if sound_path and not decoded.audio.size:
-            raise DataError("its sound file holds no sound")
-        record = make_record(
-            decoded, (), clip_id=clip.clip_id, source=clip.video_path, label=clip.label
-        )
-        return _Result(clip, record, incomplete=self._missing(clip, reader, decoded))
+        if config.source_dir is None:
+            config = dataclasses.replace(config, source_dir=str(dl_manager.manual_dir))
+            _describe(self.info, config)
+        return config
 
-    def _missing(self, clip: ListedClip, reader: MediaReader, decoded: DecodedClip) -> str | None:
-        config = self.builder_config
-        end = min(reader.promised_seconds, clip.end_seconds or reader.promised_seconds)
-        expected = min(end - clip.start_seconds, config.clip_seconds)
-        seconds = len(decoded.frames) / config.frames_per_second
-        if expected - seconds <= max(_MISSING_SECONDS, _MISSING_SHARE * expected):
-            return None
-        return f"{seconds:.1f} of {expected:.1f} s decoded"
+
+def _describe(info: tfds.core.DatasetInfo, config: ListedClipsConfig) -> None:
+    """Says in the metadata what only the source's lists know."""
+    unions = {name: list(splits) for name, splits in config.listed.unions.items()}
+    info.metadata.update(
+        class_names=list(config.listed.class_names), parameters=config.parameters(), split_unions=unions
+    )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.captions import Cue
+from data.errors import DataError
+from data.source_tree import SourceTree
 
 
 class Segment(NamedTuple):
@@ -31,7 +34,7 @@ class ListedVideo(NamedTuple):
     """One media file that a data set lists and that is there, and what is cut from it.
 
     Attributes:
-      name: unique in the data set; what reports and records call the file.
+      name: unique in the data set; what reports call the file. (Records name its path.)
       split: TFDS split its clips go to, such as "train" or, of overlapping splits, a partition.
       path: the video file, relative to the source folder, with `/`; None for sound alone.
       sound_path: a file to take the sound from instead; None for the sound in `path`.
@@ -40,6 +43,7 @@ class ListedVideo(NamedTuple):
       segments: the clips; empty to cut the whole file into clips of `clip_seconds`, one after the other.
       caption_path: the caption file, relative to the source folder; None without one.
       cues: captions that do not come from a file of their own, their times those of the video.
+      broken_cues: how many of these cannot be used and are not among them.
     """
 
     name: str
@@ -51,6 +55,7 @@ class ListedVideo(NamedTuple):
     segments: tuple[Segment, ...] = ()
     caption_path: str | None = None
     cues: tuple[Cue, ...] = ()
+    broken_cues: int = 0
 
 
 class ClipList(NamedTuple):
@@ -68,6 +73,47 @@ class ClipList(NamedTuple):
     class_names: tuple[str, ...] = ()
     skipped: Mapping[str, Sequence[str]] = MappingProxyType({})
     unions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+def video_from_json(values: Sequence[Any]) -> ListedVideo:
+    """Returns the `ListedVideo` that became these values when it was written as JSON."""
+    video = ListedVideo(*values)
+    segments = tuple(Segment(*segment[:3], _cues(segment[3])) for segment in video.segments)
+    labels = None if video.labels is None else tuple(video.labels)
+    return video._replace(labels=labels, segments=segments, cues=_cues(video.cues))
+
+
+def _cues(values: Iterable[Sequence[Any]]) -> tuple[Cue, ...]:
+    return tuple(Cue(*cue) for cue in values)
+
+
+def fingerprint(tree: SourceTree, videos: Iterable[ListedVideo]) -> str:
+    """Returns a hash of what is listed and of the files' sizes, wherever the folder has moved to."""
+    digest = hashlib.sha256()
+    for video in videos:
+        files = (video.path, video.sound_path, video.caption_path)
+        sizes = [tree.size(path) if tree.exists(path) else -1 for path in files if path]
+        digest.update(f"{video!r}{sizes}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def read_rows(path: str) -> list[list[str]]:
+    """Reads a CSV file that a user names, in whatever folder; as `SourceTree.read_rows`.
+
+    Raises:
+      DataError: The file cannot be read or is not CSV.
+    """
+    folder, name = os.path.split(path)
+    try:
+        tree = SourceTree(folder or ".")
+    except DataError as error:
+        raise DataError(f"{path} cannot be read: there is no such folder") from error
+    return tree.read_rows(name)
+
+
+def printable(path: str) -> str:
+    """Returns a path with a mark for the bytes that are not UTF-8."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from data.audio_timeline import AudioTimeline
 from data.containers import (
+    MediaSource,
     first_sound_time,
     first_video_time,
     open_container,
@@ -77,17 +78,21 @@ class MediaReader:
 
     def __init__(
         self,
-        source: str | os.PathLike | bytes,
+        source: MediaSource,
         media_format: MediaFormat,
-        sound_source: str | os.PathLike | None = None,
+        sound_source: MediaSource | None = None,
+        decoder_threads: int = 0,
     ):
-        """Takes a path, or the bytes of a file, and the clocks to bring it to.
+        """Takes a path, the bytes of a file or a `RemoteFile`, and the clocks to bring it to.
 
         `sound_source` is a file to take the sound from instead; it starts with the first frame.
+        `decoder_threads` is for FFmpeg; 0 leaves it to choose, by the machine. What comes out of damaged
+        files may depend on it.
         """
         self._source = source
         self._format = media_format
         self._sound_source = sound_source
+        self._decoder_threads = decoder_threads
         self.damaged_packets = 0
         self.decoded_seconds = 0.0
         self.promised_seconds = 0.0
@@ -142,13 +147,25 @@ class MediaReader:
           end: no clip goes beyond this tick; None for the end of the video.
 
         Raises:
+          DataError: as `spans`.
+        """
+        limit = math.inf if end is None else end
+        return self.spans((first, min(first + frames, limit)) for first in starts)
+
+    def spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[DecodedClip]:
+        """Yields a clip for each span of ticks of the video's clock, until the video ends.
+
+        Args:
+          spans: the first tick of each clip and the one after its last, by the first; clips may
+            overlap, and the one at the video's end may be shorter.
+
+        Raises:
           DataError: if the file cannot be opened, has no video, or it holds something FFmpeg cannot
             convert.
         """
         with _decoding(), open_container(self._source) as container, self._open_sound() as sound:
             video, audio = self._video(container), self._audio(sound, first_video_time)
-            for first in starts:
-                last = first + frames if end is None else min(first + frames, end)
+            for first, last in spans:
                 taken = video.take(first, last)
                 self.decoded_seconds = video.decoded_seconds
                 if not taken:
@@ -164,13 +181,33 @@ class MediaReader:
         Raises:
           DataError: if the file cannot be opened, or it holds something FFmpeg cannot convert.
         """
-        no_frames = np.zeros((0, 0, 0, 3), np.uint8)
+        for first, samples, _ in self._sounds((first, first + frames) for first in starts):
+            if samples.size:
+                yield self._without_frames(first, samples)
+
+    def sound_spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[DecodedClip]:
+        """Yields what `spans` does for a file without video: clips of no frames, `[0, 0, 0, 3]`.
+
+        Time 0 is the first sample. A clip at the sound's end is as short as the sound is.
+
+        Raises:
+          DataError: as `sound_windows`.
+        """
+        for first, samples, end in self._sounds(spans):
+            self.decoded_seconds = end / self._format.sample_rate_hz
+            if not (left := samples[: max(0, end - self._format.samples_at(first))]).size:
+                return
+            yield self._without_frames(first, left)
+
+    def _sounds(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray, int]]:
+        """Yields each span's first tick and samples, and after which sample there is nothing yet."""
         with _decoding(), open_container(self._source) as container:
             audio = self._audio(container, first_sound_time)
-            for first in starts:
-                samples = audio.take(*map(self._format.samples_at, (first, first + frames)))
-                if samples.size:
-                    yield DecodedClip(first / self._format.frames_per_second, no_frames, samples)
+            for first, last in spans:
+                yield first, audio.take(*map(self._format.samples_at, (first, last))), audio.end
+
+    def _without_frames(self, first: int, samples: np.ndarray) -> DecodedClip:
+        return DecodedClip(first / self._format.frames_per_second, np.zeros((0, 0, 0, 3), np.uint8), samples)
 
     def _clip(self, first_frame: int, frames: np.ndarray, audio: AudioTimeline) -> DecodedClip:
         first_sample = self._format.samples_at(first_frame)
@@ -190,7 +227,7 @@ class MediaReader:
         stream = video_stream(container)
         if stream is None:
             raise DataError(why_no_video(container))
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", self._decoder_threads
         self.promised_seconds = promised_seconds(container, stream)
         frames, origin = self._decoded(container, stream), first_video_time(container)
         clock = self._format
@@ -230,7 +267,7 @@ def _decoding() -> Iterator[None]:
     """Gives what goes wrong inside as a `DataError`."""
     try:
         yield
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, ValueError, OSError) as error:  # OSError: a remote file is out of reach
         if isinstance(error, DataError):
             raise
         raise DataError(f"decoding failed ({error})") from error

@@ -1,39 +1,41 @@
-"""Prepares a data set on disk: all of it, or nothing.
+"""Prepares a data set: all of it, or nothing, in steps that a killed run need not do again.
 
-Everything is written into a staging directory, records, vocabularies and report alike, and one
-rename publishes it. A run that was killed leaves only the staging directory, which the next run
-removes.
+1. `data.plan` lists the source and divides it into units.
+2. `data.units` makes each unit's records; `data.unit_runners` has them made here or elsewhere.
+3. Here their counts become the report, and everything is published at once.
+
+Until then all is in `<data_dir>/<name>/incomplete/`. On a local disk one rename publishes it;
+elsewhere files cannot be renamed for nothing, so records lie where they stay from the start, and
+`dataset_info.json`, without which nobody opens them, comes last.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import os
-import shutil
+import sys
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
+import tqdm
 
+from data.clip_builder import ClipBuilder
 from data.errors import DataError, PreparationError
+from data.files import as_os_errors, read_json, write_json
+from data.plan import Plan, identity_of, make_plan, read_plan
+from data.prepare_report import report_of, require_enough
+from data.storage import join, scheme_of
+from data.unit_runners import Runner, in_this_process
+from data.units import Done, Job, captions_path, done_with
 from data.vocabulary import build_vocabularies
 
 _STAGING = "incomplete"
-_MIN_SHARD_BYTES, _MAX_SHARD_BYTES = 16 * 2**20, 64 * 2**20
 _REPORT = "prepare_report.json"
-
-
-class _Config(Protocol):
-    """What `prepare` asks of a builder's config."""
-
-    name: str
-
-    def parameters(self) -> dict[str, Any]:
-        """Returns, as JSON values, everything that decides what the records hold."""
 
 
 class Preparation(NamedTuple):
@@ -51,99 +53,171 @@ class Preparation(NamedTuple):
 
 
 def prepare(
-    builder_class: type[tfds.core.GeneratorBasedBuilder],
-    config: _Config,
+    builder_class: type[ClipBuilder],
+    config: tfds.core.BuilderConfig,
     data_dir: str,
     *,
     overwrite: bool = False,
+    run_units: Runner = in_this_process,
 ) -> Preparation:
     """Prepares a data set into `<data_dir>/<name>/<config>/<version>/`.
 
+    A run that was killed goes on with what it had not finished. The records are the same, byte for
+    byte, whoever makes them and however often it was interrupted.
+
     Args:
-      builder_class: the TFDS builder; its instances have `report()`, a JSON dict of counts.
+      builder_class: the data set.
       config: its config.
-      data_dir: a local directory; made if missing.
-      overwrite: whether data prepared with other parameters are replaced. They stay in place
-        until the new ones are complete.
+      data_dir: a directory, local or any that TensorFlow can write, such as `gs://bucket/data`; made if
+        missing.
+      overwrite: whether data prepared with other parameters are replaced. On a local disk they stay in
+        place until the new ones are complete; elsewhere they are removed first.
+      run_units: who makes the records; see `data.unit_runners`.
 
     Raises:
       DataError: if data with other parameters are there, or another process is writing here.
       PreparationError: if the source holds too little that can be used; its report is in
         `<data_dir>/<name>/prepare_report.json`.
+      OSError: a file cannot be written.
     """
-    root = os.path.join(data_dir, builder_class.name)
-    os.makedirs(root, exist_ok=True)
-    final = os.path.join(root, config.name, str(builder_class.VERSION))
-    with _only_writer(root):
-        shutil.rmtree(os.path.join(root, _STAGING), ignore_errors=True)
-        if os.path.exists(final) and not overwrite:
-            _require_same_parameters(final, config.parameters())
-            return Preparation(final, _read_json(os.path.join(final, _REPORT)), was_there=True)
-        return Preparation(final, _prepare_anew(builder_class, config, root, final), False)
+    items, identity = builder_class.items(config), identity_of(builder_class, config)
+    root = join(data_dir, builder_class.name)
+    place = _Place(join(root, f"{config.name}/{builder_class.VERSION}"), join(root, _STAGING))
+    with as_os_errors(root):
+        tf.io.gfile.makedirs(root)
+        with _only_writer(root):
+            begun = read_plan(place.staging)
+            plan = begun if begun is not None and begun.identity == identity else None
+            if place.is_complete() or place.is_foreign(plan):
+                if not overwrite:
+                    _require_same_parameters(place.final, identity["parameters"])
+                    return Preparation(place.final, read_json(join(place.final, _REPORT)), was_there=True)
+                if place.is_remote:
+                    _remove(place.final)
+                    plan = None
+            if plan is None:
+                if begun is not None:
+                    _say(f"what another run began with other parameters is given up: {place.staging}")
+                _remove(place.staging)
+                plan = make_plan(builder_class, items, identity, config, place.staging)
+            report = _prepare(builder_class, config, place, plan, run_units)
+            return Preparation(place.final, report, was_there=False)
 
 
-def _prepare_anew(
-    builder_class: type[tfds.core.GeneratorBasedBuilder], config: _Config, root: str, final: str
+class _Place(NamedTuple):
+    """Where the data set will be, and where everything is until then."""
+
+    final: str
+    staging: str
+
+    @property
+    def is_remote(self) -> bool:
+        return bool(scheme_of(self.final))
+
+    @property
+    def records(self) -> str:
+        return self.final if self.is_remote else join(self.staging, "records")
+
+    def is_complete(self) -> bool:
+        return tf.io.gfile.exists(join(self.final, "dataset_info.json"))
+
+    def is_foreign(self, plan: Plan | None) -> bool:
+        """Returns whether something is in the way that no plan of ours put there."""
+        return tf.io.gfile.exists(self.final) and not (self.is_remote and plan)
+
+    def publish(self) -> None:
+        """Shows the finished data set at its place and removes what it took to make it."""
+        if not self.is_remote:
+            os.makedirs(os.path.dirname(self.final), exist_ok=True)
+            if os.path.exists(self.final):
+                os.rename(self.final, join(self.staging, "replaced"))
+            os.rename(self.records, self.final)
+        _remove(self.staging)
+
+
+def _prepare(
+    builder_class: type[ClipBuilder], config: tfds.core.BuilderConfig, place: _Place, plan: Plan, run_units: Runner
 ) -> dict[str, Any]:
+    """Makes what is still to be made; returns the report."""
     start = time.monotonic()
-    staging = os.path.join(root, _STAGING)
-    builder = builder_class(data_dir=staging, config=config)
-    try:
-        _write_records(builder, os.path.join(staging, "downloads"))
-    except PreparationError:
-        _write_json(os.path.join(root, _REPORT), builder.report())
-        shutil.rmtree(staging)
-        raise
-    build_vocabularies(_training_captions(builder), builder.data_dir)
-    splits = {name: split.num_examples for name, split in builder.info.splits.items()}
+    shards = {unit.split: plan.shards(unit.split) for unit in plan.units}
+    job = Job(builder_class, config, builder_class.multi_label(config), place.staging, place.records, shards)
+    tf.io.gfile.makedirs(place.records)
+    pending = [unit for unit in plan.units if done_with(job, unit) is None]
+    if len(pending) < len(plan.units):
+        _say(f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
+    run_units(job, pending)
+    _require_enough(job, plan)
+    build_vocabularies(_training_captions(job, plan), place.records)
+    builder = builder_class(data_dir=place.staging, config=config)
+    splits = _split_infos(job, plan)
     report = {
         "dataset": builder.name,
         "parameters": config.parameters(),
-        "clips": splits,
-        **builder.report(),
+        "clips": {split.name: split.num_examples for split in splits},
+        **report_of(job, plan, place.records),
         "seconds": round(time.monotonic() - start, 3),
     }
-    _write_json(os.path.join(builder.data_dir, _REPORT), report)
-    _publish(builder.data_dir, final, staging)
+    write_json(join(place.records, _REPORT), report, indent=2)
+    builder.info.set_splits(tfds.core.SplitDict(splits))
+    builder.info.write_to_directory(place.records)  # dataset_info.json comes last.
+    place.publish()
     return report
 
 
-def _write_records(builder: tfds.core.GeneratorBasedBuilder, download_dir: str) -> None:
-    # Nothing is downloaded, whatever TFDS prints; the builders show their own progress.
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(
-            download_dir=download_dir,
-            download_config=tfds.download.DownloadConfig(
-                try_download_gcs=False,
-                compute_stats=tfds.download.ComputeStatsMode.SKIP,
-                # A shuffle window and a host's share are whole files, so files are kept small.
-                min_shard_size=_MIN_SHARD_BYTES,
-                max_shard_size=_MAX_SHARD_BYTES,
-            ),
+def _require_enough(job: Job, plan: Plan) -> None:
+    """Raises `PreparationError` if too little is left, and leaves a report that says why."""
+    try:
+        require_enough(job, plan)
+    except PreparationError:
+        root = os.path.dirname(job.staging)
+        write_json(join(root, _REPORT), report_of(job, plan, root), indent=2)
+        raise
+
+
+def _training_captions(job: Job, plan: Plan) -> Iterator[str]:
+    splits = job.builder_class.unions(job.config).get("train", ("train",))
+    for unit in plan.units:
+        if unit.split in splits:
+            with tf.io.gfile.GFile(captions_path(job, unit)) as file:
+                yield from map(json.loads, file)
+
+
+def _split_infos(job: Job, plan: Plan) -> list[tfds.core.SplitInfo]:
+    """Returns what TFDS says of each split; one without records is none, and its files are removed."""
+    found: dict[str, list[Done]] = {}
+    for unit in plan.units:
+        found.setdefault(unit.split, []).append(done_with(job, unit))
+    infos = []
+    for split, parts in found.items():
+        lengths = [length for part in parts for length in part.shard_lengths]
+        if not any(lengths):
+            for index in range(len(lengths)):
+                tf.io.gfile.remove(job.shard_path(split, index))
+            continue
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=job.directory, dataset_name=job.builder_class.name, split=split, filetype_suffix="tfrecord"
         )
+        size = sum(part.bytes for part in parts)
+        infos.append(tfds.core.SplitInfo(split, lengths, size, template))
+    return infos
 
 
-def _training_captions(builder: tfds.core.GeneratorBasedBuilder) -> Iterator[str]:
-    if "train" not in builder.info.splits:
-        return
-    only_text = tfds.decode.PartialDecoding({"captions": {"text": True}})
-    for record in builder.as_dataset(split="train", decoders=only_text):
-        for text in record["captions"]["text"].numpy():
-            yield text.decode()
+def _say(message: str) -> None:
+    tqdm.tqdm.write(message, file=sys.stderr)
 
 
-def _publish(prepared: str, final: str, staging: str) -> None:
-    os.makedirs(os.path.dirname(final), exist_ok=True)
-    if os.path.exists(final):
-        os.rename(final, os.path.join(staging, "replaced"))
-    os.rename(prepared, final)
-    shutil.rmtree(staging)
+def _remove(directory: str) -> None:
+    if tf.io.gfile.exists(directory):
+        tf.io.gfile.rmtree(directory)
 
 
 @contextlib.contextmanager
 def _only_writer(root: str) -> Iterator[None]:
-    """Holds a lock on the directory; the system lets go of it when the process dies."""
+    """Holds a lock on a local directory; the system lets go of it when the process dies."""
+    if scheme_of(root):
+        yield
+        return
     descriptor = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -158,7 +232,7 @@ def _only_writer(root: str) -> Iterator[None]:
 
 def _require_same_parameters(final: str, parameters: dict[str, Any]) -> None:
     try:
-        found = _read_json(os.path.join(final, "metadata.json"))["parameters"]
+        found = read_json(join(final, "metadata.json"))["parameters"]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{final} exists but is not a finished data set; remove it or pass --overwrite"
@@ -173,16 +247,3 @@ def _require_same_parameters(final: str, parameters: dict[str, Any]) -> None:
             f"{final} was prepared with other parameters: {differences}. "
             "Use another --data_dir, or pass --overwrite to replace it."
         )
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def _write_json(path: str, content: dict[str, Any]) -> None:
-    temporary = f"{path}.incomplete"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-    os.replace(temporary, path)

@@ -110,6 +110,7 @@ def dataset_info(
     class_names: Sequence[str] = (),
     citation: str | None = None,
     multi_label: bool = False,
+    has_video: bool = True,
 ) -> tfds.core.DatasetInfo:
     """Returns the builder's info; its metadata hold the rates, the classes and all parameters.
 
@@ -121,8 +122,10 @@ def dataset_info(
       class_names: names of the labels.
       citation: BibTeX entry of the publication.
       multi_label: see `record_features`.
+      has_video: whether records have frames; False for a data set of sound alone.
     """
     metadata = {
+        "has_video": has_video,
         "frames_per_second": parameters["frames_per_second"],
         "sample_rate_hz": parameters["sample_rate_hz"],
         "class_names": list(class_names),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,10 @@ from data.media import MediaFormat, MediaReader
 from data.media_writer import encode_mp4
 from data.narration import narrate
 from data.records import dataset_info, make_record, settings_of
-from data.rendered_clips import SPLITS, RenderedClips
+from data.rendered_clips import SPLITS, RenderedClips, clip_name
 from data.scenes import CLASS_NAMES, Scene, draw_scene, render_frames
 from data.sounds import synthesize
+from data.tally import Tally
 
 # What a random number is for: changing one noise level leaves every other draw as it was.
 _SCENE, _GRAIN, _SOUND, _NARRATION, _TEXT_NOISE, _AUDIO_NOISE = range(6)
@@ -84,11 +84,6 @@ class Synthetic(RenderedClips):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, **kwargs: Any):
-        """Takes what a TFDS builder takes; `config` is a `SyntheticConfig`."""
-        self._misaligned: dict[str, collections.Counter[str]] = {}
-        super().__init__(**kwargs)
-
     def _info(self) -> tfds.core.DatasetInfo:
         return dataset_info(
             self,
@@ -99,14 +94,21 @@ class Synthetic(RenderedClips):
             CLASS_NAMES,
         )
 
-    def report(self) -> dict[str, Any]:
+    @classmethod
+    def report(cls, config: SyntheticConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
         """Returns how many clips of each split have a planted mismatch."""
-        return {"misaligned": {split: dict(counts) for split, counts in self._misaligned.items()}}
+        return {
+            "misaligned": {
+                split: {name: tally.counts[f"misaligned {name}"] for name in ("text", "audio")}
+                for split, tally in tallies.items()
+            }
+        }
 
-    def count(self, split: str, record: dict[str, Any]) -> None:
-        """Counts the mismatches of each split."""
-        misaligned = self._misaligned.setdefault(split, collections.Counter(text=0, audio=0))
-        misaligned.update(text=1 - record["text_aligned"], audio=1 - record["audio_aligned"])
+    @staticmethod
+    def count(record: dict[str, Any], tally: Tally) -> None:
+        """Counts the mismatches."""
+        for name in ("text", "audio"):
+            tally.counts[f"misaligned {name}"] += 1 - record[f"{name}_aligned"]
 
     @staticmethod
     def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]
     heard = _maybe_other(scene, config.audio_noise * noisy, generator(_AUDIO_NOISE))
     cues = narrate(told, config.clip_seconds, generator(_NARRATION))
     media = _encode(config, scene, heard, generator)
-    clip_id = f"{split}/{index:06d}"
+    clip_id = clip_name(split, index)
     if config.source_dir is not None:
         _keep(os.path.join(config.source_dir, clip_id), media, cues)
     clock = MediaFormat(config.frames_per_second, config.image_size_px, config.sample_rate_hz)

@@ -1,6 +1,7 @@
 """CREMA-D from a small tree of real files in the published layout, through the command line."""
 
 import json
+import wave
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def source(tmp_path_factory, write_flash):
         write_flash(videos / f"{A}_{name}.flv")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     (videos / f"{A}_TAI_SAD_XX.flv").write_text(pointer)
-    write_flash(sounds / f"{A}_MTI_SAD_XX.wav", seconds=0)
+    with wave.open(str(sounds / f"{A}_MTI_SAD_XX.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))  # A header, and no sound.
     (sounds / f"{A}_IWL_NEU_XX.wav").write_text(pointer)
     write_flash(sounds / "microphone_test.wav")
     (sounds / f"._{A}_DFA_ANG_XX.wav").write_bytes(b"what macOS leaves")
@@ -92,10 +94,10 @@ def test_sound_is_that_of_the_wav_file_and_in_step(records):
 
 def test_broken_and_missing_partners_are_counted(records):
     report = json.loads((records[1] / "crema_d/default/1.0.0/prepare_report.json").read_text())
-    assert report["clips_listed"] == {"train": 6, "validation": 1, "test": 2}
+    assert report["videos_listed"] == {"train": 6, "validation": 1, "test": 2}
     assert report["clips"] == {"train": 3, "validation": 1, "test": 2}
     reasons = {names[0]: reason for reason, names in report["skipped"].items()}
-    assert all(len(names) == 1 for names in report["skipped"].values()) and report["clips_skipped"] == 6
+    assert all(len(names) == 1 for names in report["skipped"].values()) and report["videos_skipped"] == 6
     assert reasons["microphone_test"] == "not named like 1001_DFA_ANG_XX"
     assert reasons[f"{A}_IOM_DIS_XX"] == "not in VideoFlash"
     assert reasons[f"{A}_IWW_DIS_XX"] == "not in AudioWAV"
@@ -125,7 +127,7 @@ def test_the_split_that_others_use(source, tmp_path, run_prepare, read_records):
         run_prepare(**flags)
     (tmp_path / "csv/validation.csv").write_text(rows[0])
     listed = CremaDConfig(source_dir=str(source), split_csv_dir=str(tmp_path / "csv")).listed
-    assert {clip.clip_id for clip in listed.clips if clip.split == "validation"} == {names[0]}
+    assert {video.name for video in listed.videos if video.split == "validation"} == {names[0]}
 
 
 def test_a_share_of_the_training_rows_is_held_out(tmp_path, source):
@@ -170,9 +172,9 @@ def test_too_many_broken_files_fail(tmp_path, run_prepare, write_flash, max_bad_
         run_prepare(max_bad_fraction=max_bad_fraction, **flags)
         assert open_dataset("crema_d", str(tmp_path)).split_sizes == {"train": 1}
         return
-    with pytest.raises(RunFailed, match="clips cannot be used, more of split 'test' than"):
+    with pytest.raises(RunFailed, match="files cannot be used, more of split 'test' than"):
         run_prepare(max_bad_fraction=max_bad_fraction, **flags)
-    assert [path.name for path in (tmp_path / "crema_d").iterdir()] == ["prepare_report.json"]
+    assert sorted(path.name for path in (tmp_path / "crema_d").iterdir()) == ["incomplete", "prepare_report.json"]
 
 
 def test_impossible_settings_are_refused(source):

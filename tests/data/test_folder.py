@@ -96,13 +96,15 @@ def test_report_counts_and_names_everything(prepared):
         name: value for name, value in report.items() if name.startswith(("videos", "clips_"))
     }
     assert counts == {
-        "videos_found": 6,
+        "videos_listed": {"train": 6},
         "videos_used": 3,
         "videos_skipped": 3,
         "videos_without_audio_track": 1,
         "videos_without_captions": 1,
+        "clips_skipped": 0,
         "clips_without_audio": 1,
         "clips_without_captions": 1,
+        "clips_per_class": {},
     }
     skipped = {name: reason for reason, names in report["skipped"].items() for name in names}
     assert set(skipped) == {"empty.mp4", "letter.mp4", "cut.mp4"}
@@ -151,16 +153,16 @@ def test_a_file_that_breaks_off_is_used_and_named(tmp_path, write_video):
 @pytest.mark.parametrize(("max_bad_fraction", "fails"), [(0.5, False), (0.49, True)])
 def test_too_many_bad_files_fail(videos, tmp_path, max_bad_fraction, fails):
     config = FolderConfig(
-        source_dir=str(videos), max_bad_fraction=max_bad_fraction, clip_seconds=30, **SETTINGS
+        source_dir=str(videos), max_bad_fraction=max_bad_fraction, clip_seconds=30, test_fraction=0, **SETTINGS
     )
     if not fails:
         assert prepare(Folder, config, str(tmp_path)).report["videos_skipped"] == 3
         return
-    with pytest.raises(PreparationError, match="3 of 6 video files cannot be used, more than"):
+    with pytest.raises(PreparationError, match="3 of 6 files cannot be used, more of split 'train' than"):
         prepare(Folder, config, str(tmp_path))
     report = json.loads((tmp_path / "folder" / "prepare_report.json").read_text())
     assert report["videos_skipped"] == 3
-    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["prepare_report.json"]
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["incomplete", "prepare_report.json"]
 
 
 def test_nothing_usable_fails_whatever_share_is_allowed(tmp_path):
@@ -189,8 +191,7 @@ def test_a_changed_folder_is_not_taken_for_prepared(tmp_path, write_video):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(source_dir="/nowhere"), "must be a folder of videos"),
-        (dict(source_dir=None), "must be a folder of videos"),
+        (dict(source_dir="/nowhere"), "must be the data set's folder"),
         (dict(test_fraction=2.0), "test_fraction is a share"),
         (dict(max_bad_fraction=-1), "max_bad_fraction is a share"),
         (dict(clip_seconds=0.0), "does not hold a frame"),

@@ -48,7 +48,7 @@ def test_byte_order_mark_line_ends_and_order_of_the_columns_do_not_matter(write_
     assert plain.class_names == other.class_names == ("cat", "dog")
     assert plain.by_file == other.by_file == {"a.mp4": (1,), "b/c.mp4": (0, 1)}
     assert plain.fingerprint() == other.fingerprint() and plain.multi_label and not plain.split_of
-    assert plain.of("a.mp4") == {"label": -1, "labels": [1]}
+    assert plain.of("a.mp4") == {"label": -1, "labels": (1,)}
     assert read_labels(write_csv("file,labels\na.mp4,dog\n")).of("a.mp4") == {"label": 0}
 
 
@@ -80,7 +80,7 @@ def test_one_label_each_goes_into_label(videos, tmp_path, write_csv, read_record
     labels = rows_of(read_records("folder", tmp_path / "data"), "label")
     assert labels == {name: "ab".index(name[0]) for name in FILES}
     report = prepared.report
-    assert report["videos_found"] == 7 and report["skipped"] == {"the labels do not name it": ["stray.mp4"]}
+    assert sum(report["videos_listed"].values()) == 6 and report["skipped"] == {"the labels do not name it": ["stray.mp4"]}
     assert report["clips_per_class"] == {"a": 3, "b": 3, "c": 0} and report["labels_without_video"] == ["gone.mp4"]
     assert report["multi_label"] is False
 

@@ -1,11 +1,11 @@
 import pytest
 
 from data.folder_splits import split_by_name, split_labeled
-from data.source_files import SourceVideo
+from data.listing import ListedVideo
 
 
 def sources(count):
-    return [SourceVideo(f"video{i}.mp4", f"/v/video{i}.mp4", 1, None) for i in range(count)]
+    return [ListedVideo(f"video{i}.mp4", "", f"video{i}.mp4") for i in range(count)]
 
 
 def names(videos):

@@ -104,12 +104,12 @@ def test_sound_is_in_step_and_long_clips_are_cut(prepared, read_records):
 
 def test_what_is_missing_is_counted(prepared):
     report = json.loads((prepared / "kinetics_sounds/default/1.0.0/prepare_report.json").read_text())
-    assert report["clips_listed"] == {"train": 5, "validation": 1, "test": 1}
+    assert report["videos_listed"] == {"train": 5, "validation": 1, "test": 1}
     assert report["skipped"].pop("listed again") == [VIOLIN]
     assert report["skipped"].pop("the video is not there") == ["goneGONEgon_000001_000011"]
     ((reason, names),) = report["skipped"].items()
     assert reason.startswith("not a media file") and names == ["brokenBROKE_000007_000017"]
-    assert report["clips_skipped"] == 3 and report["clips_without_audio"] == 1
+    assert report["videos_skipped"] == 3 and report["clips_without_audio"] == 1
     assert report["clips_per_class"]["tickling"] == 2 and report["clips_per_class"]["laughing"] == 0
 
 
@@ -130,7 +130,7 @@ def test_other_classes_can_be_listed(source, tmp_path, run_prepare, capsys):
     [
         (None, "must hold CSV files"),
         (f"{HEADER}\n{row(ABSEILING, 'abseiling', 'train')}\n", "must hold CSV files"),
-        (f"{HEADER}\n{row(VIOLIN, 'tickling', 'train')}\n", "none of the 1 videos .* is there"),
+        (f"{HEADER}\n{row(VIOLIN, 'tickling', 'train')}\n", "none of the 1 videos .* can be used"),
         (f"{HEADER}\n{row(VIOLIN, 'tickling', 'later')}\n", "train.csv must have rows of label,.*'tickling,-0IE"),
         (f"{HEADER}\ntickling,-0IErS_cisg\n", "train.csv must have rows of label"),
     ],
@@ -144,13 +144,12 @@ def test_a_folder_that_is_not_kinetics_is_refused(tmp_path, run_prepare, csv, me
 
 
 def test_names_cannot_lead_out_of_the_folder(tmp_path, run_prepare, write_flash):
-    """Names from a CSV file are looked up among the files that are there; no path is made of them."""
     write_flash(tmp_path / f"outside/{VIOLIN}.mp4")
     (tmp_path / "source").mkdir()
     (tmp_path / "source/train.csv").write_text(
         f"{HEADER}\ntickling,../outside/{VIOLIN[:11]},17,27,train,0\n"
     )
-    with pytest.raises(BadInput, match="none of the 1 videos"):
+    with pytest.raises(BadInput, match=r"train.csv names '../outside/.*', which lies outside"):
         run_prepare(source_dir=str(tmp_path / "source"), data_dir=str(tmp_path / "data"), **FLAGS)
 
 
@@ -158,7 +157,7 @@ def test_nothing_usable_is_a_failure(tmp_path, run_prepare):
     (tmp_path / "source").mkdir()
     (tmp_path / "source/train.csv").write_text(f"{HEADER}\n{row(VIOLIN, 'tickling', 'train')}\n")
     (tmp_path / f"source/{VIOLIN}.mp4").write_text("not a video")
-    with pytest.raises(RunFailed, match="1 of 1 clips cannot be used, nothing is left"):
+    with pytest.raises(RunFailed, match="1 of 1 files cannot be used, nothing is left"):
         run_prepare(
             source_dir=str(tmp_path / "source"), data_dir=str(tmp_path / "data"), max_bad_fraction=1.0, **FLAGS
         )

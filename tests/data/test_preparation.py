@@ -100,6 +100,8 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
             prepare(Synthetic, config(train_clips=5), str(tmp_path), overwrite=True)
     assert open_dataset("synthetic", str(tmp_path)).split_sizes["train"] == 3
     assert prepare(Synthetic, config(), str(tmp_path)).was_there
+    prepare(Synthetic, config(train_clips=5), str(tmp_path), overwrite=True)
+    assert open_dataset("synthetic", str(tmp_path)).split_sizes["train"] == 5
     assert os.listdir(tmp_path / "synthetic") == ["default"]
 
 

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from data.captions import read_captions
 from data.errors import DataError
 from data.media import MediaFormat, MediaReader
+from data.preparation import prepare
 from data.scenes import CLASS_NAMES
 from data.synthetic import Synthetic, SyntheticConfig, make_clip
 
@@ -27,14 +28,13 @@ def changed(first, second):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A builder after preparation, and the folder of its media files."""
+    """A builder of what was prepared, the folder of its media files, and the report."""
     root = tmp_path_factory.mktemp("synthetic")
     config = SyntheticConfig(
         train_clips=96, validation_clips=2, test_clips=50, source_dir=str(root / "media"), **TINY
     )
-    builder = Synthetic(data_dir=str(root / "data"), config=config)
-    builder.download_and_prepare(download_dir=str(root / "downloads"))
-    return builder, root / "media"
+    preparation = prepare(Synthetic, config, str(root / "data"))
+    return tfds.builder_from_directory(preparation.directory), root / "media", preparation.report
 
 
 def records(builder, split):
@@ -78,28 +78,28 @@ def test_noise_does_not_reach_the_test_split():
 
 
 def test_splits_and_classes(prepared):
-    builder, _ = prepared
+    builder, _, report = prepared
     sizes = {name: split.num_examples for name, split in builder.info.splits.items()}
     assert sizes == {"train": 96, "validation": 2, "test": 50}
     labels = np.bincount([record["label"] for record in records(builder, "train")])
     assert len(labels) == len(CLASS_NAMES) and labels.max() - labels.min() <= 1
     assert tuple(builder.info.metadata["class_names"]) == CLASS_NAMES
-    assert builder.info.metadata["parameters"] == builder.builder_config.parameters()
+    assert builder.info.metadata["parameters"] == report["parameters"]
 
 
 def test_the_share_of_misaligned_clips_is_as_asked(prepared):
-    builder, _ = prepared
+    builder, _, report = prepared
     train = records(builder, "train")
     for name in ("text", "audio"):
         wrong = sum(1 - record[f"{name}_aligned"] for record in train)
         # 96 draws with probability 0.3: four standard deviations are 18.
         assert 29 - 18 < wrong < 29 + 18
-        assert builder.report()["misaligned"]["train"][name] == wrong
-    assert builder.report()["misaligned"]["test"] == {"text": 0, "audio": 0}
+        assert report["misaligned"]["train"][name] == wrong
+    assert report["misaligned"]["test"] == {"text": 0, "audio": 0}
 
 
 def test_narration_fits_where_it_is_said_to_fit(prepared):
-    builder, _ = prepared
+    builder, *_ = prepared
     yellow = ("yellow", "golden", "lemon")
     for record in records(builder, "train") + records(builder, "test"):
         said = b" ".join(record["captions"]["text"]).decode()
@@ -109,8 +109,8 @@ def test_narration_fits_where_it_is_said_to_fit(prepared):
 
 
 def test_kept_files_hold_what_the_records_hold(prepared):
-    builder, media = prepared
-    config = builder.builder_config
+    builder, media, _ = prepared
+    config = SyntheticConfig(**TINY)
     clock = MediaFormat(config.frames_per_second, config.image_size_px, config.sample_rate_hz)
     assert len(list(media.rglob("*.mp4"))) == len(list(media.rglob("*.vtt"))) == 148
     assert not list(media.rglob("*.incomplete"))
@@ -126,8 +126,8 @@ def test_kept_files_hold_what_the_records_hold(prepared):
         )
 
 
-def test_order_and_number_of_workers_make_no_difference(prepared, tmp_path, monkeypatch):
-    builder, _ = prepared
+def test_tfds_alone_writes_the_same_with_one_thread(prepared, tmp_path, monkeypatch):
+    builder, *_ = prepared
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     config = SyntheticConfig(train_clips=5, validation_clips=0, test_clips=0, **TINY)
     small = Synthetic(data_dir=str(tmp_path), config=config)

@@ -1,0 +1,51 @@
+"""Writes small files wherever TensorFlow can, each under another name first; what goes wrong is an `OSError`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+
+def read_json(path: str) -> Any:
+    """Returns the content of a JSON file, here or remote; raises `OSError` or `ValueError`."""
+    with as_os_errors(path), tf.io.gfile.GFile(path) as file:
+        return json.load(file)
+
+
+def write_json(path: str, content: Any, indent: int | None = None) -> None:
+    """Writes JSON values; names that are not UTF-8 come back as they were."""
+    with renamed_when_done(path) as temporary, tf.io.gfile.GFile(temporary, "w") as file:
+        json.dump(content, file, indent=indent)
+        file.write("\n")
+
+
+@contextlib.contextmanager
+def renamed_when_done(path: str) -> Iterator[str]:
+    """Gives another name to write to; afterwards the file is `path`, or if something failed there is none."""
+    temporary = f"{path}.incomplete.{uuid.uuid4().hex}"
+    with as_os_errors(path):
+        try:
+            yield temporary
+            tf.io.gfile.rename(temporary, path, overwrite=True)
+        finally:
+            if tf.io.gfile.exists(temporary):
+                tf.io.gfile.remove(temporary)
+
+
+@contextlib.contextmanager
+def as_os_errors(path: str) -> Iterator[None]:
+    """Gives TensorFlow's errors as those of Python, so that a full disk reads like one."""
+    try:
+        yield
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, error.message, path) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, error.message, path) from error
+    except tf.errors.OpError as error:
+        raise OSError(errno.EIO, error.message, path) from error
