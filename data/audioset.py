@@ -119,6 +119,8 @@ class AudioSetConfig(ListedClipsConfig):
         try:
             video_id, start, end, mids = row
             labels = tuple(sorted({indices[mid.strip()] for mid in mids.split(",")}))
+            if not 0 <= float(start) < float(end):
+                raise ValueError
             return _Row(video_id, float(start), float(end), labels, split)
         except (ValueError, KeyError) as error:
             raise DataError(

@@ -100,12 +100,14 @@ class HowTo100M(ListedClips):
         .../nVbIUDjzWY4.mp4 (or .webm, .mkv, ...) in any folder
 
     Whole videos are cut into clips of `clip_seconds`, one after the other, each with the captions that
-    are nearest in time; they may overlap, as automatic ones do. One split, `train`; no classes (our
-    choice: categories and tasks are those of the search that found a video, not of what it shows).
-    Videos that are gone from YouTube are counted, as are captions that cannot be used. The caption files
-    have up to 10 GB and more: they are read through once and never held.
+    are nearest in time; they may overlap, as automatic ones do, and what a line of raw_caption.json
+    repeats of the one before stays (our choice). One split, `train`; no classes (our choice: categories
+    and tasks are those of the search that found a video, not of what it shows). Videos that are gone from
+    YouTube are counted, as are captions that cannot be used. The caption files have up to 10 GB and more:
+    they are read through once and never held.
 
-    License: annotations Apache License 2.0; the videos belong to their uploaders on YouTube.
+    License: the authors' repository is under the Apache License 2.0; the videos belong to their uploaders
+    on YouTube.
     """
 
     CONFIG = HowTo100MConfig

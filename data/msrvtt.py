@@ -152,10 +152,9 @@ def _is_list(path: str) -> bool:
 
 
 def _read_video(video: dict[str, Any]) -> dict[str, Any]:
-    label = int(video["category"])
-    if not 0 <= label < len(CLASS_NAMES):
-        raise ValueError(f"category {label}")
-    seconds = float(video["end time"]) - float(video["start time"])
+    label, seconds = int(video["category"]), float(video["end time"]) - float(video["start time"])
+    if not 0 <= label < len(CLASS_NAMES) or not seconds > 0:
+        raise ValueError(f"category {label}, {seconds} s")
     return {"split": _SPLITS[video["split"]], "label": label, "seconds": seconds}
 
 

@@ -75,13 +75,13 @@ class YouCook2(ListedClips):
     The source folder holds the annotations of http://youcook2.eecs.umich.edu/download and the videos:
 
         youcookii_annotations_trainval.json     or below annotations/
-        label_foodtype.csv                      101,macaroni and cheese ...: the recipes' names, if there
+        label_foodtype.csv                      number,name of each recipe, without a header; if there
         raw_videos/training/101/ID.mp4          (or .webm, .mkv, ...), or in any other folder
         raw_videos/validation/...
 
-    One record per step, named like `ID_0`, the sentence its one caption, and the recipe its class. Splits:
-    `train` and `validation`, on whose about 3,300 steps retrieval is measured; the test videos have no
-    published sentences. Videos that are gone are counted.
+    One record per step, named like `ID_0` for the first of a video's list, the sentence its one caption,
+    and the recipe its class. Splits: `train` and `validation`, on whose steps (VATT counts 3,320) retrieval
+    is measured; the test videos have no published sentences. Videos that are gone are counted.
 
     License: none is stated with the annotations (see the page above for their terms); the videos belong
     to their uploaders on YouTube.
@@ -101,9 +101,9 @@ class YouCook2(ListedClips):
 def _read_video(video_id: str, video: dict[str, Any]) -> dict[str, Any]:
     segments, broken = [], []
     for number, step in enumerate(video["annotations"]):
-        clip_id = f"{video_id}_{step.get('id', number)}"
+        clip_id = f"{video_id}_{number}"
         start, end = step["segment"]
-        sentence = " ".join(step["sentence"].split())
+        sentence = " ".join((step.get("sentence") or "").split())
         if 0 <= start < end and sentence:
             segments.append(Segment(clip_id, float(start), float(end), (Cue(sentence, float(start), float(end)),)))
         else:

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from data.audioset import AudioSet, AudioSetConfig
+from data.audioset import AudioSetConfig
+from data.dataset import open_dataset
 from data.errors import DataError
 
 CLASSES = ("Speech", "Male speech, man speaking", "Whoosh, swoosh, swish")
@@ -119,13 +120,19 @@ def test_the_unbalanced_list_can_be_left_out(source):
     assert config.name == "balanced" and "padPADpadPA_30000" not in {video.name for video in config.listed.videos}
 
 
-def test_sound_alone_can_be_taken(source, tmp_path):
+def test_sound_alone_can_be_taken(source, tmp_path, run_prepare, read_records, trees):
     config = AudioSetConfig(source_dir=str(source), sound_only=True)
     paths = {video.name: (video.path, video.sound_path) for video in config.listed.videos}
     assert paths["soundSOUNDs_0"] == (None, "wav/soundSOUNDs_0.wav")
     assert paths["wholeWHOLEw_1000"] == (None, "wholeWHOLEw.mp4")
-    assert config.name == "sound"
-    assert AudioSet(config=config, data_dir=str(tmp_path)).info.metadata["has_video"] is False
+    run_prepare(
+        dataset="audioset", source_dir=str(source), data_dir=str(tmp_path), sample_rate_hz=8000, sound_only=True
+    )
+    assert not open_dataset("audioset/sound", str(tmp_path)).has_video
+    train = read_records("audioset/sound", tmp_path)["train"]
+    assert len(train) == 6 and all(not len(record["video"]) for record in train.values())
+    for name in ("soundSOUNDs_0", "wholeWHOLEw_1000"):
+        assert abs(trees.click_seconds(train[name], 8000) - 0.4) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -133,6 +140,7 @@ def test_sound_alone_can_be_taken(source, tmp_path):
     [
         ("eval_segments.csv", ['abcdefghijk, 0.000, 10.000, "/m/unknown"'], "must have rows like"),
         ("eval_segments.csv", ["abcdefghijk, 0.000, 10.000"], "must have rows like"),
+        ("eval_segments.csv", ['abcdefghijk, 10.000, 10.000, "/m/09x0r"'], "must have rows like"),
         ("class_labels_indices.csv", ["index,mid,display_name", "1,/m/09x0r,Speech"], "indices 0, 1"),
         ("class_labels_indices.csv", ["mid,name"], "columns index,mid,display_name"),
     ],
