@@ -85,7 +85,6 @@ class ESC50(ListedClips):
     """
 
     name = "esc50"
-    CONFIG = ESC50Config
     HAS_VIDEO = False
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "ESC-50: environmental sounds of 5 s in 50 classes and five folds."

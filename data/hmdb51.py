@@ -91,7 +91,6 @@ class HMDB51(ListedClips):
     """
 
     name = "hmdb51"
-    CONFIG = HMDB51Config
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "HMDB51: videos of 51 human motions, with three official splits."
     CITATION = """@inproceedings{kuehne2011hmdb,

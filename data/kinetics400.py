@@ -43,7 +43,6 @@ class Kinetics400(ListedClips):
     """
 
     name = "kinetics400"
-    CONFIG = Kinetics400Config
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "Kinetics-400: clips of 10 s of 400 human actions."
     CITATION = """@article{kay2017kinetics,

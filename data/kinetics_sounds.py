@@ -103,7 +103,6 @@ class KineticsSounds(ListedClips):
     License: annotations CC BY 4.0 (DeepMind); the videos belong to their uploaders on YouTube.
     """
 
-    CONFIG = KineticsSoundsConfig
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "Kinetics-Sounds: clips of 10 s of actions that can be seen and heard."
     CITATION = """@inproceedings{arandjelovic2017look,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -55,12 +55,20 @@ def require_enough(job: Job, plan: Plan) -> None:
     if bad.total() == listed.total():
         share = f"{bad.total()} of {listed.total()}"
         raise PreparationError(_explain(job, plan.units, share, "nothing is left to prepare"))
-    for split in listed:
-        allowed = job.config.max_bad_fraction if bad[split] else 1.0
-        if bad[split] > allowed * listed[split]:
+    for split, parts in _judged_splits(job, listed).items():
+        files, unusable = (sum(counts[part] for part in parts) for counts in (listed, bad))
+        allowed = job.config.max_bad_fraction if unusable else 1.0
+        if unusable > allowed * files:
             limit = f"more of split {split!r} than --max_bad_fraction={allowed} allows"
-            units = [unit for unit in plan.units if unit.split == split]
-            raise PreparationError(_explain(job, units, f"{bad[split]} of {listed[split]}", limit))
+            units = [unit for unit in plan.units if unit.split in parts]
+            raise PreparationError(_explain(job, units, f"{unusable} of {files}", limit))
+
+
+def _judged_splits(job: Job, listed: Iterable[str]) -> dict[str, Sequence[str]]:
+    """Returns the splits that people use, with their parts; a part alone may be one file."""
+    unions = job.builder_class.unions(job.config)
+    parts = set(itertools.chain(*unions.values()))
+    return {split: (split,) for split in listed if split not in parts} | dict(unions)
 
 
 def _explain(job: Job, units: Sequence[Unit], share: str, limit: str) -> str:

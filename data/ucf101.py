@@ -91,7 +91,6 @@ class UCF101(ListedClips, skip_registration=True):  # TFDS has a data set of tha
     """
 
     name = "ucf101"
-    CONFIG = UCF101Config
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "UCF101: videos of 101 human actions, with three official splits."
     CITATION = """@article{soomro2012ucf101,

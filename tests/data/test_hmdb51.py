@@ -9,7 +9,7 @@ HAIR, WAVE = "April_09_brush_hair_u_nm_np1_ba_goo_{}", "#122_(HQ)_50%; Amélie &
 # What each video is to the three splits, as the lists have it: 1 for training, 2 for testing, 0 for neither.
 CODES = {
     "brush_hair": {HAIR.format(0): "122", HAIR.format(1): "210", HAIR.format(2): "111", HAIR.format(3): "000"},
-    "wave": {WAVE.format(0): "122", WAVE.format(1): "201", WAVE.format(2): "121"},
+    "wave": {WAVE.format(0): "122", WAVE.format(1): "201", WAVE.format(2): "121", WAVE.format(3): "112"},
 }
 PARTS = {"0": "unused", "1": "train", "2": "test"}
 
@@ -31,6 +31,7 @@ def source(tmp_path_factory, trees):
         trees.write_flash(videos / f"brush_hair/{HAIR.format(number)}.avi", 0.6, 0.2, size=(24, 36), sound=False)
     trees.write_flash(videos / f"wave/{WAVE.format(0)}.avi", 0.6, 0.4, size=(24, 36), sample_rate_hz=8000)
     trees.write_flash(videos / f"wave/{WAVE.format(1)}.AVI", 0.6, 0.4, size=(24, 36), frames_per_second=30)
+    trees.write_broken(videos / f"wave/{WAVE.format(2)}.avi")  # Alone in its partition, but not in a split.
     return root
 
 
@@ -49,13 +50,13 @@ def test_codes_become_partitions_and_partitions_splits(source):
         f"{class_name}/{name}": ("_".join(PARTS[code] for code in codes), class_name)
         for class_name, videos in CODES.items()
         for name, codes in videos.items()
-        if name not in (HAIR.format(3), WAVE.format(2))
+        if name not in (HAIR.format(3), WAVE.format(3))
     }
     assert clips.skipped == {
         "used by no split": [f"brush_hair/{HAIR.format(3)}"],
-        "the video is not there": [f"wave/{WAVE.format(2)}"],
+        "the video is not there": [f"wave/{WAVE.format(3)}"],
     }
-    assert clips.unions["train1"] == clips.unions["train"] == ("train_test_test", "train_train_train")
+    assert clips.unions["train1"] == clips.unions["train"] == ("train_test_test", "train_test_train", "train_train_train")
     assert clips.unions["test1"] == clips.unions["test"] == ("test_train_unused", "test_unused_train")
     assert clips.unions["test3"] == ("train_test_test",)
 
@@ -94,5 +95,5 @@ def test_a_folder_without_the_lists_or_without_the_videos_is_refused(tmp_path, t
     with pytest.raises(data.DataError, match="must hold the lists testTrainMulti_7030_splits/brush_hair_test_split1.txt"):
         HMDB51Config(source_dir=str(tmp_path))
     write_lists(trees, tmp_path)
-    with pytest.raises(data.DataError, match="none of the 7 videos .*brush_hair/April"):
+    with pytest.raises(data.DataError, match="none of the 8 videos .*brush_hair/April"):
         HMDB51Config(source_dir=str(tmp_path))
