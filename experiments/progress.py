@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.command_line import RunFailed
+from experiments.durations import duration
 from experiments.layer_metrics import layer_record, write_layer_summaries
 from experiments.run_directory import RunDirectory
 
@@ -184,13 +185,3 @@ class Progress:
                 f"data {means['data_wait_share']:.0%} | ETA {duration(remaining)} | "
             )
         return text + self.losses_text(means)
-
-
-def duration(seconds: float) -> str:
-    """Returns a time as people say it: `8d04h`, `3h20m`, `5m07s`."""
-    seconds = int(seconds)
-    if seconds >= 86_400:
-        return f"{seconds // 86_400}d{seconds % 86_400 // 3_600:02d}h"
-    if seconds >= 3_600:
-        return f"{seconds // 3_600}h{seconds % 3_600 // 60:02d}m"
-    return f"{seconds // 60}m{seconds % 60:02d}s"

@@ -1,9 +1,11 @@
-"""Makes the report on a run: one HTML file that holds everything it shows.
+"""Makes the report on a run, or on a sweep: one HTML file that holds everything it shows.
 
-Example:
+Examples:
   python -m experiments.report --workdir=runs/demo --data_dir=runs/data
+  python -m experiments.report --sweep=runs/methods
 
-Writes report/index.html into the run's directory and prints its path. Run experiments.evaluate before.
+Writes report/index.html into the run's directory and prints its path. Run experiments.evaluate before. Into the directory
+of a sweep it also writes sweep.csv, a line per point, and table.md, which it prints.
 """
 
 from absl import flags, logging
@@ -12,16 +14,22 @@ from experiments import command_line
 from experiments.command_line import BadInput, bad_input
 from experiments.report_page import build_page
 from experiments.run_directory import RunDirectory
+from experiments.sweep_directory import SweepDirectory
+from experiments.sweep_report import write_sweep_report
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")
+flags.DEFINE_string("sweep", "", "Directory of a sweep, instead of a run's.")
 flags.DEFINE_string("data_dir", "", "Where the prepared data sets are; for the frames of the retrieval examples.")
 
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    if not FLAGS.workdir:
-        raise BadInput("--workdir is needed; see --help for an example.")
+    if bool(FLAGS.workdir) == bool(FLAGS.sweep):
+        raise BadInput("either --workdir or --sweep is needed; see --help for examples.")
+    if FLAGS.sweep:
+        print(write_sweep_report(SweepDirectory(FLAGS.sweep)))
+        return 0
     logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     directory = RunDirectory(FLAGS.workdir)
     if not directory.config.exists():

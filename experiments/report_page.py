@@ -1,15 +1,13 @@
 """Puts the report's page together; a part for which something is missing says what, and how to get it."""
 
 import html
-import importlib.resources
 import json
-import string
-from collections.abc import Mapping, Sequence
 
 import data
 from experiments.alignment import INDICATORS
 from experiments.evaluation_arrays import read_arrays
 from experiments.report_examples import examples
+from experiments.report_html import missing, page, plots, table
 from experiments.report_layers import COLUMNS, layer_map
 from experiments.report_plots import cosine_histogram, curves, split_histogram
 from experiments.report_projection import METHOD, projections
@@ -37,18 +35,19 @@ def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
     records, arrays = directory.read_metrics(), read_arrays(directory)
     result = json.loads(directory.result.read_text(encoding="utf-8")) if directory.result.exists() else None
     evaluate = f"python -m experiments.evaluate --workdir={directory.path} --data_dir=DATA"
-    template = string.Template(importlib.resources.files("experiments").joinpath("report.html").read_text("utf-8"))
-    return template.substitute(
-        title=html.escape(f"VATT pre-training: {directory.path.resolve().name}"),
-        subtitle=_subtitle(records, result),
-        result=_table(result) if result else _missing("This run has not been evaluated yet", evaluate),
-        training=_plots(curves(records)) if records else _missing("metrics.jsonl holds no training step yet"),
-        cosines=_cosines(records, arrays, result, evaluate),
-        layers=_layers(records),
-        embeddings=_embeddings(arrays) if "label" in arrays else _missing("There are no embeddings yet", evaluate),
-        examples=_examples(arrays, directory, data_dir, evaluate),
-        configuration=_configuration(directory),
-    )
+    sections = {
+        "Result": _table(result) if result else missing("This run has not been evaluated yet", evaluate),
+        "Training": plots(curves(records)) if records else missing("metrics.jsonl holds no training step yet"),
+        "The cosine of the two gradients": _cosines(records, arrays, result, evaluate),
+        "The cosine layer by layer": _layers(records),
+        "Embeddings in two dimensions": (
+            _embeddings(arrays) if "label" in arrays else missing("There are no embeddings yet", evaluate)
+        ),
+        "Retrieval examples": _examples(arrays, directory, data_dir, evaluate),
+        "Configuration and environment": _configuration(directory),
+    }
+    title = f"VATT pre-training: {directory.path.resolve().name}"
+    return page(title, _subtitle(records, result), sections)
 
 
 def _subtitle(records, result):
@@ -59,49 +58,30 @@ def _subtitle(records, result):
     return f"{trained}; {evaluated}."
 
 
-def _missing(what: str, command: str | None = None) -> str:
-    remedy = f" Run <code>{html.escape(command)}</code> and make the report again." if command else ""
-    return f'<p class="card">{html.escape(what)}.{remedy}</p>'
-
-
-def _plots(drawings: Sequence[str], kind: str = "plots") -> str:
-    return f'<div class="{kind}">' + "".join(f'<div class="card">{drawing}</div>' for drawing in drawings) + "</div>"
-
-
-def _html_table(head: Sequence[str], groups: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = ""
-    for group, lines in groups.items():
-        body += f'<tr><th colspan="{len(head)}">{html.escape(group)}</th></tr>' if group else ""
-        for line in lines:
-            body += "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-    return f'<div class="card"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
 def _table(result):
     groups: dict[str, list] = {}
     for row in rows(result):
         groups.setdefault(row.group, []).append((row.name, row.value, row.chance))
-    return _html_table(("", "result", "chance"), groups)
+    return table(("", "result", "chance"), groups)
 
 
 def _cosines(records, arrays, result, evaluate):
     cosines = all_cosines(records)
     drawings = [cosine_histogram(cosines)] if len(cosines) else []
     if not result:
-        return _plots(drawings) + _missing("The cosines of single clips are not known yet", evaluate)
+        return plots(drawings) + missing("The cosines of single clips are not known yet", evaluate)
     if not result["alignment"]:
-        return _plots(drawings) + _missing("The cosines of single clips were not evaluated, or the data forbid it")
+        return plots(drawings) + missing("The cosines of single clips were not evaluated, or the data forbid it")
     misaligned = (arrays["alignment_text_aligned"] == 0) | (arrays["alignment_audio_aligned"] == 0)
     for name, title in _DRAWN_INDICATORS.items():
         drawings.append(split_histogram(arrays[f"alignment_{name}"], misaligned, title, INDICATORS[name]))
-    return _plots(drawings, "plots large") + _areas(result["alignment"])
+    return plots(drawings, "plots large") + _areas(result["alignment"])
 
 
 def _layers(records):
     history = layer_history(records)
     if history is None:
-        return _missing("metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older than this map")
+        return missing("metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older than this map")
     per_column = -(-history.cosines.shape[1] // COLUMNS)
     text = (
         f"From input (top) to output; a column is {f'up to {per_column} steps' if per_column > 1 else 'a step'}. Red: the "
@@ -109,7 +89,7 @@ def _layers(records):
     )
     names = ", ".join(name.replace("_", " ") for name in history.left_out)
     note = f'<p class="soft">Never reached by both losses: {html.escape(names)}.</p>' if names else ""
-    return f"<p>{text}</p>" + _plots([layer_map(history)], "plots wide") + note
+    return f"<p>{text}</p>" + plots([layer_map(history)], "plots wide") + note
 
 
 def _areas(alignment):
@@ -120,7 +100,7 @@ def _areas(alignment):
     return (
         "<p>How well the planted truth can be read from each clip of the split validation: the area under the ROC "
         f"curve, 1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and sound.</p>"
-        + _html_table(head, {"": lines})
+        + table(head, {"": lines})
     )
 
 
@@ -133,15 +113,15 @@ def _embeddings(arrays):
         f"<p>Clips of the split test by {METHOD}, both modalities of a space projected together. Lines join the two "
         "points of a clip; up to eight frequent classes are colored, the other clips are gray.</p>"
     )
-    return text + _plots(projections(arrays), "plots large")
+    return text + plots(projections(arrays), "plots large")
 
 
 def _examples(arrays, directory, data_dir, evaluate):
     if "rank" not in arrays:
-        return _missing("There is no retrieval result yet", evaluate)
+        return missing("There is no retrieval result yet", evaluate)
     if not data_dir:
         command = f"python -m experiments.report --workdir={directory.path} --data_dir=DATA"
-        return _missing("The frames are in the data set, which was not given", command)
+        return missing("The frames are in the data set, which was not given", command)
     prepared = data.open_dataset(str(arrays["dataset"]), data_dir)
     text = (
         "<p>All sentences of a clip together ask for it, among the clips of the split test. The examples go in even "

@@ -18,6 +18,8 @@ OBJECTIVES = {
     "video_text": ("video-text", COLORS["text"]),
 }
 COSINE, MISALIGNED, ALIGNED, NEUTRAL = "#8b5cf6", "#e5484d", "#0d9aa5", "#8a919c"
+PALETTE = ("#3b82f6", "#e08a00", "#10a36f", "#e5484d", "#8b5cf6", "#0d9aa5", "#d6499f", "#8c6d31")
+"""For whatever has no color of its own."""
 _FOREGROUND = "#010203"  # no plot uses it; becomes the page's text color
 _POINTS = 400  # more cannot be told apart at this size
 _STYLE = {
@@ -62,17 +64,26 @@ def svg(axes) -> str:
     return size.sub("", element, count=2).replace("<svg", f'<svg role="img" aria-label="{axes.get_title()}"', 1)
 
 
-@styled
-def curves(records: Sequence[dict]) -> list[str]:
-    """Draws how a run went, from the lines of metrics.jsonl: one SVG per quantity."""
+def binned(records: Sequence[dict]) -> tuple[np.ndarray, list[Sequence[dict]], dict[str, np.ndarray]]:
+    """Groups neighboring lines of metrics.jsonl, so that there are no more points than can be told apart.
+
+    Returns:
+      The last step of each group, the groups, and the means over each group of whatever is a number.
+    """
     borders = np.linspace(0, len(records), min(_POINTS, len(records)) + 1).astype(int)
     groups = [records[start:end] for start, end in zip(borders, borders[1:], strict=False)]
-    steps = np.array([group[-1]["step"] for group in groups])
     means = {
         name: np.array([np.mean([record[name] for record in group]) for group in groups])
         for name, value in records[0].items()
         if isinstance(value, (int, float))
     }
+    return np.array([group[-1]["step"] for group in groups]), groups, means
+
+
+@styled
+def curves(records: Sequence[dict]) -> list[str]:
+    """Draws how a run went, from the lines of metrics.jsonl: one SVG per quantity."""
+    steps, groups, means = binned(records)
     return [
         _per_objective(steps, means, "loss", "Losses", "loss, nats"),
         _per_objective(steps, means, "gradient_norm", "Gradient norms", "l2 norm", log=True),

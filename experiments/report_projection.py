@@ -6,12 +6,11 @@ import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from experiments.report_plots import COLORS, NEUTRAL, new_axes, styled, svg
+from experiments.report_plots import COLORS, NEUTRAL, PALETTE, new_axes, styled, svg
 from experiments.retrieval import normalized
 
 METHOD = "t-SNE (scikit-learn, cosine distance, perplexity 30, seed 0)"
 _MARKERS = {"video": "o", "audio": "s", "text": "^"}
-_CLASS_COLORS = ("#3b82f6", "#e08a00", "#10a36f", "#e5484d", "#8b5cf6", "#0d9aa5", "#d6499f", "#8c6d31")
 _CLIPS = 500  # t-SNE of twice as many points takes a few seconds
 _SPACES = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}
 
@@ -72,11 +71,11 @@ def _groups(labels, class_names):
         yield "", np.ones(len(labels), bool), None
         return
     found, counts = np.unique(labels[labels >= 0], return_counts=True)
-    count = min(len(_CLASS_COLORS), len(found))
+    count = min(len(PALETTE), len(found))
     # Evenly over those that are frequent enough: where all classes are alike, neighbors tend to be.
     frequent = found[counts >= np.sort(counts)[-count]]
     frequent = frequent[np.linspace(0, len(frequent) - 1, count).astype(int)]
     yield "", ~np.isin(labels, frequent), NEUTRAL
-    for label, color in zip(frequent, _CLASS_COLORS, strict=False):
+    for label, color in zip(frequent, PALETTE, strict=False):
         name = str(class_names[label]) if label < len(class_names) else f"class {label}"
         yield name, labels == label, color

@@ -73,7 +73,7 @@ class RunDirectory:
         Raises:
           BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed.
         """
-        difference = [] if allow_config_change else self._difference(config, data)
+        difference = [] if allow_config_change else self.difference(config, data)
         if difference:
             raise BadInput(
                 f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
@@ -90,10 +90,16 @@ class RunDirectory:
         """Writes model.json, from which `vatt.load` builds the model: the constructor's arguments."""
         self.write(self.model, json.dumps(config, indent=2) + "\n")
 
-    def _difference(self, config, data):
+    def difference(self, config: str, data: dict | None) -> list[str]:
+        """Returns in what the run that lives here differs from another one, as lines to show; none if no run does.
+
+        Args:
+          config: The operative configuration of the other one.
+          data: Describes its data sets; `None` to leave the data out.
+        """
         lines = config_difference(self.config.read_text(), config) if self.config.exists() else []
         before = json.loads(self.data.read_text()) if self.data.exists() else data
-        if before != data:
+        if data is not None and before != data:
             lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
         return lines
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from experiments import progress
 from experiments.command_line import RunFailed
-from experiments.progress import Progress, Stopped, StopSignal, duration
+from experiments.durations import duration
+from experiments.progress import Progress, Stopped, StopSignal
 from experiments.run_directory import RunDirectory
 from experiments.step_log import StepLog
 

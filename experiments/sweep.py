@@ -1,0 +1,144 @@
+"""Pre-trains, evaluates and reports on every point of a grid: methods, mixes, seeds, any bindings.
+
+Example:
+  python -m experiments.sweep --gin_file=configs/sweeps/demo.gin --data_dir=runs/data --sweep_dir=runs/methods --jobs=2
+
+Each point has a run directory in --sweep_dir, called by what is particular to it, such as `method=gr,seed=1`. The same
+command again goes on: a finished point is not run again, one that was interrupted goes on from its newest checkpoint. A
+point that fails is reported and does not stop the others. SIGTERM and Ctrl-C let the programs that run save a
+checkpoint, then end.
+
+--print_commands prints a line of shell per point instead, for a cluster's scheduler. When all have run,
+`python -m experiments.report --sweep=DIR` makes sweep.csv, table.md and report/index.html, which this program does, too.
+
+With --jobs=N on a machine with several GPUs, name them: CUDA_VISIBLE_DEVICES=0,1,2,3 gives each job its share.
+"""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from absl import flags, logging
+
+import data
+from experiments import command_line, config, sweep_config
+from experiments.assembly import make_model
+from experiments.command_line import BadInput, RunFailed, bad_input
+from experiments.dry_run import VOCABULARY_SIZE
+from experiments.jobs import FAILED, STOPPED, Job, Outcome, run_jobs
+from experiments.run_directory import operative_config
+from experiments.sweep_config import Point, Sweep
+from experiments.sweep_directory import PointRun, SweepDirectory
+from experiments.sweep_report import write_sweep_report
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file that describes the sweep; may be given several times, later ones win.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as \"sweep.bindings = ('STEPS = 60',)\"; wins over files.")
+flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("sweep_dir", "", "Directory of the sweep; made if need be, gone on with if it holds one.")
+flags.DEFINE_integer("jobs", 1, "Points at a time; the cores are shared out among them.", lower_bound=1)
+flags.DEFINE_boolean("print_commands", False, "Run nothing, print each point's commands, one line per point.")
+flags.DEFINE_boolean("dry_run", False, "Run `experiments.pretrain --dry_run` for each point; nothing is written.")
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    sweep = sweep_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    if not FLAGS.dry_run and not (FLAGS.data_dir and FLAGS.sweep_dir):
+        raise BadInput("--data_dir and --sweep_dir are needed, unless with --dry_run.")
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    if FLAGS.dry_run:
+        return _dry_run(sweep)
+    directory = SweepDirectory(FLAGS.sweep_dir)
+    points = sweep.points()
+    runs = [_checked(point, directory) for point in points]
+    directory.describe({axis: list(found) for axis, found in sweep.named_axes().items()}, runs)
+    programs = [_programs(sweep, point, run) for point, run in zip(points, runs, strict=True)]
+    if FLAGS.print_commands:
+        for commands in programs:
+            print(" && ".join(shlex.join(command) for command in commands.values()))
+        return 0
+    jobs = [Job(run.name, run.directory.path, each, run.is_done) for run, each in zip(runs, programs, strict=True)]
+    outcomes = run_jobs(jobs, FLAGS.jobs, _show)
+    print("\n" + write_sweep_report(directory))
+    return _end(outcomes)
+
+
+def _checked(point: Point, directory: SweepDirectory) -> PointRun:
+    """Builds what a point describes, without variables, so that a mistake is found before anything runs.
+
+    Raises:
+      BadInput: The point's configuration cannot be used, its data are not prepared, or its directory holds another run.
+    """
+    try:
+        settings = config.parse(point.gin_files, point.bindings)
+        make_model(settings, VOCABULARY_SIZE)
+        with bad_input():
+            described = None if FLAGS.print_commands else _describe(settings.datasets)
+    except BadInput as error:
+        raise BadInput(f"the point {point.name}: {error}") from error
+    run = PointRun(point.name, point.labels, settings.steps, directory.run(point.name))
+    if difference := run.directory.difference(operative_config(), described):
+        raise BadInput(
+            f"{run.directory.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
+            "Use another --sweep_dir, or the configuration of the sweep that is there."
+        )
+    return run
+
+
+def _describe(names: Sequence[str]) -> dict:
+    """Returns what a run remembers of its data sets."""
+    prepared = [data.open_dataset(name, FLAGS.data_dir) for name in names]
+    return {one_set.name: one_set.describe() for one_set in prepared}
+
+
+def _programs(sweep: Sweep, point: Point, run: PointRun) -> dict[str, list[str]]:
+    """Returns the command lines of a point by program."""
+    places = [f"--data_dir={FLAGS.data_dir}", f"--workdir={run.directory.path}"]
+    arguments = {
+        "pretrain": [*_configuration(point), *sweep.pretrain_flags, *places],
+        "evaluate": [*sweep.evaluate_flags, *places],
+        "report": places,
+    }
+    return {name: [sys.executable, "-m", f"experiments.{name}", *arguments[name]] for name in sweep.programs}
+
+
+def _configuration(point):
+    return [f"--gin_file={path}" for path in point.gin_files] + [f"--gin_bindings={text}" for text in point.bindings]
+
+
+def _dry_run(sweep: Sweep) -> int:
+    with tempfile.TemporaryDirectory() as logs:
+        jobs = [_dry_job(sweep, point, SweepDirectory(logs)) for point in sweep.points()]
+        return _end(run_jobs(jobs, FLAGS.jobs, _show))
+
+
+def _dry_job(sweep, point, logs):
+    command = [sys.executable, "-m", "experiments.pretrain", "--dry_run", *_configuration(point), *sweep.pretrain_flags]
+    log = logs.run(point.name).path / "log.txt"
+    return Job(
+        point.name, log.parent, {"dry run": command}, lambda _: log.exists() and "\nDry run done" in log.read_text("utf-8")
+    )
+
+
+def _end(outcomes: Sequence[Outcome]) -> int:
+    """Returns the exit code.
+
+    Raises:
+      RunFailed: A point failed.
+    """
+    failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
+    if failed:
+        raise RunFailed("\n".join([f"{len(failed)} of {len(outcomes)} points failed.", *failed, "The same command tries again."]))
+    if any(outcome.status == STOPPED for outcome in outcomes):
+        _show("Stopped by a signal; checkpoints are saved. The same command goes on.")
+    return 0
+
+
+def _show(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,181 @@
+"""`experiments.sweep` as people meet it: real points that are killed, and what it prints and refuses."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from experiments.jobs import FAILED, FINISHED, STOPPED, Outcome
+from experiments.result_metrics import METRICS
+from experiments.run_directory import RunDirectory
+
+SHORT = ["pretrain.checkpoint_every_steps = 4", "pretrain.shuffle_window = 8"]
+FILES = ("sweep.csv", "table.md", "report/index.html")
+
+
+@pytest.fixture(scope="module")
+def gin_file(tiny_run, tmp_path_factory) -> str:
+    """A sweep over two methods on the tiny data, without the points' reports."""
+    path = tmp_path_factory.mktemp("sweeps") / "methods.gin"
+    path.write_text(
+        f"sweep.bindings = {(*tiny_run, *SHORT)!r}\n"
+        "sweep.axes = {'method': {'gr': \"pretrain.harmonizer = 'gr'\", 'both': \"pretrain.harmonizer = 'both'\"}}\n"
+        "sweep.programs = ('pretrain', 'evaluate')\n"
+        "sweep.evaluate_flags = ('--tasks=retrieval,linear_probe',)\n"
+    )
+    return str(path)
+
+
+@pytest.fixture
+def sweep_here(run_here, gin_file):
+    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.sweep`, run in this process."""
+    run = run_here("sweep", [])
+    return lambda *bindings, **values: run(*bindings, **(dict(gin_file=[gin_file]) | values))
+
+
+def wait_for(path: pathlib.Path, text: str, process) -> None:
+    while not path.exists() or text not in path.read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_a_sweep_killed_half_way_ends_like_one_left_alone(
+    sweep_here, start_program, gin_file, tiny_data, tmp_path, checkpoint_values
+):
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    code, output, errors = sweep_here(sweep_dir=str(alone))
+    assert code == 0, output + errors
+    assert re.search(r"^\[1/2\] method=gr: finished in \S+ \| ETA \S+$", output, re.MULTILINE)
+    assert re.search(r"^\[2/2\] method=both: finished in \S+$", output, re.MULTILINE)
+    assert (alone / "table.md").read_text() in output
+    found = json.loads((alone / "method=gr" / "result.json").read_text())
+    shown = [metric.title for metric in METRICS if metric.value(found) is not None]
+    assert len(shown) == 9 and "text to video R@10, %" in shown
+
+    # The first point is finished, the second one is in the middle of its steps when everything dies.
+    shutil.copytree(alone / "method=gr", killed / "method=gr")
+    first_log = killed / "method=gr" / "log.txt"
+    untouched = first_log.stat().st_mtime_ns
+    arguments = [f"--gin_file={gin_file}", f"--data_dir={tiny_data}", f"--sweep_dir={killed}"]
+    process = start_program("experiments.sweep", *arguments)
+    wait_for(killed / "method=both" / "log.txt", "\nstep 6/40 ", process)
+    children = pathlib.Path(f"/proc/{process.pid}/task").glob("*/children")
+    running = [int(child) for task in children for child in task.read_text().split()]
+    process.kill()
+    for child in running:
+        os.kill(child, signal.SIGKILL)
+    process.communicate()
+    assert len(running) == 1 and not (killed / "table.md").exists()
+    assert RunDirectory(killed / "method=both").read_metrics()[-1]["step"] < 40
+
+    code, output, errors = sweep_here(sweep_dir=str(killed))
+    assert code == 0, output + errors
+    assert "[1/2] method=gr: finished before\n" in output and first_log.stat().st_mtime_ns == untouched
+    assert "Resumed at step" in (killed / "method=both" / "log.txt").read_text()
+    for name in ("table.md", "sweep.csv"):
+        assert (alone / name).read_text() == (killed / name).read_text()
+    one, other = (
+        checkpoint_values(tf.train.latest_checkpoint(str(each / "method=both" / "checkpoints"))) for each in (alone, killed)
+    )
+    assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+    # All is done: nothing more runs, and another configuration is refused with the difference.
+    code, output, errors = sweep_here(sweep_dir=str(killed))
+    assert code == 0 and "[2/2] method=both: finished before\n" in output and "runs, see" not in output
+    code, output, errors = sweep_here("sweep.axes = {'method': {'gr': \"pretrain.harmonizer = 'cl'\"}}", sweep_dir=str(killed))
+    assert code == 2 and errors.startswith(f"error: {killed}/method=gr holds a run with another configuration:\n")
+    assert "  pretrain.harmonizer: 'gr' there, 'cl' now\n" in errors and "Use another --sweep_dir" in errors
+
+
+@pytest.fixture
+def without_running(monkeypatch):
+    """A function (status of each point) that keeps the sweep from running its programs; returns what it was given."""
+    given = []
+
+    def install(*statuses: str) -> list:
+        def run_jobs(jobs, at_a_time, show):
+            given.append((jobs, at_a_time))
+            return [Outcome(job, status, message=f"{job.name}: said why") for job, status in zip(jobs, statuses, strict=True)]
+
+        monkeypatch.setattr(sys.modules["experiments.sweep"], "run_jobs", run_jobs)
+        return given
+
+    return install
+
+
+def test_a_failed_point_is_reported_at_the_end(sweep_here, without_running, tmp_path):
+    given = without_running(FAILED, FINISHED)
+    code, output, errors = sweep_here(sweep_dir=str(tmp_path / "sweep"), jobs=2)
+    assert code == 1
+    assert errors == "error: 1 of 2 points failed.\nmethod=gr: said why\nThe same command tries again.\n"
+    assert "| gr | 0 of 1 |" in output
+    assert all((tmp_path / "sweep" / name).exists() for name in FILES)
+    assert [(len(jobs), at_a_time) for jobs, at_a_time in given] == [(2, 2)]
+
+
+def test_a_stopped_sweep_says_how_it_goes_on(sweep_here, without_running, tmp_path):
+    without_running(STOPPED, STOPPED)
+    code, output, errors = sweep_here(sweep_dir=str(tmp_path / "sweep"))
+    assert code == 0 and not errors
+    assert output.endswith("Stopped by a signal; checkpoints are saved. The same command goes on.\n")
+
+
+def test_commands_are_printed_a_line_per_point(sweep_here, without_running, tiny_data, tmp_path):
+    given = without_running()
+    sweep_dir = tmp_path / "a sweep"
+    code, output, errors = sweep_here(
+        "sweep.programs = ('pretrain', 'evaluate', 'report')", "sweep.pretrain_flags = ('--strategy=tpu',)",
+        sweep_dir=str(sweep_dir), print_commands=True,
+    )  # fmt: skip
+    assert code == 0 and not errors and not given
+    first, second = output.splitlines()
+    words = shlex.split(second)
+    pretrain, evaluate, report = " ".join(words).split(" && ")
+    assert words[:3] == [sys.executable, "-m", "experiments.pretrain"]
+    assert {"--gin_bindings=pretrain.harmonizer = 'both'", "--strategy=tpu", f"--workdir={sweep_dir}/method=both"} <= set(words)
+    places = f"--data_dir={tiny_data} --workdir={sweep_dir}/method=both"
+    assert evaluate == f"{sys.executable} -m experiments.evaluate --tasks=retrieval,linear_probe {places}"
+    assert report == f"{sys.executable} -m experiments.report {places}"
+    # The report can be made once they have run, wherever that was.
+    assert json.loads((sweep_dir / "sweep.json").read_text())["points"][1] == {
+        "name": "method=both", "labels": {"method": "both"}, "steps": 40
+    }  # fmt: skip
+
+
+def test_a_dry_run_goes_over_all_points_and_writes_nothing(sweep_here, without_running, tmp_path, monkeypatch):
+    given = without_running(FINISHED, FAILED)
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = sweep_here(data_dir="", dry_run=True)
+    assert code == 1 and "method=both: said why" in errors
+    ((jobs, _),) = given
+    command = jobs[0].programs["dry run"]
+    assert command[1:4] == ["-m", "experiments.pretrain", "--dry_run"] and "--gin_bindings=pretrain.harmonizer = 'gr'" in command
+    assert not jobs[0].is_done("dry run") and list(tmp_path.iterdir()) == []
+
+
+MISTAKES = {
+    "no directory": ((), dict(sweep_dir=""), "--data_dir and --sweep_dir are needed"),
+    "no file": ((), dict(gin_file=[]), "--gin_file is needed"),
+    "points that collide": (("sweep.axes = {'m': {'a b': (), 'a/b': ()}}",), {}, "would write into m=a_b"),
+    "a point that cannot be built": (
+        ("sweep.axes = {'m': {'a': (), 'b': 'pretrain.stepps = 3'}}",), {}, r"the point m=b: .*Did you mean `pretrain\.steps`\?"
+    ),
+    "a model that does not fit its clips": (("sweep.axes = {'VATT.waveform_patch': (100000,)}",), {}, "holds no whole patch"),
+    "data that are not prepared": (("sweep.axes = {'pretrain.datasets': (('audioset',),)}",), {}, "No prepared data .*audioset"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_before_anything_runs(mistake, is_one_message, sweep_here, without_running, tmp_path):
+    given = without_running()
+    bindings, values, message = MISTAKES[mistake]
+    is_one_message(sweep_here(*bindings, **(dict(sweep_dir=str(tmp_path / "sweep")) | values)), message)
+    assert not given and not (tmp_path / "sweep").exists()
