@@ -42,7 +42,6 @@ class Kinetics400(ListedClips):
     License: annotations CC BY 4.0 (DeepMind); the videos belong to their uploaders on YouTube.
     """
 
-    name = "kinetics400"
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "Kinetics-400: clips of 10 s of 400 human actions."
     CITATION = """@article{kay2017kinetics,
