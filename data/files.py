@@ -18,11 +18,11 @@ def read_json(path: str) -> Any:
         return json.load(file)
 
 
-def write_json(path: str, content: Any, indent: int | None = None) -> None:
-    """Writes JSON values; names that are not UTF-8 come back as they were."""
+def write_json(path: str, content: Any, for_people: bool = False) -> None:
+    """Writes JSON values, in one line of ASCII, in which any file's name can be said, or easy to read."""
+    style = dict(indent=2, ensure_ascii=False) if for_people else {}
     with renamed_when_done(path) as temporary, tf.io.gfile.GFile(temporary, "w") as file:
-        json.dump(content, file, indent=indent)
-        file.write("\n")
+        file.write(json.dumps(content, **style) + "\n")
 
 
 @contextlib.contextmanager

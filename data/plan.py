@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from data.clip_builder import ClipBuilder, Item
 from data.files import read_json, write_json
 from data.parallel import interleave
-from data.records import record_features
+from data.records import record_features, serialize
 from data.storage import join
 from data.tally import Tally
 
@@ -137,7 +137,7 @@ def _estimate_bytes(
         first = next(records, None)
         records.close()
         clips = builder_class.expected_clips(config, item)
-        yield 0 if first is None else clips * len(features.serialize_example(first))
+        yield 0 if first is None else clips * len(serialize(features, first))
 
     sample = list(builder_class.complete(config, chosen))
     return len(ordered) / count * sum(interleave(estimate, sample, open_items=count, threads=os.cpu_count() or 1))

@@ -12,6 +12,7 @@ elsewhere files cannot be renamed for nothing, so records lie where they stay fr
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -83,7 +84,7 @@ def prepare(
     items, identity = builder_class.items(config), identity_of(builder_class, config)
     root = join(data_dir, builder_class.name)
     place = _Place(join(root, f"{config.name}/{builder_class.VERSION}"), join(root, _STAGING))
-    with as_os_errors(root):
+    with _told_what_to_do(), as_os_errors(root):
         tf.io.gfile.makedirs(root)
         with _only_writer(root):
             begun = read_plan(place.staging)
@@ -158,7 +159,9 @@ def _prepare(
         **report_of(job, plan, place.records),
         "seconds": round(time.monotonic() - start, 3),
     }
-    write_json(join(place.records, _REPORT), report, indent=2)
+    write_json(join(place.records, _REPORT), report, for_people=True)
+    for leftover in tf.io.gfile.glob(join(place.records, "*.incomplete.*")):  # of runs that were killed
+        tf.io.gfile.remove(leftover)
     builder.info.set_splits(tfds.core.SplitDict(splits))
     builder.info.write_to_directory(place.records)  # dataset_info.json comes last.
     place.publish()
@@ -171,7 +174,7 @@ def _require_enough(job: Job, plan: Plan) -> None:
         require_enough(job, plan)
     except PreparationError:
         root = os.path.dirname(job.staging)
-        write_json(join(root, _REPORT), report_of(job, plan, root), indent=2)
+        write_json(join(root, _REPORT), report_of(job, plan, root), for_people=True)
         raise
 
 
@@ -210,6 +213,18 @@ def _say(message: str) -> None:
 def _remove(directory: str) -> None:
     if tf.io.gfile.exists(directory):
         tf.io.gfile.rmtree(directory)
+
+
+@contextlib.contextmanager
+def _told_what_to_do() -> Iterator[None]:
+    """Says of a full disk that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        advice = "make room and start again, what is finished is not done again"
+        raise OSError(error.errno, f"{os.strerror(error.errno)}: {advice}", error.filename) from error
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -94,6 +95,12 @@ def make_record(
         "text_aligned": text_aligned,
         "audio_aligned": audio_aligned,
     }
+
+
+def serialize(features: tfds.features.FeaturesDict, record: Mapping[str, Any]) -> bytes:
+    """Returns a record as `tf.train.Example`: the same bytes in every process, which TFDS does not promise."""
+    example = tf.train.Example.FromString(features.serialize_example(record))
+    return example.SerializeToString(deterministic=True)
 
 
 def encode_jpeg(frame: np.ndarray) -> bytes:

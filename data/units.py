@@ -15,7 +15,7 @@ from data.clip_builder import OPEN_ITEMS, ClipBuilder, Item
 from data.files import as_os_errors, read_json, renamed_when_done, write_json
 from data.parallel import interleave
 from data.plan import Unit, unit_path
-from data.records import record_features
+from data.records import record_features, serialize
 from data.storage import join
 from data.tally import Tally
 
@@ -118,7 +118,7 @@ def _records_of(
     """Yields an item's records and the captions in them."""
     features, tally = record_features(job.multi_label), Tally()
     for record in job.builder_class.make_records(job.config, item, tally):
-        yield features.serialize_example(record), record["captions"]["text"]
+        yield serialize(features, record), record["captions"]["text"]
     tallies.append(tally)
     on_item(tally.counts["clips"])
 

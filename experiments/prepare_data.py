@@ -5,10 +5,14 @@ Examples:
   python -m experiments.prepare_data --dataset=folder --source_dir=videos --data_dir=data_dir
   python -m experiments.prepare_data --dataset=folder --source_dir=videos --labels=labels.csv --data_dir=data_dir
   python -m experiments.prepare_data --dataset=crema_d --source_dir=CREMA-D --data_dir=data_dir
+  python -m experiments.prepare_data --dataset=howto100m --source_dir=HowTo100M --data_dir=data_dir --workers=16
+  python -m experiments.prepare_data --dataset=howto100m --source_dir=gs://raw/howto100m --data_dir=gs://data \
+      --beam_runner=DataflowRunner --beam_options='project=me,region=europe-west4,temp_location=gs://data/tmp'
 
 The result is in <data_dir>/<dataset>/<config>/<version>/; prepare_report.json there counts what was
 found, what is missing and which files were skipped, and why. A run that was stopped is started
-again with the same command; finished data are left alone.
+again with the same command and goes on with what it had not finished; finished data are left alone. The
+records are the same, byte for byte, whoever makes them: threads, --workers or a pipeline.
 
 Exit codes: 0 done, 1 nothing usable or too many bad files, 2 bad input or configuration.
 """
@@ -20,14 +24,14 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags, logging
 
 from experiments.command_line import BadInput, RunFailed, run
 
-# Name: module and builder; the config's class is called like the builder. Imported when needed:
-# TensorFlow takes seconds, which --help need not wait for.
+# Name: module and builder. Imported when needed: TensorFlow takes seconds, which --help need not wait for.
 _BUILDERS = {
     "synthetic": ("data.synthetic", "Synthetic"),
     "imbalanced": ("data.imbalanced", "Imbalanced"),
@@ -57,6 +61,17 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data go; m
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace data that were prepared before, with whatever parameters."
 )
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Processes on this machine, each with one part of the data at a time; 0: threads of this one.", lower_bound=0
+)
+_BEAM_RUNNER = flags.DEFINE_enum(
+    "beam_runner",
+    None,
+    ["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"],
+    "Prepare with an Apache Beam pipeline (pip install 'vatt-harmonization[beam]'). Its workers must have this package "
+    "and reach --source_dir and --data_dir.",
+)
+_BEAM_OPTIONS = flags.DEFINE_list("beam_options", [], "Options of the runner, such as region=europe-west4,max_num_workers=50.")
 # Every flag below is a field of a data set's config; unset means that config's default.
 _CONFIG_FLAGS = (
     flags.DEFINE_string(
@@ -78,7 +93,7 @@ _CONFIG_FLAGS = (
     flags.DEFINE_integer(
         "sample_rate_hz",
         None,
-        "Rate of the stored sound (default: 16000, imbalanced 8000, folder 48000).",
+        "Rate of the stored sound (default 48000; synthetic, crema_d, kinetics_sounds 16000, imbalanced 8000).",
     ),
     flags.DEFINE_float(
         "clip_seconds",
@@ -174,7 +189,8 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
     logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
-    builder_class, config_class = _builder(_DATASET.value)
+    builder_class, run_units = _builder(_DATASET.value), _runner()
+    config_class = builder_class.config_class()
 
     from data.archives import open_source
     from data.errors import DataError, PreparationError
@@ -185,7 +201,9 @@ def main(_: list[str]) -> int:
         if "source_dir" in given:
             given["source_dir"] = open_source(given["source_dir"], os.path.join(_DATA_DIR.value, _DATASET.value))
         config = config_class(**given)
-        prepared = prepare(builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value)
+        prepared = prepare(
+            builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value, run_units=run_units
+        )
     except DataError as error:
         raise BadInput(str(error)) from error
     except (PreparationError, OSError) as error:
@@ -195,10 +213,28 @@ def main(_: list[str]) -> int:
     return 0
 
 
-def _builder(dataset: str) -> tuple[type, type]:
+def _builder(dataset: str) -> type:
     module, name = _BUILDERS[dataset]
-    found = importlib.import_module(module)
-    return getattr(found, name), getattr(found, f"{name}Config")
+    return getattr(importlib.import_module(module), name)
+
+
+def _runner() -> Callable[..., None]:
+    """Returns who makes the records."""
+    from data.unit_runners import in_processes, in_this_process
+
+    if _BEAM_RUNNER.value and _WORKERS.value:
+        raise BadInput("--workers is for this machine; --beam_runner has workers of its own, see --beam_options.")
+    if _BEAM_OPTIONS.value and not _BEAM_RUNNER.value:
+        raise BadInput("--beam_options goes with --beam_runner.")
+    if _WORKERS.value:
+        return in_processes(_WORKERS.value)
+    if not _BEAM_RUNNER.value:
+        return in_this_process
+    try:
+        from data.beam_units import on_beam
+    except ImportError as error:
+        raise BadInput(f"--beam_runner needs Apache Beam: pip install 'vatt-harmonization[beam]' ({error})") from error
+    return on_beam(_BEAM_RUNNER.value, [f"--{option.lstrip('-')}" for option in _BEAM_OPTIONS.value])
 
 
 def _given(config_class: type) -> dict[str, Any]:

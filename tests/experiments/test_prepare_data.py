@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +12,16 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+import data.plan
 from data.dataset import open_dataset
 from data.errors import DataError
+from data.synthetic import Synthetic
 from experiments import prepare_data
 from experiments.command_line import BadInput, RunFailed
 
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16, clip_seconds=0.8)
+MORE = FEW | dict(train_clips=40, test_clips=0)
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +33,11 @@ def parsed_flags():
 def run_here(**values):
     with flagsaver.flagsaver(**values):
         return prepare_data.main([])
+
+
+def content(directory):
+    """The bytes of the records and the vocabularies."""
+    return {path.name: path.read_bytes() for path in directory.iterdir() if "json" not in path.name}
 
 
 def start(*arguments):
@@ -46,7 +55,7 @@ def test_synthetic_then_its_files_as_a_folder(tmp_path, capsys):
     assert "already prepared" in capsys.readouterr().out
     run_here(dataset="folder", data_dir=data_dir, source_dir=media, sample_rate_hz=16000)
     output = capsys.readouterr().out
-    assert "videos_found: 5" in output and "clips_without_captions: 0" in output
+    assert "videos_used: 5" in output and "clips_without_captions: 0" in output
     assert open_dataset("synthetic", data_dir).split_sizes == {"train": 3, "test": 2}
     assert sum(open_dataset("folder", data_dir).split_sizes.values()) == 5
 
@@ -56,7 +65,7 @@ def test_synthetic_then_its_files_as_a_folder(tmp_path, capsys):
     [
         (dict(dataset="synthetic"), "--dataset and --data_dir are needed"),
         (dict(data_dir="x"), "--dataset and --data_dir are needed"),
-        (dict(dataset="folder", data_dir="x"), "--source_dir must be a folder"),
+        (dict(dataset="folder", data_dir="x"), "--source_dir must be the data set's folder"),
         (dict(dataset="folder", data_dir="x", seed=1), "--dataset=folder has no --seed"),
         (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise is a probability"),
         (dict(dataset="synthetic", data_dir="x", labels="a.csv"), "--dataset=synthetic has no --labels"),
@@ -71,7 +80,7 @@ def test_bad_input_is_refused(values, message, tmp_path, monkeypatch):
 
 def test_a_data_dir_that_cannot_be_written_is_a_failure(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunFailed, match="Not a directory"):
+    with pytest.raises(RunFailed, match="is not a directory"):
         run_here(dataset="synthetic", data_dir=str(tmp_path / "file"), **FEW)
 
 
@@ -93,27 +102,47 @@ def test_nothing_usable_exits_with_one(tmp_path):
     )
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 1 and not output
-    assert "error: 1 of 1 video files cannot be used" in errors and "Traceback" not in errors
+    assert "error: 1 of 1 files cannot be used" in errors and "Traceback" not in errors
     assert "letter.mp4" in (tmp_path / "data" / "folder" / "prepare_report.json").read_text()
 
 
-def test_a_killed_run_leaves_nothing_to_open_and_can_be_repeated(tmp_path):
-    root = tmp_path / "synthetic"
-    process = start("--dataset=synthetic", f"--data_dir={tmp_path}", "--train_clips=100000")
+def test_a_killed_run_goes_on_and_other_parameters_start_anew(tmp_path, capfd):
+    """Its data are those of a run that was left alone, and what it had finished is not made again."""
+    root = tmp_path / "killed" / "synthetic"
+    small_units = "import data.plan; data.plan.UNIT_BYTES = 1; from experiments.prepare_data import main, run; run(main)"
+    flags = [f"--{name}={value}" for name, value in (MORE | dict(data_dir=f"{tmp_path}/killed")).items()]
+    command = [sys.executable, "-c", small_units, "--dataset=synthetic", *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not list(root.glob("incomplete/**/*incomplete*")) and time.monotonic() < deadline:
+    while len(list(root.glob("incomplete/units/*.done.json"))) < 3 and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    time.sleep(1.0)
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert list(root.glob("incomplete/synthetic/default/*"))
+    done = {path.stem: path.read_bytes() for path in root.glob("incomplete/units/*.done.json")}
+    assert 3 <= len(done) < MORE["train_clips"]
     with pytest.raises(DataError, match="No prepared data set"):
-        open_dataset("synthetic", str(tmp_path))
-    run_here(dataset="synthetic", data_dir=str(tmp_path), **FEW)
-    assert open_dataset("synthetic", str(tmp_path)).split_sizes == {"train": 3, "test": 2}
+        open_dataset("synthetic", f"{tmp_path}/killed")
+    shutil.copytree(tmp_path / "killed", tmp_path / "other")
+
+    made, make_clip = [], Synthetic.make_clip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Synthetic, "make_clip", lambda *arguments: made.append(arguments) or make_clip(*arguments))
+        run_here(dataset="synthetic", data_dir=f"{tmp_path}/killed", **MORE)
+    assert f"{len(done)} of {MORE['train_clips']} parts are done" in capfd.readouterr().err
+    assert len(made) == MORE["train_clips"] - len(done)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data.plan, "UNIT_BYTES", 1)
+        run_here(dataset="synthetic", data_dir=f"{tmp_path}/whole", **MORE)
+    killed, whole = (content(tmp_path / name / "synthetic/default/1.0.0") for name in ("killed", "whole"))
+    assert killed == whole and len(killed) == MORE["train_clips"] + 2
     assert os.listdir(root) == ["default"]
+
+    run_here(dataset="synthetic", data_dir=f"{tmp_path}/other", **FEW)
+    assert "began with other parameters is given up" in capfd.readouterr().err
+    assert open_dataset("synthetic", f"{tmp_path}/other").split_sizes == {"train": 3, "test": 2}
+    assert os.listdir(tmp_path / "other/synthetic") == ["default"]
 
 
 def test_the_summary_cuts_long_lists_short():
