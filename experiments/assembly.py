@@ -93,7 +93,7 @@ def build_run(
     trainer = HarmonizedTrainer(
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
-        scope=config.scope, jit_compile=config.jit_compile,
+        scope=config.scope, curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,

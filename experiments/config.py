@@ -5,6 +5,7 @@ gin reaches `pretrain` and the public constructors that `parse` names, nothing e
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Sequence
 
 import data
@@ -12,6 +13,7 @@ import harmonization
 import vatt
 from data import Augmentation, ClipSpec
 from experiments import gin_config
+from experiments.clip_curriculum import ClipCurriculum
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
@@ -32,6 +34,11 @@ class Pretrain:
       tokenizer: "wordpiece" or "words" (VATT's).
       shuffle_window: Clips that are shuffled together; also the most that a restart reads in vain.
       harmonizer: A harmonizer, or the name of one ("sum", "gr", "cl", "both", ...).
+      granularity: "batch" lets the harmonizer's gate (of "cl" and "both") judge whole steps, "sample" single clips, whose
+        losses it weighs; the harmonizer then does what is left to do. Ours, not the paper's; see `ClipCurriculum`.
+      clip_gate: What judges the clips, if not the harmonizer's own gate; of a harmonizer without any, the default schedule
+        over all steps.
+      clip_softness: 0 for a hard gate of clips, or how soft it is; see `GradientCurriculum.sample_weights`.
       all_reduce: Harmonize "after" the gradients are summed over the replicas, or "before"; see `HarmonizedTrainer`.
       scope: Harmonize "all" variables or the shared "encoder"'s.
       temperature: Of both losses.
@@ -56,6 +63,9 @@ class Pretrain:
     tokenizer: str = "wordpiece"
     shuffle_window: int = 1024
     harmonizer: harmonization.Harmonizer | str = "sum"
+    granularity: str = "batch"
+    clip_gate: harmonization.GradientCurriculum | None = None
+    clip_softness: float = 0.0
     all_reduce: str = "after"
     scope: str = "all"
     temperature: float = 0.07
@@ -72,7 +82,7 @@ class Pretrain:
     def __post_init__(self) -> None:
         choices = dict(
             all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
-            loss=vatt.LOSS_FORMS,
+            loss=vatt.LOSS_FORMS, granularity=("batch", "sample"),
         )
         problems = [
             f"`pretrain.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
@@ -92,6 +102,10 @@ class Pretrain:
                 f"`pretrain.final_learning_rate` should lie between 0 and `pretrain.learning_rate` = {self.learning_rate}. "
                 f"Found {self.final_learning_rate}."
             )
+        if not 0.0 <= self.clip_softness < math.inf:
+            problems.append(f"`pretrain.clip_softness` should be at least 0. Found {self.clip_softness}.")
+        if self.granularity == "batch" and (self.clip_gate or self.clip_softness):
+            problems.append("`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`.")
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
         if problems:
@@ -99,7 +113,23 @@ class Pretrain:
         self.build_harmonizer()  # an unknown name is found here
 
     def build_harmonizer(self) -> harmonization.Harmonizer:
-        """Returns the harmonizer; one that was only named gets the default schedule over all steps, if it takes one."""
+        """Returns what harmonizes the gradients, without its gate if that judges clips.
+
+        One that was only named gets the default schedule over all steps, if it takes one.
+        """
+        harmonizer = self._chosen_harmonizer()
+        return harmonizer.split_gate()[1] if self.granularity == "sample" else harmonizer
+
+    def build_clip_curriculum(self) -> ClipCurriculum | None:
+        """Returns what judges the clips; `None` if nothing does."""
+        if self.granularity == "batch":
+            return None
+        gate = self.clip_gate or self._chosen_harmonizer().split_gate()[0]
+        return ClipCurriculum(
+            gate or harmonization.GradientCurriculum(harmonization.LinearSchedule(self.steps)), self.clip_softness
+        )
+
+    def _chosen_harmonizer(self):
         if not isinstance(self.harmonizer, str):
             return self.harmonizer
         method = harmonization.METHODS.get(self.harmonizer)

@@ -16,12 +16,13 @@ class StepLog(tf.Module):
     of the replicas that kept the step; `finite`; `bad_objective` and `bad_variable`, where something was first not
     finite (-1: nowhere); `learning_rate`; `data_wait_seconds`. Columns with a number per layer: `layer_cosine`, NaN where one of
     the gradients is zero in the layer (always, in a layer that only one loss reaches), and `layer_gradient_norm_*` per
-    objective. It lives on the host, outside any distribution strategy.
+    objective. Others may be asked for. It lives on the host, outside any distribution strategy.
 
     Args:
       capacity: The most steps a loop may have.
       objectives: Their names.
       layers: Their names, in the order of `harmonization.layer_statistics`.
+      others: Names of more columns.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class StepLog(tf.Module):
         capacity: int,
         objectives: tuple[str, ...] = ("video_audio", "video_text"),
         layers: Sequence[str] = (),
+        others: Sequence[str] = (),
     ):
         super().__init__()
-        self.objectives, self.layers = objectives, tuple(layers)
+        self.objectives, self.layers, self.others = objectives, tuple(layers), tuple(others)
         self.fields = (
             *(f"{field}_{name}" for field in OBJECTIVE_FIELDS for name in objectives),
             *("cosine", "keep", "finite", "bad_objective", "bad_variable", "learning_rate"),
+            *self.others,
             "data_wait_seconds",
         )
         self.layer_fields = ("layer_cosine", *(f"layer_gradient_norm_{name}" for name in objectives))
@@ -49,7 +52,7 @@ class StepLog(tf.Module):
         Args:
           losses: The objectives' losses by name.
           report: That of `harmonization.harmonize`, with at most one group, and under `layer_norms`, `layer_cosine` and
-            `layer_defined` what `harmonization.layer_statistics` says of the layers.
+            `layer_defined` what `harmonization.layer_statistics` says of the layers; the columns of `others` besides.
           learning_rate: As it was in the step.
 
         Returns:
@@ -67,6 +70,7 @@ class StepLog(tf.Module):
             learning_rate=learning_rate,
             bad_variable=bad_variable,
             bad_objective=bad_objective,
+            **{name: report[name] for name in self.others},
         )
         row = {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
         return {**row, **self._layer_values(report)}

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import harmonization
 import vatt
+from experiments.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.model_layers import layers_of
 from experiments.step_log import StepLog
 from experiments.step_trainer import step_seed
@@ -34,6 +35,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         sample triplet").
       scope: "all" harmonizes all variables, "encoder" only those of the shared encoder; the others then get the plain
         sum.
+      curriculum: Weighs each clip's losses, before the gradients are taken; `None` to take all clips alike.
       loss_options: Arguments of `vatt.losses`.
       learning_rate: Learning rate at a step, for the log. An optimizer asks its schedule only when it applies an update,
         so what it remembers is out of date in a gated step; `None` logs that.
@@ -54,6 +56,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         steps_per_loop: int = 1,
         all_reduce: str = "after",
         scope: str = "all",
+        curriculum: ClipCurriculum | None = None,
         loss_options: Mapping[str, object] | None = None,
         learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
         jit_compile: bool = False,
@@ -63,11 +66,11 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         super().__init__(dataset, options)
         self.model, self.optimizer, self.harmonizer = model, optimizer, harmonizer
         self.global_step, self.seed, self.all_reduce = global_step, seed, all_reduce
-        self.loss_options = dict(loss_options or {})
+        self.curriculum, self.loss_options = curriculum, dict(loss_options or {})
         self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
         self.weights = model.trainable_variables
         self.layers = layers_of(model, self.weights)
-        self.log = StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers))
+        self.log = StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), curriculum.fields if curriculum else ())
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
         # The moving averages of the batch norms. Frozen word vectors are not trained either, but no step touches them.
         self.statistics = model.head.non_trainable_variables
@@ -95,7 +98,10 @@ class HarmonizedTrainer(orbit.StandardTrainer):
 
         with tf.GradientTape(persistent=True) as tape:
             embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
-            losses = vatt.losses(embeddings, clips, **self.loss_options)
+            terms = vatt.clip_losses(embeddings, clips, **self.loss_options)
+            with tape.stop_recording():
+                trust = self._trust(embeddings, clips, terms)
+            losses = vatt.mean_losses(terms, trust.weights)
         gradients = [self._gradient(tape, losses[name]) for name in OBJECTIVES]
 
         if self.all_reduce == "after":
@@ -103,7 +109,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         losses = harmonization.sum_over_replicas(losses)
         update, report = harmonization.harmonize(
             gradients, self.harmonizer, groups=self.groups, step=self.global_step,
-            losses=[losses[name] for name in OBJECTIVES],
+            losses=[losses[name] for name in OBJECTIVES], keep=trust.keep,
         )  # fmt: skip
         report |= self._layer_report(report)
         if self.all_reduce == "before":
@@ -112,7 +118,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
         for variable, previous in zip(self.statistics, statistics, strict=True):
             variable.assign(tf.where(report["keep"], variable, previous))
-        return self.log.row(losses, report, self.learning_rate(self.global_step))
+        return self.log.row(losses | trust.losses, report | trust.report, self.learning_rate(self.global_step))
 
     def train_loop_begin(self) -> None:
         """Starts a new log."""
@@ -121,6 +127,11 @@ class HarmonizedTrainer(orbit.StandardTrainer):
     def train_loop_end(self) -> dict[str, tf.Tensor]:
         """Returns the steps of the loop, one float32 [steps] or [steps, layers] per quantity; see `StepLog`."""
         return self.log.read()
+
+    def _trust(self, embeddings, clips, terms):
+        if self.curriculum is None:
+            return FULL_TRUST
+        return self.curriculum(self.model.head, embeddings, clips, terms, self.global_step, self.loss_options)
 
     def _layer_report(self, report):
         by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)

@@ -1,0 +1,111 @@
+"""The curriculum per clip: each clip's losses weigh as much as its own two gradients agree."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+import harmonization
+import vatt
+
+Terms = Mapping[str, tuple[tf.Tensor, tf.Tensor]]
+"""What `vatt.clip_losses` returns."""
+
+
+class ClipTrust(NamedTuple):
+    """What is trained on of a batch.
+
+    Attributes:
+      weights: float32 [batch], of this replica's clips, in [0, 1]; `None` for ones.
+      keep: [] bool, the same on all replicas: False if every clip that has a loss weighs 0.
+      losses: The means of both losses over all replicas' clips, whatever these weigh; empty if all weigh 1.
+      report: What is logged besides, [] float32 each; see `ClipCurriculum`.
+    """
+
+    weights: tf.Tensor | None
+    keep: tf.Tensor | bool
+    losses: Mapping[str, tf.Tensor]
+    report: Mapping[str, tf.Tensor]
+
+
+FULL_TRUST = ClipTrust(weights=None, keep=True, losses={}, report={})
+"""Every clip is trained on alike."""
+
+
+class ClipCurriculum:
+    """Gates or weighs every clip by the agreement of its own two gradients: `pretrain.granularity = "sample"`.
+
+    The source speaks of sample triplets but prints an algorithm for mini-batches. This is our reading of the former, not
+    the paper's: the same rule, with the same gamma, applied to `vatt.own_gradients` of each clip. They are gradients with
+    respect to the pooled video feature, not to the weights, which keeps the encoder out of it; the weights of the clip
+    then enter both losses, whose gradients are taken and harmonized as always.
+
+    A clip without sound or without text has only one gradient, hence no agreement, and weighs 1. A clip that weighs 0
+    stays a negative for the others. If nothing is left to learn from, the step is left out like one that the gate of whole
+    steps closes on. There is no state: a run that goes on repeats the one it goes on from.
+
+    Logged: `clip_alignment`, the mean indicator over the clips that have one; `clip_weight`, their mean weight, with a hard
+    gate the share of them that is kept; `clips_judged`, their share of all clips. Without any they are 0, 1 and 0. The
+    losses that are logged are those of all clips, so that they can be compared with another method's.
+
+    Args:
+      gate: Rule and gamma.
+      softness: 0 for weights 0 and 1, or how soft the gate is; see `GradientCurriculum.sample_weights`.
+    """
+
+    fields = ("clip_alignment", "clip_weight", "clips_judged")
+
+    def __init__(self, gate: harmonization.GradientCurriculum, softness: float = 0.0):
+        self.gate, self.softness = gate, softness
+
+    def __call__(
+        self,
+        head: tf.Module,
+        embeddings: dict[str, dict[str, tf.Tensor]],
+        clips: dict[str, tf.Tensor],
+        terms: Terms,
+        step: tf.Tensor,
+        loss_options: Mapping[str, object],
+    ) -> ClipTrust:
+        """Judges the clips of a training step; call it in the replica context.
+
+        Args:
+          head: The model's.
+          embeddings: What the model made of `clips`.
+          clips: The batch.
+          terms: The clips' own losses.
+          step: [] int64, the training step from 0.
+          loss_options: Arguments of `vatt.losses`.
+        """
+        gradients = vatt.own_gradients(head, embeddings, clips, training=True, **loss_options)
+        gram = _clip_gram(list(gradients.values()))
+        weights = self.gate.sample_weights(gram, step, self.softness)
+        counts = _counts(terms, weights, *self.gate.agreement(gram))
+        counts, losses = harmonization.sum_over_replicas((counts, vatt.mean_losses(terms)))
+        report = {
+            "clip_alignment": tf.math.divide_no_nan(counts["alignment"], counts["judged"]),
+            "clip_weight": 1.0 - tf.math.divide_no_nan(counts["withheld"], counts["judged"]),
+            "clips_judged": counts["judged"] / counts["clips"],
+        }
+        return ClipTrust(weights, (counts["kept"] > 0.0) | (counts["has_loss"] == 0.0), losses, report)
+
+
+def _clip_gram(gradients):
+    """Inner products of each clip's gradients, [batch, objectives, objectives]; zeros where they are not finite."""
+    rows = tf.stack(gradients, axis=1)
+    gram = tf.reduce_sum(rows[:, :, tf.newaxis] * rows[:, tf.newaxis], axis=-1)  # accelerators round a matrix product
+    # Such a clip weighs 1, so that what is wrong shows in the losses or in the gradients.
+    return tf.where(tf.reduce_all(tf.math.is_finite(gram), axis=[1, 2], keepdims=True), gram, 0.0)
+
+
+def _counts(terms, weights, alignment, judged):
+    has_loss = tf.reduce_any([has for _, has in terms.values()], axis=0)
+    columns = {
+        "clips": tf.ones_like(weights),
+        "judged": judged,
+        "alignment": alignment,  # zero where a clip was not judged
+        "withheld": 1.0 - weights,
+        "has_loss": has_loss,
+        "kept": has_loss & (weights > 0.0),
+    }
+    return {name: tf.reduce_sum(tf.cast(values, tf.float32)) for name, values in columns.items()}
