@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from data.captions import Cue
 from data.dataset import PreparedDataset
 from data.errors import DataError
 from data.records import UNKNOWN
+
+_FRAME_BYTES = 16
 
 
 class StoredClip(NamedTuple):
@@ -117,3 +119,34 @@ def read_clips(shard: Shard) -> Iterator[StoredClip]:
             f"{shard.path} has a damaged record ({getattr(error, 'message', error)}). python -m experiments.check_data "
             "finds all of them."
         ) from error
+
+
+def read_records(path: str, skipped: Container[int] = ()) -> Iterator[tuple[int, int, bytes]]:
+    """Yields the number, the place in bytes and the content of each record of a file, unchecked.
+
+    Args:
+      path: A TFRecord file.
+      skipped: Places of records to leave out, the damaged ones. Where the file makes no sense any
+        more, as behind one whose length is damaged, it ends.
+    """
+    with tf.io.gfile.GFile(path, "rb") as file:
+        number, offset, size = 0, 0, file.size()
+        while (record := _framed(file, size - offset)) is not None:
+            if offset not in skipped:
+                yield number, offset, record
+            number, offset = number + 1, offset + len(record) + _FRAME_BYTES
+
+
+def read_record(path: str, offset: int) -> bytes:
+    """Returns the content of the record that starts at a byte of a TFRecord file."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        file.seek(offset)
+        return _framed(file, file.size() - offset)
+
+
+def _framed(file: tf.io.gfile.GFile, left_bytes: int) -> bytes | None:
+    """Reads a record: its length, the length's checksum, its content, the content's checksum."""
+    length = int.from_bytes(file.read(12)[:8], "little")
+    if length + _FRAME_BYTES > left_bytes:
+        return None
+    return file.read(length + 4)[:-4]
