@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import io
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 import fsspec
 import tensorflow as tf
 
 from data.errors import DataError
+from data.files import as_os_errors
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 # Our choice: what one request to a remote store asks for at least.
@@ -125,7 +124,7 @@ class _TensorFlow:
         if not self.is_folder(folder):
             return [], []
         folders, files = [], []
-        with _as_os_errors(folder):
+        with as_os_errors(folder):
             for name in tf.io.gfile.listdir(folder):
                 is_folder = name.endswith("/")
                 if scheme_of(folder) != "gs":  # Cloud Storage marks its folders: one request less per file.
@@ -134,22 +133,22 @@ class _TensorFlow:
         return folders, files
 
     def is_folder(self, path: str) -> bool:
-        with _as_os_errors(path):
+        with as_os_errors(path):
             return tf.io.gfile.isdir(path)
 
     def is_file(self, path: str) -> bool:
-        with _as_os_errors(path):
+        with as_os_errors(path):
             return tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path)
 
     def size(self, path: str) -> int:
-        with _as_os_errors(path):
+        with as_os_errors(path):
             return tf.io.gfile.stat(path).length
 
     def open(self, path: str) -> BinaryIO:
         file, size = tf.io.gfile.GFile(path, "rb"), self.size(path)
 
         def read(start: int, end: int) -> bytes:
-            with _as_os_errors(path):
+            with as_os_errors(path):
                 file.seek(start)
                 return file.read(end - start)
 
@@ -216,14 +215,3 @@ class _Ranges(io.RawIOBase):
 def _leads_back(link: str) -> bool:
     target, here = os.path.realpath(link), os.path.realpath(os.path.dirname(link))
     return here == target or here.startswith(os.path.join(target, ""))
-
-
-@contextlib.contextmanager
-def _as_os_errors(path: str) -> Iterator[None]:
-    """Gives TensorFlow's errors as those of Python."""
-    try:
-        yield
-    except tf.errors.NotFoundError as error:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
-    except tf.errors.OpError as error:
-        raise OSError(errno.EIO, error.message, path) from error
