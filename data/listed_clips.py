@@ -143,9 +143,15 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
 
     @classmethod
     def items(cls, config: ListedClipsConfig) -> dict[str, list[ListedVideo]]:
-        """Returns the listed videos of each split; raises `DataError` without a source folder."""
+        """Returns the listed videos of each split.
+
+        Raises:
+          DataError: without a source folder, or if two files or clips have the same name.
+        """
         if config.listed is None:
             raise DataError(f"--source_dir must be the data set's folder, not {config.source_dir!r}")
+        _require_different(video.name for video in config.listed.videos)
+        _require_different(segment.clip_id for video in config.listed.videos for segment in video.segments)
         by_split = collections.defaultdict(list)
         for video in config.listed.videos:
             by_split[video.split].append(video)
@@ -240,6 +246,14 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
             config = dataclasses.replace(config, source_dir=str(dl_manager.manual_dir))
             _describe(self.info, config)
         return config
+
+
+def _require_different(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"the lists have {name} twice; each file and each clip needs a name of its own")
+        seen.add(name)
 
 
 def _describe(info: tfds.core.DatasetInfo, config: ListedClipsConfig) -> None:

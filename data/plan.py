@@ -87,8 +87,6 @@ def make_plan(
 
     What `ClipBuilder.complete` adds to the items is held for one unit at a time.
 
-    Raises:
-      DataError: two items have the same name.
     """
     tf.io.gfile.makedirs(join(staging, "units"))
     units = []

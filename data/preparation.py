@@ -29,7 +29,7 @@ from data.clip_builder import ClipBuilder
 from data.errors import DataError, PreparationError
 from data.files import as_os_errors, read_json, write_json
 from data.plan import Plan, identity_of, make_plan, read_plan
-from data.prepare_report import report_of, require_enough
+from data.prepare_report import NOTES_FILE, report_of, require_enough
 from data.storage import join, scheme_of
 from data.unit_runners import Runner, in_this_process
 from data.units import Done, Job, captions_path, done_with
@@ -89,13 +89,13 @@ def prepare(
         with _only_writer(root):
             begun = read_plan(place.staging)
             plan = begun if begun is not None and begun.identity == identity else None
-            if place.is_complete() or place.is_foreign(plan):
+            if place.is_taken(begun):
                 if not overwrite:
                     _require_same_parameters(place.final, identity["parameters"])
                     return Preparation(place.final, read_json(join(place.final, _REPORT)), was_there=True)
-                if place.is_remote:
-                    _remove(place.final)
-                    plan = None
+                plan = None if place.is_remote else plan
+            if place.is_remote and plan is None:
+                _remove(place.final)
             if plan is None:
                 if begun is not None:
                     _say(f"what another run began with other parameters is given up: {place.staging}")
@@ -119,12 +119,12 @@ class _Place(NamedTuple):
     def records(self) -> str:
         return self.final if self.is_remote else join(self.staging, "records")
 
-    def is_complete(self) -> bool:
-        return tf.io.gfile.exists(join(self.final, "dataset_info.json"))
-
-    def is_foreign(self, plan: Plan | None) -> bool:
-        """Returns whether something is in the way that no plan of ours put there."""
-        return tf.io.gfile.exists(self.final) and not (self.is_remote and plan)
+    def is_taken(self, begun: Plan | None) -> bool:
+        """Returns whether something is there that is not what a run with this plan had to leave unfinished."""
+        if not tf.io.gfile.exists(self.final):
+            return False
+        ours = begun is not None and self.final.endswith(f"/{begun.identity['config']}/{begun.identity['version']}")
+        return not (self.is_remote and ours) or tf.io.gfile.exists(join(self.final, "dataset_info.json"))
 
     def publish(self) -> None:
         """Shows the finished data set at its place and removes what it took to make it."""
@@ -133,6 +133,8 @@ class _Place(NamedTuple):
             if os.path.exists(self.final):
                 os.rename(self.final, join(self.staging, "replaced"))
             os.rename(self.records, self.final)
+        for name in (_REPORT, NOTES_FILE):  # of a run that failed
+            _remove(join(os.path.dirname(self.staging), name))
         _remove(self.staging)
 
 
@@ -210,9 +212,11 @@ def _say(message: str) -> None:
     tqdm.tqdm.write(message, file=sys.stderr)
 
 
-def _remove(directory: str) -> None:
-    if tf.io.gfile.exists(directory):
-        tf.io.gfile.rmtree(directory)
+def _remove(path: str) -> None:
+    if tf.io.gfile.isdir(path):
+        tf.io.gfile.rmtree(path)
+    elif tf.io.gfile.exists(path):
+        tf.io.gfile.remove(path)
 
 
 @contextlib.contextmanager
