@@ -33,9 +33,11 @@ setup(
     extras_require={
         "tpu": ["tensorflow-tpu==2.20.*"],  # TensorFlow for TPU VMs
         "beam": ["apache-beam>=2.60"],  # preparing data at scale
+        "tfds": ["mlcroissant>=1.0.9"],  # the command `tfds build`
         "compile": ["jax==0.10.2", "libtpu==0.0.52"],  # compiling a step for TPUs on a machine without one
         "dev": [
             "apache-beam>=2.60",  # the tests prepare data as a pipeline, too
+            "mlcroissant>=1.0.9",  # the command `tfds build` imports it, TFDS itself does not ask for it
             "pytest>=8",  # the tests
             "pytest-xdist>=3.6",  # on both cores
             "ruff==0.14.*",  # linting and import order
