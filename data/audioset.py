@@ -169,7 +169,6 @@ class AudioSet(ListedClips):
     """
 
     MULTI_LABEL = True
-    CONFIG = AudioSetConfig
     name = "audioset"
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "AudioSet: clips of 10 s with the classes of what is heard in them."

@@ -110,7 +110,6 @@ class HowTo100M(ListedClips):
     on YouTube.
     """
 
-    CONFIG = HowTo100MConfig
     name = "howto100m"
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "HowTo100M: narrated instructional videos with their automatic captions."

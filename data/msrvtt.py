@@ -131,7 +131,6 @@ class MSRVTT(ListedClips):
     License: none is stated with the lists (Microsoft Research); the videos belong to their uploaders on YouTube.
     """
 
-    CONFIG = MSRVTTConfig
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "MSR-VTT: clips of web videos with twenty sentences each."
     CITATION = """@inproceedings{xu2016msr,

@@ -87,7 +87,6 @@ class YouCook2(ListedClips):
     to their uploaders on YouTube.
     """
 
-    CONFIG = YouCook2Config
     name = "youcook2"
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "YouCook2: the steps of recipes, as videos and sentences."

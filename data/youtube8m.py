@@ -159,7 +159,6 @@ class YouTube8M(ListedClips):
     """
 
     MULTI_LABEL = True
-    CONFIG = YouTube8MConfig
     name = "youtube8m"
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "YouTube-8M: videos with their topics and automatic captions."
