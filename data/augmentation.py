@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from data import colors
 from data.errors import DataError
 
 
@@ -99,34 +101,48 @@ def random_crop_box(
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def random_flip(frames: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
-    """Mirrors all frames [frames, height, width, 3] left to right, or none of them."""
+def random_flip(
+    frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor
+) -> Sequence[tf.Tensor]:
+    """Mirrors all frames, [height, width, 3] each, left to right, or none of them."""
+    if not augmentation.flip_probability:
+        return frames
     flips = tf.random.stateless_uniform([], key) < augmentation.flip_probability
-    return tf.cond(flips, lambda: tf.reverse(frames, axis=[2]), lambda: frames)
+    return tf.cond(flips, lambda: [tf.reverse(frame, axis=[1]) for frame in frames], lambda: list(frames))
 
 
-def random_color_jitter(frames: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
+def random_color_jitter(
+    frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor
+) -> tf.Tensor:
     """Changes brightness, saturation, contrast and hue, in this order, by one draw for all frames.
 
     Args:
-      frames: float32 [frames, height, width, 3] in [0, 1].
+      frames: float32 [height, width, 3] in [0, 255] each, of one size.
       augmentation: The ranges.
       key: int [2], the stateless seed.
 
     Returns:
-      Like `frames`, clipped to [0, 1].
+      float32 [frames, height, width, 3] in [-1, 1].
     """
+    shape = [len(frames), *frames[0].shape]
+    joined = colors.join_frames(frames)
+    if not augmentation.jitter_probability:
+        return tf.reshape(colors.rescale(joined), shape)
     draws = tf.random.stateless_uniform([5], key)
     brightness, saturation, contrast, hue = tf.unstack(2.0 * draws[1:] - 1.0)
 
     def jitter() -> tf.Tensor:
-        changed = frames + brightness * augmentation.brightness
-        changed = tf.image.adjust_saturation(changed, 1.0 + saturation * augmentation.saturation)
-        changed = tf.image.adjust_contrast(changed, 1.0 + contrast * augmentation.contrast)
-        changed = tf.image.adjust_hue(changed, hue * augmentation.hue)
-        return tf.clip_by_value(changed, 0.0, 1.0)
+        return colors.jitter(
+            joined,
+            shape[:-1],
+            brightness=brightness * augmentation.brightness,
+            saturation=1.0 + saturation * augmentation.saturation,
+            contrast=1.0 + contrast * augmentation.contrast,
+            hue=hue * augmentation.hue,
+        )
 
-    return tf.cond(draws[0] < augmentation.jitter_probability, jitter, lambda: frames)
+    changes = draws[0] < augmentation.jitter_probability
+    return tf.cond(changes, jitter, lambda: tf.reshape(colors.rescale(joined), shape))
 
 
 def random_audio_noise(

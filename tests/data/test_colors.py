@@ -1,63 +1,49 @@
-"""Colors come back as they were, whatever a file says its luma and chroma mean."""
+"""Changes of color beside those of `tf.image`."""
 
-import fractions
-
-import av
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from data.media import MediaFormat, MediaReader
-
-COLORS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128), (0, 0, 0), (255, 255, 255)])
-# Share of red and of blue in the luma (ITU-R BT.601 and BT.709), and FFmpeg's numbers for the two.
-MATRICES = {"BT.601": (0.299, 0.114, 6), "BT.709": (0.2126, 0.0722, 1)}
-# Zero and span of the luma, span of the chroma, and FFmpeg's numbers.
-RANGES = {"limited": (16, 219, 224, 1), "full": (0, 255, 255, 2)}
+from data import colors
 
 
-def luma_and_chroma(color, matrix, color_range):
-    """Y, Cb and Cr of a color, by the definition of the standards."""
-    red_share, blue_share, _ = MATRICES[matrix]
-    zero, luma_span, chroma_span, _ = RANGES[color_range]
-    red, green, blue = color / 255
-    luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
-    chroma = (blue - luma) / (2 - 2 * blue_share), (red - luma) / (2 - 2 * red_share)
-    return [round(zero + luma_span * luma), *(min(255, round(128 + chroma_span * value)) for value in chroma)]
+def by_tf_image(frames, brightness, saturation, contrast, hue):
+    changed = frames / 255.0 + brightness
+    changed = tf.image.adjust_saturation(changed, saturation)
+    changed = tf.image.adjust_contrast(changed, contrast)
+    return 2.0 * tf.clip_by_value(tf.image.adjust_hue(changed, hue), 0.0, 1.0) - 1.0
 
 
-def write_colors(path, codec, matrix, color_range, tagged=True):
-    """One frame of each color, without any conversion between the numbers above and the encoder."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width, stream.pix_fmt, stream.bit_rate = 32, 48, "yuv420p", 1_000_000
-        if tagged:
-            stream.codec_context.colorspace = MATRICES[matrix][2]
-            stream.codec_context.color_range = RANGES[color_range][3]
-        for index, color in enumerate(COLORS):
-            frame = av.VideoFrame(48, 32, "yuv420p")
-            for plane, level in zip(frame.planes, luma_and_chroma(color, matrix, color_range), strict=True):
-                plane.update(bytes([level]) * plane.buffer_size)
-            frame.pts, frame.time_base = index, fractions.Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+@pytest.fixture(scope="module")
+def frames():
+    """Noise, and pixels of every order of equal, least and greatest channels, black and white among them."""
+    noise = tf.random.stateless_uniform([2, 20, 9, 3], [0, 1], 0.0, 255.0)
+    levels = tf.constant([0.0, 20.0, 128.0, 250.0, 255.0])
+    grid = tf.stack(tf.meshgrid(levels, levels, levels), axis=-1)
+    return tf.concat([noise, tf.tile(tf.reshape(grid, [1, 25, 5, 3]), [2, 1, 2, 1])[:, :20, :9]], axis=0)
 
 
-def read_colors(path):
-    (clip,) = MediaReader(path, MediaFormat(10.0, 256, 16000)).clips(10.0)
-    return clip.frames[:, 8:-8, 8:-8].mean(axis=(1, 2))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (0.0, 1.0, 1.0, 0.0),
+        (0.12, 1.0, 1.0, 0.0),
+        (-0.12, 1.4, 1.0, 0.0),  # colors below 0
+        (0.0, 0.0, 1.0, 0.0),
+        (0.0, 1.0, 0.6, 0.0),
+        (0.0, 1.0, 1.0, 0.2),
+        (0.1, 1.4, 1.4, -0.2),
+        (-0.1, 0.6, 1.3, 0.5),
+        (0.05, 1.2, 0.7, -0.5),
+    ],
+)
+def test_jitter_is_that_of_tf_image(frames, changes):
+    changes = [tf.constant(change) for change in changes]
+    found = colors.jitter(colors.join_frames(tf.unstack(frames)), frames.shape[:-1], *changes)
+    assert found.shape == frames.shape
+    np.testing.assert_allclose(found, by_tf_image(frames, *changes), atol=2e-5)
 
 
-@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
-@pytest.mark.parametrize("color_range", RANGES)
-@pytest.mark.parametrize("matrix", MATRICES)
-def test_the_files_matrix_and_range_are_used(tmp_path, codec, matrix, color_range):
-    path = tmp_path / "colors.mkv"
-    write_colors(path, codec, matrix, color_range)
-    np.testing.assert_allclose(read_colors(path), COLORS, atol=4)
-
-
-@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
-def test_a_file_that_says_nothing_is_taken_for_limited_bt601(tmp_path, codec):
-    path = tmp_path / "colors.mkv"
-    write_colors(path, codec, "BT.601", "limited", tagged=False)
-    np.testing.assert_allclose(read_colors(path), COLORS, atol=6)
+def test_rescaled_frames_lie_between_minus_one_and_one(frames):
+    found = colors.rescale(colors.join_frames(tf.unstack(frames)))
+    np.testing.assert_allclose(tf.reshape(found, frames.shape), frames / 127.5 - 1.0, atol=1e-6)
