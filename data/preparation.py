@@ -91,8 +91,7 @@ def prepare(
             plan = begun if begun is not None and begun.identity == identity else None
             if place.is_taken(begun):
                 if not overwrite:
-                    _require_same_parameters(place.final, identity["parameters"])
-                    return Preparation(place.final, read_json(join(place.final, _REPORT)), was_there=True)
+                    return Preparation(place.final, _read_finished(place.final, identity["parameters"]), was_there=True)
                 plan = None if place.is_remote else plan
             if place.is_remote and plan is None:
                 _remove(place.final)
@@ -249,9 +248,11 @@ def _only_writer(root: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _require_same_parameters(final: str, parameters: dict[str, Any]) -> None:
+def _read_finished(final: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Returns the report of a finished data set; raises `DataError` if it is none, or one with other parameters."""
     try:
         found = read_json(join(final, "metadata.json"))["parameters"]
+        report = read_json(join(final, _REPORT))  # `tfds build` writes none, and no vocabularies.
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{final} exists but is not a finished data set; remove it or pass --overwrite"
@@ -266,3 +267,4 @@ def _require_same_parameters(final: str, parameters: dict[str, Any]) -> None:
             f"{final} was prepared with other parameters: {differences}. "
             "Use another --data_dir, or pass --overwrite to replace it."
         )
+    return report

@@ -1,6 +1,9 @@
 """CREMA-D from a small tree of real files in the published layout, through the command line."""
 
 import json
+import pathlib
+import subprocess
+import sys
 import wave
 
 import numpy as np
@@ -106,6 +109,24 @@ def test_broken_and_missing_partners_are_counted(records):
     assert reasons[f"{A}_IWL_NEU_XX"].startswith("its sound file: not a media file")
     assert report["clips_per_class"] == dict(anger=1, disgust=1, fear=1, happy=1, neutral=1, sad=1)
     assert report["clips_without_audio"] == 0 and report["video_seconds"] == pytest.approx(6.6)
+
+
+def test_tfds_build_writes_the_same_records(source, tmp_path, run_prepare, read_records):
+    command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", "data/crema_d.py"]
+    command += [f"--manual_dir={source}", f"--data_dir={tmp_path}/tfds"]
+    subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], check=True, capture_output=True, timeout=300)
+    run_prepare(dataset="crema_d", source_dir=str(source), data_dir=str(tmp_path / "ours"))
+    theirs, ours = (read_records("crema_d", tmp_path / name) for name in ("tfds", "ours"))
+    assert {split: set(found) for split, found in theirs.items()} == {split: set(found) for split, found in ours.items()}
+    for split, found in ours.items():
+        for name, record in found.items():
+            other = theirs[split][name]
+            assert all(np.array_equal(record[key], other[key]) for key in record if key != "captions")
+    metadata = [open_dataset("crema_d", str(tmp_path / name)).directory for name in ("tfds", "ours")]
+    first, second = (json.loads(pathlib.Path(directory, "metadata.json").read_text()) for directory in metadata)
+    assert first == second and first["parameters"]["source_fingerprint"]
+    with pytest.raises(BadInput, match="is not a finished data set"):  # It has neither report nor vocabularies.
+        run_prepare(dataset="crema_d", source_dir=str(source), data_dir=str(tmp_path / "tfds"))
 
 
 def test_the_split_that_others_use(source, tmp_path, run_prepare, read_records):
