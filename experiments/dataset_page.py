@@ -9,6 +9,7 @@ from data.stored_clips import shards_of
 from experiments.contact_sheet import Card, contact_sheet
 from experiments.dataset_plots import class_bars, histograms
 from experiments.dataset_summary import MISSING, SplitSummary, class_name
+from experiments.progress import duration
 from experiments.report_html import page, plots, table
 
 _SIZES = 12
@@ -33,7 +34,7 @@ def build_page(
     if cards:
         sections[f"A look at {len(cards)} clips"] = _INTRODUCTION + contact_sheet(cards)
     rates = f"{prepared.frames_per_second:g} frames/s, " if prepared.has_video else ""
-    subtitle = f"{len(whole.seconds):,} clips, {sum(whole.seconds) / 3600:,.2f} hours; {rates}{prepared.sample_rate_hz:,} Hz."
+    subtitle = f"{len(whole.seconds):,} clips, {duration(sum(whole.seconds))}; {rates}{prepared.sample_rate_hz:,} Hz."
     return page(f"Data set {prepared.name}", f"{subtitle} <code>{html.escape(prepared.directory)}</code>", sections)
 
 

@@ -35,7 +35,7 @@ def _histogram(values, name):
         values = np.minimum(values, edges[-1] - 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
     else:
-        margin = 0.5 if high == low else 0.0
+        margin = max(0.5 - (high - low) / 2, 0.0)  # what hardly differs is not spread over the whole width
         edges = np.linspace(low - margin, high + margin, _BINS + 1)
     axes.hist(values, edges, color=color, alpha=0.85)
     axes.axvline(np.median(values), color=NEUTRAL, linewidth=1, linestyle="--", label=f"median {np.median(values):.3g}")
