@@ -207,3 +207,30 @@ def test_a_folder_without_videos_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(DataError, match="no video file"):
         FolderConfig(source_dir=str(tmp_path))
+
+
+def listed(root):
+    return {video.name: video for video in FolderConfig(source_dir=str(root)).listed.videos}
+
+
+def test_videos_are_found_anywhere_with_the_captions_of_their_own_folder(tmp_path):
+    videos = ["a.MKV", "c.Avi", "d.mov", "deep/er/b.webm", "e.flv", "one/clip.mp4", "two/clip.mp4", "z.mp4"]
+    others = ["notes.txt", "z.vtt", "._z.mp4", ".trash/f.mp4", "mp4", "one/clip.en.vtt", "deep/b.srt"]
+    for name in [*videos, *others]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    found = listed(tmp_path)
+    assert sorted(found) == videos and all(video.path == name for name, video in found.items())
+    captions = {name: video.caption_path for name, video in found.items() if video.caption_path}
+    assert captions == {"one/clip.mp4": "one/clip.en.vtt", "z.mp4": "z.vtt"}
+
+
+def test_a_link_that_leads_nowhere_and_a_name_that_is_no_text_are_reported(tmp_path, write_video):
+    write_video(tmp_path / "videos/good.mp4", seconds=0.5)
+    (tmp_path / "videos/gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    with open(bytes(tmp_path) + b"/videos/caf\xe9.mp4", "wb") as file:
+        file.write(b"x")
+    config = FolderConfig(source_dir=str(tmp_path / "videos"), max_bad_fraction=1.0, **SETTINGS)
+    report = prepare(Folder, config, str(tmp_path / "data")).report
+    reasons = {name: reason for reason, names in report["skipped"].items() for name in names}
+    assert set(reasons) == {"gone.mp4", "caf\ufffd.mp4"} and "a link that leads nowhere" in reasons["gone.mp4"]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from absl import flags
@@ -69,6 +70,8 @@ def test_synthetic_then_its_files_as_a_folder(tmp_path, capsys):
         (dict(dataset="folder", data_dir="x", seed=1), "--dataset=folder has no --seed"),
         (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise is a probability"),
         (dict(dataset="synthetic", data_dir="x", labels="a.csv"), "--dataset=synthetic has no --labels"),
+        (dict(dataset="synthetic", data_dir="x", workers=2, beam_runner="DirectRunner"), "--workers is for this machine"),
+        (dict(dataset="synthetic", data_dir="x", beam_options=["a=b"]), "--beam_options goes with --beam_runner"),
     ],
 )
 def test_bad_input_is_refused(values, message, tmp_path, monkeypatch):
@@ -76,6 +79,22 @@ def test_bad_input_is_refused(values, message, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match=message):
         run_here(**values)
     assert not os.listdir(tmp_path)
+
+
+def test_flags_say_who_makes_the_records(monkeypatch):
+    asked = []
+    monkeypatch.setitem(sys.modules, "data.beam_units", types.SimpleNamespace(on_beam=lambda *arguments: asked.append(arguments)))
+    monkeypatch.setattr("data.unit_runners.in_processes", lambda workers: asked.append(workers))
+    with flagsaver.flagsaver(beam_runner="FlinkRunner", beam_options=["flink_master=host:8081", "--streaming"]):
+        prepare_data._runner()
+    with flagsaver.flagsaver(workers=3):
+        prepare_data._runner()
+    assert asked == [("FlinkRunner", ["--flink_master=host:8081", "--streaming"]), 3]
+    monkeypatch.delitem(sys.modules, "data.beam_units")
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with flagsaver.flagsaver(beam_runner="DirectRunner"):
+        with pytest.raises(BadInput, match=r"pip install 'vatt-harmonization\[beam\]'"):
+            prepare_data._runner()
 
 
 def test_a_data_dir_that_cannot_be_written_is_a_failure(tmp_path):
