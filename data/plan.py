@@ -19,8 +19,11 @@ from data.storage import join
 from data.tally import Tally
 
 # A unit is what a killed run loses and what a worker takes at a time. A shuffle window and a host's
-# share are whole files, so files are kept small. Both are our choice.
+# share are whole files, so files are kept small. All of these are our choice.
 UNIT_BYTES, SHARD_BYTES = 512 * 2**20, 48 * 2**20
+# Of very large splits both grow, so that their numbers do not; files up to a size that can be shuffled.
+_MANY_UNITS, _MANY_SHARDS = 20_000, 16_384
+_MAX_SHARD_BYTES = 256 * 2**20
 _MAX_SHARDS_PER_UNIT = 128
 _SAMPLES = 8
 _LAYOUT = 1
@@ -113,8 +116,9 @@ def _divide(
 ) -> list[tuple[Unit, Sequence[Item]]]:
     """Returns the units of a split and their items, about as many bytes in each."""
     total = _estimate_bytes(builder_class, config, ordered)
-    count = min(len(ordered), math.ceil(total / UNIT_BYTES) or 1)
-    shards = min(max(1, round(total / count / SHARD_BYTES)), _MAX_SHARDS_PER_UNIT)
+    count = min(len(ordered), math.ceil(total / max(UNIT_BYTES, total / _MANY_UNITS)) or 1)
+    shard_bytes = min(max(SHARD_BYTES, total / _MANY_SHARDS), _MAX_SHARD_BYTES)
+    shards = min(max(1, round(total / count / shard_bytes)), _MAX_SHARDS_PER_UNIT)
     bounds = [len(ordered) * index // count for index in range(count + 1)]
     parts = [ordered[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
     return [

@@ -18,7 +18,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -32,7 +32,7 @@ from data.plan import Plan, identity_of, make_plan, read_plan
 from data.prepare_report import NOTES_FILE, report_of, require_enough
 from data.storage import join, scheme_of
 from data.unit_runners import Runner, in_this_process
-from data.units import Done, Job, captions_path, done_with
+from data.units import Done, Job, captions_path, pending_units, read_done
 from data.vocabulary import build_vocabularies
 
 _STAGING = "incomplete"
@@ -145,19 +145,20 @@ def _prepare(
     shards = {unit.split: plan.shards(unit.split) for unit in plan.units}
     job = Job(builder_class, config, builder_class.multi_label(config), place.staging, place.records, shards)
     tf.io.gfile.makedirs(place.records)
-    pending = [unit for unit in plan.units if done_with(job, unit) is None]
+    pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
         _say(f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
     run_units(job, pending)
-    _require_enough(job, plan)
+    results = read_done(job, plan.units)
+    _require_enough(job, results)
     build_vocabularies(_training_captions(job, plan), place.records)
     builder = builder_class(data_dir=place.staging, config=config)
-    splits = _split_infos(job, plan)
+    splits = _split_infos(job, results)
     report = {
         "dataset": builder.name,
         "parameters": config.parameters(),
         "clips": {split.name: split.num_examples for split in splits},
-        **report_of(job, plan, place.records),
+        **report_of(job, results, place.records),
         "seconds": round(time.monotonic() - start, 3),
     }
     write_json(join(place.records, _REPORT), report, for_people=True)
@@ -169,13 +170,13 @@ def _prepare(
     return report
 
 
-def _require_enough(job: Job, plan: Plan) -> None:
+def _require_enough(job: Job, results: Sequence[Done]) -> None:
     """Raises `PreparationError` if too little is left, and leaves a report that says why."""
     try:
-        require_enough(job, plan)
+        require_enough(job, results)
     except PreparationError:
         root = os.path.dirname(job.staging)
-        write_json(join(root, _REPORT), report_of(job, plan, root), for_people=True)
+        write_json(join(root, _REPORT), report_of(job, results, root), for_people=True)
         raise
 
 
@@ -187,11 +188,11 @@ def _training_captions(job: Job, plan: Plan) -> Iterator[str]:
                 yield from map(json.loads, file)
 
 
-def _split_infos(job: Job, plan: Plan) -> list[tfds.core.SplitInfo]:
+def _split_infos(job: Job, results: Sequence[Done]) -> list[tfds.core.SplitInfo]:
     """Returns what TFDS says of each split; one without records is none, and its files are removed."""
     found: dict[str, list[Done]] = {}
-    for unit in plan.units:
-        found.setdefault(unit.split, []).append(done_with(job, unit))
+    for done in results:
+        found.setdefault(done.unit.split, []).append(done)
     infos = []
     for split, parts in found.items():
         lengths = [length for part in parts for length in part.shard_lengths]

@@ -24,10 +24,11 @@ class Tally:
         """Adds a note."""
         self.notes.append((kind, name, what))
 
-    def add(self, other: Tally) -> None:
-        """Adds another part's counts and notes."""
-        self.counts.update(other.counts)
-        self.notes += other.notes
+    def __add__(self, other: Tally) -> Tally:
+        """Returns the sum of both parts' counts, and the notes of both."""
+        counts = collections.Counter(self.counts)
+        counts.update(other.counts)
+        return Tally(counts, [*self.notes, *other.notes])
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON values."""

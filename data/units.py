@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -18,6 +20,9 @@ from data.plan import Unit, unit_path
 from data.records import record_features, serialize
 from data.storage import join
 from data.tally import Tally
+
+# Our choice, for remote storage, where each small file takes its time.
+_READERS = 32
 
 
 class Job(NamedTuple):
@@ -45,17 +50,19 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What came of a unit; the content of its file `.done.json`.
+    """What came of a unit.
 
     Attributes:
+      unit: the unit.
       shard_lengths: records in each of its files.
       bytes: of all its records.
-      tally: what was counted, as JSON values.
+      tally: what was counted and noted.
     """
 
+    unit: Unit
     shard_lengths: list[int]
     bytes: int
-    tally: dict[str, Any]
+    tally: Tally
 
 
 def captions_path(job: Job, unit: Unit) -> str:
@@ -63,12 +70,16 @@ def captions_path(job: Job, unit: Unit) -> str:
     return unit_path(job.staging, unit.number, "captions")
 
 
-def done_with(job: Job, unit: Unit) -> Done | None:
-    """Returns what came of a unit that is done, else None."""
-    try:
-        return Done(**read_json(unit_path(job.staging, unit.number, "done.json")))
-    except (OSError, ValueError, TypeError):
-        return None
+def pending_units(job: Job, units: Iterable[Unit]) -> list[Unit]:
+    """Returns those of the units that are not done."""
+    names = set(tf.io.gfile.listdir(join(job.staging, "units")))
+    return [unit for unit in units if os.path.basename(_done_path(job, unit)) not in names]
+
+
+def read_done(job: Job, units: Sequence[Unit]) -> list[Done]:
+    """Returns what came of units that are all done."""
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(functools.partial(_read, job), units))
 
 
 def prepare_unit(job: Job, unit: Unit, threads: int = 1, on_item: Callable[[int], Any] = lambda clips: None) -> Done:
@@ -85,8 +96,8 @@ def prepare_unit(job: Job, unit: Unit, threads: int = 1, on_item: Callable[[int]
     Raises:
       OSError: a file cannot be written: the disk is full, or out of reach.
     """
-    if done := done_with(job, unit):
-        return done
+    if tf.io.gfile.exists(_done_path(job, unit)):
+        return _read(job, unit)
     items = map(job.builder_class.item_from_json, read_json(unit_path(job.staging, unit.number)))
     tallies: list[Tally] = []
     make = functools.partial(_records_of, job, tallies, on_item)
@@ -98,18 +109,18 @@ def prepare_unit(job: Job, unit: Unit, threads: int = 1, on_item: Callable[[int]
             captions.write("".join(f"{json.dumps(text)}\n" for text in texts))
             lengths[index % unit.shards] += 1
             size += len(record)
-    tally = sum_up(tallies)
-    done = Done(lengths, size, tally.to_json())
-    write_json(unit_path(job.staging, unit.number, "done.json"), done._asdict())
+    done = Done(unit, lengths, size, sum(tallies, Tally()))
+    write_json(_done_path(job, unit), {"shard_lengths": lengths, "bytes": size, "tally": done.tally.to_json()})
     return done
 
 
-def sum_up(tallies: list[Tally]) -> Tally:
-    """Returns the sum of counts and notes."""
-    total = Tally()
-    for tally in tallies:
-        total.add(tally)
-    return total
+def _read(job: Job, unit: Unit) -> Done:
+    content = read_json(_done_path(job, unit))
+    return Done(unit, content["shard_lengths"], content["bytes"], Tally.from_json(content["tally"]))
+
+
+def _done_path(job: Job, unit: Unit) -> str:
+    return unit_path(job.staging, unit.number, "done.json")
 
 
 def _records_of(
