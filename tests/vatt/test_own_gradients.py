@@ -1,4 +1,4 @@
-"""Each clip's own gradients, against a tape per clip and against the exact derivative."""
+"""Each clip's own gradients, against a tape per clip and the exact derivative; on replicas in test_clip_curriculum.py."""
 
 import itertools
 
@@ -127,26 +127,6 @@ def agreement_with_the_exact_derivative(made, clips) -> float:
             pair = tape.gradient(losses[name][clip], feature)[clip].numpy(), own[name][clip].numpy()
             cosines.append(np.dot(*pair) / np.prod(np.linalg.norm(pair, axis=1)))
     return np.mean(cosines)
-
-
-def test_do_not_depend_on_the_number_of_replicas(made, mirrored):
-    head, outputs, batch = made()
-    expected = vatt.own_gradients(head, outputs, batch, training=True)
-    size = CLIPS // 2
-
-    @tf.function
-    def run():
-        def on_replica():
-            start = tf.distribute.get_replica_context().replica_id_in_sync_group * size
-            own_outputs, own_batch = tf.nest.map_structure(lambda x: x[start : start + size], (outputs, batch))
-            return vatt.own_gradients(head, own_outputs, own_batch, training=True)
-
-        return strategy.run(on_replica)
-
-    strategy = mirrored(2)
-    for name, values in run().items():
-        joined = np.concatenate(strategy.experimental_local_results(values))
-        np.testing.assert_allclose(joined, expected[name], rtol=1e-3, atol=1e-5)
 
 
 def test_weights_scale_the_clips_terms_and_not_the_count():
