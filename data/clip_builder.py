@@ -128,8 +128,9 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         notes: list[tuple[str, str, Any]] = []
         progress = tqdm.tqdm(self.in_order(items), split, unit=" items", mininterval=1)
+        completed = itertools.chain.from_iterable(self.complete(config, [item]) for item in progress)
         make = functools.partial(self._records_of, config, notes)
-        for record in interleave(make, progress, open_items=OPEN_ITEMS, threads=os.cpu_count() or 1):
+        for record in interleave(make, completed, open_items=OPEN_ITEMS, threads=os.cpu_count() or 1):
             yield record["clip_id"], record
         for kind, name, what in sorted(notes, key=repr):
             logging.warning("%s: %s: %s", kind, name, what)
@@ -138,6 +139,5 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
         self, config: tfds.core.BuilderConfig, notes: list[tuple[str, str, Any]], item: Item
     ) -> Iterator[dict[str, Any]]:
         tally = Tally()
-        for completed in self.complete(config, [item]):
-            yield from self.make_records(config, completed, tally)
+        yield from self.make_records(config, item, tally)
         notes += tally.notes

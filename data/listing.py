@@ -20,7 +20,7 @@ class Segment(NamedTuple):
     Attributes:
       clip_id: its name, unique in the data set.
       start_seconds: where in the file it starts.
-      end_seconds: where it ends; None for the file's end.
+      end_seconds: where it ends; None for the file's end. One beyond that is cut off there.
       cues: captions of this clip alone, their times those of the file.
     """
 
@@ -40,7 +40,8 @@ class ListedVideo(NamedTuple):
       sound_path: a file to take the sound from instead; None for the sound in `path`.
       label: index into the class names, -1 where there is none.
       labels: in a multi-label set the indices of all classes; None in every other set.
-      segments: the clips; empty to cut the whole file into clips of `clip_seconds`, one after the other.
+      segments: the clips; empty to cut the whole video into clips of `clip_seconds`, one after the other.
+        Those of sound alone are always listed.
       caption_path: the caption file, relative to the source folder; None without one.
       cues: captions that do not come from a file of their own, their times those of the video.
       broken_cues: how many of these cannot be used and are not among them.

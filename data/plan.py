@@ -58,9 +58,9 @@ class Plan(NamedTuple):
     identity: dict[str, Any]
     units: list[Unit]
 
-    def shards(self, split: str) -> int:
-        """Returns how many files a split has."""
-        return sum(unit.shards for unit in self.units if unit.split == split)
+    def shards(self) -> dict[str, int]:
+        """Returns how many files each split has."""
+        return {unit.split: unit.first_shard + unit.shards for unit in self.units}
 
 
 def identity_of(builder_class: type[ClipBuilder], config: tfds.core.BuilderConfig) -> dict[str, Any]:

@@ -142,8 +142,8 @@ def _prepare(
 ) -> dict[str, Any]:
     """Makes what is still to be made; returns the report."""
     start = time.monotonic()
-    shards = {unit.split: plan.shards(unit.split) for unit in plan.units}
-    job = Job(builder_class, config, builder_class.multi_label(config), place.staging, place.records, shards)
+    multi_label = builder_class.multi_label(config)
+    job = Job(builder_class, config, multi_label, place.staging, place.records, plan.shards())
     tf.io.gfile.makedirs(place.records)
     pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
@@ -198,7 +198,7 @@ def _split_infos(job: Job, results: Sequence[Done]) -> list[tfds.core.SplitInfo]
         lengths = [length for part in parts for length in part.shard_lengths]
         if not any(lengths):
             for index in range(len(lengths)):
-                tf.io.gfile.remove(job.shard_path(split, index))
+                _remove(job.shard_path(split, index))
             continue
         template = tfds.core.ShardedFileTemplate(
             data_dir=job.directory, dataset_name=job.builder_class.name, split=split, filetype_suffix="tfrecord"

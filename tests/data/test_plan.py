@@ -39,7 +39,7 @@ def plan(tmp_path, monkeypatch, unit_bytes, shard_bytes, **sizes):
 def test_sizes_follow_from_an_estimate(tmp_path, monkeypatch, unit_bytes, units, shards):
     made, _ = plan(tmp_path, monkeypatch, unit_bytes, 10_500, test_clips=0)
     assert len(made.units) == pytest.approx(units, abs=1) and made.units[0].shards == pytest.approx(shards, abs=2)
-    assert made.shards("train") == sum(unit.shards for unit in made.units)
+    assert made.shards()["train"] == sum(unit.shards for unit in made.units)
     assert max(unit.items for unit in made.units) - min(unit.items for unit in made.units) <= 1
 
 
@@ -52,7 +52,7 @@ def test_every_item_is_in_one_unit_and_every_file_belongs_to_one(tmp_path, monke
         assert names != sorted(names) and names == Synthetic.in_order(sorted(names))
         assert [unit.items for unit in units] == [len(items[unit.number]) for unit in units]
         files = [index for unit in units for index in range(unit.first_shard, unit.first_shard + unit.shards)]
-        assert files == list(range(made.shards(split)))
+        assert files == list(range(made.shards()[split]))
     assert [unit.number for unit in made.units] == list(range(len(made.units)))
 
 
