@@ -126,10 +126,13 @@ class Progress:
 
     def losses_text(self, means: dict[str, float]) -> str:
         """Returns the end of the line, of this program."""
-        return (
+        text = (
             f"loss va {means['loss_video_audio']:.3f} vt {means['loss_video_text']:.3f} | "
             f"cos {means['cosine']:+.3f} | kept {means['keep']:.0%}"
         )
+        if "clip_weight" not in means:
+            return text
+        return f"{text} | clips cos {means['clip_alignment']:+.3f} kept {means['clip_weight']:.0%}"
 
     def _lap(self):
         now = time.monotonic()

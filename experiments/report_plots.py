@@ -84,16 +84,25 @@ def binned(records: Sequence[dict]) -> tuple[np.ndarray, list[Sequence[dict]], d
 def curves(records: Sequence[dict]) -> list[str]:
     """Draws how a run went, from the lines of metrics.jsonl: one SVG per quantity."""
     steps, groups, means = binned(records)
+    judged = _clips_judged(steps, means) if "clip_weight" in means else []
     return [
         _per_objective(steps, means, "loss", "Losses", "loss, nats"),
         _per_objective(steps, means, "gradient_norm", "Gradient norms", "l2 norm", log=True),
         _cosine_curve(steps, groups),
         _single(steps, 100 * means["conflict_rate"], "Steps in conflict", "cosine < 0, % of the steps", MISALIGNED),
         _single(steps, 100 * means["keep"], "Steps kept", "not gated, % of the steps", ALIGNED),
+        *judged,
         _per_objective(steps, means, "weight", "Weights of the gradients", "weight"),
         _single(steps, means["learning_rate"], "Learning rate", "learning rate"),
         _single(steps, means["step_seconds"], "Time of a step", "seconds per step", log=True),
         _single(steps, 100 * means["data_wait_share"], "Waiting for data", "% of the time"),
+    ]
+
+
+def _clips_judged(steps, means):
+    return [
+        _single(steps, means["clip_alignment"], "Alignment of the clips", "mean cosine of a clip's own gradients", COSINE),
+        _single(steps, 100 * means["clip_weight"], "Clips kept", "mean weight of judged clips, %", ALIGNED),
     ]
 
 

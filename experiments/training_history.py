@@ -14,9 +14,12 @@ def harmonization_summary(records: Sequence[dict]) -> dict[str, float | None]:
 
     Returns:
       Means over all steps, so a longer loop weighs more: `mean_cosine` of the gradients, `conflict_rate`, the share of
-      steps whose cosine was negative, `kept_rate`, the share that was not gated; `None` each if no step was recorded.
+      steps whose cosine was negative, `kept_rate`, the share that was not gated; `None` each if no step was recorded. Of a
+      run whose clips were judged one by one, also `clip_alignment` and `clip_weight`; see `ClipCurriculum`.
     """
     names = {"mean_cosine": "cosine", "conflict_rate": "conflict_rate", "kept_rate": "keep"}
+    if records and all("clip_weight" in record for record in records):
+        names |= {name: name for name in ("clip_alignment", "clip_weight")}
     steps = [len(record["cosines"]) for record in records]
     if not sum(steps):
         return dict.fromkeys(names)

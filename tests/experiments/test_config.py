@@ -1,5 +1,8 @@
+import pathlib
+
 import pytest
 
+import harmonization
 from experiments import config
 from experiments.command_line import BadInput
 
@@ -19,6 +22,8 @@ from experiments.command_line import BadInput
         ("pretrain.final_learning_rate = 1.0", r"`pretrain\.final_learning_rate` should lie between"),
         ("pretrain.precision = 'float16'", r"should be one of float32, mixed_bfloat16"),
         ("pretrain.all_reduce = 'never'", r"should be one of after, before"),
+        ("pretrain.granularity = 'clip'", r"should be one of batch, sample"),
+        ("pretrain.clip_softness = 0.1", r"go with `pretrain\.granularity = 'sample'`"),
         ("pretrain.harmonizer = 'grr'", r"Unknown method 'grr'\. Known are .*; the nearest is 'gr'"),
         ("pretrain.datasets = ()", r"should name at least one"),
         ("ClipSpec.image_size = 0", r"ClipSpec\.image_size must be a whole number"),
@@ -45,3 +50,32 @@ def test_a_missing_file_and_a_missing_model_are_explained():
 def test_a_named_method_gets_a_schedule_over_all_steps(tiny_run):
     settings = config.parse([], [*tiny_run, "pretrain.harmonizer = 'cl'"])
     assert settings.build_harmonizer()._schedule.steps == settings.steps
+
+
+def test_the_gate_judges_clips_instead_of_steps(tiny_run):
+    def curriculum(*bindings):
+        settings = config.parse([], [*tiny_run, *bindings, "pretrain.granularity = 'sample'"])
+        return settings.build_clip_curriculum(), type(settings.build_harmonizer())
+
+    start = "LinearSchedule.start = -0.7"
+    scheduled = ["LinearSchedule.steps = 9", start]
+    own, rest = curriculum("pretrain.harmonizer = @Both()", "Both.schedule = @LinearSchedule()", *scheduled)
+    assert rest is harmonization.GradientRealignment and own.gate._schedule.start == -0.7 and own.softness == 0
+    named, rest = curriculum("pretrain.harmonizer = 'cl'", "pretrain.clip_softness = 0.2")
+    assert rest is harmonization.Sum and named.gate._schedule.steps == 40 and named.softness == 0.2
+    default, rest = curriculum("pretrain.harmonizer = 'mgda'")
+    assert rest is harmonization.MGDA and default.gate._schedule.steps == 40
+    given, rest = curriculum(
+        "pretrain.harmonizer = 'gr'", "pretrain.clip_gate = @GradientCurriculum()", "GradientCurriculum.schedule = 0.1"
+    )
+    assert rest is harmonization.GradientRealignment and given.gate._schedule.start == pytest.approx(0.1)
+    assert config.parse([], tiny_run).build_clip_curriculum() is None
+
+
+@pytest.mark.parametrize("method, rest", [("cl_sample", harmonization.Sum), ("both_sample", harmonization.GradientRealignment)])
+def test_the_files_of_the_curriculum_per_clip(method, rest):
+    configs = pathlib.Path(__file__).parents[2] / "configs"
+    settings = config.parse([str(configs / "demo.gin"), str(configs / f"methods/{method}.gin")], [])
+    schedule = settings.build_clip_curriculum().gate._schedule
+    assert (schedule.start, schedule.end, schedule.steps) == (-0.3, 0.0, 600)
+    assert type(settings.build_harmonizer()) is rest

@@ -24,6 +24,8 @@ METHODS = {
     "gr": harmonization.GradientRealignment,
     "cl": harmonization.GradientCurriculum,
     "both": harmonization.Both,
+    "cl_sample": harmonization.Sum,  # the gate judges clips
+    "both_sample": harmonization.GradientRealignment,
 }
 SHRUNK = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",

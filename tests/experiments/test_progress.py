@@ -121,6 +121,14 @@ def test_the_line_leaves_compilation_out_of_the_speed(told, clock):
     assert float(told.run.seconds_spent) == 38.0
 
 
+def test_the_line_tells_of_clips_that_are_judged(told, clock):
+    left = loop(told, clock, 1.0, clip_alignment=[0.5, 0.0, -0.25, 0.0], clip_weight=[1, 0, 0.5, 1], clips_judged=[1] * 4)
+    assert told.lines[-1].endswith("| cos +1.000 | kept 100% | clips cos +0.062 kept 62%")
+    (record,) = told.directory.read_metrics()
+    assert record["clip_alignment"] == left["clip_alignment"] == 0.0625
+    assert record["clip_weight"] == left["clip_weight"] == 0.625
+
+
 def test_the_metrics_are_the_loop_s_means_and_every_cosine(told, clock):
     left = loop(told, clock, 2.0, cosine=[0.25, -0.25, 0.5, 0.5], keep=[1, 0, 1, 1], learning_rate=[1, 2, 3, 4])
     (record,) = told.directory.read_metrics()

@@ -80,6 +80,9 @@ def test_drawings_are_svg_with_units(directory):
     for label in ("loss, nats", "l2 norm", "seconds per step", "% of the steps", "video-audio", "video-text"):
         assert f">{label}" in text or label in text
     assert len(set(drawings)) == len(drawings) == 9
+    judged = curves([record | {"clip_alignment": 0.1, "clip_weight": 0.8} for record in directory.read_metrics()])
+    assert set(drawings) <= set(judged) and len(judged) == 11
+    assert "Clips kept" in judged[5] + judged[6] and "own gradients" in judged[5] + judged[6]
 
 
 def test_long_runs_are_drawn_with_few_points(directory):
