@@ -1,10 +1,13 @@
-"""The figures of `result.json` that tables and plots over several runs show, and where in it they are."""
+"""The figures that tables and plots over several runs show, and where in `result.json` they are.
+
+The losses are not in it: `PointRun.figures` adds them.
+"""
 
 from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """A figure of a run's result.
+    """A figure of a run.
 
     Attributes:
       group: What it belongs to.
@@ -52,6 +55,8 @@ DOWNSTREAM = {
 """The columns of the paper's table, by their names in published_results.csv."""
 _RETRIEVAL, _PROBE, _GRADIENTS, _AREA = "text to video", "linear probe", "gradients", "AUC of misaligned clips:"
 METRICS = (
+    Metric("last loss", "video-audio", ("loss", "video_audio"), percent=False, digits=3),
+    Metric("last loss", "video-text", ("loss", "video_text"), percent=False, digits=3),
     *(Metric(_RETRIEVAL, f"R@{k}", ("retrieval", "text_to_video", f"r{k}")) for k in (1, 5, 10)),
     Metric(_RETRIEVAL, "median rank", ("retrieval", "text_to_video", "median_rank"), percent=False),
     Metric(_PROBE, "video", ("linear_probe", "video", "top1")),

@@ -27,6 +27,7 @@ from experiments.assembly import make_model
 from experiments.command_line import BadInput, RunFailed, bad_input
 from experiments.dry_run import VOCABULARY_SIZE
 from experiments.jobs import FAILED, STOPPED, Job, Outcome, run_jobs
+from experiments.result_metrics import TASKS
 from experiments.run_directory import operative_config
 from experiments.sweep_config import Point, Sweep
 from experiments.sweep_directory import PointRun, SweepDirectory
@@ -52,7 +53,7 @@ def main(_) -> int:
         return _dry_run(sweep)
     directory = SweepDirectory(FLAGS.sweep_dir)
     points = sweep.points()
-    runs = [_checked(point, directory) for point in points]
+    runs = [_checked(sweep, point, directory) for point in points]
     directory.describe({axis: list(found) for axis, found in sweep.named_axes().items()}, runs)
     programs = [_programs(sweep, point, run) for point, run in zip(points, runs, strict=True)]
     if FLAGS.print_commands:
@@ -65,7 +66,7 @@ def main(_) -> int:
     return _end(outcomes)
 
 
-def _checked(point: Point, directory: SweepDirectory) -> PointRun:
+def _checked(sweep: Sweep, point: Point, directory: SweepDirectory) -> PointRun:
     """Builds what a point describes, without variables, so that a mistake is found before anything runs.
 
     Raises:
@@ -78,7 +79,8 @@ def _checked(point: Point, directory: SweepDirectory) -> PointRun:
             described = None if FLAGS.print_commands else _describe(settings.datasets)
     except BadInput as error:
         raise BadInput(f"the point {point.name}: {error}") from error
-    run = PointRun(point.name, point.labels, settings.steps, directory.run(point.name))
+    tasks = [task for task in sweep.tasks if task in TASKS]  # the others are always in a result
+    run = PointRun(point.name, point.labels, settings.steps, directory.run(point.name), sweep.programs, tasks)
     if difference := run.directory.difference(operative_config(), described):
         raise BadInput(
             f"{run.directory.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
@@ -97,11 +99,15 @@ def _programs(sweep: Sweep, point: Point, run: PointRun) -> dict[str, list[str]]
     """Returns the command lines of a point by program."""
     places = [f"--data_dir={FLAGS.data_dir}", f"--workdir={run.directory.path}"]
     arguments = {
-        "pretrain": [*_configuration(point), *sweep.pretrain_flags, *places],
-        "evaluate": [*sweep.evaluate_flags, *places],
+        "pretrain": [*_configuration(point), *places],
+        "finetune": [f"--checkpoint={run.directory.path}", places[0], f"--workdir={run.finetuning.path}"],
+        "evaluate": [*([f"--tasks={','.join(sweep.tasks)}"] if sweep.tasks else []), *places],
         "report": places,
     }
-    return {name: [sys.executable, "-m", f"experiments.{name}", *arguments[name]] for name in sweep.programs}
+    return {
+        name: [sys.executable, "-m", f"experiments.{name}", *arguments[name], *sweep.flags.get(name, ())]
+        for name in sweep.programs
+    }
 
 
 def _configuration(point):
@@ -115,7 +121,8 @@ def _dry_run(sweep: Sweep) -> int:
 
 
 def _dry_job(sweep, point, logs):
-    command = [sys.executable, "-m", "experiments.pretrain", "--dry_run", *_configuration(point), *sweep.pretrain_flags]
+    command = [sys.executable, "-m", "experiments.pretrain", "--dry_run", *_configuration(point)]
+    command += sweep.flags.get("pretrain", ())
     log = logs.run(point.name).path / "log.txt"
     return Job(
         point.name, log.parent, {"dry run": command}, lambda _: log.exists() and "\nDry run done" in log.read_text("utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 from experiments import gin_config
 from experiments.command_line import BadInput
 
-PROGRAMS = ("pretrain", "evaluate", "report")
+PROGRAMS = ("pretrain", "finetune", "evaluate", "report")
 SEED = "seed"
 """Name of the axis over which tables give means and deviations."""
 _LONGEST_NAME = 200  # file systems take 255
@@ -42,21 +42,26 @@ class Sweep:
         binding and its values, `{'pretrain.seed': (1, 2, 3)}`, which is called by its last part, `seed`.
       gin_files: What all runs read before the files of their alternatives.
       bindings: Of all runs; they win over files, and those of the alternatives win over them.
-      programs: What runs for each point, in this order, some of `PROGRAMS`.
-      pretrain_flags: More flags of `experiments.pretrain`, such as `--strategy=tpu`.
-      evaluate_flags: More flags of `experiments.evaluate`, such as `--tasks=retrieval`.
+      programs: What runs for each point, in this order, some of `PROGRAMS`. A fine-tuning starts from the point's run and goes
+        to `kinetics400` in its directory, where the evaluation looks for it.
+      tasks: What `experiments.evaluate` evaluates; by default what it does by itself.
+      flags: More flags by program, such as `{'pretrain': ('--strategy=tpu',)}`; for a fine-tuning, its gin files.
     """
 
     axes: Mapping[str, Mapping[str, str | Sequence[str]] | Sequence[Any]]
     gin_files: Sequence[str] = ()
     bindings: Sequence[str] = ()
-    programs: Sequence[str] = PROGRAMS
-    pretrain_flags: Sequence[str] = ()
-    evaluate_flags: Sequence[str] = ()
+    programs: Sequence[str] = ("pretrain", "evaluate", "report")
+    tasks: Sequence[str] = ()
+    flags: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.programs or list(self.programs) != [name for name in PROGRAMS if name in self.programs]:
             raise ValueError(f"`sweep.programs` should be some of {', '.join(PROGRAMS)}, in this order. Found {self.programs}.")
+        if unknown := sorted(set(self.flags) - set(self.programs)):
+            raise ValueError(
+                f"`sweep.flags` should be of the sweep's programs, {', '.join(self.programs)}. Found {', '.join(unknown)}."
+            )
         if not self.axes:
             raise ValueError("`sweep.axes` should have at least one axis. Found none.")
         self.points()  # what cannot be a grid is found here

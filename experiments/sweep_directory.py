@@ -9,6 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from experiments.command_line import BadInput
 from experiments.run_directory import RunDirectory
+from experiments.training_history import harmonization_summary
+from experiments.training_step import OBJECTIVES
+
+FINISHED = "finished"
+FINETUNED = "kinetics400"
+"""Where in a run's directory the evaluation looks for its fine-tuning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +26,16 @@ class PointRun:
       labels: Axis to the label of its alternative.
       steps: Those of the whole run.
       directory: The run's.
+      programs: What runs for it, in order.
+      tasks: Downstream tasks that its evaluation should have seen.
     """
 
     name: str
     labels: Mapping[str, str]
     steps: int
     directory: RunDirectory
+    programs: Sequence[str]
+    tasks: Sequence[str]
 
     @functools.cached_property
     def records(self) -> list[dict]:
@@ -37,25 +47,43 @@ class PointRun:
         """What the evaluation of the finished run has found; `None` if there is none, or only of an earlier step."""
         return self._read_result()
 
+    @functools.cached_property
+    def figures(self) -> dict | None:
+        """What there is to show of the finished run: `result`, and of its steps the harmonization and the last loop's losses.
+
+        `None` if it has not come to its end.
+        """
+        if not self.records or not (self.result or self.is_done("pretrain")):
+            return self.result
+        losses = {name: self.records[-1][f"loss_{name}"] for name in OBJECTIVES}
+        return {"loss": losses, "harmonization": harmonization_summary(self.records), **(self.result or {})}
+
     @property
     def status(self) -> str:
-        """How far it has come: `finished`, `not evaluated`, `at step 20 of 40` or `not run`."""
-        if self.result:
-            return "finished"
-        if self.is_done("pretrain"):
-            return "not evaluated"
+        """How far it has come: `finished`, `waits for evaluate`, `at step 20 of 40` or `not run`."""
+        left = next((program for program in self.programs if program != "report" and not self.is_done(program)), None)
+        if left != "pretrain":
+            return f"waits for {left}" if left else FINISHED
         return f"at step {self.records[-1]['step']} of {self.steps}" if self.records else "not run"
 
     def is_done(self, program: str) -> bool:
-        """Tells whether `pretrain`, `evaluate` or `report` has left all that it should."""
+        """Tells whether a program, one of `experiments.sweep_config.PROGRAMS`, has left all that it should."""
         directory = self.directory
         if program == "pretrain":
             return (directory.checkpoints / f"ckpt-{self.steps}.index").exists()  # written last
+        if program == "finetune":
+            return self.finetuning.result.exists()
         if program == "evaluate":
-            return self._read_result() is not None
+            result = self._read_result()
+            return result is not None and set(self.tasks) <= set(result.get("tasks", {}))
         page = directory.report / "index.html"
         sources = [path.stat().st_mtime for path in (directory.config, directory.result) if path.exists()]
         return page.exists() and page.stat().st_mtime >= max(sources, default=0)
+
+    @property
+    def finetuning(self) -> RunDirectory:
+        """The directory of the fine-tuning that starts from this run."""
+        return RunDirectory(self.directory.path / FINETUNED)
 
     def _read_result(self):
         if not self.directory.result.exists():
@@ -90,7 +118,8 @@ class SweepDirectory:
           axes: The labels of each axis' alternatives, in order.
           points: All points.
         """
-        described = [dict(name=point.name, labels=point.labels, steps=point.steps) for point in points]
+        fields = ("name", "labels", "steps", "programs", "tasks")
+        described = [{field: getattr(point, field) for field in fields} for point in points]
         self.write("sweep.json", json.dumps({"axes": axes, "points": described}, indent=2) + "\n")
 
     def read(self) -> "SweepState":

@@ -34,7 +34,7 @@ def _along(state: SweepState, axis: str, metric: Metric) -> str:
     labels = state.axes[axis]
     drawing = new_axes(metric.title, axis, "%" if metric.percent else metric.name)
     for place, label in enumerate(labels):
-        values = [metric.value(point.result) for point in state.points if point.labels[axis] == label]
+        values = [metric.value(point.figures) for point in state.points if point.labels[axis] == label]
         values = [value for value in values if value is not None]
         color = PALETTE[place % len(PALETTE)]
         # Side by side, in the order of the points: equal values would hide each other.

@@ -3,7 +3,7 @@
 import html
 
 from experiments import report_html, result_grid
-from experiments.sweep_directory import SweepDirectory, SweepState
+from experiments.sweep_directory import FINISHED, SweepDirectory, SweepState
 from experiments.sweep_plots import curves_over_steps, figures_by_axis
 from experiments.sweep_table import markdown, points_csv, table
 
@@ -47,7 +47,7 @@ def sweep_page(state: SweepState) -> str:
         report_html.plots(curves, "plots large") if curves else report_html.missing("No point has recorded a step yet")
     )
     sections["Points"] = _points(state)
-    finished = sum(point.result is not None for point in state.points)
+    finished = sum(point.status == FINISHED for point in state.points)
     title = f"Sweep: {state.path.resolve().name}"
     return report_html.page(title, f"{finished} of {len(state.points)} points finished.", sections)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.result_metrics import METRICS, Metric
 from experiments.sweep_config import SEED
-from experiments.sweep_directory import PointRun, SweepState
+from experiments.sweep_directory import FINISHED, PointRun, SweepState
 
 
 class Setting(NamedTuple):
@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 
     def values(self, metric: Metric) -> list[float]:
         """Returns a figure of the points that have it."""
-        return [value for point in self.points if (value := metric.value(point.result)) is not None]
+        return [value for point in self.points if (value := metric.value(point.figures)) is not None]
 
 
 def settings(state: SweepState) -> list[Setting]:
@@ -43,7 +43,7 @@ def settings(state: SweepState) -> list[Setting]:
 
 def present_metrics(state: SweepState) -> list[Metric]:
     """Returns the metrics that at least one point has."""
-    return [metric for metric in METRICS if any(metric.value(point.result) is not None for point in state.points)]
+    return [metric for metric in METRICS if any(metric.value(point.figures) is not None for point in state.points)]
 
 
 def table(state: SweepState) -> list[list[str]]:
@@ -52,7 +52,7 @@ def table(state: SweepState) -> list[list[str]]:
     lines = [[*axes, *(metric.title for metric in metrics), "finished"]]
     for setting in settings(state):
         cells = [mean_and_deviation(setting.values(metric), metric.digits) for metric in metrics]
-        finished = sum(point.result is not None for point in setting.points)
+        finished = sum(point.status == FINISHED for point in setting.points)
         lines.append([*setting.labels.values(), *cells, f"{finished} of {len(setting.points)}"])
     return lines
 
@@ -72,12 +72,12 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def points_csv(state: SweepState) -> str:
-    """Returns a line per point: name, labels, status, steps, then every number of its result, not rounded."""
+    """Returns a line per point: name, labels, status, steps, then every number of its figures, not rounded."""
     rows = []
     for point in state.points:
         labels = {f"axis.{axis}": label for axis, label in point.labels.items()}
         row = {"point": point.name, **labels, "status": point.status, "steps": point.steps}
-        rows.append({**row, **dict(_numbers(point.result or {}))})
+        rows.append({**row, **dict(_numbers(point.figures or {}))})
     return csv_text(rows)
 
 

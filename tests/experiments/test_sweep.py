@@ -1,35 +1,40 @@
-"""`experiments.sweep` as people meet it: real points that are killed, and what it prints and refuses."""
+"""`experiments.sweep` as people meet it: killed and started again, what it prints and what it refuses.
 
+Real processes, and real signals to them, are in test_jobs.py.
+"""
+
+import collections
 import json
-import os
-import pathlib
 import re
 import shlex
 import shutil
-import signal
 import sys
-import time
+import types
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.config import disable_op_determinism
 
+from experiments import config, jobs
 from experiments.jobs import FAILED, FINISHED, STOPPED, Outcome
-from experiments.result_metrics import METRICS
+from experiments.progress import Progress
 from experiments.run_directory import RunDirectory
 
-SHORT = ["pretrain.checkpoint_every_steps = 4", "pretrain.shuffle_window = 8"]
+SHORT = [
+    "pretrain.steps = 10", "pretrain.checkpoint_every_steps = 4", "pretrain.shuffle_window = 8",
+    "VATT.dropout = 0.0", "VATT.drop_token_rate = 0.0",
+]  # fmt: skip
 FILES = ("sweep.csv", "table.md", "report/index.html")
 
 
 @pytest.fixture(scope="module")
 def gin_file(tiny_run, tmp_path_factory) -> str:
-    """A sweep over two methods on the tiny data, without the points' reports."""
+    """A sweep over two methods on the tiny data, which are only pre-trained."""
     path = tmp_path_factory.mktemp("sweeps") / "methods.gin"
     path.write_text(
         f"sweep.bindings = {(*tiny_run, *SHORT)!r}\n"
         "sweep.axes = {'method': {'gr': \"pretrain.harmonizer = 'gr'\", 'both': \"pretrain.harmonizer = 'both'\"}}\n"
-        "sweep.programs = ('pretrain', 'evaluate')\n"
-        "sweep.evaluate_flags = ('--tasks=retrieval,linear_probe',)\n"
+        "sweep.programs = ('pretrain',)\n"
     )
     return str(path)
 
@@ -41,55 +46,69 @@ def sweep_here(run_here, gin_file):
     return lambda *bindings, **values: run(*bindings, **(dict(gin_file=[gin_file]) | values))
 
 
-def wait_for(path: pathlib.Path, text: str, process) -> None:
-    while not path.exists() or text not in path.read_text():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+@pytest.fixture
+def deterministic():
+    """What `experiments.pretrain` switches on, for one test."""
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
 
 
-def test_a_sweep_killed_half_way_ends_like_one_left_alone(
-    sweep_here, start_program, gin_file, tiny_data, tmp_path, checkpoint_values
-):
+@pytest.fixture
+def begun_here(only_flags_of, monkeypatch):
+    """Runs the points' pre-training in this process, where it costs half; returns the places of those that have begun."""
+    pretrain, begun = only_flags_of("experiments.pretrain"), []
+    monkeypatch.setattr(pretrain, "StopSignal", lambda: types.SimpleNamespace(received=False))  # which needs the main thread
+    monkeypatch.setattr(pretrain, "FLAGS", types.SimpleNamespace(allow_config_change=False))
+
+    def execute(batch, command, environment, log, claim) -> int:
+        options = collections.defaultdict(list)
+        for argument in command[3:]:
+            name, _, value = argument.removeprefix("--").partition("=")
+            options[name].append(value)
+        directory, (data_dir,) = RunDirectory(options["workdir"][0]), options["data_dir"]
+        begun.append(directory.path.name)
+        settings = config.parse(options["gin_file"], options["gin_bindings"])
+        return pretrain.pretrain(settings, tf.distribute.get_strategy(), data_dir, directory)
+
+    monkeypatch.setattr(jobs._Batch, "_execute", execute)
+    return begun
+
+
+@pytest.mark.usefixtures("deterministic", "quick_graphs")
+def test_a_sweep_killed_half_way_ends_like_one_left_alone(begun_here, sweep_here, tmp_path, killed_at, checkpoint_values):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     code, output, errors = sweep_here(sweep_dir=str(alone))
     assert code == 0, output + errors
+    assert begun_here == ["method=gr", "method=both"]
     assert re.search(r"^\[1/2\] method=gr: finished in \S+ \| ETA \S+$", output, re.MULTILINE)
     assert re.search(r"^\[2/2\] method=both: finished in \S+$", output, re.MULTILINE)
-    assert (alone / "table.md").read_text() in output
-    found = json.loads((alone / "method=gr" / "result.json").read_text())
-    shown = [metric.title for metric in METRICS if metric.value(found) is not None]
-    assert len(shown) == 9 and "text to video R@10, %" in shown
+    found = (alone / "table.md").read_text()
+    loss, cosine = r"\d\.\d{3}", r"-?0\.\d{4}"
+    assert found in output and re.search(rf"^\| both \| {loss} \| {loss} \| {cosine} \| .* \| 1 of 1 \|$", found, re.MULTILINE)
 
-    # The first point is finished, the second one is in the middle of its steps when everything dies.
+    # The first point is finished, the second one is in the middle of its steps when all dies.
     shutil.copytree(alone / "method=gr", killed / "method=gr")
-    first_log = killed / "method=gr" / "log.txt"
-    untouched = first_log.stat().st_mtime_ns
-    arguments = [f"--gin_file={gin_file}", f"--data_dir={tiny_data}", f"--sweep_dir={killed}"]
-    process = start_program("experiments.sweep", *arguments)
-    wait_for(killed / "method=both" / "log.txt", "\nstep 6/40 ", process)
-    children = pathlib.Path(f"/proc/{process.pid}/task").glob("*/children")
-    running = [int(child) for task in children for child in task.read_text().split()]
-    process.kill()
-    for child in running:
-        os.kill(child, signal.SIGKILL)
-    process.communicate()
-    assert len(running) == 1 and not (killed / "table.md").exists()
-    assert RunDirectory(killed / "method=both").read_metrics()[-1]["step"] < 40
+    begun_here.clear()
+    with killed_at(Progress, 6):
+        sweep_here(sweep_dir=str(killed))
+    assert begun_here == ["method=both"] and not (killed / "table.md").exists()
+    assert RunDirectory(killed / "method=both").read_metrics()[-1]["step"] == 6
 
     code, output, errors = sweep_here(sweep_dir=str(killed))
     assert code == 0, output + errors
-    assert "[1/2] method=gr: finished before\n" in output and first_log.stat().st_mtime_ns == untouched
-    assert "Resumed at step" in (killed / "method=both" / "log.txt").read_text()
+    assert "[1/2] method=gr: finished before\n" in output
+    assert begun_here == ["method=both"] * 2
     for name in ("table.md", "sweep.csv"):
         assert (alone / name).read_text() == (killed / name).read_text()
     one, other = (
         checkpoint_values(tf.train.latest_checkpoint(str(each / "method=both" / "checkpoints"))) for each in (alone, killed)
     )
-    assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+    assert one.keys() == other.keys() and len(one) > 50 and all((one[name] == other[name]).all() for name in one)
 
     # All is done: nothing more runs, and another configuration is refused with the difference.
     code, output, errors = sweep_here(sweep_dir=str(killed))
-    assert code == 0 and "[2/2] method=both: finished before\n" in output and "runs, see" not in output
+    assert code == 0 and "[2/2] method=both: finished before\n" in output and len(begun_here) == 2
     code, output, errors = sweep_here("sweep.axes = {'method': {'gr': \"pretrain.harmonizer = 'cl'\"}}", sweep_dir=str(killed))
     assert code == 2 and errors.startswith(f"error: {killed}/method=gr holds a run with another configuration:\n")
     assert "  pretrain.harmonizer: 'gr' there, 'cl' now\n" in errors and "Use another --sweep_dir" in errors
@@ -132,21 +151,28 @@ def test_commands_are_printed_a_line_per_point(sweep_here, without_running, tiny
     given = without_running()
     sweep_dir = tmp_path / "a sweep"
     code, output, errors = sweep_here(
-        "sweep.programs = ('pretrain', 'evaluate', 'report')", "sweep.pretrain_flags = ('--strategy=tpu',)",
+        "sweep.programs = ('pretrain', 'finetune', 'evaluate', 'report')", "sweep.tasks = ('retrieval', 'esc50')",
+        "sweep.flags = {'pretrain': ('--strategy=tpu',), 'finetune': ('--gin_file=k400.gin',)}",
         sweep_dir=str(sweep_dir), print_commands=True,
     )  # fmt: skip
     assert code == 0 and not errors and not given
     first, second = output.splitlines()
     words = shlex.split(second)
-    pretrain, evaluate, report = " ".join(words).split(" && ")
+    _, finetune, evaluate, report = " ".join(words).split(" && ")
     assert words[:3] == [sys.executable, "-m", "experiments.pretrain"]
     assert {"--gin_bindings=pretrain.harmonizer = 'both'", "--strategy=tpu", f"--workdir={sweep_dir}/method=both"} <= set(words)
     places = f"--data_dir={tiny_data} --workdir={sweep_dir}/method=both"
-    assert evaluate == f"{sys.executable} -m experiments.evaluate --tasks=retrieval,linear_probe {places}"
+    run = f"{sweep_dir}/method=both"
+    assert finetune == (
+        f"{sys.executable} -m experiments.finetune --checkpoint={run} --data_dir={tiny_data} --workdir={run}/kinetics400 "
+        "--gin_file=k400.gin"
+    )
+    assert evaluate == f"{sys.executable} -m experiments.evaluate --tasks=retrieval,esc50 {places}"
     assert report == f"{sys.executable} -m experiments.report {places}"
     # The report can be made once they have run, wherever that was.
     assert json.loads((sweep_dir / "sweep.json").read_text())["points"][1] == {
-        "name": "method=both", "labels": {"method": "both"}, "steps": 40
+        "name": "method=both", "labels": {"method": "both"}, "steps": 10,
+        "programs": ["pretrain", "finetune", "evaluate", "report"], "tasks": ["esc50"],
     }  # fmt: skip
 
 

@@ -56,16 +56,20 @@ MISTAKES = {
     "values without a binding": ({"seed": (1, 2)}, "be called like the binding that takes the values"),
     "neither file nor binding": ({"a": {"x": "gr"}}, r"alternative 'x' of the axis 'a' should consist of gin files.*Found 'gr'"),
     "a name too long": ({"a": {"x" * 300: ()}}, "should have at most 200 characters"),
-    "a wrong order of programs": ({"a": {"x": ()}}, "`sweep.programs` should be some of pretrain, evaluate, report, in this order"),
+    "a wrong order of programs": ({"a": {"x": ()}}, "should be some of pretrain, finetune, evaluate, report, in this order"),
+    "flags of no program": ({"a": {"x": ()}}, "`sweep.flags` should be of the sweep's programs, .*Found finetune"),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_is_no_grid_is_refused(mistake):
     axes, message = MISTAKES[mistake]
-    options = {"programs": ("evaluate", "pretrain")} if "programs" in mistake else {}
+    others = {
+        "a wrong order of programs": {"programs": ("evaluate", "pretrain")},
+        "flags of no program": {"flags": {"finetune": ()}},
+    }
     with pytest.raises(ValueError, match=message):
-        Sweep(axes=axes, **options)
+        Sweep(axes=axes, **others.get(mistake, {}))
 
 
 def test_gin_fills_it_and_mistakes_are_bad_input(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -42,7 +43,7 @@ def records(level: float, last: int = STEPS) -> list[dict]:
 def make_sweep(tmp_path):
     """A function (axes, {labels: result and records}) -> directory of a sweep with these points."""
 
-    def make(axes: dict, found: dict) -> SweepDirectory:
+    def make(axes: dict, found: dict, programs=("pretrain", "evaluate", "report"), tasks=()) -> SweepDirectory:
         directory = SweepDirectory(tmp_path / "a_sweep")
         points = []
         for labels, (outcome, lines) in found.items():
@@ -52,9 +53,11 @@ def make_sweep(tmp_path):
             run.path.mkdir(parents=True)
             for line in lines:
                 run.append_metrics(line)
+            if outcome or (lines and lines[-1]["step"] == STEPS):
+                run.write(run.checkpoints / f"ckpt-{(outcome or lines[-1])['step']}.index", "")
             if outcome:
                 run.write(run.result, json.dumps(outcome))
-            points.append(PointRun(name, labels, STEPS, run))
+            points.append(PointRun(name, labels, STEPS, run, programs, tasks))
         directory.describe(axes, points)
         return directory
 
@@ -81,11 +84,12 @@ def sweep(make_sweep) -> SweepDirectory:
 def test_the_table_has_means_and_deviations_over_the_seeds(sweep):
     head, vatt, gr = table(sweep.read())
     assert head == [
-        "method", "text to video R@10, %", "text to video median rank", "linear probe video, %", "gradients mean cosine", "finished"
+        "method", "last loss video-audio", "last loss video-text", "text to video R@10, %", "text to video median rank",
+        "linear probe video, %", "gradients mean cosine", "finished",
     ]  # fmt: skip
     # 50 and 70 %: mean 60, deviation 20 / sqrt(2)
-    assert vatt[0] == "vatt" and vatt[1] == "60.0 ± 14.1" and vatt[2] == "3.5 ± 0.0" and vatt[-1] == "2 of 3"
-    assert gr[0] == "gr" and gr[1] == "75.0" and gr[4] == "-0.1250" and gr[-1] == "1 of 3"
+    assert vatt[0] == "vatt" and vatt[3] == "60.0 ± 14.1" and vatt[4] == "3.5 ± 0.0" and vatt[-1] == "2 of 3"
+    assert gr[0] == "gr" and gr[1] == "0.100" and gr[3] == "75.0" and gr[6] == "-0.1250" and gr[-1] == "1 of 3"
 
 
 def test_a_result_of_an_earlier_step_counts_for_nothing(sweep):
@@ -94,6 +98,30 @@ def test_a_result_of_an_earlier_step_counts_for_nothing(sweep):
         "finished", "finished", "at step 10 of 20", "finished", "at step 6 of 20", "not run"
     ]  # fmt: skip
     assert state.points[2].result is None and not state.points[2].is_done("evaluate")
+
+
+def test_points_that_were_only_pretrained_show_their_losses(make_sweep):
+    directory = make_sweep({"method": ["vatt", "gr"]}, {("vatt",): (None, records(0.5)), ("gr",): (None, records(0.5, 8))})
+    state = directory.read()
+    assert [point.status for point in state.points] == ["waits for evaluate", "at step 8 of 20"]
+    head, vatt, gr = table(state)
+    assert head[1:3] == ["last loss video-audio", "last loss video-text"] and vatt[1:3] == ["0.500", "0.500"]
+    assert gr[1:] == ["-"] * 5 + ["0 of 1"]
+
+
+def test_what_is_done_is_read_from_what_is_there(make_sweep):
+    found = {("vatt",): (result(0.5) | {"tasks": {"esc50": {}}}, records(0.5)), ("gr",): (result(0.5), records(0.5))}
+    vatt, gr = make_sweep({"method": ["vatt", "gr"]}, found, tasks=("esc50",)).read().points
+    assert vatt.is_done("pretrain") and vatt.is_done("evaluate") and not vatt.is_done("report")
+    assert vatt.status == "finished" and gr.status == "waits for evaluate"  # its result is of other tasks
+    page = vatt.directory.report / "index.html"
+    vatt.directory.write(page, "")
+    assert vatt.is_done("report")
+    os.utime(page, (1, 1))
+    assert not vatt.is_done("report")  # of an earlier result
+    assert not vatt.is_done("finetune")
+    vatt.finetuning.write(vatt.finetuning.result, "{}")
+    assert vatt.is_done("finetune")
 
 
 def test_the_csv_has_a_line_per_point_and_every_number(sweep):
@@ -118,9 +146,9 @@ def words(drawing: str) -> set[str]:
 def test_figures_are_drawn_along_axes_with_alternatives(sweep):
     state = sweep.read()
     drawings = figures_by_axis(state)
-    assert len(drawings) == len(present_metrics(state)) == 4  # of the method; seeds are no axis to compare along
-    assert {"method", "vatt", "gr", "text to video R@10, %", "%"} <= words(drawings[0])
-    dots = [len(re.findall(f'<use [^>]*style="fill: {color}', drawings[0])) for color in PALETTE[:3]]
+    assert len(drawings) == len(present_metrics(state)) == 6  # of the method; seeds are no axis to compare along
+    assert {"method", "vatt", "gr", "text to video R@10, %", "%"} <= words(drawings[2])
+    dots = [len(re.findall(f'<use [^>]*style="fill: {color}', drawings[2])) for color in PALETTE[:3]]
     assert dots == [2, 1, 0]
 
 
@@ -160,10 +188,10 @@ def test_the_report_rebuilds_all_files_alike(sweep, run_report):
         (sweep.path / name).unlink()
     code, output, errors = run_report(f"--sweep={sweep.path}")
     assert code == 0, errors
-    assert "| vatt | 60.0 ± 14.1 |" in output and f"Report: {sweep.path}/report/index.html" in output
+    assert "| 60.0 ± 14.1 |" in output and f"Report: {sweep.path}/report/index.html" in output
     assert before == {name: (sweep.path / name).read_bytes() for name in names}
     page = before["report/index.html"].decode()
-    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and page.count("<svg") == 4 + 6
+    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and page.count("<svg") == 6 + 6
     assert "<td>method=gr,seed=2</td><td>at step 6 of 20</td>" in page and "The paper&#x27;s table" not in page
     assert not (sweep.path / "paper_table.md").exists()
 
