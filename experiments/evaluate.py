@@ -1,16 +1,26 @@
-"""Evaluates a pre-training run: text to video retrieval, linear probes, and how well misaligned clips are told apart.
+"""Evaluates a pre-training run, on the data it was trained on and on the paper's six downstream tasks.
 
-Example:
+Examples:
   python -m experiments.evaluate --workdir=runs/demo --data_dir=runs/data
+  python -m experiments.evaluate --workdir=RUN --data_dir=DATA --frames_per_second=12.5
+      --tasks=ucf101,hmdb51,esc50,kinetics400,youcook2,msrvtt
 
-Writes result.json and report/evaluation.npz into the run's directory and prints a table, each figure beside its chance
-level.
+Without --tasks: text to video retrieval, linear probes, and how well misaligned clips are told apart, on the run's own data.
+The downstream tasks have the names of their data sets, which experiments.prepare_data prepares:
+
+  ucf101, hmdb51, esc50   frozen features, a low-rank classifier and a linear SVM; the mean over all official splits
+  kinetics400             a fine-tuning by experiments.finetune, in 4 x 3 views of each clip of the split validation
+  youcook2, msrvtt        zero-shot text to video retrieval, 4 windows per clip: validation; test_1k_a, and all of test
+
+Writes result.json and report/evaluation.npz into the run's directory, beside what earlier evaluations of the same checkpoint
+have found, and prints a table: each figure with what it is over and its chance level.
 """
 
 from absl import flags, logging
 
 from experiments import command_line
 from experiments.command_line import BadInput
+from experiments.downstream import DOWNSTREAM
 from experiments.evaluation import TASKS, evaluate
 from experiments.result_table import format_table, rows
 from experiments.run_directory import RunDirectory
@@ -18,9 +28,18 @@ from experiments.run_directory import RunDirectory
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")
 flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
-flags.DEFINE_string("dataset", "", "Data set to evaluate on; the first one the run was trained on by default.")
-flags.DEFINE_list("tasks", list(TASKS), "What to evaluate.")
-flags.DEFINE_integer("batch_size", 32, "Clips that are embedded at once.", lower_bound=1)
+flags.DEFINE_string("dataset", "", "Set for the tasks on the run's own data; the first one it was trained on by default.")
+flags.DEFINE_list("tasks", list(TASKS), f"What to evaluate: some of {','.join((*TASKS, *DOWNSTREAM))}.")
+flags.DEFINE_integer("batch_size", 32, "Clips, or windows of clips, that are embedded at once.", lower_bound=1)
+flags.DEFINE_float(
+    "frames_per_second", None, "Rate of the frames in the downstream tasks (not kinetics400), which divides the prepared sets'; the "
+    "run's own by default. VATT evaluates at 12.5 (sets prepared with --frames_per_second=25 or 12.5)."
+)  # fmt: skip
+flags.DEFINE_integer("epochs", 1000, "Epochs of the low-rank classifier.", lower_bound=1)
+flags.DEFINE_string(
+    "finetuned", None, "For kinetics400: a run of experiments.finetune that started from this run; its best checkpoint, or the one "
+    "named like RUN/checkpoints/ckpt-STEP. WORKDIR/kinetics400 by default."
+)  # fmt: skip
 
 
 def main(_) -> int:
@@ -29,8 +48,11 @@ def main(_) -> int:
         raise BadInput("--workdir and --data_dir are needed; see --help for an example.")
     logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     directory = RunDirectory(FLAGS.workdir)
-    result, notes = evaluate(directory, FLAGS.data_dir, FLAGS.dataset or None, FLAGS.tasks, FLAGS.batch_size)
-    print(f"\n{directory.path}, step {result['step']}, evaluated on {result['dataset']}\n")
+    downstream = {name: FLAGS[name].value for name in ("frames_per_second", "epochs", "finetuned")}
+    result, notes = evaluate(
+        directory, FLAGS.data_dir, FLAGS.dataset or None, FLAGS.tasks, FLAGS.batch_size, **downstream
+    )  # fmt: skip
+    print(f"\n{directory.path}, step {result['step']}, evaluated on {', '.join([result['dataset'], *result['tasks']])}\n")
     print(format_table(rows(result)))
     for note in notes:
         print(f"Note: {note}")

@@ -1,6 +1,5 @@
-"""The evaluation of a run: which task needs which split, and what is kept of it."""
+"""The evaluation of a run: on the data it was trained on, which task needs which split; and on downstream sets."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,18 +8,18 @@ import data
 from experiments import retrieval
 from experiments.alignment import clip_indicators, separation
 from experiments.command_line import BadInput, bad_input
+from experiments.downstream import DOWNSTREAM, open_tasks
+from experiments.downstream_finetuned import KINETICS, missing_finetuning
+from experiments.downstream_windows import Settings
 from experiments.embeddings import Embeddings, embed
-from experiments.evaluation_arrays import write_arrays
+from experiments.evaluation_result import NO_PROBE, NO_RETRIEVAL, Found, add_to_result
 from experiments.linear_probe import linear_probe
 from experiments.run_directory import RunDirectory
 from experiments.trained_model import TrainedModel, open_run
-from experiments.training_history import harmonization_summary
 
 TASKS = ("retrieval", "linear_probe", "alignment")
 # The exact gradient of one clip costs two backward passes over its batch: few clips, small batches.
 ALIGNMENT_CLIPS, ALIGNMENT_BATCH = 128, 8
-_NO_RETRIEVAL = dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))
-_NO_PROBE = dict.fromkeys(("top1", "chance"))
 
 
 class Evaluation:
@@ -45,12 +44,12 @@ class Evaluation:
     def retrieval(self) -> dict:
         """Text to video retrieval: all clips of `test` that have text, each asked for by its `caption_query`."""
         if not self._has_splits("retrieval", "test"):
-            return _NO_RETRIEVAL
+            return NO_RETRIEVAL
         test = self._embedded_test()
         has_text = test.facts["has_text"]
         if not has_text.any():
             self.notes.append("retrieval is left out: no clip of the split test has captions.")
-            return _NO_RETRIEVAL
+            return NO_RETRIEVAL
         found = retrieval.ranks(test.video_text["text"][has_text], test.video_text["video"][has_text])
         self.arrays["rank"] = np.zeros(len(has_text), np.int64)  # 0: not part of the gallery
         self.arrays["rank"][has_text] = found
@@ -58,7 +57,7 @@ class Evaluation:
 
     def linear_probe(self) -> dict[str, dict]:
         """Linear probes of video and sound, learned on `train`, tested on `test`; one middle window per clip."""
-        results = dict.fromkeys(("video", "audio"), _NO_PROBE)
+        results = dict.fromkeys(("video", "audio"), NO_PROBE)
         if not self.prepared.class_names:
             self.notes.append(f"linear_probe is left out: the data set {self.prepared.name} has no classes.")
             return results
@@ -70,7 +69,7 @@ class Evaluation:
             probe = linear_probe(train.features[modality], learned, test.features[modality], tested)
             if probe is None:
                 self.notes.append(f"linear_probe of {modality} is left out: too few clips with it have a class.")
-            results[modality] = probe or _NO_PROBE
+            results[modality] = probe or NO_PROBE
         return results
 
     def alignment(self) -> dict | None:
@@ -130,46 +129,53 @@ def evaluate(
     dataset: str | None = None,
     tasks: Sequence[str] = TASKS,
     batch_size: int = 32,
+    **downstream: object,
 ) -> tuple[dict, list[str]]:
     """Evaluates a run and writes `result.json` and `report/evaluation.npz` into its directory.
+
+    What earlier evaluations of the same checkpoint have found stays in both, but for what is evaluated again; another
+    checkpoint starts anew, and so do `TASKS` on another data set.
 
     Args:
       directory: The run's.
       data_dir: Where `experiments.prepare_data` has put the data sets.
-      dataset: Name of the data set; the run's first by default.
-      tasks: Some of `TASKS`.
-      batch_size: Clips that are embedded at once.
+      dataset: Name of the data set of `TASKS`; the run's first by default.
+      tasks: Some of `TASKS` and `DOWNSTREAM`.
+      batch_size: Clips, or windows of clips, that are embedded at once.
+      **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.downstream_windows.Settings`.
 
     Returns:
       What `result.json` holds, with `None` for what was left out; and sentences that say what was, and why.
 
     Raises:
-      BadInput: There is no such run, data set or task.
+      BadInput: There is no such run, data set or task; nothing has been evaluated then.
     """
-    unknown = [task for task in tasks if task not in TASKS]
-    if unknown or not tasks:
-        raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {','.join(unknown) or 'none'}.")
+    _check_tasks(tasks)
     run = open_run(str(directory.path))
     name = dataset or run.settings.datasets[0]
+    own = [task for task in TASKS if task in tasks]
     with bad_input():
-        prepared = data.open_dataset(name, data_dir)
-    evaluation = Evaluation(run, prepared, batch_size)
-    result = {
-        "step": run.step,
-        "dataset": name,
-        **_figures(evaluation, tasks),
-        "harmonization": harmonization_summary(directory.read_metrics()),
-    }
-    class_names = np.array(prepared.class_names, dtype=str)
-    write_arrays(directory, {**evaluation.arrays, "dataset": np.array(name), "class_names": class_names})
-    directory.write(directory.result, json.dumps(result, indent=2) + "\n")
-    return result, evaluation.notes
+        evaluation = Evaluation(run, data.open_dataset(name, data_dir), batch_size) if own else None
+    others = open_tasks([task for task in DOWNSTREAM if task in tasks], Settings(run, data_dir, batch_size, **downstream))
+    notes = evaluation.notes if own else []
+    if KINETICS in others and others[KINETICS] is None:
+        notes.append(missing_finetuning(str(directory.path), data_dir))
+    figures, arrays = _own_figures(evaluation, name, own) if own else ({}, {})
+    found = Found(name, figures, arrays, {task: evaluate_task and evaluate_task() for task, evaluate_task in others.items()})
+    return add_to_result(directory, run, found), notes
 
 
-def _figures(evaluation, tasks):
-    found = {task: getattr(evaluation, task)() for task in TASKS if task in tasks}
-    return {
-        "retrieval": {"text_to_video": found.get("retrieval", _NO_RETRIEVAL)},
-        "linear_probe": found.get("linear_probe", {"video": _NO_PROBE, "audio": _NO_PROBE}),
-        "alignment": found.get("alignment"),
-    }
+def _check_tasks(tasks):
+    known = (*TASKS, *DOWNSTREAM)
+    unknown = [task for task in tasks if task not in known]
+    if unknown or not tasks:
+        raise BadInput(f"--tasks should be some of {','.join(known)}. Found {','.join(unknown) or 'none'}.")
+
+
+def _own_figures(evaluation, name, tasks):
+    """Evaluates `TASKS`; returns their figures, and the arrays with what they are of."""
+    figures = {task: getattr(evaluation, task)() for task in tasks}
+    if "retrieval" in figures:
+        figures["retrieval"] = {"text_to_video": figures["retrieval"]}
+    class_names = np.array(evaluation.prepared.class_names, dtype=str)
+    return figures, {**evaluation.arrays, "dataset": np.array(name), "class_names": class_names}

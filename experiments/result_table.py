@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.alignment import INDICATORS
+from experiments.result_metrics import TASKS
 
 
 class Row(NamedTuple):
@@ -29,6 +30,7 @@ def rows(result: dict) -> list[Row]:
         *_probes(result["linear_probe"]),
         *_harmonization(result["harmonization"]),
         *_alignment(result["alignment"]),
+        *(row for task, found in result.get("tasks", {}).items() for row in _downstream(task, found)),
     ]
 
 
@@ -74,6 +76,41 @@ def _alignment(found):
     group = f"telling {clips['misaligned']} misaligned from {clips['aligned']} aligned clips, AUC"
     areas = {title: found["auc"][name]["misaligned"] for name, title in INDICATORS.items()}
     return [Row(group, title, _number(area, ".3f"), "0.500") for title, area in areas.items()]
+
+
+def _downstream(task, found):
+    title = TASKS[task][0]
+    if found is None:
+        return [Row(title, "left out", "-", "")]
+    if "svm" in found:
+        return _classifiers(title, found)
+    if "views" in found:
+        return _tops(f"{title}, fine-tuned, {found['views']} views of {found['items']} clips", "", found, found["chance"])
+    entire = [name for name, figures in found.items() if isinstance(figures, dict) and "gallery" in figures]
+    lines = [_sentences(title, found), *(_sentences(f"{title} {name}, all sentences", found[name]) for name in entire)]
+    return [row for group in lines for row in group]
+
+
+def _classifiers(title, found):
+    counts = f"mean of {len(found['svm']['splits'])} splits, {found['items']} test clips in all"
+    group = f"{title}, linear classifiers on frozen features, {counts}"
+    names = {"low-rank classifier, ": "low_rank", "linear SVM, ": "svm"}
+    return [row for name, key in names.items() for row in _tops(group, name, found[key], found["chance"])]
+
+
+def _tops(group, name, found, chance):
+    return [Row(group, f"{name}top-{k}", _percent(found[f"top{k}"]), _percent(chance[f"top{k}"])) for k in (1, 5)]
+
+
+def _sentences(title, found):
+    """Lines of text to video retrieval by single sentences, with the windows averaged in both ways."""
+    group = f"{title}, {found['items']} sentences, {found['gallery']} clips"
+    ways = {"": found, ", similarities averaged": found["similarities"]}
+    return [
+        row._replace(group=group, name=f"{row.name}{way}")
+        for way, figures in ways.items()
+        for row in _retrieval({**found, **figures})
+    ]
 
 
 def _percent(share):

@@ -7,27 +7,44 @@ _QUERIES_AT_ONCE = 1024  # bounds the memory for the similarities
 _TIE = 1e-6
 
 
-def ranks(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+def ranks(queries: np.ndarray, gallery: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
     """Returns the rank, from 1, of each query's own clip among all clips of the gallery.
 
     Our choice for ties: all clips that are as similar as the right one stand before it. So a model that maps everything
     to one point gets the last rank everywhere, not the first.
 
     Args:
-      queries: float [clips, dim].
-      gallery: float [clips, dim]; query i asks for gallery clip i.
+      queries: float [queries, dim].
+      gallery: float [clips, dim].
+      own: int [queries], the gallery clip that each query asks for; by default query i asks for clip i.
 
     Returns:
-      int64 [clips].
+      int64 [queries].
     """
-    queries, gallery = normalized(queries), normalized(gallery)
+    return _product_ranks(normalized(queries), normalized(gallery), own)
+
+
+def mean_similarity_ranks(queries: np.ndarray, windows: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+    """Returns the ranks by the mean of a query's similarities to a clip's windows; else like `ranks`.
+
+    Args:
+      queries: float [queries, dim].
+      windows: float [clips, windows, dim].
+      own: int [queries], as for `ranks`.
+    """
+    # The mean of inner products is the inner product with the mean.
+    return _product_ranks(normalized(queries), normalized(windows).mean(axis=1), own)
+
+
+def _product_ranks(queries, gallery, own):
+    own = np.arange(len(queries)) if own is None else own
     found = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _QUERIES_AT_ONCE):
         rows = slice(start, start + _QUERIES_AT_ONCE)
         similarities = queries[rows] @ gallery.T
-        own = np.sum(queries[rows] * gallery[rows], axis=1, keepdims=True)
+        right = np.sum(queries[rows] * gallery[own[rows]], axis=1, keepdims=True)
         # The own clip's similarity, computed twice, may differ by rounding; it always counts.
-        found[rows] = np.maximum(np.sum(similarities > own - _TIE, axis=1), 1)
+        found[rows] = np.maximum(np.sum(similarities > right - _TIE, axis=1), 1)
     return found
 
 

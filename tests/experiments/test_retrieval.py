@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
 
-from experiments.retrieval import metrics, normalized, ranks, top_clips
+from experiments.retrieval import mean_similarity_ranks, metrics, normalized, ranks, top_clips
 
 
 def brute_force_ranks(queries, gallery):
@@ -70,3 +72,21 @@ def test_chance_is_what_random_embeddings_get():
     found = metrics(ranks(*generator.normal(size=(2, 2000, 8))), gallery=2000)
     assert found["median_rank"] == pytest.approx(found["chance"]["median_rank"], rel=0.08)
     assert found["r10"] == pytest.approx(found["chance"]["r10"], abs=0.006)
+
+
+def test_several_queries_may_ask_for_one_clip():
+    generator = np.random.default_rng(1)
+    gallery, own = generator.normal(size=(7, 5)), np.array([3, 0, 0, 6, 3])
+    queries = gallery[own] + generator.normal(size=(5, 5))
+    expected = [brute_force_ranks([query] * 7, gallery)[clip] for query, clip in zip(queries, own, strict=True)]
+    assert ranks(queries, gallery, own).tolist() == expected
+
+
+def test_averaged_similarities_are_the_mean_of_the_cosines_with_each_window():
+    generator = np.random.default_rng(2)
+    windows = generator.normal(size=(9, 4, 5)) * generator.uniform(0.1, 10, size=(9, 4, 1))
+    queries, own = generator.normal(size=(13, 5)), generator.integers(0, 9, 13)
+    cosines = 1 - cdist(queries, windows.reshape(36, 5), "cosine").reshape(13, 9, 4).mean(axis=2)
+    expected = rankdata(-cosines, method="max", axis=1)[np.arange(13), own]
+    assert mean_similarity_ranks(queries, windows, own).tolist() == expected.tolist()
+    assert mean_similarity_ranks(queries, windows, own).tolist() != ranks(queries, windows.mean(axis=1), own).tolist()
