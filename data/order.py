@@ -9,6 +9,7 @@ neighbors in that order form windows; the records of a window are read together 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -91,10 +92,21 @@ class ClipOrder:
         records = windows.flat_map(self._read_window).prefetch(1).unbatch()
         return records.skip(skipped).enumerate(start=start_position)
 
-    def _read_window(self, window: tf.Tensor) -> tf.data.Dataset:
+    def upcoming_windows(self, position: int) -> Iterator[list[str]]:
+        """Yields the files of each window from that of a position on, to the end of the next epoch."""
+        window, _ = self.locate(position)
+        for number in range(window, (window // self.windows_per_epoch + 2) * self.windows_per_epoch):
+            with tf.device("CPU:0"):
+                shards = self._window_shards(number).numpy()
+            yield [self.paths[shard] for shard in shards]
+
+    def _window_shards(self, window: int | tf.Tensor) -> tf.Tensor:
         epoch, within = window // self.windows_per_epoch, window % self.windows_per_epoch
         start = within * self.shards_per_window
-        shards = self.epoch_shards(epoch)[start : start + self.shards_per_window]
+        return self.epoch_shards(epoch)[start : start + self.shards_per_window]
+
+    def _read_window(self, window: tf.Tensor) -> tf.data.Dataset:
+        shards = self._window_shards(window)
         paths = tf.gather(tf.constant(self.paths), shards)
         expected = tf.reduce_sum(tf.gather(tf.constant(self.lengths, tf.int64), shards))
         key = derive_key(self.seed, self.pipeline, WINDOW_ORDER, window)

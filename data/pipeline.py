@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +13,11 @@ from data.augmentation import Augmentation
 from data.clips import Clip, ClipReader
 from data.dataset import PreparedDataset
 from data.errors import DataError
-from data.order import ClipOrder, clip_order
+from data.service import DataService
 from data.spec import ClipSpec
+from data.training_order import training_order
 
 Tokenizer = Callable[[tf.Tensor], tf.Tensor]
-_TRAINING_SPLIT = "train"
 
 
 def train_batches(
@@ -28,9 +29,11 @@ def train_batches(
     seed: int,
     start_step: int = 0,
     shuffle_window: int = 1024,
+    weights: Sequence[float] | None = None,
     augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
     video: bool = True,
     input_context: tf.distribute.InputContext | None = None,
+    data_service: DataService | None = None,
 ) -> tf.data.Dataset:
     """Builds the training batches from a step on.
 
@@ -39,19 +42,23 @@ def train_batches(
     windows and epochs: nothing is dropped, and every epoch holds every clip once.
 
     Args:
-      prepared: The data set; its split `train` is used. Of several sets, clips are taken in turn,
-        one of each, as VATT mixes its sets in equal shares; a small set starts its next epoch sooner.
+      prepared: The data set; its split `train` is used. Several sets are mixed clip by clip, spread
+        evenly (see `data.mixture`); a small set starts its next epoch sooner.
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
       batch_size: Clips per step over all replicas of all hosts.
       seed: Seed of the order and of every random change.
       start_step: Steps already trained.
       shuffle_window: Clips that are shuffled together, roughly (see `data.order`). Two windows of
-        records are kept in memory.
+        records are kept in memory, of each set.
+      weights: Shares of the sets, of which only the ratio matters; None for equal shares, as VATT
+        mixes its sets: clips are then taken in turn.
       augmentation: Ranges of the random changes.
       video: Whether the batches have `video`. False decodes no frame, for whoever needs sound only;
         all else stays the same. A set of sounds, whose records have no frames, needs it.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
+      data_service: Workers that make the batches; None for this process. The batches are the same,
+        bit for bit. They can be iterated over once.
 
     Returns:
       Infinite data set of dicts: `video` [batch, frames, size, size, 3] and `waveform`
@@ -59,6 +66,7 @@ def train_batches(
       `has_audio`, `has_text` [batch] bool; `label` [batch] int32, -1 where there is none. Without
       a tokenizer there is no `text` and no `has_text`. Of a multi-label set alone there is
       `labels` [batch, classes] float32, 1 for the clip's classes; several sets share no classes.
+      Of several sets there is `source` [batch] int32, the index of the set that each clip is of.
       `batch` is `batch_size`, or with an `input_context` the share of one replica.
 
     Raises:
@@ -72,28 +80,30 @@ def train_batches(
     context = input_context or tf.distribute.InputContext()
     replica_batch = _replica_batch_size(batch_size, context)
     sets = [prepared] if isinstance(prepared, PreparedDataset) else list(prepared)
-    start = start_step * (batch_size // context.num_input_pipelines)
-    streams = []
-    for turn, one_set in enumerate(sets):
-        one_set.require_split(_TRAINING_SPLIT)
-        reader = ClipReader(one_set, spec, tokenizer, video, labels=len(sets) == 1)
-        order = _training_order(one_set, context, seed, shuffle_window)
+    order = training_order(
+        sets, context, batch_size=batch_size, seed=seed, shuffle_window=shuffle_window, weights=weights
+    )
+    readers = [ClipReader(one_set, spec, tokenizer, video, labels=len(sets) == 1) for one_set in sets]
 
-        def transform(position: tf.Tensor, record: tf.Tensor, reader=reader, turn=turn) -> Clip:
-            place = position * len(sets) + turn  # among the clips of all sets
+    def transform(place: tf.Tensor, source: tf.Tensor, record: tf.Tensor) -> Clip:
+        def clip_of(reader: ClipReader) -> Clip:
             return reader.training_clip(record, augmentation, seed, context.input_pipeline_id, place)
 
-        records = order.records(-((turn - start) // len(sets)))
-        streams.append(records.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
-    clips = _in_turn(streams, start)
-    return _finish(clips.batch(replica_batch, drop_remainder=True))
+        if len(readers) == 1:
+            return clip_of(readers[0])
+        source = tf.cast(source, tf.int32)
+        clip = tf.switch_case(source, [functools.partial(clip_of, reader) for reader in readers])
+        return {**clip, "source": source}
 
+    def batches(records: tf.data.Dataset) -> tf.data.Dataset:
+        clips = records.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return clips.batch(replica_batch, drop_remainder=True)
 
-def _in_turn(streams: list[tf.data.Dataset], start: int) -> tf.data.Dataset:
-    if len(streams) == 1:
-        return streams[0]
-    turns = tf.data.Dataset.range(start, tf.int64.max).map(lambda place: place % len(streams))
-    return tf.data.Dataset.choose_from_datasets(streams, turns)
+    start = start_step * (batch_size // context.num_input_pipelines)
+    records = order.records(start)
+    if data_service is None:
+        return _finish(batches(records))
+    return _finish(data_service.in_order(records, batches, replica_batch, first=start // replica_batch))
 
 
 def distributed_train_batches(
@@ -171,19 +181,6 @@ def eval_batches(
         deterministic=True,
     )
     return _finish(clips.batch(batch_size))
-
-
-def _training_order(
-    prepared: PreparedDataset, context: tf.distribute.InputContext, seed: int, shuffle_window: int
-) -> ClipOrder:
-    return clip_order(
-        prepared.shard_paths[_TRAINING_SPLIT],
-        prepared.shard_lengths[_TRAINING_SPLIT],
-        seed=seed,
-        shuffle_window=shuffle_window,
-        pipelines=context.num_input_pipelines,
-        pipeline=context.input_pipeline_id,
-    )
 
 
 def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) -> int:

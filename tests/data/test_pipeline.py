@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -152,18 +154,70 @@ def test_the_replicas_batches_join_to_the_batch_of_one(
         assert_equal(batch, {name: np.concatenate(share) for name, share in shares.items()})
 
 
-def test_several_sets_take_turns_and_resume(tiny, tiny_spec, write_dataset, clip, tmp_path):
-    """Eleven clips of one set and three of another: each second clip is of each, whatever the start."""
-    other = write_dataset(tmp_path, [clip(200 + i, captions=[]) for i in range(3)])
-    sets = [tiny[0], data.open_dataset("tiny", other)]
+@pytest.fixture(scope="module")
+def three_sets(tiny, write_dataset, clip, tmp_path_factory):
+    """Eleven clips; three without captions; five without sound, at twice the frames per second. Ten, 200 and 300 number them."""
+    silent = [clip(300 + i, audio=np.zeros([0], np.int16)) for i in range(5)]
+    roots = [tmp_path_factory.mktemp(name) for name in ("mute", "silent")]
+    mute = write_dataset(roots[0], [clip(200 + i, captions=[]) for i in range(3)], shards=2)
+    silent = write_dataset(roots[1], silent, shards=2, frames_per_second=20.0)
+    return [tiny[0], data.open_dataset("tiny", mute), data.open_dataset("tiny", silent)]
 
-    def batches(start_step, count):
-        options = dict(batch_size=3, seed=5, start_step=start_step, shuffle_window=4)
-        stream = data.train_batches(sets, tiny_spec, tiny[1], **options)
+
+@pytest.fixture
+def mix(three_sets, tiny, tiny_spec):
+    """Returns the batches of a mixture of `three_sets`."""
+
+    def batches(start_step, count, **options):
+        options = dict(batch_size=6, seed=5, shuffle_window=4, start_step=start_step) | options
+        stream = data.train_batches(three_sets, tiny_spec, tiny[1], **options)
         return list(stream.take(count).as_numpy_iterator())
 
-    whole = batches(0, 9)
-    assert np.concatenate([b["has_text"] for b in whole]).tolist() == [i % 2 == 0 for i in range(27)]
-    for start in (1, 2, 5):
-        for resumed, expected in zip(batches(start, 9 - start), whole[start:], strict=True):
-            assert_equal(resumed, expected)
+    return batches
+
+
+def test_several_sets_take_turns_and_what_they_lack_is_masked(mix):
+    for batch in mix(0, 5):
+        assert batch["source"].dtype == np.int32 and batch["source"].tolist() == [0, 1, 2] * 2
+        assert batch["has_text"].tolist() == [True, False, True] * 2
+        assert batch["has_audio"].tolist() == [True, True, False] * 2
+        assert not batch["text"][~batch["has_text"]].any() and not batch["waveform"][~batch["has_audio"]].any()
+        assert batch["video"].shape == (6, 4, 16, 16, 3)
+
+
+@pytest.mark.parametrize(("weights", "pipelines"), [(None, 1), ((5, 2, 1), 2)])
+def test_a_mixture_resumes_at_any_step(mix, weights, pipelines):
+    """Epochs of 11, 3 and 5 clips end everywhere; without video, whose changes have the same keys, for speed."""
+    steps = 8
+    for pipeline in range(pipelines):
+        options = dict(weights=weights, video=False, input_context=context(pipelines, pipeline, pipelines))
+        whole = mix(0, steps, **options)
+        assert len({batch["waveform"].tobytes() for batch in whole}) == steps
+        for start in range(1, steps):
+            for resumed, expected in zip(mix(start, steps - start, **options), whole[start:], strict=True):
+                assert_equal(resumed, expected)
+
+
+def test_a_mixture_resumes_with_its_frames(mix):
+    for resumed, expected in zip(mix(3, 2, weights=(5, 2, 1)), mix(0, 5, weights=(5, 2, 1))[3:], strict=True):
+        assert_equal(resumed, expected)
+
+
+def test_weights_are_the_shares_of_every_batch(mix):
+    sources = np.stack([batch["source"] for batch in mix(0, 8, weights=(5, 2, 1), video=False, batch_size=8)])
+    assert [np.bincount(row).tolist() for row in sources] == [[5, 2, 1]] * 8
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"), [((1, 1), "one weight for each of its sets, but there are 2 for tiny, tiny, tiny"),
+                             ((1, 0, 1), "must be numbers > 0")]
+)  # fmt: skip
+def test_weights_that_do_not_fit_are_refused(mix, weights, message):
+    with pytest.raises(DataError, match=message):
+        mix(0, 1, weights=weights)
+
+
+def test_a_set_of_a_mixture_whose_rate_does_not_fit_is_named(mix, three_sets, tiny_spec):
+    odd = dataclasses.replace(three_sets[1], directory="odd", sample_rate_hz=2000)
+    with pytest.raises(DataError, match="odd holds sound at 2000 Hz, but 1000 Hz is asked for"):
+        data.train_batches([three_sets[0], odd], tiny_spec, batch_size=2, seed=0)
