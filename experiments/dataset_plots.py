@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.report_plots import COLORS, NEUTRAL, new_axes, styled, svg
+from experiments.report_plots import COLORS, NEUTRAL, PALETTE, new_axes, styled, svg
 
 _BINS, _NAMED_CLASSES = 40, 40
 _FIELDS = {
@@ -18,7 +18,8 @@ _COUNTED = {"captions", "words"}
 
 def histograms(summary) -> list[str]:
     """Draws how long and how loud clips are, and how many captions and words they have; what there is of it."""
-    return [_histogram(getattr(summary, name), name) for name in _FIELDS if len(getattr(summary, name))]
+    drawn = [name for name in _FIELDS if len(getattr(summary, name)) and (name != "captions" or summary.words)]
+    return [_histogram(getattr(summary, name), name) for name in drawn]
 
 
 @styled
@@ -57,13 +58,13 @@ def class_bars(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[st
     axes = new_axes("Clips of each class", "clips", "" if named else "classes, the largest first", (9, _height(len(order), named)))
     left = np.zeros(len(order))
     for number, (split, clips) in enumerate(zip(counts, totals[:, order], strict=True)):
-        color = (*COLORS.values(), NEUTRAL)[number % 4]
+        color = PALETTE[number % len(PALETTE)]
         axes.barh(np.arange(len(order)), clips, 0.8 if named else 1.0, left, color=color, label=split)
         left += clips
     axes.set_yticks(np.arange(len(order)) if named else [], [class_names[place] for place in order] if named else [])
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="lower right")
+    axes.figure.legend(loc="outside right upper")
     return svg(axes)
 
 
