@@ -37,6 +37,7 @@ class Card(NamedTuple):
       outline: `[2, columns]`, the lowest and the highest sample in each column, in [-1, 1]; None without sound.
       loudness_db: Root mean square of the sound, below full scale.
       captions: All of them.
+      notes: What else is to be said of it, a few words each.
     """
 
     clip_id: str
@@ -48,6 +49,7 @@ class Card(NamedTuple):
     outline: np.ndarray | None
     loudness_db: float
     captions: tuple[Cue, ...]
+    notes: tuple[str, ...] = ()
 
 
 class RandomClips:
@@ -64,7 +66,7 @@ class RandomClips:
         rank = -int.from_bytes(digest.digest(), "little")
         if len(self._kept) < self._count or (self._kept and rank > self._kept[0][0]):
             push = heapq.heappush if len(self._kept) < self._count else heapq.heapreplace
-            push(self._kept, (rank, f"{split}/{clip.clip_id}", _card(clip, split, prepared)))
+            push(self._kept, (rank, f"{split}/{clip.clip_id}", make_card(clip, split, prepared)))
 
     def cards(self) -> list[Card]:
         """Returns what was kept, in the order of the draw."""
@@ -77,7 +79,8 @@ def contact_sheet(cards: Iterable[Card]) -> str:
     return string.Template(template).substitute(cards="\n".join(map(_html, cards)))
 
 
-def _card(clip: StoredClip, split: str, prepared: PreparedDataset) -> Card:
+def make_card(clip: StoredClip, split: str, prepared: PreparedDataset, notes: Sequence[str] = ()) -> Card:
+    """Returns what is shown of a clip; decodes a few of its frames."""
     places = np.linspace(0, len(clip.jpegs) - 1, min(_FRAMES, len(clip.jpegs))).round().astype(int)
     return Card(
         clip.clip_id,
@@ -89,6 +92,7 @@ def _card(clip: StoredClip, split: str, prepared: PreparedDataset) -> Card:
         _outline(clip.audio) if clip.audio.size else None,
         mean_db(clip.audio),
         clip.captions,
+        tuple(notes),
     )
 
 
@@ -106,7 +110,7 @@ def _outline(audio: np.ndarray) -> np.ndarray:
 
 
 def _html(card: Card) -> str:
-    chips = [card.split, *card.classes, f"{card.seconds:.1f} s"]
+    chips = [*card.notes, card.split, *card.classes, f"{card.seconds:.1f} s"]
     return (
         '<article class="card clip">'
         f'<h3 title="{html.escape(card.source)}">{html.escape(card.clip_id)}</h3>'
