@@ -1,8 +1,8 @@
 """The tf.data service: other machines decode, and the batches still come in their order.
 
-A worker makes every n-th batch: it reads all records, which is cheap, and decodes its share. TensorFlow's coordinated
-reads ask the workers in turn, always in the same sequence, which need not be theirs; so n batches at a time are put in
-order here, and are in memory at once.
+A worker makes every n-th batch: it reads all records, which is cheap, and decodes its share. Every worker has a job of its
+own, which the other workers are told to leave alone, and the jobs are read in turn. (TensorFlow's coordinated reads will
+not do: they pass over a worker that is late.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import socket
 import threading
 import time
 import urllib.parse
-import uuid
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -21,6 +20,13 @@ from data.errors import DataError
 
 _HINT = tf.data.experimental.SHARD_HINT
 _service = tf.data.experimental.service
+_REQUESTS_TO_A_WORKER = 2
+
+OUT_OF_STEP = (
+    "The data service gave another batch than the next one: a worker was lost or started anew. "
+    "Run the same command again; it goes on from the newest checkpoint."
+)
+"""What the error of `DataService.in_order` says."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,56 +57,41 @@ class DataService:
           first: Number of the first batch in the run, for messages.
 
         Returns:
-          The batches, which can be iterated over once. A worker that was lost and has started again
-          would begin anew; that raises `tf.errors.InvalidArgumentError`.
+          The batches. A worker that was lost and has started again begins anew; that raises
+          `tf.errors.InvalidArgumentError`.
         """
-        shares = records.batch(batch_size, drop_remainder=True).shard(_HINT, _HINT)
-        numbers = tf.data.Dataset.range(first, tf.int64.max).shard(_HINT, _HINT)
-        numbered = tf.data.Dataset.zip((numbers, batches(shares.unbatch())))
+        groups = records.batch(batch_size, drop_remainder=True)
+        jobs = []
+        for worker in range(self.workers):
+            numbers = tf.data.Dataset.range(first, tf.int64.max).shard(self.workers, worker)
+            own = batches(groups.shard(self.workers, worker).unbatch())
+            jobs.append(self._run_on(worker, tf.data.Dataset.zip((numbers, own))))
+        turns = tf.data.Dataset.range(self.workers).repeat()
+        numbered = tf.data.Dataset.choose_from_datasets(jobs, turns)
+        return numbered.enumerate(first).map(lambda expected, element: _require_number(expected, *element))
+
+    def _run_on(self, worker: int, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        # One number of as many as there are workers: the index of the worker that this runs on.
+        here = tf.data.Dataset.range(self.workers).shard(_HINT, _HINT)
+        only_here = here.filter(lambda index: index == worker).repeat()
         options = tf.data.Options()
         options.deterministic = True
-        asked_in_turn = numbered.with_options(options).apply(
+        return tf.data.Dataset.zip((only_here, dataset)).map(lambda _, element: element).with_options(options).apply(
             _service.distribute(
                 _service.ShardingPolicy.HINT,
                 self.address,
-                job_name=f"clips_{uuid.uuid4().hex}",
-                consumer_index=0,
-                num_consumers=1,
+                max_outstanding_requests=_REQUESTS_TO_A_WORKER,
                 compression=None,  # decoded clips hardly get smaller
             )
         )
-        return sort_rounds(asked_in_turn, self.workers, first)
 
 
-def sort_rounds(numbered: tf.data.Dataset, workers: int, first: int) -> tf.data.Dataset:
-    """Puts the batches of each round in order.
-
-    Args:
-      numbered: (number int64, batch); of every `workers` elements, the numbers follow each other.
-      workers: Batches in a round.
-      first: The first number.
-
-    Returns:
-      The batches, without numbers. One that is missing raises `tf.errors.InvalidArgumentError`.
-    """
-
-    def sort(numbers: tf.data.Dataset, parts: dict[str, tf.data.Dataset]) -> tf.data.Dataset:
-        batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.zip(parts)))
-        lowest = numbers.reduce(tf.int64.max, tf.minimum)
-        places = tf.data.Dataset.range(workers)
-        return places.flat_map(lambda place: batches.filter(lambda number, _: number == lowest + place))
-
-    def check(expected: tf.Tensor, element: tuple) -> dict[str, tf.Tensor]:
-        number, batch = element
-        message = (
-            "The data service gave another batch than the next one: a worker was lost or started anew. "
-            "Run the same command again; it goes on from the newest checkpoint."
-        )
-        with tf.control_dependencies([tf.debugging.Assert(number == expected, [message, number, expected])]):
-            return tf.nest.map_structure(tf.identity, batch)
-
-    rounds = numbered.window(workers, drop_remainder=True)
-    return rounds.flat_map(sort).enumerate(first).map(lambda place, element: check(place, element))
+def _require_number(
+    expected: tf.Tensor, number: tf.Tensor, batch: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    check = tf.debugging.Assert(number == expected, [OUT_OF_STEP, "Expected and found:", expected, number])
+    with tf.control_dependencies([check]):
+        return tf.nest.map_structure(tf.identity, batch)
 
 
 def connect(address: str, timeout_seconds: float = 60.0) -> DataService:
