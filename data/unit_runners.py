@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import tqdm
@@ -39,7 +40,7 @@ def in_processes(workers: int) -> Runner:
             try:
                 for future in concurrent.futures.as_completed(running):
                     progress.add(running[future].items, sum(future.result().shard_lengths))
-            except concurrent.futures.process.BrokenProcessPool as error:
+            except BrokenProcessPool as error:
                 raise PreparationError(
                     "a worker process was killed, perhaps for want of memory. Start again with a smaller --workers: "
                     "what is finished is not done again."

@@ -62,7 +62,10 @@ _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace data that were prepared before, with whatever parameters."
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Processes on this machine, each with one part of the data at a time; 0: threads of this one.", lower_bound=0
+    "workers",
+    0,
+    "Processes on this machine, each with one part of the data at a time; 0: up to 16 threads of this one.",
+    lower_bound=0,
 )
 _BEAM_RUNNER = flags.DEFINE_enum(
     "beam_runner",
@@ -98,8 +101,8 @@ _CONFIG_FLAGS = (
     flags.DEFINE_float(
         "clip_seconds",
         None,
-        "Length of a clip (default: synthetic 3.2, imbalanced 1.6, folder 10). crema_d, "
-        "kinetics_sounds: longer clips are cut off after this (default 10).",
+        "Length of a clip that is made (default: synthetic 3.2, imbalanced 1.6) or cut out of a whole video; longer "
+        "listed clips are cut off after this (default 10).",
     ),
     flags.DEFINE_integer(
         "train_clips", None, "synthetic, imbalanced: clips to train on (default 1600, 1500)."

@@ -1,9 +1,11 @@
 """The same units by threads, processes and a pipeline; stopped, started again, and elsewhere than on a disk."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import types
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import tensorflow as tf
@@ -166,6 +168,17 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(whole, run, tmp_path, mo
     decoded.names = []
     assert contents(run(tmp_path / "plan").directory) == contents(whole.directory)
     assert 0 < len(decoded.names) <= units[-1].items
+
+
+def test_a_worker_that_was_killed_is_explained(run, tmp_path, monkeypatch):
+    def die(job, unit):
+        raise BrokenProcessPool("a process in the pool was terminated abruptly")
+
+    pool = lambda workers, context, initializer: concurrent.futures.ThreadPoolExecutor(workers)  # noqa: E731
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr("data.unit_runners.prepare_unit", die)
+    with pytest.raises(PreparationError, match="a worker process was killed.*a smaller --workers"):
+        run(tmp_path, in_processes(2))
 
 
 def test_records_are_written_as_they_come(run, tmp_path, monkeypatch):
