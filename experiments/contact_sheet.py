@@ -62,8 +62,8 @@ class RandomClips:
 
     def offer(self, clip: StoredClip, split: str, prepared: PreparedDataset) -> None:
         """Keeps the clip if the hash of its name and the seed is among the smallest."""
-        digest = hashlib.blake2b(f"{self._seed}/{split}/{clip.clip_id}".encode("utf-8", "surrogateescape"), digest_size=8)
-        rank = -int.from_bytes(digest.digest(), "little")
+        digest = hashlib.blake2b(f"{self._seed}/{split}/{clip.clip_id}".encode(), digest_size=8).digest()
+        rank = -int.from_bytes(digest, "little")
         if len(self._kept) < self._count or (self._kept and rank > self._kept[0][0]):
             push = heapq.heappush if len(self._kept) < self._count else heapq.heapreplace
             push(self._kept, (rank, f"{split}/{clip.clip_id}", make_card(clip, split, prepared)))
@@ -123,8 +123,9 @@ def _html(card: Card) -> str:
 def _strip(card: Card) -> str:
     if not card.frames:
         return '<p class="none">no video</p>'
+    name = html.escape(card.clip_id)
     pictures = "".join(
-        f'<img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="frame {number} of {html.escape(card.clip_id)}">'
+        f'<img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="frame {number} of {name}">'
         for number, jpeg in enumerate(card.frames, start=1)
     )
     return f'<div class="strip">{pictures}</div>'

@@ -55,7 +55,8 @@ def class_bars(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[st
     totals = np.array([[clips.get(name, 0) for name in class_names] for clips in counts.values()])
     order = np.argsort(-totals.sum(axis=0), kind="stable")
     named = len(order) <= _NAMED_CLASSES
-    axes = new_axes("Clips of each class", "clips", "" if named else "classes, the largest first", (9, _height(len(order), named)))
+    y_label = "" if named else "classes, the largest first"
+    axes = new_axes("Clips of each class", "clips", y_label, (9, _height(len(order), named)))
     left = np.zeros(len(order))
     for number, (split, clips) in enumerate(zip(counts, totals[:, order], strict=True)):
         color = PALETTE[number % len(PALETTE)]

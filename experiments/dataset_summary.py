@@ -69,7 +69,7 @@ class SplitSummary:
             "clips_without": {name: self.missing[name] for name in MISSING},
             "clips_with_silent_sound": self.missing["silent"],
             "captions": len(self.words),
-            "clips_per_class": {class_name(number, class_names): self.classes[number] for number in sorted(self.classes)},
+            "clips_per_class": {class_name(label, class_names): count for label, count in sorted(self.classes.items())},
             "clips_per_frame_size": {f"{width} x {height}": count for (width, height), count in sizes},
             "seconds_per_clip": _spread(self.seconds),
             "captions_per_clip": _spread(self.captions),
@@ -110,4 +110,4 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def _hash(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
