@@ -49,7 +49,7 @@ def shape_table(run: Run, batch: dict[str, tf.Tensor]) -> str:
     lines = [f"{name:32} {value.dtype.name} {list(value.shape)}" for name, value in batch.items()]
     for name, count in run.model.token_counts(training=True).items():
         lines.append(f"{name + ' tokens, training':32} {count}")
-    outputs = tf.function(run.model).get_concrete_function(
+    outputs = tf.function(run.model, autograph=False).get_concrete_function(
         {name: tf.TensorSpec(value.shape, value.dtype) for name, value in batch.items()}
     ).structured_outputs
     for group, members in outputs.items():

@@ -20,7 +20,7 @@ SMALL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=
 SPACES = dict(video_audio_dim=12, video_text_dim=8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model():
     """A function that builds a very small VATT; keyword arguments override."""
     import vatt
@@ -34,7 +34,7 @@ def make_model():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_batch():
     """A function (size, seed) -> a batch of noise for the very small VATT, all modalities present."""
 

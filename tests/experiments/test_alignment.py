@@ -8,8 +8,10 @@ from vatt.losses import clip_losses
 
 CLIPS = 5
 
+pytestmark = pytest.mark.usefixtures("quick_graphs")
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def batch(make_batch):
     """Five clips, of which one has two captions only, one no sound and one no text."""
     clips = {name: value.numpy() for name, value in make_batch(CLIPS).items()}
@@ -22,6 +24,17 @@ def batch(make_batch):
         "audio_aligned": np.array([1, 1, 0, 1, 1], np.int32),
     }
     return {name: tf.constant(value) for name, value in (clips | facts).items()}
+
+
+@pytest.fixture(scope="module")
+def model(make_model):
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def found(model, batch):
+    """What is computed of the five clips."""
+    return clip_indicators(model, tf.data.Dataset.from_tensors(batch), CLIPS, {})
 
 
 def own_loss(video, others, present, clip, temperature=0.07):
@@ -57,9 +70,7 @@ def direct_cosines(model, batch, clip):
     return [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in (flat, own)]
 
 
-def test_gradients_per_clip_are_those_of_the_clips_own_losses(make_model, batch):
-    model = make_model()
-    found = clip_indicators(model, tf.data.Dataset.from_tensors(batch), CLIPS, {})
+def test_gradients_per_clip_are_those_of_the_clips_own_losses(found, model, batch):
     assert found["clip_id"].tolist() == ["clip 0", "clip 1", "clip 2"]  # the others lack sound or text
     for clip in range(3):
         encoder, feature = direct_cosines(model, batch, clip)
@@ -67,9 +78,7 @@ def test_gradients_per_clip_are_those_of_the_clips_own_losses(make_model, batch)
         assert found["feature_gradient_cosine"][clip] == pytest.approx(feature, abs=1e-4)
 
 
-def test_similarities_are_cosines_of_the_embeddings(make_model, batch):
-    model = make_model()
-    found = clip_indicators(model, tf.data.Dataset.from_tensors(batch), CLIPS, {})
+def test_similarities_are_cosines_of_the_embeddings(found, model, batch):
     outputs = tf.nest.map_structure(np.asarray, model(batch))
     unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)  # noqa: E731
     fine, coarse = outputs["video_audio"], outputs["video_text"]
@@ -78,16 +87,16 @@ def test_similarities_are_cosines_of_the_embeddings(make_model, batch):
     assert found["video_audio_similarity"][1] == pytest.approx(unit(fine["audio"][1]) @ unit(fine["video"][1]), abs=1e-5)
 
 
-def test_clips_of_unknown_truth_are_left_out_and_the_last_batch_may_be_smaller(make_model, batch):
-    batch["text_aligned"] = tf.constant([1, -1, 0, 1, 1])
-    batches = tf.data.Dataset.from_tensor_slices(batch).batch(3)
-    found = clip_indicators(make_model(), batches, CLIPS, {"temperature": 0.1})
+def test_clips_of_unknown_truth_are_left_out_and_the_last_batch_may_be_smaller(model, batch):
+    facts = {"text_aligned": tf.constant([1, -1, 0, 1, 1])}
+    batches = tf.data.Dataset.from_tensor_slices(batch | facts).batch(3)
+    found = clip_indicators(model, batches, CLIPS, {"temperature": 0.1})
     assert found["clip_id"].tolist() == ["clip 0", "clip 2"]
     assert found["text_aligned"].tolist() == [1, 0]
 
 
-def test_the_losses_are_the_means_of_the_clips_own_terms(make_model, batch):
-    outputs = make_model()(batch)
+def test_the_losses_are_the_means_of_the_clips_own_terms(model, batch):
+    outputs = model(batch)
     terms, means = clip_losses(outputs, batch), vatt.losses(outputs, batch)
     assert terms["video_audio"][1].numpy().tolist() == [True, True, True, False, True]
     assert terms["video_text"][1].numpy().tolist() == [True, True, True, True, False]

@@ -33,7 +33,7 @@ def test_counts_the_matrix_products_that_tensorflow_runs(make_model, options, mo
     model = make_model(**options)
     shape = model.input_shapes[{"video": "video", "audio": "waveform", "text": "text"}[modality]]
     spec = tf.TensorSpec([1, *shape], tf.int32 if modality == "text" else tf.float32)
-    graph = tf.function(lambda raw: model.encode_tokens(modality, raw)).get_concrete_function(spec).graph
+    graph = tf.function(lambda raw: model.encode_tokens(modality, raw), autograph=False).get_concrete_function(spec).graph
     counted = sum(_product_flops(op) for op in graph.get_operations())
     left_out = 0  # the projection behind the encoder, of every token here
     if modality in model.feature_projections:

@@ -98,7 +98,7 @@ def test_what_does_not_match_is_listed_and_nothing_is_written(import_here, tmp_p
         (dict(source=""), "--source, --model and --workdir are needed"),
         (dict(source="nowhere/ckpt-1"), "should be a checkpoint without its ending"),
         (dict(model="huge"), "`preset` should be one of"),
-        (dict(model="mbs", gin_bindings=[]), "is only in the"),
+        (dict(model="mbs", gin_bindings=TOWERS), "is only in the"),
         (dict(vocabulary="nowhere.txt"), "Cannot read the vocabulary nowhere.txt"),
     ],
 )

@@ -78,7 +78,7 @@ def test_sum_over_replicas_equals_one_replica(replicas, mirrored):
     expected_gradients = tape.gradient(expected, embeddings)
     strategy, size = mirrored(replicas), 8 // replicas
 
-    @tf.function
+    @tf.function(autograph=False)
     def run():
         def on_replica():
             start = tf.distribute.get_replica_context().replica_id_in_sync_group * size
