@@ -119,10 +119,14 @@ def _find(path: str) -> tuple[str, RunDirectory]:
     A directory stands for its best checkpoint, once the fine-tuning has come to its end.
     """
     directory = RunDirectory(path)
-    if directory.model.exists() and not directory.result.exists():
-        raise BadInput(f"--finetuned should have come to its end. {path} has no result.json; start its command again, it goes on.")
+    whole = directory.model.exists()
+    if whole and not (directory.result.exists() and directory.best.exists()):
+        raise BadInput(
+            f"--finetuned should be a run of experiments.finetune that has come to its end, with result.json and best/. {path} "
+            "is not; the same command again goes on with it."
+        )
     with bad_input():
-        checkpoint = vatt.find_checkpoint(str(directory.best) if directory.model.exists() else path)
+        checkpoint = vatt.find_checkpoint(str(directory.best) if whole else path)
         directory = RunDirectory(vatt.run_directory(checkpoint))
     return checkpoint, directory
 

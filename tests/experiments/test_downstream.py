@@ -1,9 +1,13 @@
 """The six downstream tasks, from small trees in the published layouts, against other libraries on the same features."""
 
+import dataclasses
 import json
 import pathlib
+import re
 import runpy
 import shutil
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -14,14 +18,17 @@ from sklearn.metrics import top_k_accuracy_score
 from sklearn.svm import LinearSVC
 
 import data
-from experiments import finetune_config
+from experiments import command_line, finetune_config
 from experiments.command_line import BadInput
-from experiments.downstream import DOWNSTREAM
+from experiments.downstream import DOWNSTREAM, open_tasks
 from experiments.downstream_classification import constant_answer
 from experiments.downstream_classifiers import LowRankClassifier
-from experiments.downstream_windows import together
+from experiments.downstream_finetuned import Finetuned
+from experiments.downstream_windows import Settings, together
 from experiments.evaluation import evaluate
-from experiments.finetune_run import build_run
+from experiments.evaluation_arrays import read_arrays
+from experiments.evaluation_result import Found, add_to_result
+from experiments.finetune_run import FinetuneRun, build_run
 from experiments.result_grid import DOWNSTREAM as COLUMNS
 from experiments.result_metrics import items
 from experiments.result_table import format_table, rows
@@ -32,6 +39,7 @@ TREES = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "downstream_trees
 BATCH = 20  # windows; no set is a multiple of the clips that this makes
 EPOCHS = 2
 WINDOWS = 4
+pytestmark = pytest.mark.usefixtures("quick_graphs")
 
 
 @pytest.fixture(scope="module")
@@ -56,66 +64,100 @@ def run(directory) -> TrainedModel:
 
 
 @pytest.fixture(scope="module")
-def finetuned(directory, data_dir) -> RunDirectory:
-    """A fine-tuning of the run on Kinetics-400 as if it had ended: other weights are the best than are the last."""
+def low_rank() -> LowRankClassifier:
+    return LowRankClassifier(16, 6, seed=1)
+
+
+@pytest.fixture(scope="module")
+def settings(run, data_dir):
+    """A function (changes) -> what all tasks are given."""
+    return lambda **changes: Settings(**{"run": run, "data_dir": data_dir} | changes)
+
+
+@pytest.fixture(scope="module")
+def best(directory, data_dir) -> FinetuneRun:
+    """A fine-tuning of the run on Kinetics-400 as if it had ended; the weights that it holds are the best, not the last ones."""
     bindings = [
         "finetune.modality = 'video'", "finetune.dataset = 'kinetics400'", "finetune.clips = @ClipSpec()",
-        "ClipSpec.frames = 8", "ClipSpec.image_size = 32", "ClipSpec.sample_rate_hz = 16000",
+        "ClipSpec.frames = 4", "ClipSpec.image_size = 32", "ClipSpec.sample_rate_hz = 16000",
     ]  # fmt: skip
     config = finetune_config.parse([], bindings, str(directory.path))
     prepared, there = data.open_dataset("kinetics400", data_dir), RunDirectory(directory.path / "kinetics400")
     state = build_run(config, tf.distribute.get_strategy(), len(prepared.class_names), False, config.checkpoint)
     there.start(operative_config(), {prepared.name: {"class_names": list(prepared.class_names)}}, None, False)
     there.write_model(state.model.backbone.get_config())
-    state.model.classifier.kernel.assign(100 * state.model.classifier.kernel)
-    tf.train.CheckpointManager(state.best_state, str(there.best), 1).save(8)
-    state.model.classifier.kernel.assign(-state.model.classifier.kernel)
     tf.train.CheckpointManager(state.state, str(there.checkpoints), 1).save(12)
+    state.model.classifier.kernel.assign(-100 * state.model.classifier.kernel)
+    tf.train.CheckpointManager(state.best_state, str(there.best), 1).save(8)
     there.write(there.result, "{}")
-    return there
+    return state
 
 
 @pytest.fixture(scope="module")
-def result(directory, finetuned, data_dir) -> dict:
-    """All six tasks, evaluated once; the fine-tuning is found in the run's own directory."""
-    found, notes = evaluate(directory, data_dir, tasks=list(DOWNSTREAM), batch_size=BATCH, epochs=EPOCHS)
+def finetuned(directory, best) -> RunDirectory:
+    """Where `best` has its checkpoints: where it is looked for."""
+    return RunDirectory(directory.path / "kinetics400")
+
+
+@pytest.fixture(scope="module")
+def result(quick_graphs, directory, run, finetuned, data_dir) -> dict:
+    """All six tasks, evaluated once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.evaluation.open_run", {str(directory.path): run}.get)
+        found, notes = evaluate(directory, data_dir, tasks=list(DOWNSTREAM), batch_size=BATCH, epochs=EPOCHS)
     assert not notes and json.loads(directory.result.read_text()) == found
     return found
 
 
 @pytest.fixture(scope="module")
-def windows_of(run, data_dir):
-    """A function (set, split, modality, windows) -> clips, all in one batch, and their windows' outputs by the model itself."""
+def outputs_of(run, data_dir):
+    """A function (set, modality, windows) -> clip id -> label and the model's own outputs of the clip's windows, all clips."""
 
-    def embed(name, split, modality, windows):
+    def embed(name, modality, windows):
         prepared, entry = data.open_dataset(name, data_dir), {"video": "video", "audio": "waveform"}[modality]
-        batches = data.eval_batches(
-            prepared, split, run.settings.clips, run.tokenizer, batch_size=100, windows=windows, video=modality == "video"
-        )
-        (batch,) = list(batches)
-        views = [batch[entry]] if windows == 1 else tf.unstack(batch[entry], axis=1)
-        return batch, [run.model({entry: view}) for view in views]
+        files = sorted(str(path) for path in pathlib.Path(prepared.directory).glob("*.tfrecord*"))
+        everything = dataclasses.replace(prepared, split_sizes={"all": 1}, shard_paths={"all": files})
+        options = dict(batch_size=100, windows=windows, video=modality == "video")
+        (batch,) = list(data.eval_batches(everything, "all", run.settings.clips, run.tokenizer, **options))
+        flat = tf.reshape(batch[entry], [-1, *run.model.input_shapes[entry]])
+        outputs = tf.nest.map_structure(lambda values: np.split(values, len(batch["label"])), run.model({entry: flat}))
+        return {
+            clip_id.decode(): (int(label), {space: found[modality][row] for space, found in outputs.items() if modality in found})
+            for row, (clip_id, label) in enumerate(zip(batch["clip_id"].numpy(), batch["label"].numpy(), strict=True))
+        }
 
     return embed
 
 
+def part_of(task, clip_id, split):
+    """What a clip is to an official split, read from its name."""
+    if task == "esc50":
+        return "test" if clip_id.startswith(f"{split}-") else "train"
+    if task == "ucf101":
+        return "test" if f"_g{({1: 1, 2: 8, 3: 15})[split]:02d}_" in clip_id else "train"
+    return ("unused", "train", "test")[(int(clip_id[-1]) + split - 1) % 3]
+
+
 @pytest.mark.parametrize(
-    ("task", "modality", "splits", "train_clips"), [("ucf101", "video", 3, 18), ("hmdb51", "video", 3, 6), ("esc50", "audio", 5, 24)]
+    ("task", "modality", "splits", "train_clips"),
+    [("ucf101", "video", 3, 18), ("hmdb51", "video", 3, 6), ("esc50", "audio", 5, 24)],
 )
-def test_frozen_features_agree_with_other_libraries(result, windows_of, task, modality, splits, train_clips):
+def test_frozen_features_agree_with_other_libraries(result, outputs_of, low_rank, task, modality, splits, train_clips):
     found, expected = result["tasks"][task], {"low_rank": {}, "svm": {}}
-    low_rank = LowRankClassifier(16, 6, seed=1)
-    for number in range(1, splits + 1):
-        (learned, [middle]), (tested, views) = (
-            windows_of(task, split, modality, windows) for split, windows in ((f"train{number}", 1), (f"test{number}", WINDOWS))
-        )
-        features, labels, answers = middle["features"][modality].numpy(), learned["label"].numpy(), tested["label"].numpy()
+    middles, windows = outputs_of(task, modality, 1), outputs_of(task, modality, WINDOWS)
+    for split in range(1, splits + 1):
+        # In the order of the files, which that of the training follows.
+        files = [clip_id for clip_id in windows if part_of(task, clip_id, split) == "test"]
+        learned = [middles[clip_id] for clip_id in middles if part_of(task, clip_id, split) == "train"]
+        labels, outputs = zip(*learned, strict=True)
+        features, labels = np.concatenate([found_in["features"] for found_in in outputs]), np.array(labels)
+        answers, tested = zip(*(windows[clip_id] for clip_id in files), strict=True)
         low_rank.fit(features, labels, EPOCHS, "")
         svm = LinearSVC(C=6e-5, random_state=1).fit(features, labels)
         for name, classify in (("low_rank", low_rank.scores), ("svm", svm.decision_function)):
-            scores = np.mean([classify(view["features"][modality].numpy()) for view in views], axis=0)
+            scores = [classify(outputs["features"]).mean(axis=0) for outputs in tested]
             tops = {f"top{k}": top_k_accuracy_score(answers, scores, k=k, labels=range(6)) for k in (1, 5)}
-            expected[name][f"test{number}"] = {**tops, "items": 6, "train_clips": train_clips}
+            expected[name][f"test{split}"] = {**tops, "items": 6, "train_clips": train_clips}
     for name, by_split in expected.items():
         assert found[name]["splits"] == by_split
         assert found[name]["top1"] == pytest.approx(np.mean([split["top1"] for split in by_split.values()]))
@@ -138,15 +180,18 @@ def test_every_clip_is_read_once_whatever_splits_it_is_in(data_dir):
 
 def _clip_ids(prepared, split):
     spec = data.ClipSpec(frames=1, image_size=8, sample_rate_hz=16000)
-    return [clip_id.decode() for batch in data.eval_batches(prepared, split, spec, batch_size=50) for clip_id in batch["clip_id"].numpy()]
+    (batch,) = list(data.eval_batches(prepared, split, spec, batch_size=50, video=False))
+    return [clip_id.decode() for clip_id in batch["clip_id"].numpy()]
 
 
-def brute_force(run, views, sentences, own):
-    """Ranks by averaged embeddings and by averaged similarities, by SciPy alone."""
-    windows = np.stack([view["video_text"]["video"].numpy() for view in views], axis=1)
-    tokens = run.tokenizer(tf.constant(sentences))
+def brute_force(run, outputs, asked):
+    """Ranks by averaged embeddings and by averaged similarities, by SciPy alone; `asked` is clip ids and sentences."""
+    names, windows = list(outputs), np.stack([output["video_text"] for _, output in outputs.values()])
+    own = [names.index(name) for name, _ in asked]
+    tokens = run.tokenizer(tf.constant([sentence for _, sentence in asked]))
     queries = run.model({"text": tokens[:, tf.newaxis]})["video_text"]["text"][:, 0].numpy()
-    cosines = [1 - cdist(queries, windows.mean(axis=1), "cosine"), np.mean([1 - cdist(queries, w, "cosine") for w in windows.swapaxes(0, 1)], axis=0)]
+    by_window = np.mean([1 - cdist(queries, windows[:, window], "cosine") for window in range(WINDOWS)], axis=0)
+    cosines = (1 - cdist(queries, windows.mean(axis=1), "cosine"), by_window)
     return [rankdata(-np.round(cosine, 6), method="max", axis=1)[np.arange(len(own)), own] for cosine in cosines]
 
 
@@ -158,112 +203,125 @@ def check_ranks(found, by_embedding, by_similarity, gallery):
     assert found["chance"]["median_rank"] == (gallery + 1) / 2
 
 
-def test_all_steps_of_youcook2_are_in_the_gallery(result, run, windows_of):
+def test_all_steps_of_youcook2_are_in_the_gallery(result, run, outputs_of):
     """Seven clips in batches of five: the last two count as well."""
-    batch, views = windows_of("youcook2", "validation", "video", WINDOWS)
-    own = [int(clip_id.decode().rsplit("_", 1)[1]) for clip_id in batch["clip_id"].numpy()]
-    assert sorted(own) == list(range(7))
-    ranks = brute_force(run, views, [TREES["STEPS"][step] for step in own], np.arange(7))
+    outputs = outputs_of("youcook2", "video", WINDOWS)
+    asked = [(f"abcdefghijk_{step}", sentence) for step, sentence in enumerate(TREES["STEPS"])]
+    ranks = brute_force(run, outputs, asked)
     check_ranks(result["tasks"]["youcook2"], *ranks, gallery=7)
     assert len({*ranks[0]}) > 2
 
 
-def test_the_listed_sentences_of_msrvtt_and_all_of_its_test_split(result, run, windows_of):
+def test_the_listed_sentences_of_msrvtt_and_all_of_its_test_split(result, run, outputs_of):
     found, sentences, queries = result["tasks"]["msrvtt"], TREES["SENTENCES"], TREES["QUERIES"]
-    batch, views = windows_of("msrvtt", "test_1k_a", "video", WINDOWS)
-    names = [name.decode() for name in batch["clip_id"].numpy()]
-    check_ranks(found, *brute_force(run, views, [queries[name] for name in names], np.arange(3)), gallery=3)
-    batch, views = windows_of("msrvtt", "test", "video", WINDOWS)
-    names = [name.decode() for name in batch["clip_id"].numpy()]
-    # The 1k-A sentence of a clip is one of its own, or one more.
-    asked = {name: dict.fromkeys([*([queries[name]] if name in queries else []), *sentences[name]]) for name in names}
-    own, texts = zip(*((place, text) for place, name in enumerate(names) for text in asked[name]), strict=True)
-    assert len(texts) == 12
-    check_ranks(found["test"], *brute_force(run, views, list(texts), np.array(own)), gallery=5)
+    outputs = outputs_of("msrvtt", "video", WINDOWS)
+    listed = {name: outputs[name] for name in queries}
+    check_ranks(found, *brute_force(run, listed, list(queries.items())), gallery=3)
+    # The sentence of the list 1k-A is one of a clip's own, or one more.
+    asked = [(name, text) for name in outputs for text in {queries.get(name, sentences[name][0]), *sentences[name]}]
+    assert len(asked) == 12 == found["test"]["items"]
+    check_ranks(found["test"], *brute_force(run, outputs, asked), gallery=5)
 
 
-def test_kinetics_is_scored_by_the_best_weights_in_twelve_views(result, finetuned, data_dir):
-    found = result["tasks"]["kinetics400"]
-    config = finetune_config.parse([str(finetuned.config)], [])
-    prepared = data.open_dataset("kinetics400", data_dir)
-    state = build_run(config, tf.distribute.get_strategy(), 6, False, config.checkpoint)
-    state.best_state.read(tf.train.latest_checkpoint(str(finetuned.best))).assert_existing_objects_matched()
-    (batch,) = list(data.eval_batches(prepared, "validation", config.clips, batch_size=9, windows=4, crops=3))
-    logits = np.mean([state.model(view) for view in tf.unstack(batch["video"], num=12, axis=1)], axis=0)
+def test_kinetics_is_scored_by_the_best_weights_in_twelve_views(result, best, data_dir):
+    found, prepared = result["tasks"]["kinetics400"], data.open_dataset("kinetics400", data_dir)
+    (batch,) = list(data.eval_batches(prepared, "validation", best.config.clips, batch_size=9, windows=4, crops=3))
+    views = tf.reshape(batch["video"], [-1, *best.config.clip_shape])
+    logits = best.model(views).numpy().reshape(7, 12, 6).mean(axis=1)
     for k in (1, 5):
         assert found[f"top{k}"] == top_k_accuracy_score(batch["label"], logits, k=k, labels=range(6))
     assert (found["items"], found["views"], found["checkpoint"]) == (7, 12, "best/ckpt-8")
     assert found["chance"] == {"top1": 1 / 6, "top5": 5 / 6}
 
 
-def test_a_checkpoint_of_the_finetuning_can_be_named(result, directory, finetuned, data_dir):
+def test_a_checkpoint_of_the_finetuning_can_be_named(settings, finetuned):
     last = f"{finetuned.path}/checkpoints/ckpt-12"
-    found, _ = evaluate(directory, data_dir, tasks=["kinetics400"], finetuned=last)
-    # The last weights are the best ones with the sign turned: what was the first answer is the last one.
-    assert found["tasks"]["kinetics400"]["checkpoint"] == "checkpoints/ckpt-12"
-    assert found["tasks"]["kinetics400"]["top5"] == pytest.approx(1 - _last_answers(result, finetuned, data_dir))
+    assert Finetuned("kinetics400", settings(finetuned=last)).checkpoint == last
 
 
-def _last_answers(result, finetuned, data_dir):
-    """Share of the clips whose class has the largest logit by the best weights, but for the bias, which is zero."""
-    return result["tasks"]["kinetics400"]["top1"]
-
-
-def test_a_later_evaluation_keeps_what_others_have_found(result, directory, data_dir, noisy_data, tmp_path):
+def test_another_evaluation_keeps_what_others_have_found(result, run, directory, tmp_path):
     copy = RunDirectory(shutil.copytree(directory.path, tmp_path / "copy"))
-    own, _ = evaluate(copy, noisy_data, tasks=["retrieval"], batch_size=4)
-    assert own["tasks"] == json.loads(directory.result.read_text())["tasks"] and own["retrieval"]["text_to_video"]["gallery"] == 11
-    again, _ = evaluate(copy, data_dir, tasks=["youcook2"], batch_size=BATCH)
-    assert again == own | {"tasks": own["tasks"] | {"youcook2": result["tasks"]["youcook2"]}}
-    shutil.rmtree(copy.path / "kinetics400")
-    kept, notes = evaluate(copy, data_dir, tasks=["kinetics400"])
-    assert kept == again and "kinetics400 is left out" in notes[0]
-    other = json.loads(copy.result.read_text()) | {"checkpoint": "another one"}
-    copy.write(copy.result, json.dumps(other))
-    anew, _ = evaluate(copy, data_dir, tasks=["kinetics400"])
-    assert anew["tasks"] == {"kinetics400": None} and anew["retrieval"]["text_to_video"]["r1"] is None
+    own = {"retrieval": {"text_to_video": {"r1": 0.5}}}
+    first = add_to_result(copy, run, Found("synthetic", own, {"rank": np.arange(3)}, {}))
+    assert first == result | own
+    second = add_to_result(copy, run, Found("synthetic", {"alignment": {"auc": {}}}, {"label": np.arange(2)}, {}))
+    assert second == first | {"alignment": {"auc": {}}} and set(read_arrays(copy)) == {"rank", "label"}
+    downstream = {"youcook2": {"r1": 1.0}, "kinetics400": None}
+    third = add_to_result(copy, run, Found("never opened", {}, {}, downstream))
+    kept = {"kinetics400": result["tasks"]["kinetics400"]}
+    assert third == second | {"tasks": result["tasks"] | downstream | kept} == json.loads(copy.result.read_text())
+    other_set = add_to_result(copy, run, Found("another", own, {}, {}))
+    assert other_set == third | {"dataset": "another", "alignment": None} and not read_arrays(copy)
 
 
-def test_without_a_finetuning_kinetics_says_how_to_make_one(directory, data_dir, finetuned, tmp_path):
-    bare = RunDirectory(shutil.copytree(directory.path, tmp_path / "bare", ignore=shutil.ignore_patterns("kinetics400", "result.json")))
-    found, [note] = evaluate(bare, data_dir, tasks=["kinetics400"])
-    assert found["tasks"] == {"kinetics400": None}
-    assert f"--checkpoint={bare.path} --data_dir={data_dir} --workdir={bare.path}/kinetics400" in note
-    assert "K400" in format_table(rows(found))
-    with pytest.raises(BadInput, match=f"--finetuned should have started from {bare.path}. .* started from {directory.path}"):
-        evaluate(bare, data_dir, tasks=["kinetics400"], finetuned=str(finetuned.path))
+def test_another_checkpoint_starts_anew(result, run, directory, tmp_path):
+    copy = RunDirectory(shutil.copytree(directory.path, tmp_path / "copy"))
+    copy.write(copy.result, json.dumps(result | {"checkpoint": "another", "alignment": {"auc": {}}}))
+    anew = add_to_result(copy, run, Found("synthetic", {}, {}, {"kinetics400": None}))
+    assert anew == result | {"tasks": {"kinetics400": None}}
+    assert "K400" in format_table(rows(anew))
 
 
-def test_what_the_finetuning_lacks_is_named(directory, data_dir, finetuned, tmp_path):
-    ongoing = RunDirectory(shutil.copytree(finetuned.path, tmp_path / "ongoing"))
-    ongoing.result.unlink()
-    with pytest.raises(BadInput, match="should have come to its end.*no result.json"):
-        evaluate(directory, data_dir, tasks=["kinetics400"], finetuned=str(ongoing.path))
-    ongoing.write(ongoing.result, "{}")
-    ongoing.write(ongoing.data, json.dumps({"folder": {"class_names": ["a", "b"]}}))
-    with pytest.raises(BadInput, match="should have learned the 6 classes.* has learned other classes, 2 of kinetics400"):
-        evaluate(directory, data_dir, tasks=["kinetics400"], finetuned=str(ongoing.path))
-    with pytest.raises(BadInput, match=f"{directory.path} has .*|--finetuned should"):
-        evaluate(directory, data_dir, tasks=["kinetics400"], finetuned=str(tmp_path / "nothing"))
+def test_the_command_line(result, trained_run, data_dir, only_flags_of, monkeypatch, capfd, tmp_path):
+    """On a run that has no fine-tuning, which a note says how to make."""
+    bare = RunDirectory(shutil.copytree(trained_run, tmp_path / "bare"))
+    module = only_flags_of("experiments.evaluate")
+    flags = [f"--workdir={bare.path}", f"--data_dir={data_dir}", "--tasks=esc50,kinetics400", "--batch_size=20", "--epochs=2"]
+    monkeypatch.setattr(sys, "argv", ["evaluate", *flags])
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(module.main)
+    output, errors = capfd.readouterr()
+    assert stop.value.code == 0, errors
+    found = json.loads(bare.result.read_text())
+    assert found["tasks"] == {"esc50": result["tasks"]["esc50"], "kinetics400": None}
+    assert format_table(rows(found)) in output and "ESC-50, linear classifiers on frozen features, mean of 5 splits" in output
+    assert "Note: kinetics400 is left out: its figures are those of a fine-tuning, and there is none of this run." in output
+    assert f"--checkpoint={bare.path} --data_dir={data_dir} --workdir={bare.path}/kinetics400" in output
+    for title in ("esc50, train", "esc50, test", "esc50, test5, low-rank classifier"):
+        assert f"{title}: 100%" in errors
 
 
-def test_missing_sets_are_all_named_before_anything_is_done(directory, data_dir, tmp_path, monkeypatch):
-    partly = tmp_path / "data"
-    shutil.copytree(f"{data_dir}/youcook2", partly / "youcook2")
-    monkeypatch.setattr("experiments.downstream_retrieval.Retrieval.__call__", lambda self: pytest.fail("it began"))
+def test_what_is_wrong_with_a_finetuning_is_named(settings, run, directory, finetuned, tmp_path):
+    def message(path, **changes) -> str:
+        with pytest.raises(BadInput) as error:
+            Finetuned("kinetics400", settings(finetuned=str(path), **changes))
+        return str(error.value)
+
+    copy = RunDirectory(shutil.copytree(finetuned.path, tmp_path / "copy"))
+    other = dataclasses.replace(run, checkpoint=str(copy.path / "best/ckpt-8"))
+    assert message(finetuned.path, run=other) == (
+        f"--finetuned should have started from {copy.path}. {finetuned.path} started from {directory.path}."
+    )
+    copy.write(copy.data, json.dumps({"folder": {"class_names": ["a", "b"]}}))
+    assert re.search("should have learned the 6 classes.* has learned other classes, 2 of kinetics400", message(copy.path))
+    copy.result.unlink()
+    assert re.search("should be .* that has come to its end", message(copy.path))
+    assert "Found no checkpoint there" in message(tmp_path / "nothing")
+    assert "that has come to its end" in message(directory.path)
+
+
+def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, tmp_path):
+    shutil.copytree(f"{data_dir}/youcook2", tmp_path / "youcook2")
     with pytest.raises(BadInput) as error:
-        evaluate(directory, str(partly), tasks=["youcook2", "ucf101", "esc50"])
+        open_tasks(["youcook2", "ucf101", "esc50"], settings(data_dir=str(tmp_path)))
     lines = str(error.value).splitlines()
     assert len(lines) == 2
     for name, line in zip(("ucf101", "esc50"), lines, strict=True):
-        assert line.endswith(f"Prepare it first: python -m experiments.prepare_data --dataset={name} --data_dir={partly}")
+        assert line.endswith(f"Prepare it first: python -m experiments.prepare_data --dataset={name} --data_dir={tmp_path}")
 
 
-def test_the_rate_of_the_frames_can_be_another_and_must_divide_the_records(result, directory, data_dir):
+def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_records(settings):
     with pytest.raises(BadInput, match="holds 10 frames/s, which is no whole multiple of the 4 asked for"):
-        evaluate(directory, data_dir, tasks=["youcook2"], frames_per_second=4.0)
-    found, _ = evaluate(directory, data_dir, tasks=["youcook2"], frames_per_second=5.0)
-    assert found["tasks"]["youcook2"]["clip_seconds"] == 1.6 and result["tasks"]["youcook2"]["clip_seconds"] == 0.8
+        DOWNSTREAM["youcook2"]("youcook2", settings(frames_per_second=4.0))
+    assert DOWNSTREAM["youcook2"]("youcook2", settings(frames_per_second=5.0)).clips.clip_seconds == 1.6
+    # Without frames, the length of the sound stays the run's own.
+    assert DOWNSTREAM["esc50"]("esc50", settings(frames_per_second=5.0)).clips.clip_seconds == 0.8
+
+
+def test_a_model_without_the_modality_is_refused(settings, run):
+    silent = dataclasses.replace(run, model=types.SimpleNamespace(modalities=("video",)))
+    with pytest.raises(BadInput, match="esc50 needs a model with audio. .* has no audio; leave esc50 out of --tasks"):
+        DOWNSTREAM["esc50"]("esc50", settings(run=silent))
 
 
 def test_the_papers_table_finds_its_figures(result):
