@@ -51,6 +51,7 @@ def close(ours, key):
     np.testing.assert_allclose(np.reshape(ours, PUBLISHED[key].shape), PUBLISHED[key], atol=1e-5, err_msg=key)
 
 
+@pytest.mark.usefixtures("quick_graphs")
 def test_the_numbers_stay_the_same(program, tmp_path):
     (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in vocabulary()))
     imported, saved, exported = (tmp_path / name for name in ("imported", "saved", "exported"))
