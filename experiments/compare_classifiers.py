@@ -5,17 +5,13 @@ Example:
       --data_dir=runs/data --outdir=runs/imbalanced
 
 Each run has a directory <outdir>/<method>/<seed>; a run that has its result is not run again, one that was interrupted
-goes on. Writes runs.csv (a line per run) and table.md (a line per method) into <outdir> and prints the table.
+goes on; SIGTERM and Ctrl-C let the runs save a checkpoint. Writes runs.csv (a line per run) and table.md (a line per method)
+into <outdir> and prints the table.
 """
 
-import concurrent.futures
-import csv
-import io
 import itertools
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 from absl import flags
@@ -25,7 +21,9 @@ from experiments.classifier_methods import METHODS
 from experiments.classifier_table import run_row, table
 from experiments.command_line import BadInput, RunFailed
 from experiments.gin_config import ROOT
+from experiments.jobs import FAILED, Job, run_jobs
 from experiments.run_directory import RunDirectory
+from experiments.sweep_table import csv_text
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file that all runs read; may be given several times.")
@@ -49,12 +47,12 @@ def main(_) -> int:
     outdir = RunDirectory(FLAGS.outdir)
     _require_same_settings(outdir)
     runs = list(itertools.product(FLAGS.seeds, FLAGS.methods))  # seed by seed: a table early on
-    with concurrent.futures.ThreadPoolExecutor(FLAGS.jobs) as pool:
-        failed = [message for message in pool.map(_run, *zip(*runs, strict=True)) if message]
-    results = [path for path in map(_result, *zip(*runs, strict=True)) if path.exists()]
+    outcomes = run_jobs([_job(seed, method) for seed, method in runs], FLAGS.jobs, lambda line: print(line, flush=True))
+    failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
+    results = [path for path in itertools.starmap(_result, runs) if path.exists()]
     rows = [run_row(json.loads(path.read_text(encoding="utf-8"))) for path in results]
     if rows:
-        outdir.write(outdir.path / "runs.csv", _csv(rows))
+        outdir.write(outdir.path / "runs.csv", csv_text(rows))
         outdir.write(outdir.path / "table.md", table(rows))
         print(table(rows))
     if failed:
@@ -75,29 +73,14 @@ def _result(seed: str, method: str) -> pathlib.Path:
     return pathlib.Path(FLAGS.outdir) / method / seed / "result.json"
 
 
-def _run(seed: str, method: str) -> str | None:
-    """Runs one method with one seed, if it has no result yet; returns what went wrong."""
+def _job(seed: str, method: str) -> Job:
+    """Returns the run of one method with one seed; it is done when it has its result."""
     result = _result(seed, method)
-    if result.exists():
-        return None
     method_file = ROOT / "configs" / "classify" / "methods" / f"{method}.gin"
     command = [sys.executable, "-m", "experiments.classify", f"--data_dir={FLAGS.data_dir}", f"--workdir={result.parent}"]
     command += [f"--gin_file={path}" for path in (*FLAGS.gin_file, method_file)]
     command += [f"--gin_bindings={binding}" for binding in (*FLAGS.gin_bindings, f"classify.seed = {seed}")]
-    threads = str(max(1, (os.cpu_count() or 1) // FLAGS.jobs))
-    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    lines = (ended.stdout if result.exists() else ended.stderr).strip().splitlines() or ["no message"]
-    print(f"{method}, seed {seed}: {' | '.join(lines[-3:])}", flush=True)
-    return None if result.exists() else f"{method}, seed {seed}: exit code {ended.returncode}: {lines[-1]}"
-
-
-def _csv(rows: list[dict]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return Job(f"{method}, seed {seed}", result.parent, {"classify": command}, lambda _: result.exists())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from experiments import strategies
 from experiments.classifier_methods import METHODS
 from experiments.classifier_progress import ClassifierProgress
 from experiments.command_line import _guarded as guarded
+from experiments.jobs import FINISHED, Outcome
 from experiments.run_directory import RunDirectory
 
 STEPS = 18  # 24 clips, 4 to a batch, 3 epochs
@@ -161,8 +162,12 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
     program = only_flags_of("experiments.compare_classifiers")
     started = []
 
-    def run(command, **_):
-        started.append(command)
+    def run_jobs(jobs, at_a_time, show):
+        started.extend(run(job) for job in jobs if job.left())
+        return [Outcome(job, FINISHED) for job in jobs]
+
+    def run(job):
+        (command,) = job.programs.values()
         method, seed = command[4].split("/")[-2:]
         value = {"uniform": 0.5, "mmpareto": 0.6}[method] + 0.1 * int(seed)
         scores = {name: {"accuracy": value, "class_accuracy": value, "loss": 1.0} for name in ("multimodal", "audio", "video")}
@@ -172,9 +177,9 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
             gradients={part: {"mean_cosine": 0.1, "conflict_rate": 0.25} for part in ("audio", "video")},
         )  # fmt: skip
         RunDirectory(tmp_path).write(tmp_path / method / seed / "result.json", json.dumps(result))
-        return program.subprocess.CompletedProcess(command, 0, "one\ntwo\nthree", "")
+        return command
 
-    monkeypatch.setattr(program.subprocess, "run", run)
+    monkeypatch.setattr(program, "run_jobs", run_jobs)
     values = dict(gin_file=["some.gin"], data_dir="data", outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"])
     for expected in (4, 4):
         with flagsaver.flagsaver(**values):
