@@ -5,8 +5,8 @@ Example:
   python -m experiments.check_data --dataset=ucf101 --data_dir=data_dir --splits=train1,test1 --output=check.json
 
 Damaged are records that are cut off or fail their checksum, that are no clips, have a JPEG that cannot be decoded or a
-class that is not there, and files that hold fewer records than they should; --drop_damaged writes the files with
-damaged records anew without them. Suspicious are clips without captions, with captions without a word, without sound,
+class that is not there, and files that hold fewer records than they should; --drop_damaged writes such files anew,
+without these records, and keeps the old ones as <name>.damaged. Suspicious are clips without captions, with captions without a word, without sound,
 with silent or short sound, with black or frozen video; and clips that are there twice, in one split or in two, or look
 and sound alike in two splits.
 
@@ -44,15 +44,15 @@ def main(_: list[str]) -> int:
         damages, findings = check(prepared, _SPLITS.value)
     print(_summary(findings))
     try:
-        if _DROP_DAMAGED.value and damages:
+        if _DROP_DAMAGED.value:
             findings["dropped"] = drop_damaged(prepared, damages)
-            print(f"dropped: {findings['dropped']}")
+            for path, records in findings["dropped"].items():
+                print(f"written anew without {records:,} records: {path}")
         if _OUTPUT.value:
             write_json(_OUTPUT.value, findings, for_people=True)
     except OSError as error:
         raise RunFailed(f"cannot write ({error}); nothing is half-written.") from error
-    is_damaged = any(found["count"] for found in findings["damaged"].values())
-    return 1 if is_damaged and not _DROP_DAMAGED.value else 0
+    return 1 if damages and not _DROP_DAMAGED.value else 0
 
 
 def _summary(findings):
@@ -69,8 +69,6 @@ def _summary(findings):
 def _text(example):
     if isinstance(example, list):
         return " = ".join(map(_text, example))
-    if "expected" in example:
-        return f"{os.path.basename(example['shard'])} {example['records']} of {example['expected']} records"
     if "reason" in example:
         return f"{os.path.basename(example['shard'])} record {example['record']}: {example['reason']}"
     return f"{example['split']}: {example['clip_id']}"

@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import tensorflow as tf
 import tqdm
 
-from data.damage import Damage, find_damage
+from data.damage import Damage, file_damage
 from data.dataset import PreparedDataset
 from data.parallel import interleave
 from data.stored_clips import Shard, parse_clip, read_record, read_records, shards_of
@@ -49,15 +50,14 @@ def check(prepared: PreparedDataset, splits: Sequence[str] = ()) -> tuple[list[D
       splits: Those to check; none for all.
 
     Returns:
-      The damaged records, and as JSON values what was found: `clips` that are not damaged per split, `files`;
+      What is damaged, in order, and as JSON values what was found: `clips` that are not damaged per split, `files`;
       `damaged`, `suspicious` and `duplicates`, each of names with a `count` and `examples`, up to 1000 of them.
 
     Raises:
       DataError: There is no such split.
     """
     shards = shards_of(prepared, splits)
-    paths = {shard.path for shard in shards}
-    damages = [damage for damage in find_damage(prepared) if damage.shard in paths]
+    damages = [damage for shard in shards for damage in file_damage(shard.path)]
     clips, suspicious, hashes = collections.Counter(), {name: _Found() for name in WARNINGS}, HashedClips()
     records = collections.Counter(damage.shard for damage in damages)
     numbers = {split: number for number, split in enumerate(prepared.shard_paths)}
@@ -71,13 +71,13 @@ def check(prepared: PreparedDataset, splits: Sequence[str] = ()) -> tuple[list[D
         for name in clip.warnings:
             suspicious[name].add({"split": shard.split, "clip_id": clip.clip_id})
         hashes.add(job.place, numbers[shard.split], clip.media, clip.look, clip.sound)
-    damages.sort()
+    damages = sorted([*damages, *_lengths_that_differ(shards, records)])
     return damages, {
         "dataset": prepared.name,
         "directory": prepared.directory,
         "files": len(shards),
         "clips": dict(clips),
-        "damaged": {"records": _damaged(damages), "incomplete_files": _incomplete(shards, records)},
+        "damaged": {"records": _damaged(damages)},
         "suspicious": {name: found.to_json() for name, found in suspicious.items()},
         "duplicates": _duplicates(hashes, shards),
     }
@@ -119,12 +119,12 @@ def _duplicates(hashes: HashedClips, shards: Sequence[Shard]) -> dict[str, Any]:
     return {kind: places.to_json(name) for kind, places in found.items()}
 
 
-def _incomplete(shards: Sequence[Shard], records: Mapping[str, int]) -> dict[str, Any]:
-    found = _Found()
+def _lengths_that_differ(shards: Iterable[Shard], records: Mapping[str, int]) -> Iterator[Damage]:
+    """Yields as damage at their end the files that do not hold as many records as the data set says."""
     for shard in shards:
-        if records[shard.path] != shard.records:
-            found.add({"shard": shard.path, "records": records[shard.path], "expected": shard.records})
-    return found.to_json()
+        if (count := records[shard.path]) != shard.records:
+            reason = f"the file ends after {count} of {shard.records} records"
+            yield Damage(shard.path, count, tf.io.gfile.stat(shard.path).length, reason)
 
 
 def _damaged(damages: Sequence[Damage]) -> dict[str, Any]:

@@ -190,8 +190,10 @@ def test_a_file_that_ends_too_early_between_two_records(check, found, good):
     path, number, _ = damage(good, "train0", lambda content, length: content[: length + 16])
     code, findings = found(good)
     assert code == 1 and findings["clips"] == {"train": number + 1, "test": 1}
-    assert findings["damaged"]["incomplete_files"]["examples"] == [{"shard": path, "records": number + 1, "expected": 5}]
-    assert f"stored-train.tfrecord-00000-of-00001 {number + 1} of 5 records" in check(good)[1]
+    assert places(findings) == [(path, number + 1, pathlib.Path(path).stat().st_size)]
+    assert f"ends after {number + 1} of 5 records" in check(good)[1]
+    code, _, _ = check(good, drop_damaged=True)
+    assert code == 0 and found(good)[0] == 0
 
 
 def places(findings):
@@ -214,13 +216,17 @@ def test_a_good_set_is_clean(check, found, good):
     assert all(group["count"] == 0 for kind in ("damaged", "suspicious", "duplicates") for group in findings[kind].values())
 
 
-def test_damaged_records_are_dropped(check, found, good):
-    damage(good, "train0", flip(lambda length: 12 + length // 2))
-    code, findings = found(good, drop_damaged=True)
-    assert code == 0 and findings["damaged"]["records"]["count"] == 1
-    assert data.open_dataset("stored", str(good.parents[1])).split_sizes == {"train": 4, "test": 1}
-    code, findings = found(good)
-    assert code == 0 and findings["clips"] == {"train": 4, "test": 1}
+def test_damaged_records_are_dropped(found, tmp_path):
+    no_picture = clip("no_picture") | {"video": [b"no picture"]}
+    clips = {"train": [*(clip(f"train{number}") for number in range(3)), no_picture], "test": [clip("test")]}
+    directory = SETS["write_set"](tmp_path, clips)
+    damage(directory, "train0", flip(lambda length: 12 + length // 2))
+    code, findings = found(directory, drop_damaged=True)
+    assert code == 0 and findings["damaged"]["records"]["count"] == 2
+    assert list(findings["dropped"].values()) == [2]
+    assert data.open_dataset("stored", str(tmp_path)).split_sizes == {"train": 2, "test": 1}
+    code, findings = found(directory)
+    assert code == 0 and findings["clips"] == {"train": 2, "test": 1}
 
 
 @pytest.mark.parametrize(
