@@ -6,9 +6,9 @@ Example:
 
 Damaged are records that are cut off or fail their checksum, that are no clips, have a JPEG that cannot be decoded or a
 class that is not there, and files that hold fewer records than they should; --drop_damaged writes such files anew,
-without these records, and keeps the old ones as <name>.damaged. Suspicious are clips without captions, with captions without a word, without sound,
-with silent or short sound, with black or frozen video; and clips that are there twice, in one split or in two, or look
-and sound alike in two splits.
+without these records, and keeps the old ones as <name>.damaged. Suspicious are clips without captions, with captions
+without a word, without sound, with silent or short sound, with black or frozen video; and clips that are there twice,
+in one split or in two, or look and sound alike in two splits.
 
 Exit codes: 0 nothing is damaged (or no longer), 1 damaged records were found, 2 no such data set.
 """
@@ -59,6 +59,7 @@ def _summary(findings):
     clips = sum(findings["clips"].values())
     lines = [f"checked: {clips:,} good clips in {findings['files']:,} files of {findings['directory']}"]
     for kind in ("damaged", "suspicious", "duplicates"):
+        lines.append(f"{kind}:")
         for name, found in findings[kind].items():
             examples = "; ".join(map(_text, found["examples"][:_SHOWN]))
             more = "; ..." if found["count"] > _SHOWN else ""
