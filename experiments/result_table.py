@@ -62,10 +62,17 @@ def _probes(probes):
 
 def _harmonization(found):
     group = "the two gradients, all training steps"
+    clips = []
+    if "clip_weight" in found:
+        clips = [
+            Row(group, "mean cosine of a clip's own", _number(found["clip_alignment"], "+.4f"), ""),
+            Row(group, "mean weight of judged clips", _percent(found["clip_weight"]), ""),
+        ]
     return [
         Row(group, "mean cosine", _number(found["mean_cosine"], "+.4f"), ""),
         Row(group, "conflict rate", _percent(found["conflict_rate"]), ""),
         Row(group, "share of steps kept", _percent(found["kept_rate"]), ""),
+        *clips,
     ]
 
 

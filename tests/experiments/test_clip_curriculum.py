@@ -9,6 +9,7 @@ import tensorflow as tf
 import harmonization
 import vatt
 from experiments.clip_curriculum import ClipCurriculum
+from experiments.result_table import rows
 from experiments.training_step import OBJECTIVES, HarmonizedTrainer
 from vatt.heads import FineAndCoarseHead
 from vatt.keras import keras
@@ -312,3 +313,13 @@ def test_mixed_precision_judges_nearly_alike(rig, batches):
     outputs = half.model(batches[0])
     weights = half.curriculum(half.model.head, outputs, batches[0], vatt.clip_losses(outputs, batches[0]), half.step, {}).weights
     assert weights.dtype == tf.float32 and weights.numpy().tolist() == [1.0] * BATCH
+
+
+def test_the_result_s_table_tells_of_the_clips_where_they_were_judged():
+    gradients = {"mean_cosine": 0.1, "conflict_rate": 0.2, "kept_rate": 1.0}
+    nothing = dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))
+    result = {"retrieval": {"text_to_video": nothing}, "linear_probe": {}, "harmonization": gradients, "alignment": None}
+    before = rows(result)
+    gradients |= {"clip_alignment": -0.25, "clip_weight": 0.75}
+    added = [row for row in rows(result) if row not in before]
+    assert [row.value for row in added] == ["-0.2500", "75.0 %"] and {row.group for row in added} == {before[-1].group}
