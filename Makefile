@@ -1,11 +1,12 @@
-# The commands that other programs rely on: install, demo, test, lint, docs. See README.md.
+# The commands that people and programs rely on. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 DEMO_DATA := runs/data
 DEMO_RUN := runs/demo
+DATA_DIR ?= $(DEMO_DATA)
 
-.PHONY: install demo test lint docs lock clean
+.PHONY: install demo test lint stats check-data docs lock clean
 
 install: .venv/installed
 
@@ -25,10 +26,18 @@ demo: install
 	$(BIN)/python -m experiments.report --workdir=$(DEMO_RUN) --data_dir=$(DEMO_DATA)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --quiet
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet
 
 lint: install
 	$(BIN)/ruff check .
+
+# What is in a prepared data set, as a page: make stats DATASET=ucf101 DATA_DIR=data_dir
+stats: install
+	$(BIN)/python -m experiments.dataset_stats --dataset=$(DATASET) --data_dir=$(DATA_DIR)
+
+# Everything decoded once: make check-data DATASET=ucf101 DATA_DIR=data_dir
+check-data: install
+	$(BIN)/python -m experiments.check_data --dataset=$(DATASET) --data_dir=$(DATA_DIR)
 
 # The pages about the methods, written anew when a docstring of theirs changes.
 docs: install
