@@ -19,6 +19,12 @@ from data.seeds import SHARD_ORDER, WINDOW_ORDER, derive_key
 
 _MAXIMUM_PARALLEL_READS = 16
 
+WRONG_LENGTHS = (
+    "The record files do not hold as many records as their dataset_info.json says. Prepare the data set again; "
+    "python -m experiments.check_data says which files they are."
+)
+"""What the error of `ClipOrder.records` says."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipOrder:
@@ -122,11 +128,9 @@ class ClipOrder:
 
 
 def _check_length(records: tf.Tensor, expected: tf.Tensor, paths: tf.Tensor) -> tf.Operation:
-    message = "The record files do not hold as many records as their dataset_info.json says"
     return tf.debugging.Assert(
         tf.size(records, tf.int64) == expected,
-        [message, ": expected", expected, ", read", tf.size(records), "from", paths,
-         ". Prepare the data set again."],
+        [WRONG_LENGTHS, "Expected", expected, ", read", tf.size(records), "from", paths],
         summarize=8,
     )
 

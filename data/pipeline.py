@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from data.augmentation import Augmentation
 from data.clips import Clip, ClipReader
 from data.dataset import PreparedDataset
 from data.errors import DataError
+from data.mixture import mixture
 from data.service import DataService
 from data.spec import ClipSpec
 from data.training_order import training_order
@@ -104,6 +105,32 @@ def train_batches(
     if data_service is None:
         return _finish(batches(records))
     return _finish(data_service.in_order(records, batches, replica_batch, first=start // replica_batch))
+
+
+def training_files(
+    prepared: Sequence[PreparedDataset],
+    *,
+    batch_size: int,
+    seed: int,
+    step: int,
+    shuffle_window: int = 1024,
+    weights: Sequence[float] | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+) -> Iterator[str]:
+    """Yields the files that `train_batches` reads from a step on, more or less in that order, each at least once."""
+    context = input_context or tf.distribute.InputContext()
+    order = training_order(
+        prepared, context, batch_size=batch_size, seed=seed, shuffle_window=shuffle_window, weights=weights
+    )
+    return order.upcoming_files(step * (batch_size // context.num_input_pipelines))
+
+
+def mixed_clips(
+    names: Sequence[str], clips: int, weights: Sequence[float] | None = None
+) -> dict[str, int]:
+    """Returns how many of a run's first clips are of each set of a mixture; see `train_batches`."""
+    whole = mixture(weights or [1] * len(names), batch_size=1)
+    return dict(zip(names, whole.counts(clips), strict=True))
 
 
 def distributed_train_batches(

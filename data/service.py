@@ -31,7 +31,7 @@ OUT_OF_STEP = (
 
 @dataclasses.dataclass(frozen=True)
 class DataService:
-    """A dispatcher and its workers; see `connect`.
+    """A dispatcher and its workers; see `connect_service`.
 
     Attributes:
       address: `grpc://host:port` of the dispatcher.
@@ -94,7 +94,7 @@ def _require_number(
         return tf.nest.map_structure(tf.identity, batch)
 
 
-def connect(address: str, timeout_seconds: float = 60.0) -> DataService:
+def connect_service(address: str, timeout_seconds: float = 60.0) -> DataService:
     """Finds a dispatcher and waits until each of its workers has answered.
 
     Args:

@@ -46,15 +46,15 @@ class TrainingOrder:
         mixed = streams[0] if len(streams) == 1 else tf.data.Dataset.choose_from_datasets(streams, turns)
         return tf.data.Dataset.zip((tf.data.Dataset.range(place, tf.int64.max), turns, mixed))
 
-    def upcoming_files(self, place: int) -> Iterator[tuple[int, str]]:
-        """Yields (index of the set, file) in the order of reading from a place on, more or less.
+    def upcoming_files(self, place: int) -> Iterator[str]:
+        """Yields the files in the order of reading from a place on, more or less.
 
         It ends when every file has been named at least once.
         """
         counts = self.mixture.counts(place)
         streams = (order.upcoming_windows(count) for order, count in zip(self.sets, counts, strict=True))
         for windows in itertools.zip_longest(*streams, fillvalue=()):
-            yield from ((index, path) for index, paths in enumerate(windows) for path in paths)
+            yield from itertools.chain(*windows)
 
 
 def training_order(

@@ -21,6 +21,7 @@ from experiments.classifier_progress import ClassifierProgress, accuracies
 from experiments.classifier_run import ClassifierRun, build_run, clip_specs
 from experiments.classifier_scores import Evaluator
 from experiments.command_line import BadInput, bad_input
+from experiments.damaged_data import damage_named, record_files
 from experiments.labeled_run import open_labeled
 from experiments.progress import StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config
@@ -80,9 +81,10 @@ def classify(
             shuffle_window=config.shuffle_window, augmentation=config.augmentation,
         )  # fmt: skip
     progress.announce(step)
-    if not train(controller, progress):
-        return 0
-    write_result(run, directory, evaluator, best)
+    with damage_named(lambda: record_files(prepared)):
+        if not train(controller, progress):
+            return 0
+        write_result(run, directory, evaluator, best)
     progress.show(_summary(json.loads(directory.result.read_text(encoding="utf-8"))))
     return 0
 

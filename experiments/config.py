@@ -28,7 +28,8 @@ class Pretrain:
       steps: Optimizer steps, gated ones included.
       batch_size: Clips per step over all replicas.
       seed: Of the weights, the order of the clips, their augmentation, DropToken and dropout.
-      datasets: Names of prepared sets; several are taken in turn, clip by clip, in equal shares.
+      datasets: Names of prepared sets; several are mixed clip by clip.
+      dataset_weights: Their shares, of which only the ratio matters; `None` for equal ones (our choice; VATT does not say).
       clips: Shape of a clip.
       augmentation: What training does to clips.
       tokenizer: "wordpiece" or "words" (VATT's).
@@ -58,6 +59,7 @@ class Pretrain:
     batch_size: int = 2048
     seed: int = 0
     datasets: Sequence[str] = ("synthetic",)
+    dataset_weights: Sequence[float] | None = None
     clips: ClipSpec = ClipSpec()
     augmentation: Augmentation = Augmentation()
     tokenizer: str = "wordpiece"
@@ -108,6 +110,11 @@ class Pretrain:
             problems.append("`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`.")
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
+        if self.dataset_weights is not None and len(self.dataset_weights) != len(self.datasets):
+            problems.append(
+                f"`pretrain.dataset_weights` should have one number for each of `pretrain.datasets` = {tuple(self.datasets)}. "
+                f"Found {tuple(self.dataset_weights)}."
+            )
         if problems:
             raise ValueError("\n".join(problems))
         self.build_harmonizer()  # an unknown name is found here

@@ -8,6 +8,7 @@ import data
 from experiments import retrieval
 from experiments.alignment import clip_indicators, separation
 from experiments.command_line import BadInput, bad_input
+from experiments.damaged_data import damage_named, record_files
 from experiments.downstream import DOWNSTREAM, open_tasks
 from experiments.downstream_finetuned import KINETICS, missing_finetuning
 from experiments.downstream_windows import Settings
@@ -83,7 +84,8 @@ class Evaluation:
         batches = self._batches("validation", ALIGNMENT_BATCH).take(-(-total // ALIGNMENT_BATCH))
         settings = self.run.settings
         options = dict(temperature=settings.temperature, form=settings.loss)
-        clips = clip_indicators(self.run.model, batches, total, options)
+        with damage_named(lambda: record_files(self.prepared, "validation")):
+            clips = clip_indicators(self.run.model, batches, total, options)
         result = separation(clips)
         if not result["clips"]["aligned"] or not result["clips"]["misaligned"]:
             self.notes.append("alignment is left out: validation has no clips known to be aligned and misaligned.")
@@ -106,7 +108,8 @@ class Evaluation:
 
     def _embed(self, split, modalities):
         size = self.prepared.split_sizes[split]
-        return embed(self.run.model, self._batches(split, self.batch_size), size, modalities, title=split)
+        with damage_named(lambda: record_files(self.prepared, split)):
+            return embed(self.run.model, self._batches(split, self.batch_size), size, modalities, title=split)
 
     def _embedded_test(self):
         if self._test is None:

@@ -18,6 +18,7 @@ import data
 from experiments import command_line, finetune_config, strategies
 from experiments.checkpoints import RunCheckpoints
 from experiments.command_line import BadInput, RunFailed, bad_input
+from experiments.damaged_data import damage_named, record_files
 from experiments.finetune_config import Finetune
 from experiments.finetune_progress import FinetuneProgress, figures
 from experiments.finetune_run import FinetuneRun, build_run
@@ -82,9 +83,10 @@ def finetune(
             shuffle_window=config.shuffle_window, augmentation=config.augmentation, video=config.modality == "video",
         )  # fmt: skip
     progress.announce(step)
-    if not train(controller, progress):
-        return 0
-    result = write_result(run, directory, make_evaluator(run, prepared, test_views=True), best)
+    with damage_named(lambda: record_files(prepared)):
+        if not train(controller, progress):
+            return 0
+        result = write_result(run, directory, make_evaluator(run, prepared, test_views=True), best)
     progress.show(_summary(result))
     return 0
 

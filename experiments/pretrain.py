@@ -6,6 +6,7 @@ Example:
 The same command again goes on from the newest checkpoint, exactly where the run was.
 """
 
+import functools
 import pathlib
 
 import tensorflow as tf
@@ -16,6 +17,7 @@ from experiments import command_line, config, strategies
 from experiments.assembly import build_run
 from experiments.checkpoints import RunCheckpoints
 from experiments.command_line import BadInput, bad_input
+from experiments.damaged_data import damage_named
 from experiments.dry_run import dry_run
 from experiments.progress import Progress, StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config
@@ -29,6 +31,10 @@ flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone
 flags.DEFINE_enum("strategy", "one_device", strategies.STRATEGIES, "How the run is distributed.")
 flags.DEFINE_string("tpu", "", "Name of the TPU for --strategy=tpu; 'local' on a TPU VM.")
 flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1)
+flags.DEFINE_string(
+    "data_service", "", "grpc://host:port of a data service, whose workers decode (see experiments.serve_data); the batches "
+    "are the same, bit for bit."
+)  # fmt: skip
 flags.DEFINE_boolean("dry_run", False, "Build everything, run one batch of noise, print what there is, train nothing.")
 flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
 
@@ -60,27 +66,36 @@ def pretrain(
         vocabulary = _vocabulary(settings, prepared[0], directory)
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
-    description = {one_set.name: one_set.describe() for one_set in prepared}
+    description = {name: one_set.describe() for name, one_set in zip(settings.datasets, prepared, strict=True)}
     directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
     directory.write_model(run.model.get_config())
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step,
         settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,
     )  # fmt: skip
-    progress = Progress(directory, run, StopSignal(), show=printer())
+    counts = functools.partial(_clips_by, settings) if len(prepared) > 1 else None
+    progress = Progress(directory, run, StopSignal(), printer(), counts)
     controller = make_controller(run, progress, checkpoints)
     step = int(run.trainer.global_step.numpy())
     directory.drop_metrics_after(step)
+    options = dict(
+        batch_size=settings.batch_size, seed=settings.seed, shuffle_window=settings.shuffle_window,
+        weights=settings.dataset_weights,
+    )  # fmt: skip
     with bad_input():
         run.trainer.train_dataset = data.distributed_train_batches(
-            strategy, prepared, settings.clips, tokenizer,
-            batch_size=settings.batch_size, seed=settings.seed, start_step=step,
-            shuffle_window=settings.shuffle_window, augmentation=settings.augmentation,
+            strategy, prepared, settings.clips, tokenizer, start_step=step, augmentation=settings.augmentation,
+            data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **options,
         )  # fmt: skip
     progress.announce(step)
-    if train(controller, progress):
-        progress.show(f"Done: {settings.steps} steps. Checkpoints: {directory.checkpoints}")
+    with damage_named(lambda: data.training_files(prepared, step=int(run.trainer.global_step.numpy()), **options)):
+        if train(controller, progress):
+            progress.show(f"Done: {settings.steps} steps. Checkpoints: {directory.checkpoints}")
     return 0
+
+
+def _clips_by(settings, step):
+    return data.mixed_clips(settings.datasets, step * settings.batch_size, settings.dataset_weights)
 
 
 def _vocabulary(settings, prepared, directory):

@@ -54,10 +54,18 @@ class Progress:
       run: The run (`experiments.assembly.Run`).
       stop: Whether SIGTERM has come.
       show: Prints a line.
+      clips_by: How many clips of each data set were seen by a step; `None` where there is one set.
     """
 
-    def __init__(self, directory: RunDirectory, run, stop: StopSignal, show: Callable[[str], None]):
-        self.directory, self.run, self.stop, self.show = directory, run, stop, show
+    def __init__(
+        self,
+        directory: RunDirectory,
+        run,
+        stop: StopSignal,
+        show: Callable[[str], None],
+        clips_by: Callable[[int], dict[str, int]] | None = None,
+    ):
+        self.directory, self.run, self.stop, self.show, self.clips_by = directory, run, stop, show, clips_by
         self.clock = time.monotonic()
         self.timed_steps, self.timed_seconds = 0, 0.0
         self.first_loop = True
@@ -92,6 +100,8 @@ class Progress:
         means = self._means(columns, seconds / steps)
         step = int(self.run.trainer.global_step.numpy())
         record = {"step": step, **means}
+        if self.clips_by:
+            record["clips"] = self.clips_by(step)
         for name in self.cosines(columns):
             record[name.replace("cosine", "cosines")] = columns[name].astype(np.float64).round(4).tolist()
             tf.summary.histogram(name, columns[name], step=step)
@@ -114,7 +124,10 @@ class Progress:
 
     def method_and_data(self) -> tuple[str, str]:
         """Returns the names of the method and of the data sets, of this program."""
-        return type(self.run.trainer.harmonizer).__name__, ", ".join(self.run.config.datasets)
+        method = type(self.run.trainer.harmonizer).__name__
+        if self.run.trainer.curriculum:
+            method += " of the clips that the curriculum keeps"
+        return method, ", ".join(self.run.config.datasets)
 
     def objectives(self) -> tuple[str, ...]:
         """Returns the names of the losses, of this program."""

@@ -1,0 +1,85 @@
+"""What `experiments.pretrain` trains on: mixtures, a data service, damaged records."""
+
+import pathlib
+import shutil
+import signal
+import socket
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from experiments.run_directory import RunDirectory
+
+SHORT = ["pretrain.steps = 2", "pretrain.warmup_steps = 1"]
+service = tf.data.experimental.service
+
+
+@pytest.fixture(scope="module")
+def service_address():
+    """Address of a data service of one worker in this process."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    dispatcher = service.DispatchServer(service.DispatcherConfig(port=0, worker_addresses=[f"localhost:{port}"]))
+    target = dispatcher.target.removeprefix("grpc://")
+    worker = service.WorkerServer(
+        service.WorkerConfig(dispatcher_address=target, worker_address=f"localhost:{port}", port=port)
+    )
+    yield dispatcher.target
+    del worker, dispatcher
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_a_mixture_trains_alike_here_and_on_a_data_service(
+    pretrain_here, service_address, tmp_path, checkpoint_values
+):
+    mixture = ["pretrain.datasets = ('synthetic', 'synthetic/default')", "pretrain.dataset_weights = (3, 1)"]
+    directories = [RunDirectory(tmp_path / name) for name in ("here", "service")]
+    for directory, address in zip(directories, ("", service_address), strict=True):
+        code, _, errors = pretrain_here(*SHORT, *mixture, workdir=str(directory.path), data_service=address)
+        assert code == 0, errors
+        assert [record["clips"] for record in directory.read_metrics()] == [
+            {"synthetic": 6, "synthetic/default": 2}
+        ]
+    one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in directories)
+    assert one.keys() == other.keys() and len(one) > 100
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_a_damaged_record_ends_the_run_by_name(pretrain_here, tiny_data, tmp_path):
+    shutil.copytree(tiny_data, tmp_path / "data")
+    (path,) = pathlib.Path(tmp_path / "data").glob("synthetic/*/*/*train*")
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    code, _, errors = pretrain_here(*SHORT, workdir=str(tmp_path / "run"), data_dir=str(tmp_path / "data"))
+    assert code == 1
+    assert errors.startswith(f"error: {path}: record 0, at byte 0, is damaged: its content has changed. Put an undamaged copy")
+    assert "--drop_damaged" in errors and "Traceback" not in errors
+
+
+MISTAKES = {
+    "no such service": ((), dict(data_service="localhost:1"), "should be grpc://host:port. Found 'localhost:1'"),
+    "too few weights": (
+        ("pretrain.dataset_weights = (1, 2)",), {}, r"`pretrain.dataset_weights` should have one number for each of"
+    ),
+    "a weight of nothing": (("pretrain.dataset_weights = (0,)",), {}, "weights of a mixture must be numbers > 0"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, pretrain_here, tmp_path):
+    bindings, values, message = MISTAKES[mistake]
+    is_one_message(pretrain_here(*SHORT, *bindings, workdir=str(tmp_path / "run"), **values), message)
+
+
+def test_a_dispatcher_serves_until_sigterm(start_program):
+    process = start_program("experiments.serve_data", "--role=dispatcher", "--port=0", "--workers=localhost:1")
+    assert process.stdout.readline().startswith("The dispatcher is serving at grpc://localhost:")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and output == "Stopped.\n"
