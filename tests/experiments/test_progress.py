@@ -32,7 +32,7 @@ class Trainer:
         self.global_step = tf.Variable(0, dtype=tf.int64)
         self.log = StepLog(STEPS_PER_LOOP)
         self.weights = [tf.Variable(tf.zeros([500, 1000]), name="first"), tf.Variable(0.0, name="second")]
-        self.harmonizer = "a method"
+        self.harmonizer, self.curriculum = "a method", None
 
 
 @dataclasses.dataclass
@@ -101,7 +101,9 @@ def test_the_announcement_says_what_runs_and_where_it_goes_on(told):
         f"{told.directory.path}"
     )
     assert told.lines[1:] == ["Compiling the training step; the first time this can take minutes ..."]
+    told.run.trainer.curriculum = "a curriculum"
     told.announce(17)
+    assert "| str of the clips that the curriculum keeps | data" in told.lines[2]
     assert "Resumed at step 17, data position 136 clips." in told.lines
 
 
