@@ -21,7 +21,7 @@ The scores, each lower where a clip is thought misaligned:
 A clip without text or without sound has the scores that need neither. Every record is read twice; memory grows by some
 dozens of bytes a clip.
 
-Exit codes: 0 done, 1 the result cannot be written or the checkpoint is broken, 2 bad input.
+Exit codes: 0 done, 1 a record is damaged, the checkpoint is broken or the result cannot be written, 2 bad input.
 """
 
 import os
@@ -39,6 +39,7 @@ from experiments.clip_ranking import Ranking, clips_of, write_csv
 from experiments.clip_scores import SCORES, score_clips
 from experiments.command_line import BadInput, RunFailed, bad_input
 from experiments.contact_sheet import make_card
+from experiments.damaged_data import damage_named, record_files
 from experiments.ranking_page import build_page
 from experiments.run_directory import RunDirectory
 from experiments.trained_model import TrainedModel, open_run
@@ -99,7 +100,8 @@ def _scores(run: TrainedModel, prepared: data.PreparedDataset) -> dict[str, np.n
     batch_size = min(FLAGS.batch_size, total)
     batches = data.eval_batches(prepared, FLAGS.split, run.settings.clips, run.tokenizer, batch_size=batch_size)
     options = dict(temperature=run.settings.temperature, form=run.settings.loss)
-    return score_clips(run.model, batches, batch_size, total, options)
+    with damage_named(lambda: record_files(prepared, FLAGS.split)):
+        return score_clips(run.model, batches, batch_size, total, options)
 
 
 def _write(output: pathlib.Path, run: TrainedModel, prepared: data.PreparedDataset, ranking: Ranking) -> None:

@@ -4,6 +4,7 @@ import csv
 import html.parser
 import pathlib
 import runpy
+import shutil
 
 import numpy as np
 import pytest
@@ -201,6 +202,16 @@ def test_bad_input(rank, tmp_path, values, message):
     code, output, error = rank(**values)
     assert code == 2 and error.startswith("error: ") and message in error and not output
     assert not list(tmp_path.rglob("clips.*"))
+
+
+def test_a_damaged_record_is_named(rank, stored, tmp_path):
+    copy = shutil.copytree(stored, tmp_path / "data")
+    shard = sorted(copy.rglob("*train*tfrecord*"))[0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    code, _, error = rank(data_dir=copy, output=tmp_path / "out", batch_size=BATCH)
+    assert code == 1 and shard.name in error and "Traceback" not in error and not list(tmp_path.rglob("clips.*"))
 
 
 def test_the_order():
