@@ -52,10 +52,14 @@ class RunDirectory:
 
     def write(self, path: pathlib.Path, text: str) -> None:
         """Writes `text` to a file of this directory through a temporary name."""
+        self.write_bytes(path, text.encode("utf-8"))
+
+    def write_bytes(self, path: pathlib.Path, content: bytes) -> None:
+        """Does the same with what is no text."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(content)
             os.replace(temporary, path)
         except OSError as error:
             temporary.unlink(missing_ok=True)

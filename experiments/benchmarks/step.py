@@ -8,15 +8,13 @@ A plain step costs one forward and one backward pass, which is twice a forward p
 carries both gradients back. The shares are computed from the model's shapes. All figures are of one run on one machine.
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from absl import flags
 
-import vatt
 from experiments import command_line, config
-from experiments.assembly import Run, build_run, random_batch
+from experiments.assembly import build_run, random_batch
 from experiments.benchmarks.measure import median_seconds
+from experiments.benchmarks.plain_step import plain_step
 from experiments.flops import training_flops
 
 FLAGS = flags.FLAGS
@@ -34,22 +32,6 @@ def bound(flops: dict[str, float]) -> float:
     """
     video_share = flops["video"] / sum(flops.values())
     return (1 + 2 * (1 + video_share)) / 3
-
-
-def plain_step(run: Run) -> Callable[[dict[str, tf.Tensor]], None]:
-    """Returns the step of plain VATT: one gradient of the summed loss."""
-    trainer = run.trainer
-
-    @tf.function(autograph=False, jit_compile=run.config.jit_compile or None)
-    def step(clips: dict[str, tf.Tensor]) -> None:
-        with tf.GradientTape() as tape:
-            embeddings = run.model(clips, training=True, seed=tf.constant([0, 0]))
-            losses = vatt.losses(embeddings, clips, **trainer.loss_options)
-            total = tf.add_n(list(losses.values()))
-        gradients = tape.gradient(total, trainer.weights)
-        trainer.optimizer.apply_gradients(zip(gradients, trainer.weights, strict=True))
-
-    return step
 
 
 def main(_) -> None:

@@ -1,0 +1,126 @@
+"""The study on planted noise: methods, noises, seeds and ablations on the synthetic set; writes its page and plots.
+
+Examples:
+  python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \\
+      --output_dir=docs/study --jobs=2
+  python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_data --study_dir=runs/study_quick \\
+      --output_dir=runs/study_quick/page --jobs=2
+
+Prepares the data sets, trains the points of every variant, times the methods' steps, then writes README.md, plots,
+results.csv and results.jsonl to --output_dir. The same command again goes on: finished points are not run again. A variant
+that fails is reported and does not stop the others; the page then says how many points are missing.
+"""
+
+import datetime
+import json
+import pathlib
+import shlex
+import sys
+
+from absl import flags, logging
+
+from experiments import command_line, study_config
+from experiments.command_line import BadInput, RunFailed
+from experiments.config import Pretrain
+from experiments.jobs import FAILED, STOPPED, Job, Outcome, run_jobs
+from experiments.run_directory import environment
+from experiments.study_config import Study
+from experiments.study_data import prepare_sets
+from experiments.study_directory import StudyDirectory
+from experiments.study_page import Provenance, processor, write_page
+from experiments.study_results import Results
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file that describes the study; may be given several times, later ones win.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; wins over files.")
+flags.DEFINE_string("data_dir", "", "Where the study's data sets are, or will be.")
+flags.DEFINE_string("study_dir", "", "Directory of the runs; made if need be, gone on with if it holds some.")
+flags.DEFINE_string("output_dir", "", "Where the page and its files go.")
+flags.DEFINE_integer("jobs", 1, "Variants at a time; the cores are shared out among them.", lower_bound=1)
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    if not (FLAGS.data_dir and FLAGS.study_dir and FLAGS.output_dir):
+        raise BadInput("--data_dir, --study_dir and --output_dir are needed; see --help for an example.")
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    for variant in study.variants:  # what cannot be configured is found before anything runs
+        study.pretraining(variant)
+    prepare_sets(study, FLAGS.data_dir, _show)
+    directory = StudyDirectory(FLAGS.study_dir)
+    outcomes = run_jobs([_variant_job(study, variant, directory) for variant in study.variants], FLAGS.jobs, _show)
+    if not any(outcome.status == STOPPED for outcome in outcomes):
+        outcomes += run_jobs([_cost_job(directory)], 1, _show)
+    _write_page(study, directory)
+    return _end(outcomes)
+
+
+def _variant_job(study: Study, variant: str, directory: StudyDirectory) -> Job:
+    arguments = [f"--variant={variant}", f"--data_dir={FLAGS.data_dir}"]
+    points = study.points(variant)
+    return Job(
+        variant, directory.variant(variant).path, {"points": _command("study_variant", arguments)},
+        lambda _: all(map(directory.has_point, points)),
+    )  # fmt: skip
+
+
+def _cost_job(directory: StudyDirectory) -> Job:
+    return Job("cost", directory.cost.parent, {"steps": _command("study_cost", [])}, lambda _: directory.cost.exists())
+
+
+def _command(program, arguments):
+    return [sys.executable, "-m", f"experiments.{program}", *_configuration(), *arguments, f"--study_dir={FLAGS.study_dir}"]
+
+
+def _configuration():
+    return [f"--gin_file={path}" for path in FLAGS.gin_file] + [f"--gin_bindings={text}" for text in FLAGS.gin_bindings]
+
+
+def _write_page(study: Study, directory: StudyDirectory) -> None:
+    results = Results(study, directory.read_points(study))
+    if not results.points:
+        return
+    cost = json.loads(directory.cost.read_text()) if directory.cost.exists() else None
+    output = pathlib.Path(FLAGS.output_dir)
+    write_page(output, results, cost, describe(study.pretraining(study.baseline)), _origin())
+    _show(f"Page: {output / 'README.md'} ({len(results.points)} points, {results.missing} missing)")
+
+
+def _origin() -> Provenance:
+    places = [f"--{name}={getattr(FLAGS, name)}" for name in ("data_dir", "study_dir", "output_dir", "jobs")]
+    command = shlex.join(["python", "-m", "experiments.study", *_configuration(), *places])
+    return Provenance(command, datetime.date.today().isoformat(), environment(), processor())
+
+
+def describe(settings: Pretrain) -> list[str]:
+    """Returns sentences on what all runs have in common."""
+    clips = settings.clips
+    return [
+        f"{settings.steps} steps of {settings.batch_size} clips, Adam at {settings.learning_rate:g} after {settings.warmup_steps} "
+        f"steps, then half a cosine to {settings.final_learning_rate:g}; temperature {settings.temperature:g}.",
+        f"A clip: {clips.frames} frames of {clips.image_size} px at {clips.frames_per_second:g} per second, its sound at "
+        f"{clips.sample_rate_hz} Hz, {clips.candidates} captions of {clips.words} word pieces.",
+    ]
+
+
+def _end(outcomes: list[Outcome]) -> int:
+    """Returns the exit code.
+
+    Raises:
+      RunFailed: A variant failed.
+    """
+    failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
+    if failed:
+        raise RunFailed("\n".join([f"{len(failed)} of {len(outcomes)} jobs failed.", *failed, "The same command tries again."]))
+    if any(outcome.status == STOPPED for outcome in outcomes):
+        _show("Stopped by a signal. The same command goes on.")
+    return 0
+
+
+def _show(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
