@@ -44,6 +44,12 @@ class Finetuned:
         self.prepared = settings.open(name, [SPLIT])
         _check_origin(self.config, self.directory, vatt.run_directory(settings.run.checkpoint))
         self._check_classes()
+        config = self.config
+        with bad_input():
+            self.batches = data.eval_batches(
+                self.prepared, SPLIT, config.clips, batch_size=config.evaluation_batch_size, windows=config.test_windows,
+                crops=config.test_crops,
+            )  # fmt: skip
 
     def __call__(self) -> dict:
         """Scores the fine-tuned weights on the clips of `SPLIT`.
@@ -78,14 +84,9 @@ class Finetuned:
         return model
 
     def _batches(self, split):
-        """Yields the batches of a split in the views of the fine-tuning's own test, with a progress bar."""
-        config = self.config
-        batches = data.eval_batches(
-            self.prepared, split, config.clips, batch_size=config.evaluation_batch_size, windows=config.test_windows,
-            crops=config.test_crops,
-        )  # fmt: skip
+        """Yields the clips of the split, in the views of the fine-tuning's own test, with a progress bar."""
         with tqdm.tqdm(total=self.prepared.split_sizes[split], desc=f"{self.name}, {split}", unit=" clips") as bar:
-            for batch in batches:
+            for batch in self.batches:
                 yield batch
                 bar.update(len(batch["label"]))
 

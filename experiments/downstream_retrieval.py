@@ -1,6 +1,7 @@
 """Zero-shot text to video retrieval by single sentences: YouCook2, MSR-VTT."""
 
 import numpy as np
+import tqdm
 
 from experiments import retrieval
 from experiments.command_line import BadInput, RunFailed
@@ -62,10 +63,13 @@ class Retrieval:
         return retrieval_figures(self._embedded(text[present]), windows, own)
 
     def _embedded(self, sentences):
-        """Embeds sentences [sentences, words] in the video-text space."""
-        size, embed = self.settings.batch_size, self.settings.embedder.embed
-        parts = [sentences[start : start + size] for start in range(0, len(sentences), size)]
-        return np.concatenate([embed("text", part)["video_text_text"] for part in parts])
+        """Embeds sentences [sentences, words] in the video-text space, with a progress bar."""
+        found, size = [], self.settings.batch_size
+        with tqdm.tqdm(total=len(sentences), desc=f"{self.name}, text", unit=" sentences") as bar:
+            for start in range(0, len(sentences), size):
+                found.append(self.settings.embedder.embed("text", sentences[start : start + size])["video_text_text"])
+                bar.update(len(found[-1]))
+        return np.concatenate(found)
 
 
 def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray) -> dict:

@@ -32,7 +32,7 @@ flags.DEFINE_string("dataset", "", "Set for the tasks on the run's own data; the
 flags.DEFINE_list("tasks", list(TASKS), f"What to evaluate: some of {','.join((*TASKS, *DOWNSTREAM))}.")
 flags.DEFINE_integer("batch_size", 32, "Clips, or windows of clips, that are embedded at once.", lower_bound=1)
 flags.DEFINE_float(
-    "frames_per_second", None, "Rate of the frames in the downstream tasks (not kinetics400), which divides the prepared sets'; the "
+    "frames_per_second", None, "Rate of the frames in downstream tasks (not kinetics400), which divides the prepared sets'; the "
     "run's own by default. VATT evaluates at 12.5 (sets prepared with --frames_per_second=25 or 12.5)."
 )  # fmt: skip
 flags.DEFINE_integer("epochs", 1000, "Epochs of the low-rank classifier.", lower_bound=1)
