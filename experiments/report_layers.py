@@ -21,6 +21,12 @@ _WIDTH_INCHES, _ROW_INCHES, _FRAME_INCHES = 10.5, 0.24, 1.0
 @styled
 def layer_map(history: LayerHistory) -> str:
     """Draws the cosine of every layer over the steps, and beside it each layer's share of steps in conflict, as SVG."""
+    return svg(layer_figure(history).axes[0])
+
+
+@styled
+def layer_figure(history: LayerHistory) -> Figure:
+    """Draws the same as a figure."""
     rows = len(history.compared)
     figure = Figure((_WIDTH_INCHES, _FRAME_INCHES + _ROW_INCHES * rows), layout="constrained")
     axes, bars = figure.subplots(1, 2, sharey=True, width_ratios=(6, 1))
@@ -28,7 +34,7 @@ def layer_map(history: LayerHistory) -> str:
     _draw_bars(bars, history.cosines)
     axes.set_yticks(range(rows), [name.replace("_", " ") for name in history.compared])
     figure.colorbar(image, ax=[axes, bars], label="cosine", extend="both", pad=0.01, fraction=0.03, aspect=max(10, 1.4 * rows))
-    return svg(axes)
+    return figure
 
 
 def binned(values: np.ndarray, columns: int) -> np.ndarray:

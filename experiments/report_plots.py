@@ -2,10 +2,12 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from sklearn.metrics import roc_auc_score
@@ -80,61 +82,78 @@ def binned(records: Sequence[dict]) -> tuple[np.ndarray, list[Sequence[dict]], d
     return np.array([group[-1]["step"] for group in groups]), groups, means
 
 
+Painter = Callable[[Axes], None]
+"""Draws one quantity into axes, with title and labels."""
+
+
 @styled
 def curves(records: Sequence[dict]) -> list[str]:
     """Draws how a run went, from the lines of metrics.jsonl: one SVG per quantity."""
+    return [svg(painted(paint)) for paint in curve_painters(records).values()]
+
+
+def painted(paint: Painter) -> Axes:
+    """Returns the axes of a new figure with what is drawn into them."""
+    axes = new_axes("", "", "")
+    paint(axes)
+    return axes
+
+
+def curve_painters(records: Sequence[dict]) -> dict[str, Painter]:
+    """Returns what draws each quantity of a run, by its name; see `curves`."""
     steps, groups, means = binned(records)
-    judged = _clips_judged(steps, means) if "clip_weight" in means else []
-    return [
-        _per_objective(steps, means, "loss", "Losses", "loss, nats"),
-        _per_objective(steps, means, "gradient_norm", "Gradient norms", "l2 norm", log=True),
-        _cosine_curve(steps, groups),
-        _single(steps, 100 * means["conflict_rate"], "Steps in conflict", "cosine < 0, % of the steps", MISALIGNED),
-        _single(steps, 100 * means["keep"], "Steps kept", "not gated, % of the steps", ALIGNED),
-        *judged,
-        _per_objective(steps, means, "weight", "Weights of the gradients", "weight"),
-        _single(steps, means["learning_rate"], "Learning rate", "learning rate"),
-        _single(steps, means["step_seconds"], "Time of a step", "seconds per step", log=True),
-        _single(steps, 100 * means["data_wait_share"], "Waiting for data", "% of the time"),
-    ]
+    single, pair = partial(_single, steps), partial(_per_objective, steps, means)
+    judged = _clips_judged(single, means) if "clip_weight" in means else {}
+    conflict, keep = (100 * means[name] for name in ("conflict_rate", "keep"))
+    return {
+        "loss": partial(pair, "loss", "Losses", "loss, nats"),
+        "gradient_norm": partial(pair, "gradient_norm", "Gradient norms", "l2 norm", log=True),
+        "cosine": partial(_cosine_curve, steps, groups),
+        "conflict_rate": partial(single, conflict, "Steps in conflict", "cosine < 0, % of the steps", color=MISALIGNED),
+        "keep": partial(single, keep, "Steps kept", "not gated, % of the steps", color=ALIGNED),
+        **judged,
+        "weight": partial(pair, "weight", "Weights of the gradients", "weight"),
+        "learning_rate": partial(single, means["learning_rate"], "Learning rate", "learning rate"),
+        "step_seconds": partial(single, means["step_seconds"], "Time of a step", "seconds per step", log=True),
+        "data_wait_share": partial(single, 100 * means["data_wait_share"], "Waiting for data", "% of the time"),
+    }
 
 
-def _clips_judged(steps, means):
-    return [
-        _single(steps, means["clip_alignment"], "Alignment of the clips", "mean cosine of a clip's own gradients", COSINE),
-        _single(steps, 100 * means["clip_weight"], "Clips kept", "mean weight of judged clips, %", ALIGNED),
-    ]
+def _clips_judged(single, means):
+    alignment, weight = means["clip_alignment"], 100 * means["clip_weight"]
+    label = "mean cosine of a clip's own gradients"
+    return {
+        "clip_alignment": partial(single, alignment, "Alignment of the clips", label, color=COSINE),
+        "clip_weight": partial(single, weight, "Clips kept", "mean weight of judged clips, %", color=ALIGNED),
+    }
 
 
-def _per_objective(steps, means, field, title, y_label, log=False):
-    axes = new_axes(title, "step", y_label)
+def _per_objective(steps, means, field, title, y_label, axes, log=False):
+    axes.set(title=title, xlabel="step", ylabel=y_label)
     for name, (label, color) in OBJECTIVES.items():
         axes.plot(steps, means[f"{field}_{name}"], color=color, label=label)
     if log:
         _log_scale(axes)
     axes.legend()
-    return svg(axes)
 
 
-def _cosine_curve(steps, groups):
+def _cosine_curve(steps, groups, axes):
     cosines = [np.concatenate([record["cosines"] for record in group]) for group in groups]
     low, high = np.array([np.percentile(values, [10, 90]) for values in cosines]).T
-    axes = new_axes("Cosine of the two gradients", "step", "cosine")
+    axes.set(title="Cosine of the two gradients", xlabel="step", ylabel="cosine")
     axes.axhline(0, color=NEUTRAL, linewidth=1)
     axes.fill_between(steps, low, high, color=COSINE, alpha=0.25, linewidth=0, label="10th to 90th percentile")
     axes.plot(steps, [values.mean() for values in cosines], color=COSINE, label="mean")
     axes.legend()
-    return svg(axes)
 
 
-def _single(steps, values, title, y_label, color=NEUTRAL, log=False):
-    axes = new_axes(title, "step", y_label)
+def _single(steps, values, title, y_label, axes, color=NEUTRAL, log=False):
+    axes.set(title=title, xlabel="step", ylabel=y_label)
     axes.plot(steps, values, color=color)
     if log:
         _log_scale(axes)
     elif "%" in y_label:
         axes.set_ylim(-3, 103)
-    return svg(axes)
 
 
 def _log_scale(axes):
@@ -165,15 +184,19 @@ def split_histogram(values: np.ndarray, misaligned: np.ndarray, title: str, x_la
       title: Heads the plot.
       x_label: Names the indicator.
     """
+    return svg(painted(partial(paint_split_histogram, values, misaligned, title, x_label)))
+
+
+def paint_split_histogram(values: np.ndarray, misaligned: np.ndarray, title: str, x_label: str, axes: Axes) -> None:
+    """Does the same into axes that are there."""
     area = roc_auc_score(misaligned, -values)
-    axes = new_axes(f"{title}: AUC {area:.3f}", x_label, "share of the clips, %")
+    axes.set(title=f"{title}: AUC {area:.3f}", xlabel=x_label, ylabel="share of the clips, %")
     edges = np.linspace(*_span(values), 25)
     for members, color, label in ((~misaligned, ALIGNED, "aligned"), (misaligned, MISALIGNED, "misaligned")):
         count = int(members.sum())
         weights = np.full(count, 100 / count)
         axes.hist(values[members], edges, weights=weights, color=color, alpha=0.55, label=f"{label}, {count} clips")
     axes.legend()
-    return svg(axes)
 
 
 def _span(values):

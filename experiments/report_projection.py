@@ -1,8 +1,10 @@
 """The embeddings of the three modalities in two dimensions, as in the last figure of the poster."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
@@ -15,6 +17,20 @@ _CLIPS = 500  # t-SNE of twice as many points takes a few seconds
 _SPACES = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}
 
 
+class Plane(NamedTuple):
+    """A common space in two dimensions.
+
+    Attributes:
+      modalities: The two that share it.
+      points: `[clips, 2]` of each of them, projected together.
+      labels: int32 [clips], -1 for none.
+    """
+
+    modalities: tuple[str, str]
+    points: list[np.ndarray]
+    labels: np.ndarray
+
+
 @styled
 def projections(arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Draws both common spaces, each with its two modalities; one SVG per space, none without embeddings.
@@ -25,15 +41,19 @@ def projections(arrays: Mapping[str, np.ndarray]) -> list[str]:
     Args:
       arrays: What the evaluation left; see `experiments.evaluation`.
     """
-    drawings = []
+    return [svg(_drawn(plane, arrays["class_names"])) for plane in planes(arrays)]
+
+
+def planes(arrays: Mapping[str, np.ndarray]) -> list[Plane]:
+    """Projects both common spaces to two dimensions; see `projections`."""
+    found = []
     for space, modalities in _SPACES.items():
         present = arrays["has_text"] if "text" in modalities else arrays["has_audio"]
         clips = np.flatnonzero(present)[:_CLIPS]
         if len(clips) >= 3:
             embeddings = [arrays[f"{space}_{modality}"][clips] for modality in modalities]
-            labels = arrays["label"][clips]
-            drawings.append(_draw(modalities, _to_plane(embeddings), labels, arrays["class_names"]))
-    return drawings
+            found.append(Plane(modalities, _to_plane(embeddings), arrays["label"][clips]))
+    return found
 
 
 def _to_plane(embeddings: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -45,24 +65,31 @@ def _to_plane(embeddings: Sequence[np.ndarray]) -> list[np.ndarray]:
     return np.split(plane, len(embeddings))
 
 
-def _draw(modalities, planes, labels, class_names):
-    title = f"{modalities[0].capitalize()} and {modalities[1]} in the {'-'.join(modalities)} space"
-    axes = new_axes(title, "t-SNE 1, no unit", "t-SNE 2, no unit", size_inches=(5.6, 5.4))
+def _drawn(plane, class_names):
+    axes = new_axes("", "", "", size_inches=(5.6, 5.4))
+    paint_plane(plane, class_names, axes)
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return axes
+
+
+def paint_plane(plane: Plane, class_names: Sequence[str], axes: Axes) -> None:
+    """Draws a space into axes, without a legend; see `projections`."""
+    modalities, points, labels = plane
+    first, second = modalities
+    axes.set(title=f"{first.capitalize()} and {second} in the {first}-{second} space", xticks=[], yticks=[])
+    axes.set(xlabel="t-SNE 1, no unit", ylabel="t-SNE 2, no unit")
     axes.grid(False)
-    axes.set(xticks=[], yticks=[])
     for name, chosen, color in _groups(labels, class_names):
-        for modality, plane in zip(modalities, planes, strict=True):
+        for modality, place in zip(modalities, points, strict=True):
             shade = color or COLORS[modality]
-            axes.scatter(*plane[chosen].T, s=16, marker=_MARKERS[modality], color=shade, alpha=0.8, linewidth=0)
+            axes.scatter(*place[chosen].T, s=16, marker=_MARKERS[modality], color=shade, alpha=0.8, linewidth=0)
         if name:
-            pairs = np.stack([plane[chosen] for plane in planes])
+            pairs = np.stack([place[chosen] for place in points])
             axes.plot(*pairs.transpose(2, 0, 1), color=color, linewidth=0.5, alpha=0.4)
             axes.plot([], [], "o", color=color, label=name)
     for modality in modalities:
         shade = COLORS[modality] if (labels < 0).all() else NEUTRAL
         axes.plot([], [], _MARKERS[modality], color=shade, label=modality)
-    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
-    return svg(axes)
 
 
 def _groups(labels, class_names):
