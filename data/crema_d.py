@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import posixpath
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason, hash_position, read_rows
 from data.source_files import VIDEO_SUFFIXES
+from data.storage import join, storage_of
 
 _EMOTIONS = {
     "ANG": "anger",
@@ -137,9 +137,9 @@ def split_speakers(validation_fraction: float, test_fraction: float) -> dict[str
 
 def _read_splits(directory: str, validation_fraction: float) -> dict[str, str]:
     """Returns name -> split. Without validation.csv a share of train.csv is held out, by a hash."""
-    train, test = (_read_names(os.path.join(directory, f"{s}.csv")) for s in ("train", "test"))
-    path = os.path.join(directory, "validation.csv")
-    if os.path.exists(path):
+    train, test = (_read_names(join(directory, f"{split}.csv")) for split in ("train", "test"))
+    path = join(directory, "validation.csv")
+    if storage_of(path).is_file(path):
         validation = _read_names(path)
     else:
         validation = [name for name in train if hash_position(name) < validation_fraction]

@@ -12,6 +12,7 @@ from data.folder_splits import SPLITS
 from data.listing import read_rows
 from data.records import UNKNOWN
 from data.source_tree import SourceTree
+from data.storage import storage_of
 
 _FILE, _LABELS, _SPLIT = "file", "labels", "split"
 _SEPARATOR = "|"
@@ -56,7 +57,7 @@ def find_labels(path: str, tree: SourceTree) -> str:
     Raises:
       DataError: if it is in neither place.
     """
-    if os.path.isfile(path):
+    if storage_of(path).is_file(path):
         return path
     if tree.exists(path):
         return tree.path(path)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from data.captions import Cue
 from data.errors import DataError
 from data.source_tree import SourceTree
+from data.storage import scheme_of
 
 
 class Segment(NamedTuple):
@@ -89,13 +90,23 @@ def _cues(values: Iterable[Sequence[Any]]) -> tuple[Cue, ...]:
 
 
 def fingerprint(tree: SourceTree, videos: Iterable[ListedVideo]) -> str:
-    """Returns a hash of what is listed and of the files' sizes, wherever the folder has moved to."""
-    digest = hashlib.sha256()
+    """Returns a hash of what is listed and of the files' sizes, wherever the folder has moved to.
+
+    Of a remote folder only the names count (our choice): a million sizes are as many requests, which take hours.
+    """
+    digest, is_remote = hashlib.sha256(), bool(scheme_of(tree.root))
     for video in videos:
-        files = (video.path, video.sound_path, video.caption_path)
-        sizes = [tree.size(path) if tree.exists(path) else -1 for path in files if path]
+        files = () if is_remote else (video.path, video.sound_path, video.caption_path)
+        sizes = [_size(tree, path) for path in files if path]
         digest.update(f"{video!r}{sizes}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _size(tree: SourceTree, path: str) -> int:
+    try:
+        return tree.size(path)
+    except OSError:
+        return -1
 
 
 def read_rows(path: str) -> list[list[str]]:

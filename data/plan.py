@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -26,6 +26,8 @@ _MANY_UNITS, _MANY_SHARDS = 20_000, 16_384
 _MAX_SHARD_BYTES = 256 * 2**20
 _MAX_SHARDS_PER_UNIT = 128
 _SAMPLES = 8
+# Of the units' files, in remote storage, where each small file takes its time.
+_WRITERS = 16
 _LAYOUT = 1
 
 
@@ -88,16 +90,20 @@ def make_plan(
 ) -> Plan:
     """Divides the items of each split into units and writes what each of these has to do.
 
-    What `ClipBuilder.complete` adds to the items is held for one unit at a time.
-
+    What `ClipBuilder.complete` adds to the items is held for a few units at a time.
     """
     tf.io.gfile.makedirs(join(staging, "units"))
-    units = []
+    divided: list[tuple[Unit, Sequence[Item]]] = []
     for split, found in sorted(items.items()):
-        for unit, part in _divide(builder_class, config, split, builder_class.in_order(found), len(units)):
-            write_json(unit_path(staging, unit.number), list(builder_class.complete(config, part)))
-            units.append(unit)
-    plan = Plan(identity, units)
+        divided += _divide(builder_class, config, split, builder_class.in_order(found), len(divided))
+
+    def write(unit: Unit, part: Iterable[Item]) -> Iterator[Unit]:
+        write_json(unit_path(staging, unit.number), list(part))
+        yield unit
+
+    completed = ((unit, builder_class.complete(config, part)) for unit, part in divided)
+    units = interleave(lambda work: write(*work), completed, open_items=_WRITERS, threads=_WRITERS)
+    plan = Plan(identity, list(units))
     write_json(join(staging, "plan.json"), plan._asdict())
     return plan
 

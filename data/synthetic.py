@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data.captions import Cue, format_vtt
 from data.errors import DataError
+from data.files import renamed_when_done
 from data.media import MediaFormat, MediaReader
 from data.media_writer import encode_mp4
 from data.narration import narrate
@@ -21,6 +23,7 @@ from data.records import dataset_info, make_record, settings_of
 from data.rendered_clips import SPLITS, RenderedClips, clip_name
 from data.scenes import CLASS_NAMES, Scene, draw_scene, render_frames
 from data.sounds import synthesize
+from data.storage import join
 from data.tally import Tally
 
 # What a random number is for: changing one noise level leaves every other draw as it was.
@@ -132,7 +135,7 @@ def make_clip(config: SyntheticConfig, split: str, index: int) -> dict[str, Any]
     media = _encode(config, scene, heard, generator)
     clip_id = clip_name(split, index)
     if config.source_dir is not None:
-        _keep(os.path.join(config.source_dir, clip_id), media, cues)
+        _keep(join(config.source_dir, clip_id), media, cues)
     clock = MediaFormat(config.frames_per_second, config.image_size_px, config.sample_rate_hz)
     (clip,) = MediaReader(media, clock).clips(config.clip_seconds)
     return make_record(
@@ -180,9 +183,7 @@ def _encode(
 
 def _keep(stem: str, media: bytes, cues: Iterable[Cue]) -> None:
     """Writes `stem`.mp4 and `stem`.vtt, each under another name first."""
-    os.makedirs(os.path.dirname(stem), exist_ok=True)
+    tf.io.gfile.makedirs(os.path.dirname(stem))
     for suffix, content in ((".mp4", media), (".vtt", format_vtt(cues).encode())):
-        temporary = f"{stem}{suffix}.incomplete"
-        with open(temporary, "wb") as file:
+        with renamed_when_done(stem + suffix) as temporary, tf.io.gfile.GFile(temporary, "wb") as file:
             file.write(content)
-        os.replace(temporary, stem + suffix)

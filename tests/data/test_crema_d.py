@@ -6,10 +6,11 @@ import subprocess
 import sys
 import wave
 
+import fsspec
 import numpy as np
 import pytest
 
-from data.crema_d import CremaDConfig, split_speakers
+from data.crema_d import CremaDConfig, _read_splits, split_speakers
 from data.dataset import open_dataset
 from data.errors import DataError
 from experiments.command_line import BadInput, RunFailed
@@ -155,11 +156,15 @@ def test_a_share_of_the_training_rows_is_held_out(tmp_path, source):
     names = [f"{speaker}_DFA_ANG_XX" for speaker in SPEAKERS] + list(GOOD)
     (tmp_path / "train.csv").write_text("".join(f"{name},{name.split('_')[2]}\n" for name in names))
     (tmp_path / "test.csv").write_text("")
-    from data.crema_d import _read_splits
-
     splits = _read_splits(str(tmp_path), 0.25)
     held_out = sum(split == "validation" for split in splits.values()) / len(splits)
     assert 0.1 < held_out < 0.4 and set(splits.values()) == {"train", "validation"}
+
+
+def test_the_split_files_may_be_remote(tmp_path):
+    rows = {"train": "1001_DFA_ANG_XX,ANG", "validation": "1002_DFA_ANG_XX,ANG", "test": "1003_DFA_ANG_XX,ANG"}
+    fsspec.filesystem("memory").pipe({f"/splits/{split}.csv": row.encode() for split, row in rows.items()})
+    assert _read_splits("memory://splits", 0.0) == {row.split(",")[0]: split for split, row in rows.items()}
 
 
 @pytest.mark.parametrize(

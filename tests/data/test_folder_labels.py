@@ -2,14 +2,16 @@
 
 import json
 
+import fsspec
 import numpy as np
 import pytest
 
 import data
 from data.errors import DataError
 from data.folder import Folder, FolderConfig
-from data.folder_labels import read_labels
+from data.folder_labels import find_labels, read_labels
 from data.preparation import prepare
+from data.source_tree import SourceTree
 
 SETTINGS = dict(image_size_px=32, sample_rate_hz=8000)
 FILES = [f"{folder}/{number}.mp4" for folder in ("a", "b") for number in range(3)]
@@ -152,3 +154,9 @@ def test_without_labels_records_and_parameters_are_what_they_were(videos):
     config = FolderConfig(source_dir=str(videos), **SETTINGS)
     assert not {"labels", "validation_fraction", "labels_fingerprint"} & config.parameters().keys()
     assert np.all([name in config.parameters() for name in ("test_fraction", "source_fingerprint")])
+
+
+def test_the_labels_may_be_remote(tmp_path):
+    fsspec.filesystem("memory").pipe("/labels/mine.csv", b"file,labels\na/0.mp4,cat\n")
+    path = find_labels("memory://labels/mine.csv", SourceTree(tmp_path))
+    assert read_labels(path).by_file == {"a/0.mp4": (0,)}

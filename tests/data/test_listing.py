@@ -1,5 +1,6 @@
 import json
 
+import fsspec
 import pytest
 
 from data.captions import Cue
@@ -41,6 +42,16 @@ def test_fingerprint_follows_the_content_and_not_the_place(tmp_path):
     assert now("here") != before
     different = [videos[:1], [videos[0]._replace(label=1), videos[1]], [videos[0], videos[1]._replace(split="test")]]
     assert len({now("here", listed) for listed in [videos, *different]}) == 4
+
+
+def test_the_fingerprint_of_a_remote_folder_asks_for_no_file(monkeypatch):
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe({f"/listed/{name}": b"x" for name in ("a.mp4", "b.mp4")})
+    tree = SourceTree("memory://listed")
+    for question in ("size", "exists", "open_binary"):
+        monkeypatch.setattr(tree, question, lambda path: pytest.fail(f"a request for {path}"))
+    videos = [ListedVideo(name, "train", f"{name}.mp4") for name in "ab"]
+    assert fingerprint(tree, videos) != fingerprint(tree, videos[:1])
 
 
 def test_names_that_are_not_text_can_be_printed():

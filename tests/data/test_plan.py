@@ -1,4 +1,5 @@
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -54,6 +55,20 @@ def test_every_item_is_in_one_unit_and_every_file_belongs_to_one(tmp_path, monke
         files = [index for unit in units for index in range(unit.first_shard, unit.first_shard + unit.shards)]
         assert files == list(range(made.shards()[split]))
     assert [unit.number for unit in made.units] == list(range(len(made.units)))
+
+
+def test_the_units_are_written_at_the_same_time(tmp_path, monkeypatch):
+    """In remote storage each takes a while."""
+    together, write_json = threading.Barrier(8), data.plan.write_json
+
+    def write(path, content):
+        if "/units/" in path:
+            together.wait(timeout=30)
+        write_json(path, content)
+
+    monkeypatch.setattr(data.plan, "write_json", write)
+    made, items = plan(tmp_path, monkeypatch, 1, 5_000, train_clips=16, test_clips=0)
+    assert [unit.number for unit in made.units] == list(range(16)) and all(len(names) == 1 for names in items)
 
 
 def test_a_plan_that_is_not_whole_is_none(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data.captions import read_captions
@@ -157,3 +158,11 @@ def test_tfds_alone_writes_the_same_with_one_thread(prepared, tmp_path, monkeypa
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(DataError, match=message):
         SyntheticConfig(**settings)
+
+
+def test_the_files_can_be_kept_in_remote_storage():
+    config = SyntheticConfig(source_dir="ram://kept", clip_seconds=0.4, image_size_px=16)
+    make_clip(config, "train", 0)
+    assert sorted(tf.io.gfile.listdir("ram://kept/train")) == ["000000.mp4", "000000.vtt"]
+    assert tf.io.gfile.GFile("ram://kept/train/000000.vtt").read().startswith("WEBVTT")
+    tf.io.gfile.rmtree("ram://kept")
