@@ -15,11 +15,10 @@ from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason
 from data.named_files import LISTED_AGAIN, NOT_THERE, require_some
-from data.source_files import VIDEO_SUFFIXES
+from data.source_files import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 _BALANCED, _UNBALANCED, _EVALUATION = "balanced_train_segments.csv", "unbalanced_train_segments.csv", "eval_segments.csv"
 _CLASSES = "class_labels_indices.csv"
-_SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus")
 # An id of YouTube's, with a Y before it or not, and where the clip starts and ends.
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _NAME = re.compile(rf"(Y?)([A-Za-z0-9_-]{{11}})(?:_{_NUMBER}(?:_{_NUMBER})?)?")
@@ -98,7 +97,7 @@ class AudioSetConfig(ListedClipsConfig):
     def _files(self) -> dict[str, list[_File]]:
         """Returns id -> its files."""
         files = collections.defaultdict(list)
-        for path in self.tree.find((*_SOUND_SUFFIXES, *VIDEO_SUFFIXES) if self.sound_only else VIDEO_SUFFIXES):
+        for path in self.tree.find((*SOUND_SUFFIXES, *VIDEO_SUFFIXES) if self.sound_only else VIDEO_SUFFIXES):
             match = _NAME.fullmatch(posixpath.splitext(posixpath.basename(path))[0])
             if match:
                 start = match[3] and float(match[3])

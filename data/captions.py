@@ -122,7 +122,7 @@ def parse_caption_lists(captions: Any) -> ParsedCaptions:
     if len(set(lengths)) > 1:
         return ParsedCaptions([], max(lengths))
     usable = [row for row in zip(*columns, strict=True) if _is_usable(*row)]
-    cues = [Cue(_one_line(text), float(start), float(end)) for start, end, text in usable if text.strip()]
+    cues = [Cue(one_line(text), float(start), float(end)) for start, end, text in usable if text.strip()]
     return ParsedCaptions(sorted(cues, key=lambda cue: cue[1:]), lengths[0] - len(usable))
 
 
@@ -157,6 +157,11 @@ def nearest_captions(
     return [Cue(text, start - start_seconds, end - start_seconds) for text, start, end in chosen]
 
 
+def one_line(text: str) -> str:
+    """Returns a text without line ends and the halves of characters that JSON can hold and UTF-8 cannot."""
+    return " ".join(text.encode("utf-8", errors="replace").decode().split())
+
+
 def format_vtt(cues: Iterable[Cue]) -> str:
     """Returns the content of a WebVTT file with these cues."""
     blocks = [
@@ -177,11 +182,6 @@ def _read_event(event: Mapping[str, Any]) -> tuple[Any, float, float, str]:
 def _is_usable(start: Any, end: Any, text: Any) -> bool:
     numbers = all(type(time) in (int, float) and math.isfinite(time) for time in (start, end))
     return numbers and start <= end and isinstance(text, str)
-
-
-def _one_line(text: str) -> str:
-    # JSON can hold halves of characters (lone surrogates), which no UTF-8 file can.
-    return " ".join(text.encode("utf-8", errors="replace").decode().split())
 
 
 def _decode_text(content: bytes) -> str:

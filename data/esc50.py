@@ -11,8 +11,9 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason
-from data.named_files import LISTED_AGAIN
+from data.named_files import LISTED_AGAIN, files_by_name
 from data.official_splits import TEST, TRAIN, split_unions
+from data.source_files import SOUND_SUFFIXES
 
 _META = "meta/esc50.csv"
 _AUDIO = "audio"
@@ -21,7 +22,7 @@ _FOLDS = ("1", "2", "3", "4", "5")
 
 
 class _Row(NamedTuple):
-    path: str
+    name: str
     fold: str
     target: int
     category: str
@@ -36,16 +37,16 @@ class ESC50Config(ListedClipsConfig):
         rows = self._rows()
         categories = dict(sorted({row.target: row.category for row in rows}.items()))
         labels = {target: label for label, target in enumerate(categories)}
+        files = files_by_name(self.tree, SOUND_SUFFIXES, below=_AUDIO)
         sounds, skipped = {}, []
         for row in rows:
-            name = posixpath.splitext(posixpath.basename(row.path))[0]
-            if name in sounds:
-                skipped.append((LISTED_AGAIN, name))
-            elif not self.tree.exists(row.path):
-                skipped.append(("the sound is not there", name))
+            if row.name in sounds:
+                skipped.append((LISTED_AGAIN, row.name))
+            elif row.name not in files:
+                skipped.append(("the sound is not there", row.name))
             else:
-                place = dict(split=f"fold{row.fold}", path=None, sound_path=row.path)
-                sounds[name] = ListedVideo(name, label=labels[row.target], segments=(Segment(name),), **place)
+                place = dict(split=f"fold{row.fold}", path=None, sound_path=files[row.name])
+                sounds[row.name] = ListedVideo(row.name, label=labels[row.target], segments=(Segment(row.name),), **place)
         if not sounds:
             raise DataError(f"none of the {len(skipped)} sounds that {_META} lists is in {self.tree.path(_AUDIO)}")
         return ClipList(list(sounds.values()), tuple(categories.values()), by_reason(skipped), _fold_unions())
@@ -65,7 +66,7 @@ class ESC50Config(ListedClipsConfig):
                 f"{self.tree.path(_META)} must have rows of {', '.join(_COLUMNS)}, with a fold of "
                 f"{', '.join(_FOLDS)} and a number as target, but has {','.join(cells.values())!r}"
             )
-        return _Row(f"{_AUDIO}/{self.tree.inside(name, _META)}", fold, int(target), category)
+        return _Row(posixpath.splitext(self.tree.inside(name, _META))[0], fold, int(target), category)
 
 
 class ESC50(ListedClips):
@@ -74,7 +75,7 @@ class ESC50(ListedClips):
     The source folder is a checkout of https://github.com/karolpiczak/ESC-50:
 
         meta/esc50.csv    filename,fold,target,category,esc10,src_file,take
-        audio/1-100032-A-0.wav
+        audio/1-100032-A-0.wav    (or .WAV, .flac, .ogg, ...)
 
     Splits: for the five folds, `test1` is the first fold and `train1` the other four, and so on to
     `test5` and `train5`; `train` and `test` are the first of these. The records are in the partitions

@@ -29,10 +29,11 @@ class Kinetics400(ListedClips):
         annotations/val.csv
         annotations/test.csv
         train/-0IErS_cisg_000017_000027.mp4
-        val/..., test/..., replacement/for_corrupted_downloads/...
+        val/..., test/..., replacement/replacement_for_corrupted_k400/...
 
     The CSV files may also lie in the source folder itself, and the videos in a folder per class. A
-    video of the folder replacement stands for one of the same name elsewhere, which is broken.
+    video below a folder named like `replacement` stands for one of the same name elsewhere, which is
+    broken. Clips of a list without labels, as the test list was at first, are counted and left out.
 
     Splits: `train`, `validation` (the column says val; VATT evaluates on it) and `test`. Videos that are gone
     from YouTube are counted. Class names are those of the CSV files, sorted. VATT is fine-tuned on 32

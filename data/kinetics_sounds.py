@@ -91,7 +91,7 @@ class KineticsSounds(ListedClips):
         annotations/val.csv
         annotations/test.csv
         train/-0IErS_cisg_000017_000027.mp4
-        val/..., test/..., replacement/for_corrupted_downloads/...
+        val/..., test/..., replacement/replacement_for_corrupted_k400/...
 
     The CSV files may also lie in the source folder itself, and the videos in a folder per class. The
     splits are Kinetics' own, by the column `split`. Videos that are gone from YouTube are counted.

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data.captions import Cue
+from data.captions import Cue, one_line
 from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason
@@ -84,7 +84,7 @@ class MSRVTTConfig(ListedClipsConfig):
                 found = {video["video_id"]: _read_video(video) for video in content["videos"]}
                 texts = {}
                 for sentence in content.get("sentences") or ():
-                    texts.setdefault(sentence["video_id"], []).append(" ".join(sentence["caption"].split()))
+                    texts.setdefault(sentence["video_id"], []).append(one_line(sentence["caption"]))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise DataError(
                     f"{self.tree.path(path)} must hold videos with video_id, category, split, start time and end time, and "

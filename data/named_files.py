@@ -13,12 +13,12 @@ NOT_THERE = "the video is not there"
 LISTED_AGAIN = "listed again"
 
 
-def files_by_name(tree: SourceTree, suffixes: Sequence[str]) -> dict[str, str]:
-    """Returns the files anywhere in a tree with one of the suffixes: name without suffix -> path.
+def files_by_name(tree: SourceTree, suffixes: Sequence[str], below: str = "") -> dict[str, str]:
+    """Returns the files anywhere in a tree, or below one of its folders, with one of the suffixes: name without suffix -> path.
 
     Of several with the same name, that with the first of the suffixes is taken, then the first path.
     """
-    paths = sorted(tree.find(suffixes), key=lambda path: (_rank(path, suffixes), path), reverse=True)
+    paths = sorted(tree.find(suffixes, below), key=lambda path: (_rank(path, suffixes), path), reverse=True)
     return {posixpath.splitext(posixpath.basename(path))[0]: path for path in paths}
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from data.errors import PreparationError
 from data.files import renamed_when_done
-from data.listing import by_reason
+from data.listing import by_reason, printable
 from data.storage import join
 from data.tally import Tally
 from data.units import Done, Job
@@ -37,6 +37,7 @@ def report_of(job: Job, results: Sequence[Done], directory: str) -> dict[str, An
     left_out = job.builder_class.names_left_out(job.config)
     notes = [("skipped", name, reason) for reason, names in left_out.items() for name in names]
     notes += itertools.chain.from_iterable(done.tally.notes for done in results)
+    notes = [(kind, printable(name), what) for kind, name, what in notes]
     kinds = job.builder_class.NOTES
     return job.builder_class.report(job.config, tallies) | (_report_notes(notes, kinds, directory) if kinds else {})
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv")
+SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus")
 CAPTION_SUFFIXES = (".vtt", ".srt")
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}([-_][a-z0-9]+)*", re.IGNORECASE)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data.captions import Cue
+from data.captions import Cue, one_line
 from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason
@@ -51,10 +51,10 @@ class YouCook2Config(ListedClipsConfig):
     def _annotated(self) -> dict[str, dict[str, Any]]:
         """Returns video id -> subset, recipe_type, segments and the names of broken ones."""
         path = _ANNOTATIONS if self.tree.exists(_ANNOTATIONS) else f"annotations/{_ANNOTATIONS}"
+        content = self.tree.read_json(path)
         try:
-            videos = self.tree.read_json(path)["database"].items()
-            return {video_id: _read_video(video_id, video) for video_id, video in videos}
-        except (KeyError, TypeError, AttributeError) as error:
+            return {video_id: _read_video(video_id, video) for video_id, video in content["database"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"{self.tree.path(path)} must hold a database of videos with subset, recipe_type and annotations, "
                 f"each with segment and sentence ({type(error).__name__}: {error})"
@@ -102,7 +102,7 @@ def _read_video(video_id: str, video: dict[str, Any]) -> dict[str, Any]:
     for number, step in enumerate(video["annotations"]):
         clip_id = f"{video_id}_{number}"
         start, end = step["segment"]
-        sentence = " ".join((step.get("sentence") or "").split())
+        sentence = one_line(step.get("sentence") or "")
         if 0 <= start < end and sentence:
             segments.append(Segment(clip_id, float(start), float(end), (Cue(sentence, float(start), float(end)),)))
         else:

@@ -28,7 +28,8 @@ def source(tmp_path_factory, trees):
     root = tmp_path_factory.mktemp("ESC-50")
     trees.write_list(root / "meta/esc50.csv", [HEADER, *ROWS, ROWS[0]], "\r\n", mark=True)
     for number, name in enumerate(NAMES[:-2]):
-        trees.write_flash(root / f"audio/{name}.wav", seconds=1.0, at=0.1 + 0.2 * number, sample_rate_hz=44100)
+        suffix = "WAV" if number == 1 else "wav"
+        trees.write_flash(root / f"audio/{name}.{suffix}", seconds=1.0, at=0.1 + 0.2 * number, sample_rate_hz=44100)
     trees.write_broken(root / f"audio/{NAMES[-2]}.wav")
     return root
 

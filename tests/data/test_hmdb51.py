@@ -1,5 +1,9 @@
 """HMDB51 from a small tree of real files in the published layout."""
 
+import json
+import os
+import pathlib
+
 import pytest
 
 import data
@@ -31,6 +35,7 @@ def source(tmp_path_factory, trees):
         trees.write_flash(videos / f"brush_hair/{HAIR.format(number)}.avi", 0.6, 0.2, size=(24, 36), sound=False)
     trees.write_flash(videos / f"wave/{WAVE.format(0)}.avi", 0.6, 0.4, size=(24, 36), sample_rate_hz=8000)
     trees.write_flash(videos / f"wave/{WAVE.format(1)}.AVI", 0.6, 0.4, size=(24, 36), frames_per_second=30)
+    trees.write_broken(videos / "wave" / os.fsdecode(b"caf\xe9_wave.avi"))  # In no list, and its name is no text.
     trees.write_broken(videos / f"wave/{WAVE.format(2)}.avi")  # Alone in its partition, but not in a split.
     return root
 
@@ -53,6 +58,7 @@ def test_codes_become_partitions_and_partitions_splits(source):
         if name not in (HAIR.format(3), WAVE.format(3))
     }
     assert clips.skipped == {
+        "in no list": [os.fsdecode(b"hmdb51_org/wave/caf\xe9_wave.avi")],
         "used by no split": [f"brush_hair/{HAIR.format(3)}"],
         "the video is not there": [f"wave/{WAVE.format(3)}"],
     }
@@ -62,6 +68,8 @@ def test_codes_become_partitions_and_partitions_splits(source):
 
 
 def test_official_splits_and_sound_in_step(prepared, trees, read_records):
+    report = json.loads(pathlib.Path(prepared.directory, "prepare_report.json").read_text())
+    assert report["skipped"]["in no list"] == ["hmdb51_org/wave/caf\ufffd_wave.avi"]
     sizes = {"train1": 3, "test1": 2, "train2": 2, "test2": 2, "train3": 2, "test3": 2, "train": 3, "test": 2}
     assert {split: prepared.split_sizes[split] for split in sizes} == sizes
     spec = data.ClipSpec(frames=4, frames_per_second=10.0, image_size=16, sample_rate_hz=16000)

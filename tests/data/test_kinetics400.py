@@ -18,6 +18,7 @@ CLIPS = {
     "aviAVIaviAV_000020_000030": ("riding or walking with horse", "test", ".avi", {"sample_rate_hz": 8000}),
 }
 GONE, MENDED = "goneGONEgon_000003_000013", "mendedMENDE_000120_000130"
+MENDING, UNLABELED = "replacement/replacement_for_corrupted_k400", "secretSECRE_000002_000012"
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SMALL = dict(seconds=0.8, at=0.5, size=(32, 40))
 
@@ -36,9 +37,11 @@ def source(tmp_path_factory, trees):
         rows[split].append(row(name, label, split))
         trees.write_flash(root / folder / f"{name}{suffix}", **SMALL | oddity)
     trees.write_broken(root / f"train/zumba/{MENDED}.mp4")
-    trees.write_flash(root / f"replacement/for_corrupted_downloads/{MENDED}.mp4", **SMALL)
+    trees.write_flash(root / f"k400/{MENDING}/{MENDED}.mp4", **SMALL)
     for split, lines in rows.items():
         trees.write_list(root / f"annotations/{split}.csv", [HEADER, *lines], "\r\n", mark=split == "val")
+    unlabeled = ["youtube_id,time_start,time_end,split", f"{UNLABELED[:11]},2,12,test"]  # as for the challenge of 2017
+    trees.write_list(root / "annotations/kinetics_test.csv", unlabeled)
     trees.write_list(root / "annotations/notes.csv", ["who,what", "me,nothing"])
     return root
 
@@ -58,9 +61,9 @@ def test_the_rows_of_all_classes_are_listed(source):
         name: (SPLITS[folder.split("/")[0]], label, f"{folder}/{name}{suffix}")
         for name, (label, folder, suffix, _) in CLIPS.items()
     }
-    expected[MENDED] = ("train", "zumba", f"replacement/for_corrupted_downloads/{MENDED}.mp4")
+    expected[MENDED] = ("train", "zumba", f"k400/{MENDING}/{MENDED}.mp4")
     assert {video.name: (video.split, names[video.label], video.path) for video in clips.videos} == expected
-    assert clips.skipped == {"the video is not there": [GONE]} and not clips.unions
+    assert clips.skipped == {"the video is not there": [GONE], "its list has no labels": [UNLABELED]} and not clips.unions
 
 
 def test_flash_and_click_are_in_step_in_every_container(prepared, trees, read_records):

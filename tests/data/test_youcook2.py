@@ -25,8 +25,10 @@ def annotated(subset, recipe, *steps):
 
 
 DATABASE = {
-    TRAIN: annotated("training", "405", (2, 3, "spread the p\u00e2t\u00e9\n on bread"), (0, 1, "cut the bread")),
-    VALID: annotated("validation", "101", (1, 2, "boil the pasta"), (1, 9, "add cheese"), (7, 9, "serve"), (1, 1, "?"), (1, 2, None)),
+    TRAIN: annotated("training", "405", (2, 3, "spread the p\u00e2t\u00e9\n on bread \ud83c"), (0, 1, "cut the bread")),
+    VALID: annotated(
+        "validation", "101", (1, 2, "boil the pasta"), (1, 9, "add cheese"), (7, 9, "serve"), (1, 1, "?"), (1, 2, None)
+    ),
     ODD: annotated("validation", "405", (0, 1, "whisk")),
     GONE: annotated("training", "101", (0, 1, "gone")),
     BROKEN: annotated("training", "101", (0, 1, "broken")),
@@ -39,7 +41,7 @@ def source(tmp_path_factory, trees):
     """Videos in the folders of their recipes; segments out of order, past the end and without length."""
     root = tmp_path_factory.mktemp("youcook2")
     (root / "annotations").mkdir()
-    content = json.dumps({"database": DATABASE}, ensure_ascii=False)
+    content = json.dumps({"database": DATABASE}, ensure_ascii=False).replace("\ud83c", "\\ud83c")  # half a character
     (root / "annotations/youcookii_annotations_trainval.json").write_text(content, encoding="utf-8-sig")
     recipes = ["405,p\u00e2t\u00e9 on bread", "101,macaroni and cheese", "1001,never filmed"]
     trees.write_list(root / "annotations/label_foodtype.csv", recipes, "\r\n", mark=True)
@@ -89,6 +91,7 @@ def test_without_names_recipes_are_called_by_their_numbers(source, tmp_path):
         ("{", "cannot be read as JSON"),
         ("[]", "must hold a database of videos"),
         ('{"database": {"a": {"subset": "training"}}}', "must hold a database of videos"),
+        (json.dumps({"database": {"a": annotated("training", "1")}}).replace("[]", '[{"segment": [3]}]'), "must hold a database"),
         ('{"database": {}}', "none of the 0 videos"),
     ],
 )
@@ -107,7 +110,7 @@ def test_a_record_is_a_step_with_its_sentence(data_dir, read_records, trees):
     records = splits["train"] | splits["validation"]
     sentences = {name: [text.decode() for text in record["captions"]["text"]] for name, record in records.items()}
     assert sentences == {
-        f"{TRAIN}_0": ["spread the p\u00e2t\u00e9 on bread"],
+        f"{TRAIN}_0": ["spread the p\u00e2t\u00e9 on bread ?"],
         f"{TRAIN}_1": ["cut the bread"],
         f"{VALID}_0": ["boil the pasta"],
         f"{VALID}_1": ["add cheese"],
