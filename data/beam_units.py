@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from data.errors import PreparationError
+from data.errors import DataError, PreparationError
 from data.plan import Unit, read_plan
 from data.unit_runners import Runner
 from data.units import Done, Job, prepare_unit
@@ -27,10 +29,14 @@ def on_beam(runner: str, options: Sequence[str] = ()) -> Runner:
     Args:
       runner: the name of a Beam runner, such as `DataflowRunner`.
       options: its options, such as `--region=europe-west4`.
+
+    Raises:
+      DataError: an option that the runner needs is missing or makes no sense, or its package is not installed.
     """
+    _pipeline(runner, options)  # What is wrong is to be said before anything is planned.
 
     def run(job: Job, units: Sequence[Unit]) -> None:
-        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(list(options)))
+        pipeline = _pipeline(runner, options)
         numbers = pipeline | beam.Create([job.staging]) | beam.FlatMap(_units_of) | beam.Reshuffle()
         _ = numbers | beam.Map(functools.partial(_prepare, job))
         try:
@@ -43,6 +49,18 @@ def on_beam(runner: str, options: Sequence[str] = ()) -> Runner:
         tqdm.tqdm.write(f"{runner}: {_counted(result)}")
 
     return run
+
+
+def _pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):  # Beam's parser would show all of its options and leave.
+            parsed = PipelineOptions(list(options))
+            parsed.get_all_options()
+            return beam.Pipeline(runner=runner, options=parsed)
+    except (ValueError, ImportError, SystemExit) as error:
+        reason = said.getvalue().splitlines()[-1] if isinstance(error, SystemExit) else " ".join(str(error).split())
+        raise DataError(f"--beam_runner={runner} cannot be used with these --beam_options: {reason}") from error
 
 
 def _units_of(staging: str) -> list[Unit]:

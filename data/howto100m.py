@@ -61,10 +61,6 @@ class HowTo100MConfig(CaptionedClipsConfig):
         path = self._captions_path()
         return super().parameters() | {"captions_file": path, "captions_bytes": self.tree.size(path)}
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves the list and the index of the captions behind."""
-        return {name: value for name, value in super().__getstate__().items() if name != "_index"}
-
     @functools.cached_property
     def _index(self) -> CaptionIndex:
         return CaptionIndex(self.tree, self._captions_path(), {video.name for video in self.listed.videos})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -53,10 +54,10 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
         if not 0 <= self.max_bad_fraction <= 1:
             raise DataError(f"max_bad_fraction is a share in [0, 1], not {self.max_bad_fraction}")
         for name in ("image_size_px", "frames_per_second", "sample_rate_hz"):
-            if getattr(self, name) < 1:
+            if not 1 <= getattr(self, name) < math.inf:
                 raise DataError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.clip_seconds * self.frames_per_second < 1:
-            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame")
+        if not 1 <= self.clip_seconds * self.frames_per_second < math.inf:
+            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame, or has no end")
         self.tree: SourceTree | None = None
         self.listed: ClipList | None = None
         if self.source_dir is not None:
@@ -116,6 +117,13 @@ class CaptionedClipsConfig(ListedClipsConfig):
     minimum_seconds: float = 2.0
     max_captions: int = 16
     caption_reach_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Reads the source's lists; raises DataError as the base does."""
+        for name in ("minimum_seconds", "max_captions", "caption_reach_seconds"):
+            if not getattr(self, name) >= 0:
+                raise DataError(f"{name} must be at least 0, not {getattr(self, name)}")
+        super().__post_init__()
 
     def cutting(self) -> Cutting:
         """Returns how the files are cut."""

@@ -162,8 +162,9 @@ def _prepare(
         "seconds": round(time.monotonic() - start, 3),
     }
     write_json(join(place.records, _REPORT), report, for_people=True)
-    for leftover in tf.io.gfile.glob(join(place.records, "*.incomplete.*")):  # of runs that were killed
-        tf.io.gfile.remove(leftover)
+    for name in tf.io.gfile.listdir(place.records):
+        if ".incomplete." in name:  # of a run that was killed
+            tf.io.gfile.remove(join(place.records, name))
     builder.info.set_splits(tfds.core.SplitDict(splits))
     builder.info.write_to_directory(place.records)  # dataset_info.json comes last.
     place.publish()

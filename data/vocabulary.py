@@ -5,13 +5,13 @@ from __future__ import annotations
 import collections
 import itertools
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 from tensorflow_text.python.ops import bert_tokenizer
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
+from data.files import renamed_when_done
 from data.tokenizers import WORD_SPECIAL, WORDPIECE_SPECIAL, split_words
 
 WORDPIECE_FILE = "vocabulary_wordpiece.txt"
@@ -96,12 +96,5 @@ def _cut(vocabulary: list[str], size: int) -> list[str]:
 
 
 def _write_lines(path: str, lines: list[str]) -> None:
-    temporary = f"{path}.incomplete.{uuid.uuid4().hex}"
-    try:
-        with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-        tf.io.gfile.rename(temporary, path, overwrite=True)
-    except BaseException:
-        if tf.io.gfile.exists(temporary):
-            tf.io.gfile.remove(temporary)
-        raise
+    with renamed_when_done(path) as temporary, tf.io.gfile.GFile(temporary, "w") as file:
+        file.write("".join(f"{line}\n" for line in lines))

@@ -101,8 +101,22 @@ _CONFIG_FLAGS = (
     flags.DEFINE_float(
         "clip_seconds",
         None,
-        "Length of a clip that is made (default: synthetic 3.2, imbalanced 1.6) or cut out of a whole video; longer "
-        "listed clips are cut off after this (default 10).",
+        "Length of a clip that is made (default: synthetic 3.2, imbalanced 1.6), or cut out of a whole video (folder, "
+        "howto100m, youtube8m; default 10). Clips that a data set lists are cut off after this (default: audioset, esc50, "
+        "crema_d, kinetics400, kinetics_sounds 10; msrvtt 32, hmdb51 40, youcook2 60, ucf101 80, which is nearly all whole).",
+    ),
+    flags.DEFINE_float(
+        "minimum_seconds",
+        None,
+        "folder, howto100m, youtube8m: what remains at the end of a video is a clip, too, if it is this long (default 2).",
+    ),
+    flags.DEFINE_integer(
+        "max_captions", None, "folder, howto100m, youtube8m: captions of a clip at most, the nearest in time (default 16)."
+    ),
+    flags.DEFINE_float(
+        "caption_reach_seconds",
+        None,
+        "folder, howto100m, youtube8m: captions further from a clip than this are not its own (default 10).",
     ),
     flags.DEFINE_integer(
         "train_clips", None, "synthetic, imbalanced: clips to train on (default 1600, 1500)."
@@ -192,17 +206,19 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
     logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
-    builder_class, run_units = _builder(_DATASET.value), _runner()
+    builder_class = _builder(_DATASET.value)
     config_class = builder_class.config_class()
 
     from data.archives import open_source
     from data.errors import DataError, PreparationError
     from data.preparation import prepare
+    from data.storage import join
 
     given = _given(config_class)
     try:
+        run_units = _runner()
         if "source_dir" in given:
-            given["source_dir"] = open_source(given["source_dir"], os.path.join(_DATA_DIR.value, _DATASET.value))
+            given["source_dir"] = open_source(given["source_dir"], join(_DATA_DIR.value, _DATASET.value))
         config = config_class(**given)
         prepared = prepare(
             builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value, run_units=run_units

@@ -1,4 +1,5 @@
 import json
+import math
 
 import av
 import numpy as np
@@ -195,6 +196,10 @@ def test_a_changed_folder_is_not_taken_for_prepared(tmp_path, write_video):
         (dict(test_fraction=2.0), "test_fraction is a share"),
         (dict(max_bad_fraction=-1), "max_bad_fraction is a share"),
         (dict(clip_seconds=0.0), "does not hold a frame"),
+        (dict(clip_seconds=math.inf), "does not hold a frame, or has no end"),
+        (dict(frames_per_second=math.nan), "frames_per_second must be at least 1"),
+        (dict(minimum_seconds=math.nan), "minimum_seconds must be at least 0"),
+        (dict(max_captions=-1), "max_captions must be at least 0"),
         (dict(image_size_px=0), "image_size_px must be at least 1"),
     ],
 )

@@ -101,6 +101,21 @@ def test_threads_processes_and_a_pipeline_write_the_same_bytes(whole, run, tmp_p
         assert without_times(other.report) == without_times(whole.report)
 
 
+@pytest.mark.parametrize(
+    ("runner", "options", "message"),
+    [
+        ("DataflowRunner", ["--region=europe-west4"], "DataflowRunner .*Missing required option: project"),
+        ("DirectRunner", ["--direct_num_workers=many"], "--direct_num_workers: invalid int value: 'many'"),
+    ],
+)
+def test_options_of_a_pipeline_are_refused_before_anything_is_planned(runner, options, message, capfd):
+    from data.beam_units import on_beam
+
+    with pytest.raises(DataError, match=message):
+        on_beam(runner, options)
+    assert "usage" not in capfd.readouterr().err
+
+
 def test_every_clip_is_there_once(whole, read_records):
     data_dir = pathlib.Path(whole.directory).parents[2]
     splits = read_records("folder", data_dir)

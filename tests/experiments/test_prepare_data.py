@@ -1,5 +1,6 @@
 """The command line: in this process where only messages count, in a real one for exit codes."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import time
 import types
 
 import pytest
+import tensorflow_datasets as tfds
 from absl import flags
 from absl.testing import flagsaver
 
@@ -18,11 +20,11 @@ from data.dataset import open_dataset
 from data.errors import DataError
 from data.synthetic import Synthetic
 from experiments import prepare_data
-from experiments.command_line import BadInput, RunFailed
+from experiments.command_line import BadInput, RunFailed, _guarded
 
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16, clip_seconds=0.8)
-MORE = FEW | dict(train_clips=40, test_clips=0)
+MORE = FEW | dict(train_clips=24, test_clips=0)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +83,14 @@ def test_bad_input_is_refused(values, message, tmp_path, monkeypatch):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("dataset", prepare_data._BUILDERS)
+def test_every_setting_of_a_data_set_has_a_flag(dataset):
+    config_class = prepare_data._builder(dataset).config_class()
+    settings = {field.name for field in dataclasses.fields(config_class)}
+    inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+    assert settings - inherited <= {flag.name for flag in prepare_data._CONFIG_FLAGS}
+
+
 def test_flags_say_who_makes_the_records(monkeypatch):
     asked = []
     monkeypatch.setitem(sys.modules, "data.beam_units", types.SimpleNamespace(on_beam=lambda *arguments: asked.append(arguments)))
@@ -113,14 +123,14 @@ def test_help_has_an_example_and_missing_flags_exit_with_two():
     assert "error: --dataset and --data_dir are needed" in errors and "Traceback" not in errors
 
 
-def test_nothing_usable_exits_with_one(tmp_path):
+def test_nothing_usable_exits_with_one(tmp_path, capsys):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "letter.mp4").write_text("not a video\n" * 100)
-    process = start(
-        "--dataset=folder", f"--source_dir={tmp_path}/videos", f"--data_dir={tmp_path}/data"
-    )
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 1 and not output
+    flags = dict(dataset="folder", source_dir=f"{tmp_path}/videos", data_dir=f"{tmp_path}/data")
+    with flagsaver.flagsaver(**flags):
+        assert _guarded(prepare_data.main, ["prepare_data"]) == 1
+    output, errors = capsys.readouterr()
+    assert not output
     assert "error: 1 of 1 files cannot be used" in errors and "Traceback" not in errors
     assert "letter.mp4" in (tmp_path / "data" / "folder" / "prepare_report.json").read_text()
 
