@@ -97,7 +97,7 @@ class CremaDConfig(ListedClipsConfig):
         return lambda name: by_speaker.get(name[:4])
 
 
-class CremaD(ListedClips):
+class CremaD(ListedClips, skip_registration=True):  # TFDS has a data set of that name
     """CREMA-D: 7,442 clips of 91 actors, video and sound, in six emotions.
 
     The source folder is a checkout of https://github.com/CheyneyComputerScience/CREMA-D with its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,10 +73,10 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
             raise DataError("the number of clips must be at least 1 in train, 0 in other splits")
         limits = dict(video_clutter=0, seed=0, image_size_px=16, sample_rate_hz=4000)
         for name, least in (limits | dict(frames_per_second=1)).items():
-            if getattr(self, name) < least:
+            if not least <= getattr(self, name) < math.inf:
                 raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if self.clip_seconds * self.frames_per_second < 1:
-            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame")
+        if not 1 <= self.clip_seconds * self.frames_per_second < math.inf:
+            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame, or has no end")
 
     def parameters(self) -> dict[str, Any]:
         """Returns the fields that decide what the records hold."""

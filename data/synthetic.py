@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -72,8 +73,8 @@ class SyntheticConfig(tfds.core.BuilderConfig):
             raise DataError(f"image_size_px must be even and >= 16, not {self.image_size_px}")
         if self.sample_rate_hz not in _AAC_RATES_HZ:
             raise DataError(f"sample_rate_hz must be in {_AAC_RATES_HZ}, not {self.sample_rate_hz}")
-        if self.frames_per_second < 1 or self.clip_seconds * self.frames_per_second < 1:
-            raise DataError("frames_per_second must be at least 1, and a clip hold a frame")
+        if not (self.frames_per_second >= 1 and 1 <= self.clip_seconds * self.frames_per_second < math.inf):
+            raise DataError("frames_per_second must be at least 1, and a clip hold a frame and have an end")
         if self.seed < 0:
             raise DataError(f"seed must be at least 0, not {self.seed}")
 

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -142,6 +144,8 @@ def test_splits_are_drawn_alike_and_train(prepared):
         (dict(train_clips=0), "at least 1 in train"),
         (dict(image_size_px=8), "image_size_px must be at least 16"),
         (dict(clip_seconds=0.01), "does not hold a frame"),
+        (dict(clip_seconds=math.inf), "does not hold a frame, or has no end"),
+        (dict(frames_per_second=math.nan), "frames_per_second must be at least 1"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -91,6 +91,16 @@ def test_every_setting_of_a_data_set_has_a_flag(dataset):
     assert settings - inherited <= {flag.name for flag in prepare_data._CONFIG_FLAGS}
 
 
+def test_data_sets_that_tfds_has_too_stay_its_own():
+    """Two of one name cannot both be registered."""
+    from tensorflow_datasets.audio import CremaD
+    from tensorflow_datasets.video import Ucf101
+
+    for dataset, theirs in (("crema_d", CremaD), ("ucf101", Ucf101)):
+        ours = prepare_data._builder(dataset)
+        assert ours.name == theirs.name == dataset and ours is not theirs
+
+
 def test_flags_say_who_makes_the_records(monkeypatch):
     asked = []
     monkeypatch.setitem(sys.modules, "data.beam_units", types.SimpleNamespace(on_beam=lambda *arguments: asked.append(arguments)))
