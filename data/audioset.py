@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason
-from data.named_files import LISTED_AGAIN, NOT_THERE, require_some
+from data.named_files import NOT_THERE, pair, require_some
 from data.source_files import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 _BALANCED, _UNBALANCED, _EVALUATION = "balanced_train_segments.csv", "unbalanced_train_segments.csv", "eval_segments.csv"
@@ -70,24 +70,22 @@ class AudioSetConfig(ListedClipsConfig):
         """Looks up the media of the rows of the lists."""
         class_names, files = self._class_names(), self._files()
         indices = {mid: index for index, mid in enumerate(class_names)}
-        videos, skipped = {}, []
-        for row in self._rows(indices):
-            file = _choose(files.get(row.video_id, ()), row)
-            if row.name in videos:
-                skipped.append((LISTED_AGAIN, row.name))
-            elif file is None:
-                others = row.video_id in files
-                skipped.append(("only other clips of the video are there" if others else NOT_THERE, row.name))
-            else:
-                videos[row.name] = self._listed(row, file)
+
+        def video_of(row: _Row) -> ListedVideo | str:
+            if row.video_id not in files:
+                return NOT_THERE
+            file = _choose(files[row.video_id], row)
+            return self._listed(row, file) if file else "only other clips of the video are there"
+
+        videos, skipped = pair(self._rows(indices), lambda row: row.name, video_of)
         require_some(
             self.tree,
-            list(videos.values()),
+            videos,
             skipped,
             "--PJHxphWEs_30.mp4, --PJHxphWEs_30000_40000.mp4 or --PJHxphWEs.mp4; files of sound alone are used with "
             "--sound_only",
         )
-        return ClipList(list(videos.values()), tuple(class_names.values()), by_reason(skipped))
+        return ClipList(videos, tuple(class_names.values()), by_reason(skipped))
 
     def _listed(self, row: _Row, file: _File) -> ListedVideo:
         span = (0.0, row.end - row.start) if file.is_clip else (row.start, row.end)

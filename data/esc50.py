@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.listed_clips import ListedClips, ListedClipsConfig
 from data.listing import ClipList, ListedVideo, Segment, by_reason
-from data.named_files import LISTED_AGAIN, files_by_name
+from data.named_files import files_by_name, pair
 from data.official_splits import TEST, TRAIN, split_unions
 from data.source_files import SOUND_SUFFIXES
 
@@ -38,18 +38,17 @@ class ESC50Config(ListedClipsConfig):
         categories = dict(sorted({row.target: row.category for row in rows}.items()))
         labels = {target: label for label, target in enumerate(categories)}
         files = files_by_name(self.tree, SOUND_SUFFIXES, below=_AUDIO)
-        sounds, skipped = {}, []
-        for row in rows:
-            if row.name in sounds:
-                skipped.append((LISTED_AGAIN, row.name))
-            elif row.name not in files:
-                skipped.append(("the sound is not there", row.name))
-            else:
-                place = dict(split=f"fold{row.fold}", path=None, sound_path=files[row.name])
-                sounds[row.name] = ListedVideo(row.name, label=labels[row.target], segments=(Segment(row.name),), **place)
+
+        def sound_of(row: _Row) -> ListedVideo | str:
+            if row.name not in files:
+                return "the sound is not there"
+            place = dict(split=f"fold{row.fold}", path=None, sound_path=files[row.name])
+            return ListedVideo(row.name, label=labels[row.target], segments=(Segment(row.name),), **place)
+
+        sounds, skipped = pair(rows, lambda row: row.name, sound_of)
         if not sounds:
             raise DataError(f"none of the {len(skipped)} sounds that {_META} lists is in {self.tree.path(_AUDIO)}")
-        return ClipList(list(sounds.values()), tuple(categories.values()), by_reason(skipped), _fold_unions())
+        return ClipList(sounds, tuple(categories.values()), by_reason(skipped), _fold_unions())
 
     def _rows(self) -> list[_Row]:
         if not self.tree.exists(_META):

@@ -13,7 +13,7 @@ from data.caption_index import CaptionIndex
 from data.errors import DataError
 from data.listed_clips import CaptionedClipsConfig, ListedClips
 from data.listing import ClipList, ListedVideo, by_reason
-from data.named_files import LISTED_AGAIN, NOT_THERE, files_by_name, require_some
+from data.named_files import NOT_THERE, files_by_name, pair, require_some
 from data.source_files import VIDEO_SUFFIXES
 
 _LIST = "HowTo100M_v1.csv"
@@ -34,17 +34,14 @@ class HowTo100MConfig(CaptionedClipsConfig):
 
     def read_source(self) -> ClipList:
         """Looks up the videos of the list; their captions follow in `complete`."""
-        found = files_by_name(self.tree, VIDEO_SUFFIXES)
-        videos, skipped = {}, []
-        for video_id in self._video_ids():
-            if video_id in videos:
-                skipped.append((LISTED_AGAIN, video_id))
-            elif video_id not in found:
-                skipped.append((NOT_THERE, video_id))
-            else:
-                videos[video_id] = ListedVideo(video_id, "train", found[video_id])
-        require_some(self.tree, list(videos.values()), skipped, "nVbIUDjzWY4.mp4")
-        return ClipList(list(videos.values()), skipped=by_reason(skipped))
+        files = files_by_name(self.tree, VIDEO_SUFFIXES)
+
+        def video_of(video_id: str) -> ListedVideo | str:
+            return ListedVideo(video_id, "train", files[video_id]) if video_id in files else NOT_THERE
+
+        videos, skipped = pair(self._video_ids(), str, video_of)
+        require_some(self.tree, videos, skipped, "nVbIUDjzWY4.mp4")
+        return ClipList(videos, skipped=by_reason(skipped))
 
     def complete(self, videos: Sequence[ListedVideo]) -> list[ListedVideo]:
         """Returns the videos with their captions; the first call reads through the caption file."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from data.errors import DataError
 from data.listing import ClipList, ListedVideo, Segment, by_reason
-from data.named_files import LISTED_AGAIN, NOT_THERE, require_some
+from data.named_files import NOT_THERE, pair, require_some
 from data.source_files import VIDEO_SUFFIXES
 from data.source_tree import SourceTree
 
@@ -42,19 +42,17 @@ def list_kinetics(tree: SourceTree, class_names: Sequence[str] | None = None) ->
     rows = _rows_of_classes(tree, paths, class_names)
     labels = {name: label for label, name in enumerate(class_names or sorted({row.label for row in rows} - {""}))}
     files = _files_by_name(paths)
-    videos, skipped = {}, []
-    for row in rows:
-        if row.name in videos:
-            skipped.append((LISTED_AGAIN, row.name))
-        elif not row.label:
-            skipped.append(("its list has no labels", row.name))
-        elif row.name not in files:
-            skipped.append((NOT_THERE, row.name))
-        else:
-            clip = (Segment(row.name),)
-            videos[row.name] = ListedVideo(row.name, row.split, files[row.name], label=labels[row.label], segments=clip)
-    require_some(tree, list(videos.values()), skipped, _EXAMPLE)
-    return ClipList(list(videos.values()), tuple(labels), by_reason(skipped))
+
+    def video_of(row: _Row) -> ListedVideo | str:
+        if not row.label:
+            return "its list has no labels"
+        if row.name not in files:
+            return NOT_THERE
+        return ListedVideo(row.name, row.split, files[row.name], label=labels[row.label], segments=(Segment(row.name),))
+
+    videos, skipped = pair(rows, lambda row: row.name, video_of)
+    require_some(tree, videos, skipped, _EXAMPLE)
+    return ClipList(videos, tuple(labels), by_reason(skipped))
 
 
 def _rows_of_classes(tree: SourceTree, paths: Iterable[str], class_names: Sequence[str] | None) -> list[_Row]:

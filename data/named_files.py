@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from data.errors import DataError
 from data.listing import ListedVideo
@@ -11,6 +12,7 @@ from data.source_tree import SourceTree
 
 NOT_THERE = "the video is not there"
 LISTED_AGAIN = "listed again"
+Row = TypeVar("Row")
 
 
 def files_by_name(tree: SourceTree, suffixes: Sequence[str], below: str = "") -> dict[str, str]:
@@ -20,6 +22,28 @@ def files_by_name(tree: SourceTree, suffixes: Sequence[str], below: str = "") ->
     """
     paths = sorted(tree.find(suffixes, below), key=lambda path: (_rank(path, suffixes), path), reverse=True)
     return {posixpath.splitext(posixpath.basename(path))[0]: path for path in paths}
+
+
+def pair(
+    rows: Iterable[Row], name_of: Callable[[Row], str], video_of: Callable[[Row], ListedVideo | str]
+) -> tuple[list[ListedVideo], list[tuple[str, str]]]:
+    """Returns the videos of a list's rows, and (reason, name) of the rows that have none or come again.
+
+    Args:
+      rows: what the list says.
+      name_of: Returns a row's name, that of its video.
+      video_of: Returns a row's video, or the reason why there is none.
+    """
+    videos: dict[str, ListedVideo] = {}
+    skipped = []
+    for row in rows:
+        name = name_of(row)
+        found = LISTED_AGAIN if name in videos else video_of(row)
+        if isinstance(found, str):
+            skipped.append((found, name))
+        else:
+            videos[name] = found
+    return list(videos.values()), skipped
 
 
 def require_some(tree: SourceTree, videos: Sequence[ListedVideo], skipped: Sequence[object], example: str) -> None:

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.listed_clips import CaptionedClipsConfig, ListedClips
 from data.listing import ClipList, ListedVideo, by_reason
-from data.named_files import LISTED_AGAIN, NOT_THERE, files_by_name, require_some
+from data.named_files import NOT_THERE, files_by_name, pair, require_some
 from data.source_files import VIDEO_SUFFIXES
 
 _VOCABULARY = "vocabulary.csv"
@@ -57,24 +57,18 @@ class YouTube8MConfig(CaptionedClipsConfig):
 
     def read_source(self) -> ClipList:
         """Looks up the videos of the list and their captions."""
-        found, captions = files_by_name(self.tree, VIDEO_SUFFIXES), self._captions()
+        files, captions = files_by_name(self.tree, VIDEO_SUFFIXES), self._captions()
         class_names = self._class_names()
-        videos, skipped = {}, []
-        for row in self._rows(len(class_names)):
-            if row.video_id in videos:
-                skipped.append((LISTED_AGAIN, row.video_id))
-            elif row.video_id not in found:
-                skipped.append((NOT_THERE, row.video_id))
-            else:
-                videos[row.video_id] = ListedVideo(
-                    row.video_id,
-                    row.split,
-                    found[row.video_id],
-                    labels=row.labels,
-                    caption_path=captions.get(row.video_id),
-                )
-        require_some(self.tree, list(videos.values()), skipped, f"nVbIUDjzWY4.mp4. {_NO_PIXELS}")
-        return ClipList(list(videos.values()), class_names, by_reason(skipped))
+
+        def video_of(row: _Row) -> ListedVideo | str:
+            video_id, labels, split = row
+            if video_id not in files:
+                return NOT_THERE
+            return ListedVideo(video_id, split, files[video_id], labels=labels, caption_path=captions.get(video_id))
+
+        videos, skipped = pair(self._rows(len(class_names)), lambda row: row.video_id, video_of)
+        require_some(self.tree, videos, skipped, f"nVbIUDjzWY4.mp4. {_NO_PIXELS}")
+        return ClipList(videos, class_names, by_reason(skipped))
 
     def parameters(self) -> dict[str, object]:
         """Returns the base's; the list counts by what it says, not by what it is called."""
@@ -141,7 +135,8 @@ class YouTube8M(ListedClips):
 
     What https://research.google.com/youtube8m hands out are features in .tfrecord files, without pixels
     or sound, of which this model can make nothing. So the videos themselves are needed, and a list of
-    them (our choice of layout, since there is no published one; the names are those that yt-dlp gives):
+    them (our choice of layout, since there is no published one; the names are those that
+    `yt-dlp -o '%(id)s.%(ext)s' --write-subs --write-auto-subs` gives):
 
         videos.csv                  video_id,labels like nVbIUDjzWY4,3 17; or with | between the labels
         vocabulary.csv              as published: Index, ..., Name, ...; without it classes are numbers
