@@ -149,6 +149,25 @@ def test_a_failure_is_not_the_end(whole, run, tmp_path, decoded, capfd):
     assert contents(again.directory) == contents(whole.directory)
 
 
+def test_killed_between_the_records_and_the_word_that_they_are_done(whole, run, tmp_path, monkeypatch):
+    """The files have their names already; they are written again, and nothing counts twice."""
+    write_json, first = data.units.write_json, []
+
+    def die(path, content):
+        if "done.json" in path and not first:
+            first.append(path)
+            raise KeyboardInterrupt
+        write_json(path, content)
+
+    monkeypatch.setattr(data.units, "write_json", die)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    assert first and list(tmp_path.glob("folder/incomplete/records/*.tfrecord-*")) and not os.path.exists(first[0])
+    again = run(tmp_path)
+    assert contents(again.directory) == contents(whole.directory)
+    assert without_times(again.report) == without_times(whole.report)
+
+
 def _interrupt(job, units):
     raise KeyboardInterrupt
 
