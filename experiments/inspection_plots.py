@@ -177,10 +177,11 @@ def _paint_sound(axes, card):
 def _paint_words(axes, card):
     color = MISALIGNED if any("swapped" in note for note in card.notes) else None
     style = dict(va="top", transform=axes.transAxes, in_layout=False)  # all figures have frames of one size
-    axes.text(0, 1, "; ".join(card.notes), fontsize=8.5, fontweight="bold", color=color, **style)
-    said = [textwrap.shorten(cue.text, 110, placeholder=" …") for cue in card.captions[:3]] or ["(no captions)"]
-    lines = [line for text in said for line in textwrap.wrap(text, 52, subsequent_indent="   ")]
-    axes.text(0, 0.8, "\n".join(lines[:6]), fontsize=8, **style)
+    notes = textwrap.wrap("; ".join(card.notes), 50)
+    axes.text(0, 1, "\n".join(notes), fontsize=8.5, fontweight="bold", color=color, **style)
+    said = [textwrap.shorten(cue.text, 110, placeholder=" …") for cue in card.captions] or ["(no captions)"]
+    lines = [line for text in said for line in textwrap.wrap(text, 56, subsequent_indent="   ")]
+    axes.text(0, 0.94 - 0.14 * len(notes), "\n".join(lines[:6]), fontsize=8, **style)
 
 
 def _grid(painters: Sequence[Painter], columns: int, height_inches: float) -> Figure:

@@ -135,14 +135,13 @@ for title, rows in moved.items():
 # ## The common spaces, before and after
 #
 # Each clip of the split is embedded by its middle window, and each common space is projected to two dimensions, both
-# modalities together. Points of one color are clips of one class, thin lines join the two points of a clip: the
-# shorter the lines, the better the two modalities meet. The projection is that of the report: t-SNE (scikit-learn, cosine
-# distance, perplexity 30, seed 0); the paper does not say which one it used. t-SNE keeps neighborhoods, not distances, so
-# look at who is beside whom, not at how far the clusters lie apart.
+# modalities together. Points of one color are clips of one class, thin lines join the two points of a clip. The
+# projection is that of the report: t-SNE (scikit-learn, cosine distance, perplexity 30, seed 0); the source does not say
+# which one it used. t-SNE keeps neighborhoods, not distances: look at who is beside whom, not at how far clusters lie apart.
 #
 # The poster has such a picture of VATT's output space: plain VATT mixes video and text there, with harmonization they are
-# "disentangled". In a short run like the demo's, each modality still has a cloud of its own, a gap that contrastive
-# training is known for; what one sees is that the classes gather within each cloud, and do so in the same order.
+# "disentangled". In a short run like the demo's each modality still has a cloud of its own, a gap that contrastive
+# training is known for; what one sees is that the classes gather within the clouds.
 # `RUN_PLAIN` stands in the middle, if there is one; the demo's is made by the demo's command with
 # `--gin_bindings="pretrain.harmonizer = 'sum'"` and another `--workdir`.
 

@@ -159,7 +159,7 @@ def test_clips_are_drawn_with_frames_and_words(prepared):
     assert sum(len(axes.images) for axes in figure.axes) == 8 and figure.get_suptitle() == "A title"
     texts = {text.get_text(): text for axes in figure.axes for text in axes.texts}
     assert texts["text swapped"].get_color() == MISALIGNED != texts["cosine +0.10"].get_color()
-    assert any(cards[0].captions[0].text[:15] in text for text in texts)
+    assert any(next(iter(cards.values())).captions[0].text[:15] in text for text in texts)
     assert Image.open(io.BytesIO(inspection_plots.jpeg(figure))).format == "JPEG"
     silent = cards[0]._replace(outline=None, captions=(), frames=())
     texts = [text.get_text() for axes in inspection_plots.clips_figure([silent], "").axes for text in axes.texts]

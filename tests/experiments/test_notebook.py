@@ -40,10 +40,6 @@ def test_the_committed_outputs_are_those_of_one_clean_run(committed):
     assert NOTEBOOK.stat().st_size < 1.5e6
 
 
-def test_every_markdown_cell_is_short(committed):
-    assert all(len(cell.source.split()) < 150 for cell in committed.cells if cell.cell_type == "markdown")
-
-
 @pytest.mark.usefixtures("quick_graphs")
 def test_it_runs_on_any_run(trained_run, noisy_data, monkeypatch):
     shown = []
@@ -51,7 +47,7 @@ def test_it_runs_on_any_run(trained_run, noisy_data, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")  # so that what the notebook sets does not stay
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     levels = {name: logging.getLogger(name).level for name in ("absl", "tensorflow")}
-    values = {"RUN": str(trained_run), "DATA": noisy_data, "RUN_PLAIN": str(trained_run)}
+    values = {"RUN": str(trained_run), "DATA": noisy_data, "RUN_PLAIN": str(trained_run), "SENTENCES": ("a red ball",)}
     source = TEXT.read_text(encoding="utf-8")
     for name, value in values.items():
         source, count = re.subn(rf"^{name} = .*", f"{name} = {value!r}", source, flags=re.MULTILINE)
@@ -63,7 +59,7 @@ def test_it_runs_on_any_run(trained_run, noisy_data, monkeypatch):
             logging.getLogger(name).setLevel(level)
     figures = [item for item in shown if isinstance(item, Figure)]
     assert len(figures) == 6
-    assert len([item for item in shown if isinstance(item, IPython.display.Image)]) == 1 + 3 + 2
+    assert len([item for item in shown if isinstance(item, IPython.display.Image)]) == 1 + 1 + 2
     for figure in figures:
         figure.savefig(io.BytesIO(), format="png", dpi=40)
     tables = "".join(item.data for item in shown if isinstance(item, IPython.display.Markdown))
