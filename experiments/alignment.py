@@ -1,6 +1,6 @@
 """How well the gradients of a clip's two losses tell planted misalignment apart."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -15,8 +15,17 @@ INDICATORS = {"encoder_gradient_cosine": "gradient cosine, shared encoder", **SC
 _FACTS = ("clip_id", "text_aligned", "audio_aligned")
 
 
+def compiled_indicators(model: vatt.VATT, loss_options: Mapping[str, object]) -> Callable:
+    """Returns what `clip_indicators` runs on a batch, so that many calls for one model can share its trace."""
+    return tf.function(lambda clips: _batch_indicators(model, clips, loss_options), autograph=False, reduce_retracing=True)
+
+
 def clip_indicators(
-    model: vatt.VATT, batches: tf.data.Dataset, total: int, loss_options: Mapping[str, object]
+    model: vatt.VATT,
+    batches: tf.data.Dataset,
+    total: int,
+    loss_options: Mapping[str, object],
+    compute: Callable | None = None,
 ) -> dict[str, np.ndarray]:
     """Computes the indicators of every clip that has sound, text and a known truth.
 
@@ -29,13 +38,12 @@ def clip_indicators(
       batches: What `data.eval_batches` yields; the cost of a clip grows with the batch.
       total: How many clips it yields, for the progress bar.
       loss_options: Arguments of `vatt.losses`.
+      compute: What `compiled_indicators` returned for them, to trace it once for many calls; `None` traces it here.
 
     Returns:
       `clip_id` str, `text_aligned`, `audio_aligned` int32 (1 or 0), and `INDICATORS` float32, all [clips].
     """
-    compute = tf.function(
-        lambda clips: _batch_indicators(model, clips, loss_options), autograph=False, reduce_retracing=True
-    )
+    compute = compute or compiled_indicators(model, loss_options)
     inputs = (*vatt.MODALITIES.values(), "has_audio", "has_text")
     found = []
     with tqdm.tqdm(total=total, desc="gradients per clip", unit=" clips") as bar:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import data
 from experiments import retrieval
-from experiments.alignment import clip_indicators, separation
+from experiments.alignment import clip_indicators, compiled_indicators, separation
 from experiments.command_line import RunFailed
 from experiments.durations import duration
 from experiments.embeddings import embed
@@ -41,19 +41,20 @@ def run_variant(
     directory.variant(variant).start(operative_config(), described, vocabulary, allow_config_change=False)
     tokenizer = data.WordPieceTokenizer(str(vocabulary), settings.clips.words)
     runs = ReusableRun(settings, strategy, tokenizer.vocabulary_size)
+    evaluation = Evaluation(study, runs, tokenizer)
     for number, point in enumerate(points, start=1):
         if directory.has_point(point):
             continue
         start = time.monotonic()
         try:
-            result = run_point(study, runs, point, tokenizer, data_dir)
+            result = run_point(study, runs, evaluation, point, data_dir)
         except RunFailed as error:
             raise RunFailed(f"{variant}, {point.name}: {error}") from error
         directory.write_point(point, result)
         print(f"\n[{number}/{len(points)}] {variant}, {point.name}: {duration(time.monotonic() - start)}", flush=True)
 
 
-def run_point(study: Study, runs: ReusableRun, point: Point, tokenizer: data.WordPieceTokenizer, data_dir: str) -> dict:
+def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: Point, data_dir: str) -> dict:
     """Trains a point and measures what it has learned.
 
     The probes are learned on the clean training clips of the same scenes, whatever the run was trained on: labels are
@@ -62,8 +63,8 @@ def run_point(study: Study, runs: ReusableRun, point: Point, tokenizer: data.Wor
     Args:
       study: The study.
       runs: The variant's.
+      evaluation: Of `runs`' model.
       point: Which point.
-      tokenizer: Strings to token ids.
       data_dir: Where the study's data sets are.
 
     Returns:
@@ -72,7 +73,6 @@ def run_point(study: Study, runs: ReusableRun, point: Point, tokenizer: data.Wor
     """
     started = time.monotonic()
     noisy, clean = sets_of(point, data_dir)
-    evaluation = _Evaluation(study, runs, tokenizer)
     watched = []
 
     def after_step(step: int) -> None:
@@ -80,7 +80,7 @@ def run_point(study: Study, runs: ReusableRun, point: Point, tokenizer: data.Wor
             watched.append({"step": step, **evaluation.indicators(noisy, per_clip=step == study.watch_steps[-1])})
 
     runs.restart(point.seed)
-    columns = runs.train(noisy, tokenizer, after_step)
+    columns = runs.train(noisy, evaluation.tokenizer, after_step)
     trained = time.monotonic()
     result = {"point": point._asdict(), **evaluation.figures(clean), "training": _training(columns), "watched": watched}
     return result | {"seconds": {"training": trained - started, "evaluation": time.monotonic() - trained}}
@@ -94,13 +94,22 @@ def _training(columns):
     return means | losses | {"conflict_rate": float((cosines < 0).mean()), "steps": len(cosines)}
 
 
-class _Evaluation:
-    """Measures the model of a run."""
+class Evaluation:
+    """Measures the model of a run, as it is at the moment.
 
-    def __init__(self, study, runs, tokenizer):
+    Args:
+      study: The study.
+      runs: Holds the model.
+      tokenizer: Strings to token ids.
+    """
+
+    def __init__(self, study: Study, runs: ReusableRun, tokenizer: data.WordPieceTokenizer):
         self.study, self.settings, self.tokenizer, self.model = study, runs.settings, tokenizer, runs.run.model
+        self.loss_options = dict(temperature=runs.settings.temperature, form=runs.settings.loss)
+        self._compute = compiled_indicators(self.model, self.loss_options)
 
-    def figures(self, clean):
+    def figures(self, clean: data.PreparedDataset) -> dict:
+        """Returns the figures of retrieval and linear probes, in the shape that `result.json` has them."""
         test = self._embed(clean, "test", ("video", "audio", "text"))
         train = self._embed(clean, "train", ("video", "audio"))
         found = retrieval.ranks(test.video_text["text"], test.video_text["video"])
@@ -110,11 +119,11 @@ class _Evaluation:
         }
         return {"retrieval": {"text_to_video": retrieval.metrics(found, len(found))}, "linear_probe": probes}
 
-    def indicators(self, noisy, per_clip):
+    def indicators(self, noisy: data.PreparedDataset, per_clip: bool) -> dict:
+        """Returns how well misaligned clips are told apart; under `values` also each clip's indicators, if asked for."""
         total = self.study.watched_clips
         batches = self._batches(noisy, "validation", ALIGNMENT_BATCH).unbatch().take(total).batch(ALIGNMENT_BATCH)
-        options = dict(temperature=self.settings.temperature, form=self.settings.loss)
-        clips = clip_indicators(self.model, batches, total, options)
+        clips = clip_indicators(self.model, batches, total, self.loss_options, self._compute)
         kept = {name: values.astype(float).round(3).tolist() for name, values in clips.items() if name != "clip_id"}
         return separation(clips) | ({"values": kept} if per_clip else {})
 

@@ -1,15 +1,18 @@
 """A study of two tiny points, killed and gone on with; then its page."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from experiments import study_config, study_points
+from experiments.assembly import build_run, random_batch
 from experiments.study_data import prepare_sets
 from experiments.study_directory import StudyDirectory
+from experiments.study_training import ReusableRun
 
-pytestmark = pytest.mark.usefixtures("quick_graphs")
 GIN_FILE = "configs/study/full.gin"
 TINY = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 16",
@@ -30,7 +33,15 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def eagerly():
+    """Runs functions without tracing them, which takes longer than the few steps of a test."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, eagerly):
     """The study, its directories, and what the second point gave in the run that was killed before it was kept."""
     root = tmp_path_factory.mktemp("study")
     study = study_config.parse([GIN_FILE], BINDINGS)
@@ -130,7 +141,7 @@ def test_what_is_missing_or_wrong_is_told(run_study, is_one_message, tmp_path):
     is_one_message(run_study(gin_file=[GIN_FILE], gin_bindings=[wrong], **places), "the variant vatt: .*batch_size")
 
 
-def test_cost_times_every_method_beside_one_gradient(only_flags_of, monkeypatch):
+def test_cost_times_every_method_beside_one_gradient(only_flags_of, monkeypatch, eagerly):
     module = only_flags_of("experiments.study_cost")
     calls = {}
     monkeypatch.setattr(module, "median_seconds", lambda found, repeats: calls.update(found) or dict.fromkeys(found, 0.1))
@@ -138,3 +149,21 @@ def test_cost_times_every_method_beside_one_gradient(only_flags_of, monkeypatch)
     assert list(found) == ["one gradient", "cl"]
     for call in calls.values():
         call()
+
+
+def test_a_traced_run_takes_another_seed(quick_graphs):
+    settings = study_config.parse([GIN_FILE], BINDINGS).pretraining("cl")
+    strategy, batch = tf.distribute.get_strategy(), random_batch(settings.clips, 4, 50)
+    runs = ReusableRun(settings, strategy, 50)
+    for seed in (1, 2):
+        runs.restart(seed)
+        for _ in range(2):
+            runs.run.trainer.train_on_batch(batch, tf.constant(0.0))
+    assert runs.run.trainer.train_on_batch.experimental_get_tracing_count() == 1
+    own = build_run(dataclasses.replace(settings, seed=2), strategy, 50)
+    tf.config.run_functions_eagerly(True)
+    for _ in range(2):
+        own.trainer.train_on_batch(batch, tf.constant(0.0))
+    tf.config.run_functions_eagerly(False)
+    for one, other in zip(runs.run.model.variables, own.model.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4, err_msg=one.name)
