@@ -5,8 +5,9 @@ UV_VERSION := 0.13.9
 DEMO_DATA := runs/data
 DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
+NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test lint stats check-data docs lock clean
+.PHONY: install demo test lint stats check-data notebook docs lock clean
 
 install: .venv/installed
 
@@ -38,6 +39,14 @@ stats: install
 # Everything decoded once: make check-data DATASET=ucf101 DATA_DIR=data_dir
 check-data: install
 	$(BIN)/python -m experiments.check_data --dataset=$(DATASET) --data_dir=$(DATA_DIR)
+
+# Runs the notebook anew from its text form, on the demo's run and a plain one; makes what is missing.
+notebook: install
+	test -d $(DEMO_RUN) || $(MAKE) demo
+	test -d $(DEMO_RUN)_plain || $(BIN)/python -m experiments.pretrain --gin_file=configs/demo.gin \
+		--gin_bindings="pretrain.harmonizer = 'sum'" --data_dir=$(DEMO_DATA) --workdir=$(DEMO_RUN)_plain
+	$(BIN)/jupytext --quiet --update --to ipynb $(NOTEBOOK).py
+	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False $(NOTEBOOK).ipynb
 
 # The pages about the methods, written anew when a docstring of theirs changes.
 docs: install

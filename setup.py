@@ -36,9 +36,13 @@ setup(
         "beam": ["apache-beam>=2.60"],  # preparing data at scale
         "tfds": ["mlcroissant>=1.0.9"],  # the command `tfds build`
         "compile": ["jax==0.10.2", "libtpu==0.0.52"],  # compiling a step for TPUs on a machine without one
+        "notebook": ["jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29"],  # experiments/notebooks
         "dev": [
             "apache-beam>=2.60",  # the tests prepare data as a pipeline, too
             "mlcroissant>=1.0.9",  # the command `tfds build` imports it, TFDS itself does not ask for it
+            "jupytext>=1.16",  # the notebook's text form; a test holds both forms together
+            "nbclient>=0.10",  # runs the notebook (make notebook)
+            "ipykernel>=6.29",  # the kernel it runs in; the notebook's test takes IPython.display from it
             "pytest>=8",  # the tests
             "pytest-xdist>=3.6",  # on both cores
             "ruff==0.14.*",  # linting and import order
