@@ -1,5 +1,6 @@
 """A study of two tiny points, killed and gone on with; then its page."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -32,12 +33,19 @@ class Killed(BaseException):
     """Stands in for a kill: nothing that the program could still do is done."""
 
 
+@contextlib.contextmanager
+def functions_eagerly(eagerly: bool):
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(eagerly)
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
 @pytest.fixture(scope="module")
 def eagerly():
     """Runs functions without tracing them, which takes longer than the few steps of a test."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with functions_eagerly(True):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -155,15 +163,15 @@ def test_a_traced_run_takes_another_seed(quick_graphs):
     settings = study_config.parse([GIN_FILE], BINDINGS).pretraining("cl")
     strategy, batch = tf.distribute.get_strategy(), random_batch(settings.clips, 4, 50)
     runs = ReusableRun(settings, strategy, 50)
-    for seed in (1, 2):
-        runs.restart(seed)
-        for _ in range(2):
-            runs.run.trainer.train_on_batch(batch, tf.constant(0.0))
+    with functions_eagerly(False):
+        for seed in (1, 2):
+            runs.restart(seed)
+            for _ in range(2):
+                runs.run.trainer.train_on_batch(batch, tf.constant(0.0))
     assert runs.run.trainer.train_on_batch.experimental_get_tracing_count() == 1
     own = build_run(dataclasses.replace(settings, seed=2), strategy, 50)
-    tf.config.run_functions_eagerly(True)
-    for _ in range(2):
-        own.trainer.train_on_batch(batch, tf.constant(0.0))
-    tf.config.run_functions_eagerly(False)
+    with functions_eagerly(True):
+        for _ in range(2):
+            own.trainer.train_on_batch(batch, tf.constant(0.0))
     for one, other in zip(runs.run.model.variables, own.model.variables, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4, err_msg=one.name)
