@@ -3,12 +3,13 @@
 Examples:
   python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \\
       --output_dir=docs/study --jobs=2
-  python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_data --study_dir=runs/study_quick \\
+  python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_quick/data --study_dir=runs/study_quick \\
       --output_dir=runs/study_quick/page --jobs=2
 
-Prepares the data sets, trains the points of every variant, times the methods' steps, then writes README.md, plots,
-results.csv and results.jsonl to --output_dir. The same command again goes on: finished points are not run again. A variant
-that fails is reported and does not stop the others; the page then says how many points are missing.
+Prepares the data sets, times the methods' steps, trains the points of every variant, then writes README.md, plots,
+results.csv and results.jsonl to --output_dir. The same command again goes on: finished points are not run again, and more
+seeds or noises may have been added. SIGTERM and Ctrl-C end it; the page is then about the points that are finished. A
+variant that fails is reported and does not stop the others.
 """
 
 import datetime
@@ -49,9 +50,9 @@ def main(_) -> int:
         study.pretraining(variant)
     prepare_sets(study, FLAGS.data_dir, _show)
     directory = StudyDirectory(FLAGS.study_dir)
-    outcomes = run_jobs([_variant_job(study, variant, directory) for variant in study.variants], FLAGS.jobs, _show)
-    if not any(outcome.status == STOPPED for outcome in outcomes):
-        outcomes += run_jobs([_cost_job(directory)], 1, _show)
+    outcomes = run_jobs([_cost_job(directory)], 1, _show)  # first: a study that is stopped early then has it
+    if outcomes[0].status != STOPPED:
+        outcomes += run_jobs([_variant_job(study, variant, directory) for variant in study.variants], FLAGS.jobs, _show)
     _write_page(study, directory)
     return _end(outcomes)
 
