@@ -58,6 +58,7 @@ def _by_noise(axes, results: Results, methods: list[str], value: Callable) -> No
             capsize=2, label=method,
         )  # fmt: skip
     axes.set_xticks(range(len(pairs)), [noise_title(noise) for noise in pairs])
+    axes.set_xlim(-0.5, len(pairs) - 0.5)
     axes.grid(visible=False, axis="x")
 
 

@@ -135,7 +135,7 @@ def test_the_page_and_the_files_beside_it(results, tmp_path):
     ]  # fmt: skip
     text = (tmp_path / "README.md").read_text()
     for part in ("+20.6 ± 0.4 **better**", "![R@10 by noise and method](recall.png)", "2.00", ORIGIN.command, "- 20 steps.",
-                 "commit abc with uncommitted changes", "seeds (5 here)", "55 runs, 24 s each"):  # fmt: skip
+                 "commit abc with uncommitted changes", "(5 here)", "55 runs, 24 s each"):  # fmt: skip
         assert part in text
     assert "not finished" not in text
     for name in ("cosines", "indicators", "recall"):
