@@ -7,7 +7,7 @@ DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test lint stats check-data notebook docs lock clean
+.PHONY: install demo test lint stats check-data notebook study study-quick docs lock clean
 
 install: .venv/installed
 
@@ -47,6 +47,15 @@ notebook: install
 		--gin_bindings="pretrain.harmonizer = 'sum'" --data_dir=$(DEMO_DATA) --workdir=$(DEMO_RUN)_plain
 	$(BIN)/jupytext --quiet --update --to ipynb $(NOTEBOOK).py
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False $(NOTEBOOK).ipynb
+
+# The study on planted noise, about 2 hours; stopped and started again it goes on. study-quick: the same in small.
+study: install
+	$(BIN)/python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \
+		--output_dir=docs/study --jobs=2
+
+study-quick: install
+	$(BIN)/python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_quick/data \
+		--study_dir=runs/study_quick --output_dir=runs/study_quick/page --jobs=2
 
 # The pages about the methods, written anew when a docstring of theirs changes.
 docs: install

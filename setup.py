@@ -27,6 +27,7 @@ setup(
         "fsspec>=2024.2",  # sources in storage that TensorFlow cannot read: s3://, az://, ...
         "pillow>=10",  # JPEG frames in records
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
+        "scipy>=1.10",  # Student's t in the study; scikit-learn brings it anyway
         "threadpoolctl>=3",  # keeps scikit-learn's t-SNE to one thread; two fight on a busy machine
         "matplotlib>=3.9",  # plots in the report
         "tqdm>=4.66",  # progress bars of preparation and evaluation
