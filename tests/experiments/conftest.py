@@ -304,3 +304,10 @@ class SmallEncoder(keras.layers.Layer):
 def small_encoder() -> type[SmallEncoder]:
     """Makes the smallest encoder of a classifier."""
     return SmallEncoder
+
+
+@pytest.fixture(scope="session")
+def without_notices():
+    """A function that takes what TensorFlow says of its first compilation, at any log level, out of a program's errors."""
+    notice = re.compile(r"^(WARNING: All log messages before absl|I0000 .*Compiled cluster using XLA).*\n", re.MULTILINE)
+    return lambda errors: notice.sub("", errors)

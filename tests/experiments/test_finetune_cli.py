@@ -70,9 +70,9 @@ def latest(directory):
     return tf.train.latest_checkpoint(str(directory.checkpoints))
 
 
-def test_what_a_run_says_and_writes(finished, pretrained):
+def test_what_a_run_says_and_writes(finished, pretrained, without_notices):
     directory, output, errors = finished
-    assert not errors, errors
+    assert not without_notices(errors), errors
     lines = output.splitlines()
     assert re.fullmatch(
         r"1 replica\(s\) on CPU \| batch 4 \(4 per replica\) \| float32 \| 0\.0\d M parameters \| video, whole model, "
@@ -111,9 +111,8 @@ def test_the_model_started_where_pre_training_ended_and_can_be_loaded(finished, 
     before, after = (vatt.load(path) for path in (pretrained, directory.path))
     assert before.modalities == ("video", "audio", "text") and after.modalities == ("video",)
     assert after.get_config()["drop_token_rate"] == 0.5
-    batch = tf.random.stateless_uniform([2, 8, 32, 32, 3], [1, 2], -1, 1)
-    one, other = (model.encode("video", batch).numpy() for model in (before, after))
-    assert 0 < np.abs(one - other).max() < 1 and np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.8
+    one, other = (np.concatenate([w.ravel() for w in model.encoder.get_weights() if w.ndim > 1]) for model in (before, after))
+    assert np.abs(one - other).max() > 0 and np.corrcoef(one, other)[0, 1] > 0.9, "of another start it would be about 0"
     (best,) = [name.removesuffix(".index") for name in os.listdir(directory.best) if name.endswith(".index")]
     assert vatt.load(directory.best / best).feature_dims == {"video": 16}
 

@@ -59,7 +59,7 @@ def begun_here(only_flags_of, monkeypatch):
     """Runs the points' pre-training in this process, where it costs half; returns the places of those that have begun."""
     pretrain, begun = only_flags_of("experiments.pretrain"), []
     monkeypatch.setattr(pretrain, "StopSignal", lambda: types.SimpleNamespace(received=False))  # which needs the main thread
-    monkeypatch.setattr(pretrain, "FLAGS", types.SimpleNamespace(allow_config_change=False))
+    monkeypatch.setattr(pretrain, "FLAGS", types.SimpleNamespace(allow_config_change=False, data_service=""))
 
     def execute(batch, command, environment, log, claim) -> int:
         options = collections.defaultdict(list)

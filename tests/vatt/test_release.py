@@ -44,7 +44,8 @@ def source(name: str) -> str:
 
 
 def close(ours, published):
-    np.testing.assert_allclose(np.reshape(ours, published.shape), published, atol=1e-5)
+    """Equal to 1e-5 of the largest value: another processor adds up in another order."""
+    np.testing.assert_allclose(np.reshape(ours, published.shape), published, rtol=0, atol=1e-5 * max(1, np.abs(published).max()))
 
 
 @pytest.mark.parametrize("name", ["ut_tiny", "mbs_tiny"])
