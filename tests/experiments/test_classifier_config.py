@@ -58,7 +58,7 @@ TINY_VATT = [
 SMALL_RESNET = ["ResNet18.depth_multiplier = 0.0625"]
 
 
-@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     "files, encoders",
     [([str(path), method_file("uniform")], SMALL_RESNET) for path in DATASETS]

@@ -35,7 +35,7 @@ SHRUNK = [
 name = lambda path: str(path.relative_to(CONFIGS))  # noqa: E731
 
 
-@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("path", COMPLETE, ids=name)
 def test_a_complete_configuration_runs_one_shrunken_step(path):
     settings = config.parse([str(path)], SHRUNK)
@@ -71,7 +71,7 @@ def test_a_part_goes_with_the_demo(path):
         ]
 
 
-@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     "options",
     [[], ["VATT.audio = 'spt_base'", "VATT.text = 'bert_small'", "VATT.head = 'joint'", "VATT.recompute = True"]],
