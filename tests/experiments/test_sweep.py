@@ -75,7 +75,7 @@ def begun_here(only_flags_of, monkeypatch):
     return begun
 
 
-@pytest.mark.usefixtures("deterministic", "quick_graphs")
+@pytest.mark.usefixtures("deterministic", "eager")
 def test_a_sweep_killed_half_way_ends_like_one_left_alone(begun_here, sweep_here, tmp_path, killed_at, checkpoint_values):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     code, output, errors = sweep_here(sweep_dir=str(alone))
