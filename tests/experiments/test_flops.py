@@ -62,6 +62,7 @@ def benchmark(only_flags_of):
     return only_flags_of("experiments.benchmarks.model")
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_models_benchmark_measures_every_way(benchmark):
     calls, flops = benchmark.calls("ut_tiny", 8, 32), benchmark.operations("ut_tiny", 8, 32)
     assert set(calls) | {"matrix products"} == set(flops) and flops["recomputed"] / flops["step"] == pytest.approx(4 / 3)
