@@ -264,9 +264,10 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(rig, batches):
         np.testing.assert_array_equal(one, other)
 
 
-def test_weights_do_not_depend_on_the_number_of_replicas(rig, batches):
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_weights_do_not_depend_on_the_number_of_replicas(rig, batches, replicas):
     sgd = dict(optimizer=keras.optimizers.SGD)
-    alone, several = rig(**sgd), rig(4, **sgd)
+    alone, several = rig(**sgd), rig(replicas, **sgd)
     threshold = middle(alone.judged(batches[0])[0])
     log = alone.train(threshold, *batches)
     assert (0 < log["clip_weight"]).all() and (log["clip_weight"] < 1).all()

@@ -43,9 +43,8 @@ def source(name: str) -> str:
     return str(next((GOLDEN / name / "ckpt").glob("*.index")).with_suffix(""))
 
 
-def close(ours, published):
-    """Equal to 1e-5 of the largest value: another processor adds up in another order."""
-    np.testing.assert_allclose(np.reshape(ours, published.shape), published, rtol=0, atol=1e-5 * max(1, np.abs(published).max()))
+def close(ours, published, atol=1e-5):
+    np.testing.assert_allclose(np.reshape(ours, published.shape), published, atol=atol)
 
 
 @pytest.mark.parametrize("name", ["ut_tiny", "mbs_tiny"])
@@ -55,7 +54,9 @@ def test_outputs_equal_the_published_codes(name, imported):
     outputs = model({"video": raw["video"], "waveform": raw["audio"], "text": raw["text"].reshape(3, 5, 16)})
     for modality in model.modalities:
         close(outputs["features"][modality], published[f"{modality}.features_pooled"])
-        close(model.encode_tokens(modality, raw[modality])[:, 1:], published[f"{modality}.features"])
+        # Tokens are not normalized: 1e-5 of the largest, as other processors add up in another order (1.3e-5 was seen).
+        tokens = published[f"{modality}.features"]
+        close(model.encode_tokens(modality, raw[modality])[:, 1:], tokens, atol=1e-5 * np.abs(tokens).max())
     close(outputs["video_audio"]["video"], published["embedding.video.toaud"])
     close(outputs["video_audio"]["audio"], published["embedding.audio.tovid"])
     close(outputs["video_text"]["video"], published["embedding.video.totxt"])
