@@ -1,6 +1,6 @@
 """Packaging of vatt-harmonization."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 setup(
     name="vatt-harmonization",
@@ -10,7 +10,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=["vatt", "harmonization", "data", "experiments", "experiments.benchmarks"],
+    packages=find_packages(include=["vatt*", "harmonization*", "data*", "experiments*"]),
     package_data={"experiments": ["*.html", "published_results.csv"]},
     python_requires=">=3.10,<3.13",
     install_requires=[

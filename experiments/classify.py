@@ -15,11 +15,12 @@ import tensorflow as tf
 from absl import flags, logging
 
 import data
-from experiments import classifier_config, command_line, strategies
+from experiments import command_line, strategies
 from experiments.checkpoints import RunCheckpoints
-from experiments.classifier_progress import ClassifierProgress, accuracies
-from experiments.classifier_run import ClassifierRun, build_run, clip_specs
-from experiments.classifier_scores import Evaluator
+from experiments.classifiers import config as classifier_config
+from experiments.classifiers.progress import ClassifierProgress, accuracies
+from experiments.classifiers.run import ClassifierRun, build_run, clip_specs
+from experiments.classifiers.scores import Evaluator
 from experiments.command_line import BadInput, bad_input
 from experiments.damaged_data import damage_named, record_files
 from experiments.labeled_run import open_labeled

@@ -17,13 +17,13 @@ import sys
 from absl import flags
 
 from experiments import command_line
-from experiments.classifier_methods import METHODS
-from experiments.classifier_table import run_row, table
+from experiments.classifiers.methods import METHODS
+from experiments.classifiers.table import run_row, table
 from experiments.command_line import BadInput, RunFailed
 from experiments.gin_config import ROOT
 from experiments.jobs import FAILED, Job, run_jobs
 from experiments.run_directory import RunDirectory
-from experiments.sweep_table import csv_text
+from experiments.sweeps.table import csv_text
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file that all runs read; may be given several times.")

@@ -10,7 +10,7 @@ from experiments.contact_sheet import Card, contact_sheet
 from experiments.dataset_plots import class_bars, histograms
 from experiments.dataset_summary import MISSING, SplitSummary, class_name
 from experiments.progress import duration
-from experiments.report_html import page, plots, table
+from experiments.reports.html import page, plots, table
 
 _SIZES = 12
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.report_plots import COLORS, NEUTRAL, PALETTE, new_axes, styled, svg
+from experiments.reports.plots import COLORS, NEUTRAL, PALETTE, new_axes, styled, svg
 
 _BINS, _NAMED_CLASSES = 40, 40
 _FIELDS = {

@@ -20,7 +20,7 @@ from absl import flags, logging
 
 from experiments import command_line
 from experiments.command_line import BadInput
-from experiments.downstream import DOWNSTREAM
+from experiments.downstream.tasks import DOWNSTREAM
 from experiments.evaluation import TASKS, evaluate
 from experiments.result_table import format_table, rows
 from experiments.run_directory import RunDirectory

@@ -9,9 +9,9 @@ from experiments import retrieval
 from experiments.alignment import clip_indicators, separation
 from experiments.command_line import BadInput, bad_input
 from experiments.damaged_data import damage_named, record_files
-from experiments.downstream import DOWNSTREAM, open_tasks
-from experiments.downstream_finetuned import KINETICS, missing_finetuning
-from experiments.downstream_windows import Settings
+from experiments.downstream.finetuned import KINETICS, missing_finetuning
+from experiments.downstream.tasks import DOWNSTREAM, open_tasks
+from experiments.downstream.windows import Settings
 from experiments.embeddings import Embeddings, embed
 from experiments.evaluation_result import NO_PROBE, NO_RETRIEVAL, Found, add_to_result
 from experiments.linear_probe import linear_probe
@@ -145,7 +145,7 @@ def evaluate(
       dataset: Name of the data set of `TASKS`; the run's first by default.
       tasks: Some of `TASKS` and `DOWNSTREAM`.
       batch_size: Clips, or windows of clips, that are embedded at once.
-      **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.downstream_windows.Settings`.
+      **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.downstream.windows.Settings`.
 
     Returns:
       What `result.json` holds, with `None` for what was left out; and sentences that say what was, and why.

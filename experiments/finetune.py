@@ -15,14 +15,15 @@ import tensorflow as tf
 from absl import flags, logging
 
 import data
-from experiments import command_line, finetune_config, strategies
+from experiments import command_line, strategies
 from experiments.checkpoints import RunCheckpoints
 from experiments.command_line import BadInput, RunFailed, bad_input
 from experiments.damaged_data import damage_named, record_files
-from experiments.finetune_config import Finetune
-from experiments.finetune_progress import FinetuneProgress, figures
-from experiments.finetune_run import FinetuneRun, build_run
-from experiments.finetune_scores import Evaluator
+from experiments.finetuning import config as finetune_config
+from experiments.finetuning.config import Finetune
+from experiments.finetuning.progress import FinetuneProgress, figures
+from experiments.finetuning.run import FinetuneRun, build_run
+from experiments.finetuning.scores import Evaluator
 from experiments.labeled_run import open_labeled
 from experiments.progress import StopSignal, printer
 from experiments.run_directory import RunDirectory, operative_config

@@ -14,7 +14,7 @@ import numpy as np
 import vatt
 from experiments.assembly import build_model
 from experiments.model_layers import layers_of
-from experiments.report_layers import conflict_rates
+from experiments.reports.layers import conflict_rates
 from experiments.run_directory import RunDirectory
 from experiments.trained_model import TrainedModel
 from experiments.training_history import layer_history

@@ -13,7 +13,7 @@ from PIL import Image
 
 from experiments.contact_sheet import Card
 from experiments.inspection import LayerChange, LayerConflict
-from experiments.report_plots import (
+from experiments.reports.plots import (
     ALIGNED,
     COLORS,
     MISALIGNED,
@@ -25,7 +25,7 @@ from experiments.report_plots import (
     paint_split_histogram,
     styled,
 )
-from experiments.report_projection import paint_plane, planes
+from experiments.reports.projection import paint_plane, planes
 
 CURVES = ("loss", "cosine", "conflict_rate", "keep", "weight", "gradient_norm")
 _WIDTH_INCHES, _ROW_INCHES = 10.5, 0.21
@@ -37,7 +37,7 @@ def training_figure(records: Sequence[dict], quantities: Sequence[str] = CURVES)
 
     Args:
       records: The lines of metrics.jsonl, at least one.
-      quantities: Names out of `experiments.report_plots.curve_painters`.
+      quantities: Names out of `experiments.reports.plots.curve_painters`.
     """
     painters = curve_painters(records)
     return _grid([painters[name] for name in quantities], columns=3, height_inches=2.4)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, NamedTuple
 
+from experiments.command_line import RunFailed
 from experiments.durations import duration
 
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
@@ -84,6 +85,26 @@ def run_jobs(jobs: Sequence[Job], at_a_time: int, show: Callable[[str], None]) -
     batch = _Batch(len(jobs), at_a_time, show)
     with batch.heeding_signals(), concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         return list(pool.map(batch.run, jobs))
+
+
+def exit_code(outcomes: Sequence[Outcome], kind: str, show: Callable[[str], None]) -> int:
+    """Returns the exit code of a program that has run jobs: 0, also if a signal stopped it.
+
+    Args:
+      outcomes: How they ended.
+      kind: What a user calls them, such as "points".
+      show: Prints a line.
+
+    Raises:
+      RunFailed: One or more have failed; all are named.
+    """
+    failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
+    if failed:
+        head = f"{len(failed)} of {len(outcomes)} {kind} failed."
+        raise RunFailed("\n".join([head, *failed, "The same command tries again."]))
+    if any(outcome.status == STOPPED for outcome in outcomes):
+        show("Stopped by a signal; what was finished or saved is kept. The same command goes on.")
+    return 0
 
 
 def environments(at_a_time: int) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import harmonization
-from experiments import classifier_methods
+from experiments.classifiers import methods as classifier_methods
 from experiments.gin_config import ROOT
 from experiments.method_docstrings import Docstring, one_line, read_docstring
 from experiments.method_situations import ARGUMENTS, GOLDEN, SITUATIONS, example_options, golden, needs, objectives

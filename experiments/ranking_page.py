@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from experiments.clip_ranking import COLUMNS, Ranking
 from experiments.clip_scores import SCORES
 from experiments.contact_sheet import Card, contact_sheet
-from experiments.report_html import page
+from experiments.reports.html import page
 
 _NUMBERS = {"rank", *SCORES, "start_seconds"}
 

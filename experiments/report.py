@@ -12,10 +12,10 @@ from absl import flags, logging
 
 from experiments import command_line
 from experiments.command_line import BadInput, bad_input
-from experiments.report_page import build_page
+from experiments.reports.page import build_page
 from experiments.run_directory import RunDirectory
-from experiments.sweep_directory import SweepDirectory
-from experiments.sweep_report import write_sweep_report
+from experiments.sweeps.directory import SweepDirectory
+from experiments.sweeps.report import write_sweep_report
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")

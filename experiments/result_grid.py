@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.result_metrics import DOWNSTREAM, items
-from experiments.sweep_config import SEED
-from experiments.sweep_directory import SweepState
-from experiments.sweep_table import csv_text
+from experiments.sweeps.config import SEED
+from experiments.sweeps.directory import SweepState
+from experiments.sweeps.table import csv_text
 
 MIXES = {
     "ht100m": "HT100M",

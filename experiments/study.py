@@ -20,16 +20,17 @@ import sys
 
 from absl import flags, logging
 
-from experiments import command_line, study_config
-from experiments.command_line import BadInput, RunFailed
+from experiments import command_line
+from experiments.command_line import BadInput
 from experiments.config import Pretrain
-from experiments.jobs import FAILED, STOPPED, Job, Outcome, run_jobs
+from experiments.jobs import STOPPED, Job, exit_code, run_jobs
 from experiments.run_directory import environment
-from experiments.study_config import Study
-from experiments.study_data import prepare_sets
-from experiments.study_directory import StudyDirectory
-from experiments.study_page import Provenance, processor, write_page
-from experiments.study_results import Results
+from experiments.studies import config as study_config
+from experiments.studies.config import Study
+from experiments.studies.data import prepare_sets
+from experiments.studies.directory import StudyDirectory
+from experiments.studies.page import Provenance, processor, write_page
+from experiments.studies.results import Results
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file that describes the study; may be given several times, later ones win.")
@@ -54,20 +55,20 @@ def main(_) -> int:
     if outcomes[0].status != STOPPED:
         outcomes += run_jobs([_variant_job(study, variant, directory) for variant in study.variants], FLAGS.jobs, _show)
     _write_page(study, directory)
-    return _end(outcomes)
+    return exit_code(outcomes, "jobs", _show)
 
 
 def _variant_job(study: Study, variant: str, directory: StudyDirectory) -> Job:
     arguments = [f"--variant={variant}", f"--data_dir={FLAGS.data_dir}"]
     points = study.points(variant)
     return Job(
-        variant, directory.variant(variant).path, {"points": _command("study_variant", arguments)},
+        variant, directory.variant(variant).path, {"points": _command("studies.variant", arguments)},
         lambda _: all(map(directory.has_point, points)),
     )  # fmt: skip
 
 
 def _cost_job(directory: StudyDirectory) -> Job:
-    return Job("cost", directory.cost.parent, {"steps": _command("study_cost", [])}, lambda _: directory.cost.exists())
+    return Job("cost", directory.cost.parent, {"steps": _command("studies.cost", [])}, lambda _: directory.cost.exists())
 
 
 def _command(program, arguments):
@@ -103,20 +104,6 @@ def describe(settings: Pretrain) -> list[str]:
         f"A clip: {clips.frames} frames of {clips.image_size} px at {clips.frames_per_second:g} per second, its sound at "
         f"{clips.sample_rate_hz} Hz, {clips.candidates} captions of {clips.words} word pieces.",
     ]
-
-
-def _end(outcomes: list[Outcome]) -> int:
-    """Returns the exit code.
-
-    Raises:
-      RunFailed: A variant failed.
-    """
-    failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
-    if failed:
-        raise RunFailed("\n".join([f"{len(failed)} of {len(outcomes)} jobs failed.", *failed, "The same command tries again."]))
-    if any(outcome.status == STOPPED for outcome in outcomes):
-        _show("Stopped by a signal. The same command goes on.")
-    return 0
 
 
 def _show(line: str) -> None:

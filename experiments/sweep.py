@@ -22,16 +22,17 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 import data
-from experiments import command_line, config, sweep_config
+from experiments import command_line, config
 from experiments.assembly import make_model
-from experiments.command_line import BadInput, RunFailed, bad_input
+from experiments.command_line import BadInput, bad_input
 from experiments.dry_run import VOCABULARY_SIZE
-from experiments.jobs import FAILED, STOPPED, Job, Outcome, run_jobs
+from experiments.jobs import Job, exit_code, run_jobs
 from experiments.result_metrics import TASKS
 from experiments.run_directory import operative_config
-from experiments.sweep_config import Point, Sweep
-from experiments.sweep_directory import PointRun, SweepDirectory
-from experiments.sweep_report import write_sweep_report
+from experiments.sweeps import config as sweep_config
+from experiments.sweeps.config import Point, Sweep
+from experiments.sweeps.directory import PointRun, SweepDirectory
+from experiments.sweeps.report import write_sweep_report
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file that describes the sweep; may be given several times, later ones win.")
@@ -63,7 +64,7 @@ def main(_) -> int:
     jobs = [Job(run.name, run.directory.path, each, run.is_done) for run, each in zip(runs, programs, strict=True)]
     outcomes = run_jobs(jobs, FLAGS.jobs, _show)
     print("\n" + write_sweep_report(directory))
-    return _end(outcomes)
+    return exit_code(outcomes, "points", _show)
 
 
 def _checked(sweep: Sweep, point: Point, directory: SweepDirectory) -> PointRun:
@@ -117,7 +118,7 @@ def _configuration(point):
 def _dry_run(sweep: Sweep) -> int:
     with tempfile.TemporaryDirectory() as logs:
         jobs = [_dry_job(sweep, point, SweepDirectory(logs)) for point in sweep.points()]
-        return _end(run_jobs(jobs, FLAGS.jobs, _show))
+        return exit_code(run_jobs(jobs, FLAGS.jobs, _show), "points", _show)
 
 
 def _dry_job(sweep, point, logs):
@@ -127,20 +128,6 @@ def _dry_job(sweep, point, logs):
     return Job(
         point.name, log.parent, {"dry run": command}, lambda _: log.exists() and "\nDry run done" in log.read_text("utf-8")
     )
-
-
-def _end(outcomes: Sequence[Outcome]) -> int:
-    """Returns the exit code.
-
-    Raises:
-      RunFailed: A point failed.
-    """
-    failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
-    if failed:
-        raise RunFailed("\n".join([f"{len(failed)} of {len(outcomes)} points failed.", *failed, "The same command tries again."]))
-    if any(outcome.status == STOPPED for outcome in outcomes):
-        _show("Stopped by a signal; checkpoints are saved. The same command goes on.")
-    return 0
 
 
 def _show(line: str) -> None:

@@ -48,7 +48,7 @@ import vatt
 from experiments import inspection, inspection_clips, inspection_plots
 from experiments.inspection import markdown
 from experiments.inspection_plots import clips_figure, jpeg
-from experiments.report_layers import layer_figure
+from experiments.reports.layers import layer_figure
 from experiments.run_directory import RunDirectory
 from experiments.trained_model import open_run
 from experiments.training_history import layer_history

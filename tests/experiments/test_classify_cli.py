@@ -13,8 +13,8 @@ from absl.testing import flagsaver
 from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments import strategies
-from experiments.classifier_methods import METHODS
-from experiments.classifier_progress import ClassifierProgress
+from experiments.classifiers.methods import METHODS
+from experiments.classifiers.progress import ClassifierProgress
 from experiments.command_line import _guarded as guarded
 from experiments.jobs import FINISHED, Outcome
 from experiments.run_directory import RunDirectory

@@ -10,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 import harmonization
-from experiments import classifier_config, config, method_gallery, method_pages, method_situations
+from experiments import config, method_gallery, method_pages, method_situations
+from experiments.classifiers import config as classifier_config
 from experiments.gin_config import ROOT
 from experiments.method_docstrings import HEADINGS, read_docstring
 

@@ -13,9 +13,9 @@ from tensorflow.python.framework.config import disable_op_determinism
 import data
 import vatt
 from experiments import strategies
-from experiments.finetune_config import Finetune
-from experiments.finetune_model import build_backbone
-from experiments.finetune_progress import FinetuneProgress
+from experiments.finetuning.config import Finetune
+from experiments.finetuning.model import build_backbone
+from experiments.finetuning.progress import FinetuneProgress
 from experiments.run_directory import RunDirectory
 
 MODEL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=8, feature_dim=16, waveform_patch=1280)

@@ -9,7 +9,7 @@ from PIL import Image
 
 import data
 from experiments import inspection, inspection_clips, inspection_plots
-from experiments.report_plots import MISALIGNED
+from experiments.reports.plots import MISALIGNED
 from experiments.run_directory import RunDirectory
 from experiments.trained_model import open_run
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.layer_metrics import layer_record, write_layer_summaries
-from experiments.report_layers import COLUMNS, binned, conflict_rates, layer_map
+from experiments.reports.layers import COLUMNS, binned, conflict_rates, layer_map
 from experiments.step_log import StepLog
 from experiments.training_history import LayerHistory, layer_history
 

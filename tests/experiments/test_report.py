@@ -12,10 +12,10 @@ import tensorflow_datasets as tfds
 import data
 from experiments import command_line
 from experiments.evaluation_arrays import read_arrays, write_arrays
-from experiments.report_examples import examples
-from experiments.report_page import build_page
-from experiments.report_plots import cosine_histogram, curves, split_histogram
-from experiments.report_projection import projections
+from experiments.reports.examples import examples
+from experiments.reports.page import build_page
+from experiments.reports.plots import cosine_histogram, curves, split_histogram
+from experiments.reports.projection import projections
 from experiments.run_directory import RunDirectory
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments import study_config, study_points
 from experiments.assembly import build_run, random_batch
-from experiments.study_data import prepare_sets
-from experiments.study_directory import StudyDirectory
-from experiments.study_training import ReusableRun
+from experiments.studies import config as study_config
+from experiments.studies import points as study_points
+from experiments.studies.data import prepare_sets
+from experiments.studies.directory import StudyDirectory
+from experiments.studies.training import ReusableRun
 
 GIN_FILE = "configs/study/full.gin"
 TINY = [
@@ -150,7 +151,7 @@ def test_what_is_missing_or_wrong_is_told(run_study, is_one_message, tmp_path):
 
 
 def test_cost_times_every_method_beside_one_gradient(only_flags_of, monkeypatch, eagerly):
-    module = only_flags_of("experiments.study_cost")
+    module = only_flags_of("experiments.studies.cost")
     calls = {}
     monkeypatch.setattr(module, "median_seconds", lambda found, repeats: calls.update(found) or dict.fromkeys(found, 0.1))
     found = module.step_seconds(study_config.parse([GIN_FILE], BINDINGS))

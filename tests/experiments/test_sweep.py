@@ -144,7 +144,7 @@ def test_a_stopped_sweep_says_how_it_goes_on(sweep_here, without_running, tmp_pa
     without_running(STOPPED, STOPPED)
     code, output, errors = sweep_here(sweep_dir=str(tmp_path / "sweep"))
     assert code == 0 and not errors
-    assert output.endswith("Stopped by a signal; checkpoints are saved. The same command goes on.\n")
+    assert output.endswith("Stopped by a signal; what was finished or saved is kept. The same command goes on.\n")
 
 
 def test_commands_are_printed_a_line_per_point(sweep_here, without_running, tiny_data, tmp_path):

@@ -1,0 +1,1 @@
+"""Audio-visual classifiers: their parts; `experiments.classify` trains them."""

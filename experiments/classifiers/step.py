@@ -1,0 +1,162 @@
+"""The training step of a classifier: clip -> logits -> losses -> a gradient per loss -> Gram per part -> update."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+import harmonization
+from experiments.classifiers.methods import MODALITIES, Method
+from experiments.classifiers.model import Classifier
+from experiments.step_trainer import StepTrainer, step_seed
+
+
+class ClassifierTrainer(StepTrainer):
+    """Trains a classifier on the losses of a method, whose gradients are harmonized part by part of the model.
+
+    The gradients are summed over the replicas before they are harmonized.
+
+    Args:
+      model: Its variables exist.
+      method: Which losses there are and what each one's gradient is taken of.
+      optimizer: A tf_keras optimizer, built on the trainer's `weights`.
+      harmonizer: Weighs the losses in each part.
+      global_step: int64 variable.
+      learning_rate: Learning rate at a step, for the log.
+      batch_size: Clips per step over all replicas.
+      seed: Names the run's random draws.
+      weight_decay: Factor of the weights in the gradient, added after all that the method does.
+      clip_norm: Greatest global norm of the update before the decay; `None` for none.
+      jit_compile: Compile the replica's step with XLA.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        method: Method,
+        optimizer,
+        harmonizer: harmonization.Harmonizer,
+        global_step: tf.Variable,
+        *,
+        learning_rate: Callable[[tf.Tensor], tf.Tensor],
+        batch_size: int,
+        seed: int,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        jit_compile: bool = False,
+    ):
+        super().__init__(global_step, seed, jit_compile)
+        self.model, self.method, self.optimizer, self.harmonizer = model, method, optimizer, harmonizer
+        self.learning_rate = learning_rate
+        self.batch_size, self.weight_decay, self.clip_norm = batch_size, weight_decay, clip_norm
+        self.weights, self.parts = _in_one_list(model.parts())
+        self.reached = {
+            name: [index for part in method.reaches(name, tuple(self.parts)) for index in self.parts[part]]
+            for name in method.objectives
+        }
+        self.groups = _groups(self.weights, self.parts, method)
+        self.statistics = model.non_trainable_variables  # the moving averages of the batch norms
+        options = dict(trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        self.epoch_losses = tf.Variable(tf.zeros([len(method.objectives)]), name="epoch_losses", **options)
+
+    def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One replica's part of a step, from clips to updated weights; returns what is logged."""
+        statistics = [tf.identity(variable) for variable in self.statistics]
+
+        with tf.GradientTape(persistent=True) as tape:
+            logits = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
+            losses = self._losses(logits, clips["label"])
+        gradients = harmonization.sum_over_replicas(self._gradients(tape, losses))
+
+        losses, scores = harmonization.sum_over_replicas((losses, self._scores(logits, clips["label"])))
+        update, report = harmonization.harmonize(
+            gradients, self.harmonizer, groups=self.groups, step=self.global_step, losses=losses, scores=scores
+        )
+        update = self._decayed(self._clipped(self._scaled(update)))
+
+        harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
+        for variable, previous in zip(self.statistics, statistics, strict=True):
+            variable.assign(tf.where(report["keep"], variable, previous))
+        self.epoch_losses.assign_add(tf.stack(losses))
+        return self._log(losses, scores, report)
+
+    def _losses(self, logits, labels):
+        """This replica's share of the mean over the global batch; a clip without a label adds nothing."""
+        labeled = tf.cast(labels >= 0, tf.float32)
+        labels = tf.maximum(labels, 0)
+        return [
+            tf.reduce_sum(labeled * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits[name])) / self.batch_size
+            for name in self.method.objectives
+        ]
+
+    def _gradients(self, tape, losses):
+        """Returns a list over objectives of lists over variables, `None` where a gradient is not asked for."""
+        losses = dict(zip(self.method.objectives, losses, strict=True))
+        rows = {name: [None] * len(self.weights) for name in losses}
+        for names in self.method.passes():
+            places = [(name, index) for name in names for index in self.reached[name]]
+            targets = [losses[name] for name in names]  # whose variables differ: the sum's gradient is each one's
+            found = tape.gradient(targets, [self.weights[index] for _, index in places])
+            for (name, index), gradient in zip(places, found, strict=True):
+                rows[name][index] = None if gradient is None else tf.convert_to_tensor(gradient)
+        return list(rows.values())
+
+    def _scores(self, logits, labels):
+        """How sure each modality alone is of the truth, summed over the batch, for OGM-GE."""
+        if not self.method.scored:
+            return None
+        truth = tf.one_hot(labels, logits["audio"].shape[-1])
+        return {name: tf.reduce_sum(truth * tf.nn.softmax(logits[name])) for name in MODALITIES}
+
+    def _scaled(self, update):
+        if self.method.encoder_scale == 1.0:
+            return update
+        for index in (index for name in MODALITIES for index in self.parts[name]):
+            update[index] = None if update[index] is None else self.method.encoder_scale * update[index]
+        return update
+
+    def _clipped(self, update):
+        return update if self.clip_norm is None else tf.clip_by_global_norm(update, self.clip_norm)[0]
+
+    def _decayed(self, update):
+        return [
+            None if gradient is None else gradient + self.weight_decay * weight
+            for gradient, weight in zip(update, self.weights, strict=True)
+        ]
+
+    def compared(self) -> list[str]:
+        """Returns the encoders that two losses reach, whose gradients have a cosine."""
+        return [name for name in MODALITIES if sum(name in self._reached_parts(one) for one in self.method.objectives) > 1]
+
+    def _reached_parts(self, objective):
+        return self.method.reaches(objective, tuple(self.parts))
+
+    def _log(self, losses, scores, report):
+        """Collects one step's quantities: `loss_*`, per encoder `cosine_*`, and per encoder and loss norms and weights."""
+        objectives = self.method.objectives
+        values = {f"loss_{name}": loss for name, loss in zip(objectives, losses, strict=True)}
+        position = {name: place for place, name in enumerate(self.groups)}
+        for part in MODALITIES:
+            for index, name in enumerate(objectives):
+                if part in self._reached_parts(name):
+                    values[f"gradient_norm_{name}_{part}"] = report["norms"][position[part], index]
+                    values[f"weight_{name}_{part}"] = report["weights"][position[part], index]
+        values |= {f"cosine_{part}": report["cosine"][position[part]] for part in self.compared()}
+        values |= {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
+        values |= {"finite": report["finite"], "keep": report["keep"]}
+        values["bad_variable"], values["bad_objective"] = harmonization.find_nonfinite(report["variable_gram"])
+        values["learning_rate"] = self.learning_rate(self.global_step)
+        return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+
+
+def _in_one_list(parts):
+    """Returns all variables in one list, and the places in it of each part's."""
+    weights = [variable for variables in parts.values() for variable in variables]
+    places = iter(range(len(weights)))
+    return weights, {name: [next(places) for _ in variables] for name, variables in parts.items()}
+
+
+def _groups(weights, parts, method):
+    """The parts, as groups of a harmonizer; for methods that treat kernels only, the encoders' kernels."""
+    if not method.kernels_only:
+        return parts
+    return {name: [index for index in parts[name] if weights[index].shape.rank >= 2] for name in MODALITIES}

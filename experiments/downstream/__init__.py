@@ -1,0 +1,1 @@
+"""The downstream protocols of the paper; `experiments.evaluate --tasks` runs them."""

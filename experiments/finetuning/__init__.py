@@ -1,0 +1,1 @@
+"""Fine-tuning: its parts; `experiments.finetune` runs it."""

@@ -1,0 +1,70 @@
+"""What happens after every loop of fine-tuning's steps: metrics and, at times, the validation split."""
+
+import numpy as np
+
+from experiments.finetuning.scores import Scores
+from experiments.finetuning.step import OBJECTIVE
+from experiments.validated_progress import ValidatedProgress
+
+
+class FinetuneProgress(ValidatedProgress):
+    """Validates every so many steps and at the end, and keeps the best weights by `score_name`."""
+
+    advice = "Lower `finetune.learning_rate`, lengthen `finetune.warmup_steps`, or set `finetune.backbone_clip_norm = 0.75`."
+
+    @property
+    def score_name(self) -> str:
+        """The figure that chooses: mAP of multi-label sets, else top-1."""
+        return "map" if self.run.multi_label else "top1"
+
+    def to_border(self, step: int) -> int:
+        """Returns the steps from a step to the next validation, which no loop may go over."""
+        every = self.run.config.evaluate_every_steps
+        return min(every - step % every, max(self.steps() - step, 1))
+
+    def validates(self, step: int) -> bool:
+        """See `ValidatedProgress.validates`."""
+        return step % self.run.config.evaluate_every_steps == 0 or step >= self.steps()
+
+    def validate(self, step: int) -> dict[str, float]:
+        """See `ValidatedProgress.validate`."""
+        run = self.run
+        scores = self.evaluator("validation")
+        chosen = scores[self.score_name]
+        self.keep_if_best(-np.inf if chosen is None else chosen, step, run.best_score, run.best_step)
+        self.directory.append_metrics({"step": step, "validation": scores})
+        self.show(
+            f"step {step} | validation {figures(scores)} | "
+            f"best step {int(run.best_step.numpy())}: {self.score_name} {float(run.best_score.numpy()):.1%}"
+        )
+        return {f"validation_{name}": value for name, value in scores.items() if value is not None}
+
+    def method_and_data(self) -> tuple[str, str]:
+        """See `Progress.method_and_data`."""
+        config = self.run.config
+        start = "from scratch" if config.checkpoint is None else f"from {config.checkpoint}"
+        part = "classifier alone" if config.frozen else "whole model"
+        kind = "multi-label" if self.run.multi_label else "single-label"
+        return f"{config.modality}, {part}, {start}", f"{config.dataset}, {self.run.classes} classes, {kind}"
+
+    def objectives(self) -> tuple[str, ...]:
+        """See `Progress.objectives`."""
+        return (OBJECTIVE,)
+
+    def cosines(self, columns: dict[str, np.ndarray]) -> list[str]:
+        """See `Progress.cosines`."""
+        return []
+
+    def losses_text(self, means: dict[str, float]) -> str:
+        """See `Progress.losses_text`."""
+        norms = [f"{part} {means[f'gradient_norm_{part}']:.3g}" for part in self.run.trainer.groups]
+        return f"loss {means[f'loss_{OBJECTIVE}']:.3f} | gradient {' '.join(norms)}"
+
+
+def figures(scores: Scores) -> str:
+    """Returns the figures as people read them."""
+    shares = [
+        f"{name} {scores[name]:.1%}" for name in ("top1", "top5", "class_accuracy", "map", "auc") if scores.get(name) is not None
+    ]
+    distances = [f"{name} {scores[name]:.2f}" for name in ("d_prime_mean", "d_prime_of_mean") if scores.get(name) is not None]
+    return f"{' '.join([*shares, *distances]) or 'nothing to score'} of {scores['clips']} clips, {scores['classes']} classes"

@@ -1,0 +1,139 @@
+"""Puts the report's page together; a part for which something is missing says what, and how to get it."""
+
+import html
+import json
+
+import data
+from experiments.alignment import INDICATORS
+from experiments.evaluation_arrays import read_arrays
+from experiments.reports.examples import examples
+from experiments.reports.html import missing, page, plots, table
+from experiments.reports.layers import COLUMNS, layer_map
+from experiments.reports.plots import cosine_histogram, curves, split_histogram
+from experiments.reports.projection import METHOD, projections
+from experiments.result_table import rows
+from experiments.run_directory import RunDirectory
+from experiments.training_history import all_cosines, layer_history
+
+_DRAWN_INDICATORS = {
+    "encoder_gradient_cosine": "Gradients, encoder",
+    "feature_gradient_cosine": "Gradients, video feature",
+    "summed_similarity": "Summed similarity",
+}
+
+
+def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
+    """Returns the report on a run as one HTML page that needs nothing else.
+
+    Args:
+      directory: The run's; all it must hold is `config.gin`.
+      data_dir: Where the prepared data set is that was evaluated; for the frames of the retrieval examples.
+
+    Raises:
+      DataError: There is no such data set, or it is not the one that was evaluated.
+    """
+    records, arrays = directory.read_metrics(), read_arrays(directory)
+    result = json.loads(directory.result.read_text(encoding="utf-8")) if directory.result.exists() else None
+    evaluate = f"python -m experiments.evaluate --workdir={directory.path} --data_dir=DATA"
+    sections = {
+        "Result": _table(result) if result else missing("This run has not been evaluated yet", evaluate),
+        "Training": plots(curves(records)) if records else missing("metrics.jsonl holds no training step yet"),
+        "The cosine of the two gradients": _cosines(records, arrays, result, evaluate),
+        "The cosine layer by layer": _layers(records),
+        "Embeddings in two dimensions": (
+            _embeddings(arrays) if "label" in arrays else missing("There are no embeddings yet", evaluate)
+        ),
+        "Retrieval examples": _examples(arrays, directory, data_dir, evaluate),
+        "Configuration and environment": _configuration(directory),
+    }
+    title = f"VATT pre-training: {directory.path.resolve().name}"
+    return page(title, _subtitle(records, result), sections)
+
+
+def _subtitle(records, result):
+    trained = f"{records[-1]['step']:,} steps trained" if records else "no metrics"
+    evaluated = "not evaluated"
+    if result:
+        evaluated = f"evaluated at step {result['step']:,} on the data set {html.escape(result['dataset'])}"
+    return f"{trained}; {evaluated}."
+
+
+def _table(result):
+    groups: dict[str, list] = {}
+    for row in rows(result):
+        groups.setdefault(row.group, []).append((row.name, row.value, row.chance))
+    return table(("", "result", "chance"), groups)
+
+
+def _cosines(records, arrays, result, evaluate):
+    cosines = all_cosines(records)
+    drawings = [cosine_histogram(cosines)] if len(cosines) else []
+    if not result:
+        return plots(drawings) + missing("The cosines of single clips are not known yet", evaluate)
+    if not result["alignment"]:
+        return plots(drawings) + missing("The cosines of single clips were not evaluated, or the data forbid it")
+    misaligned = (arrays["alignment_text_aligned"] == 0) | (arrays["alignment_audio_aligned"] == 0)
+    for name, title in _DRAWN_INDICATORS.items():
+        drawings.append(split_histogram(arrays[f"alignment_{name}"], misaligned, title, INDICATORS[name]))
+    return plots(drawings, "plots large") + _areas(result["alignment"])
+
+
+def _layers(records):
+    history = layer_history(records)
+    if history is None:
+        return missing("metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older than this map")
+    per_column = -(-history.cosines.shape[1] // COLUMNS)
+    text = (
+        f"From input (top) to output; a column is {f'up to {per_column} steps' if per_column > 1 else 'a step'}. Red: the "
+        "losses pull the layer's weights apart; teal: they agree; gray: a gradient was zero, or nothing was recorded."
+    )
+    names = ", ".join(name.replace("_", " ") for name in history.left_out)
+    note = f'<p class="soft">Never reached by both losses: {html.escape(names)}.</p>' if names else ""
+    return f"<p>{text}</p>" + plots([layer_map(history)], "plots wide") + note
+
+
+def _areas(alignment):
+    clips = alignment["clips"]
+    kinds = {"misaligned": "text, sound or both", "text_only": "text only", "audio_only": "sound only"}
+    head = ["AUC by what is misaligned", *(f"{label} ({clips[kind]} clips)" for kind, label in kinds.items())]
+    lines = [[title, *(_area(alignment["auc"][name][kind]) for kind in kinds)] for name, title in INDICATORS.items()]
+    return (
+        "<p>How well the planted truth can be read from each clip of the split validation: the area under the ROC "
+        f"curve, 1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and sound.</p>"
+        + table(head, {"": lines})
+    )
+
+
+def _area(value):
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _embeddings(arrays):
+    text = (
+        f"<p>Clips of the split test by {METHOD}, both modalities of a space projected together. Lines join the two "
+        "points of a clip; up to eight frequent classes are colored, the other clips are gray.</p>"
+    )
+    return text + plots(projections(arrays), "plots large")
+
+
+def _examples(arrays, directory, data_dir, evaluate):
+    if "rank" not in arrays:
+        return missing("There is no retrieval result yet", evaluate)
+    if not data_dir:
+        command = f"python -m experiments.report --workdir={directory.path} --data_dir=DATA"
+        return missing("The frames are in the data set, which was not given", command)
+    prepared = data.open_dataset(str(arrays["dataset"]), data_dir)
+    text = (
+        "<p>All sentences of a clip together ask for it, among the clips of the split test. The examples go in even "
+        "steps from the best query to the worst.</p>"
+    )
+    return text + f'<div class="card">{examples(arrays, prepared)}</div>'
+
+
+def _configuration(directory):
+    parts = []
+    for name, path in (("config.gin", directory.config), ("environment.json", directory.path / "environment.json")):
+        if path.exists():
+            content = html.escape(path.read_text(encoding="utf-8").strip())
+            parts.append(f'<details class="card"><summary>{name}</summary><pre>{content}</pre></details>')
+    return "".join(parts)

@@ -1,0 +1,1 @@
+"""The study on planted noise: its parts; `experiments.study` runs it."""

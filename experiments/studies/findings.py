@@ -1,0 +1,94 @@
+"""What a study shows, in sentences computed from its figures."""
+
+from experiments.alignment import INDICATORS
+from experiments.studies.config import CLEAN
+from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
+from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Difference, interval, paired_difference
+from experiments.studies.tables import areas, noise_title, with_interval
+
+_PRIMARY_NAME = "R@10"
+
+
+def findings(results: Results) -> list[str]:
+    """Returns the study's conclusions; each holds for the setting of the study alone."""
+    return [*_learned(results), *_noise_hurts(results), *_methods(results), *_ablations(results), *_indicators(results)]
+
+
+def _learned(results):
+    for result in results.by_seed(results.study.baseline, CLEAN).values():
+        chance = 100 * result["retrieval"]["text_to_video"]["chance"]["r10"]
+        found = results.interval(results.study.baseline, CLEAN, PRIMARY)
+        yield f"Without noise {results.study.baseline} reaches {_PRIMARY_NAME} {with_interval(found, 1)} % (chance {chance:.1f} %)."
+        return
+
+
+def _noise_hurts(results):
+    study = results.study
+    clean = results.values(study.baseline, CLEAN, PRIMARY)
+    for noise in map(tuple, study.noise):
+        found = paired_difference(results.values(study.baseline, noise, PRIMARY), clean) if noise != CLEAN else None
+        if found is not None:
+            yield f"Noise ({noise_title(noise)}) changes its {_PRIMARY_NAME} by {_points(found)} points."
+
+
+def _methods(results):
+    compared = results.methods_compared(PRIMARY)
+    for verdict, text in (
+        (BETTER, "Better than {baseline} in {name}, after the correction: {cases}."),
+        (WORSE, "Worse than {baseline} in {name}, after the correction: {cases}."),
+        (SAME, "The same as {baseline} in every seed, as the method never came to act: {cases}."),
+    ):
+        cases = [_case(*place, found) for place, found in compared.items() if found.verdict == verdict]
+        if cases or verdict != SAME:
+            listed = "; ".join(cases) or "no method at any noise"
+            yield text.format(baseline=results.study.baseline, name=_PRIMARY_NAME, cases=listed)
+    undecided = sum(found.verdict == NOT_SHOWN for found in compared.values())
+    yield (
+        f"In {undecided} of {len(compared)} comparisons of {_PRIMARY_NAME} no difference is shown; that does not show that there "
+        "is none."
+    )
+    yield _secondary(results)
+
+
+def _case(method: str, noise: tuple[float, float], found: Comparison) -> str:
+    return f"{method} at {noise_title(noise)} ({_points(found.difference)})"
+
+
+def _secondary(results):
+    found = [
+        f"{method} {verdict} in {metric.title.removesuffix(', %')} at {noise_title(noise)} ({_points(each.difference)})"
+        for metric in FIGURES
+        if metric != PRIMARY
+        for (method, noise), each in results.methods_compared(metric).items()
+        if (verdict := each.verdict) in (BETTER, WORSE)
+    ]
+    return f"Other figures, each corrected for its own comparisons only: {'; '.join(found) or 'no difference is shown'}."
+
+
+def _ablations(results):
+    compared = results.ablations_compared(PRIMARY)
+    if compared:
+        cases = [
+            f"{name} {found.verdict} than {results.study.ablation(name).method} ({_points(found.difference)})"
+            for name, found in compared.items()
+            if found.verdict in (BETTER, WORSE)
+        ]
+        listed = "; ".join(cases) or f"of none of {len(compared)} a difference to its method is shown"
+        yield f"Ablations ({noise_title(tuple(results.study.ablation_noise))}), {_PRIMARY_NAME}: {listed}."
+
+
+def _indicators(results):
+    for method in results.study.watched:
+        for noise in map(tuple, results.study.noise):
+            last = {name: _last(areas(results, method, noise, name, "misaligned")) for name in INDICATORS}
+            if noise != CLEAN and all(last.values()):
+                parts = [f"{title} {with_interval(interval(last[name]), 2)}" for name, title in INDICATORS.items()]
+                yield f"AUC of misaligned clips at the end of {method} ({noise_title(noise)}): {'; '.join(parts)}."
+
+
+def _last(by_step):
+    return by_step[max(by_step)] if by_step else []
+
+
+def _points(difference: Difference) -> str:
+    return with_interval(difference.interval, 1, sign=True)

@@ -1,0 +1,135 @@
+"""Trains the study's points, measures what they have learned, and keeps it."""
+
+import pathlib
+import time
+
+import tensorflow as tf
+
+import data
+from experiments import retrieval
+from experiments.alignment import clip_indicators, compiled_indicators, separation
+from experiments.command_line import RunFailed
+from experiments.durations import duration
+from experiments.embeddings import embed
+from experiments.evaluation import ALIGNMENT_BATCH
+from experiments.linear_probe import linear_probe
+from experiments.run_directory import operative_config
+from experiments.studies.config import CLEAN, Point, Study
+from experiments.studies.data import sets_of, vocabulary_path
+from experiments.studies.directory import StudyDirectory
+from experiments.studies.training import ReusableRun
+
+_EVALUATION_BATCH = 48
+# What a training step logs and a point keeps the mean of, where there is such a column.
+_KEPT_COLUMNS = ("cosine", "keep", "clip_alignment", "clip_weight")
+_LAST_STEPS = 20  # over which the losses at the end are averaged
+
+
+def run_variant(
+    study: Study, variant: str, strategy: tf.distribute.Strategy, data_dir: str, directory: StudyDirectory
+) -> None:
+    """Runs what is not finished of a variant's points.
+
+    Raises:
+      BadInput: The data are not prepared, or the variant's directory holds one of another configuration.
+      RunFailed: A run is not finite.
+    """
+    points = study.points(variant)
+    settings = study.pretraining(variant)
+    vocabulary = pathlib.Path(vocabulary_path(study, data_dir))
+    described = sets_of(points[0], data_dir)[0].describe()
+    directory.variant(variant).start(operative_config(), described, vocabulary, allow_config_change=False)
+    tokenizer = data.WordPieceTokenizer(str(vocabulary), settings.clips.words)
+    runs = ReusableRun(settings, strategy, tokenizer.vocabulary_size)
+    evaluation = Evaluation(study, runs, tokenizer)
+    for number, point in enumerate(points, start=1):
+        if directory.has_point(point):
+            continue
+        start = time.monotonic()
+        try:
+            result = run_point(study, runs, evaluation, point, data_dir)
+        except RunFailed as error:
+            raise RunFailed(f"{variant}, {point.name}: {error}") from error
+        directory.write_point(point, result)
+        print(f"\n[{number}/{len(points)}] {variant}, {point.name}: {duration(time.monotonic() - start)}", flush=True)
+
+
+def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: Point, data_dir: str) -> dict:
+    """Trains a point and measures what it has learned.
+
+    The probes are learned on the clean training clips of the same scenes, whatever the run was trained on: labels are
+    those of the picture, so that a clip with another scene's sound has a wrong one.
+
+    Args:
+      study: The study.
+      runs: The variant's.
+      evaluation: Of `runs`' model.
+      point: Which point.
+      data_dir: Where the study's data sets are.
+
+    Returns:
+      The point's result, for JSON: `point`, `retrieval`, `linear_probe`, `training`, `watched` and `seconds`; the first
+      two in the shape that `result.json` has them.
+    """
+    started = time.monotonic()
+    noisy, clean = sets_of(point, data_dir)
+    watched = []
+
+    def after_step(step: int) -> None:
+        if point.variant in study.watched and point.noise != CLEAN and step in study.watch_steps:
+            watched.append({"step": step, **evaluation.indicators(noisy, per_clip=step == study.watch_steps[-1])})
+
+    runs.restart(point.seed)
+    columns = runs.train(noisy, evaluation.tokenizer, after_step)
+    trained = time.monotonic()
+    result = {"point": point._asdict(), **evaluation.figures(clean), "training": _training(columns), "watched": watched}
+    return result | {"seconds": {"training": trained - started, "evaluation": time.monotonic() - trained}}
+
+
+def _training(columns):
+    """Means over the run; the losses at its end."""
+    cosines = columns["cosine"]
+    means = {name: float(columns[name].mean()) for name in _KEPT_COLUMNS if name in columns}
+    losses = {name: float(columns[name][-_LAST_STEPS:].mean()) for name in columns if name.startswith("loss_")}
+    return means | losses | {"conflict_rate": float((cosines < 0).mean()), "steps": len(cosines)}
+
+
+class Evaluation:
+    """Measures the model of a run, as it is at the moment.
+
+    Args:
+      study: The study.
+      runs: Holds the model.
+      tokenizer: Strings to token ids.
+    """
+
+    def __init__(self, study: Study, runs: ReusableRun, tokenizer: data.WordPieceTokenizer):
+        self.study, self.settings, self.tokenizer, self.model = study, runs.settings, tokenizer, runs.run.model
+        self.loss_options = dict(temperature=runs.settings.temperature, form=runs.settings.loss)
+        self._compute = compiled_indicators(self.model, self.loss_options)
+
+    def figures(self, clean: data.PreparedDataset) -> dict:
+        """Returns the figures of retrieval and linear probes, in the shape that `result.json` has them."""
+        test = self._embed(clean, "test", ("video", "audio", "text"))
+        train = self._embed(clean, "train", ("video", "audio"))
+        found = retrieval.ranks(test.video_text["text"], test.video_text["video"])
+        probes = {
+            name: linear_probe(train.features[name], train.facts["label"], test.features[name], test.facts["label"])
+            for name in ("video", "audio")
+        }
+        return {"retrieval": {"text_to_video": retrieval.metrics(found, len(found))}, "linear_probe": probes}
+
+    def indicators(self, noisy: data.PreparedDataset, per_clip: bool) -> dict:
+        """Returns how well misaligned clips are told apart; under `values` also each clip's indicators, if asked for."""
+        total = self.study.watched_clips
+        batches = self._batches(noisy, "validation", ALIGNMENT_BATCH).unbatch().take(total).batch(ALIGNMENT_BATCH)
+        clips = clip_indicators(self.model, batches, total, self.loss_options, self._compute)
+        kept = {name: values.astype(float).round(3).tolist() for name, values in clips.items() if name != "clip_id"}
+        return separation(clips) | ({"values": kept} if per_clip else {})
+
+    def _embed(self, prepared, split, modalities):
+        batches = self._batches(prepared, split, _EVALUATION_BATCH)
+        return embed(self.model, batches, prepared.split_sizes[split], modalities, split)
+
+    def _batches(self, prepared, split, batch_size):
+        return data.eval_batches(prepared, split, self.settings.clips, self.tokenizer, batch_size=batch_size)

@@ -1,0 +1,95 @@
+"""What the finished points of a study say: figures by method, noise and seed, and their comparisons."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from experiments.result_metrics import Metric
+from experiments.studies.config import Study
+from experiments.studies.statistics import Difference, Interval, interval, paired_difference, verdicts
+
+Noise = tuple[float, float]
+PRIMARY = Metric("text to video", "R@10", ("retrieval", "text_to_video", "r10"))
+"""The study's conclusions are about it; all other figures are secondary."""
+FIGURES = (
+    Metric("text to video", "R@1", ("retrieval", "text_to_video", "r1")),
+    Metric("text to video", "R@5", ("retrieval", "text_to_video", "r5")),
+    PRIMARY,
+    Metric("text to video", "median rank", ("retrieval", "text_to_video", "median_rank"), percent=False),
+    Metric("linear probe", "video", ("linear_probe", "video", "top1")),
+    Metric("linear probe", "audio", ("linear_probe", "audio", "top1")),
+)
+"""What is compared; higher is better, but of the median rank lower."""
+
+
+class Comparison(NamedTuple):
+    """A variant beside another one, at one noise and in one figure.
+
+    Attributes:
+      difference: Over the seeds that both have.
+      verdict: See `statistics.verdicts`.
+    """
+
+    difference: Difference
+    verdict: str
+
+
+class Results:
+    """The results of a study's finished points.
+
+    Args:
+      study: The study.
+      points: What `StudyDirectory.read_points` returned.
+    """
+
+    def __init__(self, study: Study, points: Sequence[dict]):
+        self.study, self.points = study, points
+        self._by_place: dict[tuple[str, Noise], dict[int, dict]] = {}
+        for result in points:
+            point = result["point"]
+            place = point["variant"], (point["text_noise"], point["audio_noise"])
+            self._by_place.setdefault(place, {})[point["seed"]] = result
+
+    @property
+    def missing(self) -> int:
+        """How many points are not finished."""
+        return sum(len(self.study.points(variant)) for variant in self.study.variants) - len(self.points)
+
+    def by_seed(self, variant: str, noise: Noise) -> dict[int, dict]:
+        """Returns the results of a variant at a noise."""
+        return self._by_place.get((variant, tuple(noise)), {})
+
+    def values(self, variant: str, noise: Noise, metric: Metric) -> dict[int, float]:
+        """Returns a figure by seed, as it is shown."""
+        found = {seed: metric.value(result) for seed, result in self.by_seed(variant, noise).items()}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def interval(self, variant: str, noise: Noise, metric: Metric) -> Interval | None:
+        """Returns a figure's mean over the seeds; `None` if no seed has it."""
+        values = self.values(variant, noise, metric)
+        return interval(list(values.values())) if values else None
+
+    def methods_compared(self, metric: Metric) -> dict[tuple[str, Noise], Comparison]:
+        """Compares every method at every noise with the baseline; one family for the correction."""
+        pairs = [
+            (method, tuple(noise), self.study.baseline)
+            for method in list(self.study.methods)[1:]
+            for noise in self.study.noise
+        ]
+        return {(method, noise): found for (method, noise, _), found in self._compared(pairs, metric).items()}
+
+    def ablations_compared(self, metric: Metric) -> dict[str, Comparison]:
+        """Compares every ablation with the method that it changes; another family."""
+        noise = tuple(self.study.ablation_noise)
+        pairs = [(name, noise, self.study.ablation(name).method) for name in self.study.ablations]
+        return {name: found for (name, _, _), found in self._compared(pairs, metric).items()}
+
+    def _compared(self, pairs, metric) -> Mapping[tuple[str, Noise, str], Comparison]:
+        found = {
+            (variant, noise, other): paired_difference(
+                self.values(variant, noise, metric), self.values(other, noise, metric)
+            )
+            for variant, noise, other in pairs
+        }
+        present = {pair: difference for pair, difference in found.items() if difference is not None}
+        said = verdicts(list(present.values()), higher_is_better=metric.name != "median rank")
+        return {pair: Comparison(*each) for pair, each in zip(present, zip(present.values(), said, strict=True), strict=True)}

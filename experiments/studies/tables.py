@@ -1,0 +1,129 @@
+"""The study's tables, each a head and lines of text."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments.alignment import INDICATORS
+from experiments.result_metrics import Metric
+from experiments.studies.config import CLEAN
+from experiments.studies.results import FIGURES, Comparison, Noise, Results
+from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Interval, interval
+
+Lines = list[list[str]]
+KINDS = {"misaligned": "either", "text_only": "text only", "audio_only": "sound only"}
+"""The kinds of misaligned clips, as `alignment.separation` names them, with their titles."""
+_SIGNS = {BETTER: " **better**", WORSE: " **worse**", NOT_SHOWN: "", SAME: ""}
+_GRADIENTS = {
+    "mean cosine": ("cosine", 1, 3),
+    "steps in conflict, %": ("conflict_rate", 100, 1),
+    "steps kept, %": ("keep", 100, 1),
+    "clips kept, %": ("clip_weight", 100, 1),
+    "loss video-audio": ("loss_video_audio", 1, 2),
+    "loss video-text": ("loss_video_text", 1, 2),
+}
+
+
+def noise_title(noise: Noise) -> str:
+    """Returns how a noise is called: shares of text and sound in percent."""
+    return f"text {noise[0]:.0%}, sound {noise[1]:.0%}".replace("%", " %")
+
+
+def with_interval(found: Interval | None, digits: int, sign: bool = False) -> str:
+    """Returns `mean ± half width`, the mean alone where there is no interval, a dash for nothing."""
+    if found is None:
+        return "-"
+    mean = f"{found.mean:{'+' if sign else ''}.{digits}f}"
+    return mean if math.isnan(found.half_width) else f"{mean} ± {found.half_width:.{digits}f}"
+
+
+def figures(results: Results, noise: Noise) -> Lines:
+    """Returns a line per method: the figures at one noise."""
+    lines = [["method", *(metric.title for metric in FIGURES), "seeds"]]
+    for method in results.study.methods:
+        cells = [with_interval(results.interval(method, noise, metric), metric.digits) for metric in FIGURES]
+        lines.append([method, *cells, str(len(results.by_seed(method, noise)))])
+    return lines
+
+
+def differences(results: Results, noise: Noise) -> Lines:
+    """Returns a line per method but the baseline: the paired differences to it at one noise, and what is shown by them."""
+    compared = {metric: results.methods_compared(metric) for metric in FIGURES}
+    lines = [[f"minus {results.study.baseline}", *(metric.title for metric in FIGURES)]]
+    for method in list(results.study.methods)[1:]:
+        lines.append([method, *(difference(compared[metric].get((method, tuple(noise))), metric) for metric in FIGURES)])
+    return lines
+
+
+def difference(comparison: Comparison | None, metric: Metric) -> str:
+    """Returns a difference with its interval and, where one is shown, the verdict."""
+    if comparison is None:
+        return "-"
+    if comparison.verdict == SAME:
+        return "0, same in all seeds"
+    return with_interval(comparison.difference.interval, metric.digits, sign=True) + _SIGNS[comparison.verdict]
+
+
+def ablations(results: Results) -> Lines:
+    """Returns a line per ablation: R@10 and both probes, each minus the method that it changes."""
+    metrics = FIGURES[2:]
+    compared = {metric: results.ablations_compared(metric) for metric in metrics}
+    noise = tuple(results.study.ablation_noise)
+    lines = [["ablation", "minus", *(metric.title for metric in metrics), "seeds"]]
+    for name in results.study.ablations:
+        cells = [difference(compared[metric].get(name), metric) for metric in metrics]
+        lines.append([name, results.study.ablation(name).method, *cells, str(len(results.by_seed(name, noise)))])
+    return lines
+
+
+def gradients(results: Results) -> Lines:
+    """Returns a line per variant and noise: what its gradients did, means over steps and seeds."""
+    lines = [["variant", "noise", *_GRADIENTS]]
+    for variant in results.study.variants:
+        for noise in map(tuple, results.study.noise):
+            found = [result["training"] for result in results.by_seed(variant, noise).values()]
+            if found:
+                cells = [_mean(found, *field) for field in _GRADIENTS.values()]
+                lines.append([variant, noise_title(noise), *cells])
+    return lines
+
+
+def _mean(found: Sequence[Mapping[str, float]], key: str, factor: float, digits: int) -> str:
+    values = [each[key] for each in found if key in each]
+    return f"{factor * np.mean(values):.{digits}f}" if values else "-"
+
+
+def areas(results: Results, method: str, noise: Noise, indicator: str, kind: str) -> dict[int, list[float]]:
+    """Returns the areas under the ROC curve of an indicator, over the seeds, by the step that they were measured at."""
+    found: dict[int, list[float]] = {}
+    for result in results.by_seed(method, noise).values():
+        for watched in result["watched"]:
+            if (area := watched["auc"][indicator][kind]) is not None:
+                found.setdefault(watched["step"], []).append(area)
+    return found
+
+
+def indicators(results: Results) -> Lines:
+    """Returns a line per watched method, noise and indicator: the areas under the ROC curve at the last step measured."""
+    lines = [["method", "noise", "indicator", *KINDS.values(), "seeds"]]
+    for method in results.study.watched:
+        for noise in map(tuple, results.study.noise):
+            for indicator, title in INDICATORS.items() if noise != CLEAN else ():
+                found = [areas(results, method, noise, indicator, kind) for kind in KINDS]
+                if found[0]:
+                    last = [by_step[max(by_step)] if by_step else [] for by_step in found]
+                    cells = [with_interval(interval(values) if values else None, 3) for values in last]
+                    lines.append([method, noise_title(noise), title, *cells, str(len(last[0]))])
+    return lines
+
+
+def cost(seconds: Mapping[str, float], plain: str) -> Lines:
+    """Returns a line per step that was timed: milliseconds, and how many times the plain step's.
+
+    Args:
+      seconds: What was timed, by name.
+      plain: The name of the plain step.
+    """
+    lines = [["step", "ms", f"x {plain}"]]
+    return lines + [[name, f"{1000 * value:.1f}", f"{value / seconds[plain]:.2f}"] for name, value in seconds.items()]

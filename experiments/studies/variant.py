@@ -1,0 +1,46 @@
+"""Trains and measures the points of one of the study's methods or ablations; `experiments.study` starts it for each.
+
+Example:
+  python -m experiments.studies.variant --gin_file=configs/study/quick.gin --variant=gr --data_dir=runs/study_data \\
+      --study_dir=runs/study_quick
+
+A finished point has a file in STUDY_DIR/VARIANT/points and is not run again.
+"""
+
+import tensorflow as tf
+from absl import flags, logging
+
+from experiments import command_line, strategies
+from experiments.command_line import BadInput
+from experiments.studies import config as study_config
+from experiments.studies.directory import StudyDirectory
+from experiments.studies.points import run_variant
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "gin file that describes the study; may be given several times, later ones win.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; wins over files.")
+flags.DEFINE_string("variant", "", "The method or ablation.")
+flags.DEFINE_string("data_dir", "", "Where the study's data sets are.")
+flags.DEFINE_string("study_dir", "", "Directory of the study.")
+_REPLICAS_BEFORE = 2
+
+
+def main(_) -> int:
+    """Runs the command line; returns the exit code."""
+    study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    if FLAGS.variant not in study.variants:
+        raise BadInput(f"--variant should be one of {', '.join(study.variants)}. Found {FLAGS.variant!r}.")
+    if not FLAGS.data_dir or not FLAGS.study_dir:
+        raise BadInput("--data_dir and --study_dir are needed.")
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    name = "one_device"
+    if study.pretraining(FLAGS.variant).all_reduce == "before":  # with one replica there would be no difference
+        strategies.split_cpu(_REPLICAS_BEFORE)
+        name = "mirrored"
+    tf.config.experimental.enable_op_determinism()
+    run_variant(study, FLAGS.variant, strategies.create_strategy(name), FLAGS.data_dir, StudyDirectory(FLAGS.study_dir))
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,1 @@
+"""Sweeps: their parts; `experiments.sweep` runs them."""

@@ -1,0 +1,153 @@
+"""The directory of a sweep: a run directory for each point, and sweep.json, which says what the points are."""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from experiments.command_line import BadInput
+from experiments.run_directory import RunDirectory
+from experiments.training_history import harmonization_summary
+from experiments.training_step import OBJECTIVES
+
+FINISHED = "finished"
+FINETUNED = "kinetics400"
+"""Where in a run's directory the evaluation looks for its fine-tuning."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PointRun:
+    """A point of a sweep, and what there is of its run.
+
+    Attributes:
+      name: The name of its directory.
+      labels: Axis to the label of its alternative.
+      steps: Those of the whole run.
+      directory: The run's.
+      programs: What runs for it, in order.
+      tasks: Downstream tasks that its evaluation should have seen.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    steps: int
+    directory: RunDirectory
+    programs: Sequence[str]
+    tasks: Sequence[str]
+
+    @functools.cached_property
+    def records(self) -> list[dict]:
+        """The lines of the run's metrics.jsonl, as far as it has come."""
+        return self.directory.read_metrics()
+
+    @functools.cached_property
+    def result(self) -> dict | None:
+        """What the evaluation of the finished run has found; `None` if there is none, or only of an earlier step."""
+        return self._read_result()
+
+    @functools.cached_property
+    def figures(self) -> dict | None:
+        """What there is to show of the finished run: `result`, and of its steps the harmonization and the last loop's losses.
+
+        `None` if it has not come to its end.
+        """
+        if not self.records or not (self.result or self.is_done("pretrain")):
+            return self.result
+        losses = {name: self.records[-1][f"loss_{name}"] for name in OBJECTIVES}
+        return {"loss": losses, "harmonization": harmonization_summary(self.records), **(self.result or {})}
+
+    @property
+    def status(self) -> str:
+        """How far it has come: `finished`, `waits for evaluate`, `at step 20 of 40` or `not run`."""
+        left = next((program for program in self.programs if program != "report" and not self.is_done(program)), None)
+        if left != "pretrain":
+            return f"waits for {left}" if left else FINISHED
+        return f"at step {self.records[-1]['step']} of {self.steps}" if self.records else "not run"
+
+    def is_done(self, program: str) -> bool:
+        """Tells whether a program, one of `experiments.sweeps.config.PROGRAMS`, has left all that it should."""
+        directory = self.directory
+        if program == "pretrain":
+            return (directory.checkpoints / f"ckpt-{self.steps}.index").exists()  # written last
+        if program == "finetune":
+            return self.finetuning.result.exists()
+        if program == "evaluate":
+            result = self._read_result()
+            return result is not None and set(self.tasks) <= set(result.get("tasks", {}))
+        page = directory.report / "index.html"
+        sources = [path.stat().st_mtime for path in (directory.config, directory.result) if path.exists()]
+        return page.exists() and page.stat().st_mtime >= max(sources, default=0)
+
+    @property
+    def finetuning(self) -> RunDirectory:
+        """The directory of the fine-tuning that starts from this run."""
+        return RunDirectory(self.directory.path / FINETUNED)
+
+    def _read_result(self):
+        if not self.directory.result.exists():
+            return None
+        result = json.loads(self.directory.result.read_text(encoding="utf-8"))
+        return result if result["step"] == self.steps else None
+
+
+class SweepDirectory:
+    """Names the files of a sweep.
+
+    Args:
+      path: The sweep's directory; made when the first file is written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self.description = self.path / "sweep.json"
+
+    def run(self, point: str) -> RunDirectory:
+        """Returns the run directory of the point of this name."""
+        return RunDirectory(self.path / point)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file of the sweep through a temporary name."""
+        RunDirectory(self.path).write(self.path / name, text)
+
+    def describe(self, axes: Mapping[str, Sequence[str]], points: Sequence[PointRun]) -> None:
+        """Writes sweep.json.
+
+        Args:
+          axes: The labels of each axis' alternatives, in order.
+          points: All points.
+        """
+        fields = ("name", "labels", "steps", "programs", "tasks")
+        described = [{field: getattr(point, field) for field in fields} for point in points]
+        self.write("sweep.json", json.dumps({"axes": axes, "points": described}, indent=2) + "\n")
+
+    def read(self) -> "SweepState":
+        """Returns what there is of the sweep.
+
+        Raises:
+          BadInput: No sweep lives here.
+        """
+        if not self.description.exists():
+            raise BadInput(
+                f"{self.path} should be the directory of a sweep, with sweep.json in it. Found none. "
+                "Make one with experiments.sweep --sweep_dir."
+            )
+        found = json.loads(self.description.read_text(encoding="utf-8"))
+        points = [PointRun(**point, directory=self.run(point["name"])) for point in found["points"]]
+        return SweepState(self.path, found["axes"], points)
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepState:
+    """What there is of a sweep.
+
+    Attributes:
+      path: Its directory.
+      axes: The labels of each axis' alternatives, in order.
+      points: All points.
+    """
+
+    path: pathlib.Path
+    axes: Mapping[str, Sequence[str]]
+    points: Sequence[PointRun]

@@ -1,0 +1,60 @@
+"""Writes what a sweep has found into its directory, from what its points have left there."""
+
+import html
+
+from experiments import result_grid
+from experiments.reports import html as report_html
+from experiments.sweeps.directory import FINISHED, SweepDirectory, SweepState
+from experiments.sweeps.plots import curves_over_steps, figures_by_axis
+from experiments.sweeps.table import markdown, points_csv, table
+
+_PAPERS_TABLE = (
+    "Ours beside the poster's: top-1 (T1), top-5 (T5) and R@10 in percent, median ranks (lower is better); means over the "
+    "seeds that have run. The published figures are not ours, and nothing of them is in ours."
+)
+
+
+def write_sweep_report(directory: SweepDirectory) -> str:
+    """Writes sweep.csv, table.md and report/index.html; of a sweep over the paper's grid also paper_table.csv and .md.
+
+    Returns:
+      The table, in Markdown, and where the rest is.
+
+    Raises:
+      BadInput: No sweep lives here.
+    """
+    state = directory.read()
+    lines = markdown(table(state))
+    directory.write("sweep.csv", points_csv(state))
+    directory.write("table.md", lines)
+    if result_grid.is_papers_grid(state):
+        found = result_grid.grid(state)
+        directory.write("paper_table.csv", result_grid.grid_csv(found))
+        directory.write("paper_table.md", f"{_PAPERS_TABLE}\n\n{markdown(result_grid.lines(found))}")
+    directory.write("report/index.html", sweep_page(state))
+    return f"{lines}\nReport: {directory.path / 'report' / 'index.html'}"
+
+
+def sweep_page(state: SweepState) -> str:
+    """Returns the report on a sweep as one HTML page."""
+    head, *lines = table(state)
+    figures, curves = figures_by_axis(state), curves_over_steps(state)
+    sections = {"Result": report_html.table(head, {"": lines})}
+    if result_grid.is_papers_grid(state):
+        rows = result_grid.groups(result_grid.grid(state))
+        sections["The paper's table"] = f"<p>{html.escape(_PAPERS_TABLE)}</p>" + report_html.table(result_grid.head(), rows)
+    sections["Final figures"] = report_html.plots(figures) if figures else report_html.missing("No point is finished yet")
+    sections["Training"] = (
+        report_html.plots(curves, "plots large") if curves else report_html.missing("No point has recorded a step yet")
+    )
+    sections["Points"] = _points(state)
+    finished = sum(point.status == FINISHED for point in state.points)
+    title = f"Sweep: {state.path.resolve().name}"
+    return report_html.page(title, f"{finished} of {len(state.points)} points finished.", sections)
+
+
+def _points(state):
+    return report_html.table(
+        ["point", "status", "log"],
+        {"": [[point.name, point.status, f"{point.name}/log.txt"] for point in state.points]},
+    )

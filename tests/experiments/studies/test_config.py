@@ -1,0 +1,64 @@
+import pathlib
+
+import pytest
+
+from experiments.command_line import BadInput
+from experiments.studies import config as study_config
+
+ROOT = pathlib.Path(__file__).parents[3]
+FULL, QUICK = "configs/study/full.gin", "configs/study/quick.gin"
+
+
+@pytest.mark.parametrize("path, points", [(FULL, 7 * 3 * 5 + 9 * 5), (QUICK, 7 * 2 * 2 + 2 * 2)])
+def test_the_shipped_studies_can_be_configured(path, points):
+    study = study_config.parse([path], [])
+    settings = {variant: study.pretraining(variant) for variant in study.variants}
+    assert sum(len(study.points(variant)) for variant in study.variants) == points
+    assert study.baseline == "vatt" and list(study.methods) == ["vatt", "rw_va", "rw_vt", "gr", "cl", "both", "cl_sample"]
+    assert (ROOT / path).read_text().startswith("# Purpose: ")
+    # No two variants are the same by mistake.
+    assert len({repr((each.scope, each.all_reduce, each.granularity, each.clip_softness)) for each in settings.values()}) > 2
+    assert settings["cl_dot"].build_harmonizer()._indicator == "dot"
+    assert settings["cl_sample_soft"].clip_softness == 0.1 and settings["cl_sample_soft"].granularity == "sample"
+
+
+def test_what_the_ablations_change():
+    study = study_config.parse([FULL], [])
+    gamma = {name: study.pretraining(name) for name in ("cl", "cl_gamma_0", "cl_gamma_cosine")}
+    values = {name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 75, 300)] for name, each in gamma.items()}
+    assert values["cl"] == pytest.approx([-0.3, -0.225, 0.0]) and values["cl_gamma_0"] == [0.0] * 3
+    assert values["cl_gamma_cosine"] == pytest.approx([-0.3, -0.256, 0.0], abs=1e-3)
+    assert study.pretraining("gr_encoder").scope == study.pretraining("both_encoder").scope == "encoder"
+    assert study.pretraining("both_before_all_reduce").all_reduce == "before"
+    assert type(study.pretraining("both_sample").build_harmonizer()).__name__ == "GradientRealignment"
+
+
+@pytest.mark.parametrize(
+    "binding, message",
+    [
+        ("study.methods = {}", "at least one method"),
+        ("study.methods = {'a b': 'configs/methods/gr.gin'}", "letters, digits"),
+        ("study.ablations = {'x': ('unknown', 'y = 1')}", "one of the methods first"),
+        ("study.noise = ((0.0, 1.5),)", "shares in"),
+        ("study.seeds = (1, 1)", "different whole numbers"),
+        ("study.ablation_noise = (0.5, 0.5)", "one of `study.noise`"),
+        ("study.ablation_seeds = 9", "at most the number of seeds"),
+        ("study.watched = ('nothing',)", "some of the methods"),
+        ("study.watch_steps = (20, 10)", "rising steps"),
+        ("study.watched_clips = 1000", "validation_clips"),
+        ("study.sedes = (1,)", "Did you mean `study.seeds`"),
+    ],
+)
+def test_what_cannot_be_a_study_is_refused(binding, message):
+    with pytest.raises(BadInput, match=message):
+        study_config.parse([FULL], [binding])
+
+
+def test_a_variant_that_cannot_be_configured_is_named():
+    study = study_config.parse([FULL], ["study.bindings = ('pretrain.stesp = 3',)"])
+    with pytest.raises(BadInput, match="(?s)the variant gr: .*Did you mean `pretrain.steps`"):
+        study.pretraining("gr")
+    with pytest.raises(BadInput, match="at most 20, the last step"):
+        study_config.parse([FULL], ["study.bindings = ('STEPS = 20', 'pretrain.warmup_steps = 2')"]).pretraining("gr")
+    with pytest.raises(BadInput, match="--gin_file is needed"):
+        study_config.parse([], [])
