@@ -29,12 +29,13 @@ clean. The model is far smaller than any in the paper, and so are data and train
 methods' mechanism, not about the paper's table.
 """
 _READING = """\
-`±` is half the width of the 95 % confidence interval over seeds, by Student's t. A seed draws data, weights, order,
-augmentation and DropToken anew, the same for all methods and noises; so differences are paired, seed by seed. **better**
+`±` is half the width of the 95 % confidence interval over seeds, by Student's t. A seed draws data, weights, order
+and augmentation anew, the same for all methods and noises; so differences are paired, seed by seed. **better**
 and **worse** mean that the paired t test's p value, corrected by Holm's method for all comparisons of that figure (of all
 methods and noises; of all ablations), is below 0.05. Intervals are not corrected. R@10 was chosen beforehand as the figure
-to conclude from; steps, rate and sizes by short runs of plain VATT alone, before any other method was tried. With few seeds
-({seeds} here) only large differences can be shown.
+to conclude from; steps, rate and sizes were found by short runs of plain VATT alone. A first setting, in which that had
+learned almost nothing, was given up when a dozen points of plain VATT and RW (VA) had run. With few seeds ({seeds} here) only
+large differences can be shown.
 """
 _INDICATORS = """\
 How well an indicator tells misaligned clips of the validation split from those aligned in sound and in text: the area

@@ -57,7 +57,7 @@ def _by_noise(axes, results: Results, methods: list[str], value: Callable) -> No
             color=PALETTE[number % len(PALETTE)], marker=_MARKERS[number % len(_MARKERS)], markersize=5, linestyle="none",
             capsize=2, label=method,
         )  # fmt: skip
-    axes.set_xticks(range(len(pairs)), [noise_title(noise) for noise in pairs])
+    axes.set_xticks(range(len(pairs)), [noise_title(noise).replace(", ", "\n") for noise in pairs])
     axes.set_xlim(-0.5, len(pairs) - 0.5)
     axes.grid(visible=False, axis="x")
 
@@ -68,9 +68,11 @@ def areas_over_training(results: Results) -> bytes | None:
     panels = _watched(results)
     if not panels:
         return None
-    figure = Figure((4.6 * len(panels), 3.8), layout="constrained")
-    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (method, noise) in zip(all_axes, panels, strict=True):
+    columns = sum(method == panels[0][0] for method, _ in panels)  # a row per method
+    rows = -(-len(panels) // columns)
+    figure = Figure((4.6 * columns, 3.0 * rows + 0.6), layout="constrained")
+    all_axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, (method, noise) in zip(all_axes.flat, panels, strict=False):
         for number, (indicator, title) in enumerate(INDICATORS.items()):
             by_step = areas(results, method, noise, indicator, "misaligned")
             found = [interval(by_step[step]) for step in sorted(by_step)]
@@ -79,9 +81,12 @@ def areas_over_training(results: Results) -> bytes | None:
             axes.plot(sorted(by_step), means, color=color, marker=_MARKERS[number], markersize=4, label=title)
             axes.fill_between(sorted(by_step), means - widths, means + widths, color=color, alpha=0.15, linewidth=0)
         axes.axhline(0.5, color=NEUTRAL, linewidth=1)
-        axes.set(title=f"{method}; {noise_title(noise)}", xlabel="step")
-    all_axes[0].set_ylabel("AUC of misaligned clips")
-    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        axes.set(title=f"{method}; {noise_title(noise)}")
+    for axes in all_axes.flat[len(panels) :]:
+        axes.set_axis_off()
+    figure.supxlabel("step", fontsize="medium")
+    figure.supylabel("AUC of misaligned clips", fontsize="medium")
+    figure.legend(*all_axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return _png(figure)
 
 

@@ -24,7 +24,7 @@ TINY = [
 ]  # fmt: skip
 BINDINGS = [
     f"study.bindings = {tuple(TINY)!r}", "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.ablations = {}",
-    "study.noise = ((0.0, 0.0), (0.6, 0.3))", "study.seeds = (4,)", "study.ablation_seeds = 1",
+    "study.noise = ((0.0, 0.0), (0.5, 0.3))", "study.seeds = (4,)", "study.ablation_seeds = 1",
     "study.train_clips = 16", "study.validation_clips = 16", "study.test_clips = 12",
     "study.watched = ('cl',)", "study.watch_steps = (3,)", "study.watched_clips = 12", "study.cost_repeats = 1",
 ]  # fmt: skip
@@ -85,7 +85,7 @@ def measured(result: dict) -> dict:
 def test_a_point_is_the_same_in_a_run_that_is_reused_and_in_one_of_its_own(ran):
     study, _, directory, lost = ran
     clean, noisy = directory.read_points(study)
-    assert noisy["point"] == {"variant": "cl", "text_noise": 0.6, "audio_noise": 0.3, "seed": 4}
+    assert noisy["point"] == {"variant": "cl", "text_noise": 0.5, "audio_noise": 0.3, "seed": 4}
     assert measured(noisy) == measured(lost)  # the second of its run, and the first of the run that went on
     assert noisy["training"] != clean["training"]
 

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 FULL, QUICK = "configs/study/full.gin", "configs/study/quick.gin"
 
 
-@pytest.mark.parametrize("path, points", [(FULL, 7 * 3 * 5 + 9 * 5), (QUICK, 7 * 2 * 2 + 2 * 2)])
+@pytest.mark.parametrize("path, points", [(FULL, 7 * 3 * 5 + 6 * 5), (QUICK, 7 * 2 * 2 + 2 * 2)])
 def test_the_shipped_studies_can_be_configured(path, points):
     study = study_config.parse([path], [])
     settings = {variant: study.pretraining(variant) for variant in study.variants}
@@ -25,12 +25,11 @@ def test_the_shipped_studies_can_be_configured(path, points):
 def test_what_the_ablations_change():
     study = study_config.parse([FULL], [])
     gamma = {name: study.pretraining(name) for name in ("cl", "cl_gamma_0", "cl_gamma_cosine")}
-    values = {name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 75, 300)] for name, each in gamma.items()}
-    assert values["cl"] == pytest.approx([-0.3, -0.225, 0.0]) and values["cl_gamma_0"] == [0.0] * 3
-    assert values["cl_gamma_cosine"] == pytest.approx([-0.3, -0.256, 0.0], abs=1e-3)
-    assert study.pretraining("gr_encoder").scope == study.pretraining("both_encoder").scope == "encoder"
+    values = {name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 90, 450)] for name, each in gamma.items()}
+    assert values["cl"] == pytest.approx([-0.3, -0.24, 0.0]) and values["cl_gamma_0"] == [0.0] * 3
+    assert values["cl_gamma_cosine"] == pytest.approx([-0.3, -0.27135, 0.0], abs=1e-4)
+    assert study.pretraining("gr_encoder").scope == "encoder"
     assert study.pretraining("both_before_all_reduce").all_reduce == "before"
-    assert type(study.pretraining("both_sample").build_harmonizer()).__name__ == "GradientRealignment"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +40,7 @@ def test_what_the_ablations_change():
         ("study.ablations = {'x': ('unknown', 'y = 1')}", "one of the methods first"),
         ("study.noise = ((0.0, 1.5),)", "shares in"),
         ("study.seeds = (1, 1)", "different whole numbers"),
-        ("study.ablation_noise = (0.5, 0.5)", "one of `study.noise`"),
+        ("study.ablation_noise = (0.9, 0.5)", "one of `study.noise`"),
         ("study.ablation_seeds = 9", "at most the number of seeds"),
         ("study.watched = ('nothing',)", "some of the methods"),
         ("study.watch_steps = (20, 10)", "rising steps"),
