@@ -4,7 +4,7 @@ import tensorflow as tf
 from sklearn.svm import LinearSVC
 
 from experiments.downstream.classifiers import BATCH, L2, LEARNING_RATE, RANK, LowRankClassifier, svm_scores
-from experiments.downstream.tasks import classifiers as downstream_classifiers
+from experiments.downstream import classifiers as downstream_classifiers
 from vatt.keras import keras
 
 
