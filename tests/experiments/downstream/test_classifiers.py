@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from sklearn.svm import LinearSVC
 
-from experiments.downstream.classifiers import BATCH, L2, LEARNING_RATE, RANK, LowRankClassifier, svm_scores
 from experiments.downstream import classifiers as downstream_classifiers
+from experiments.downstream.classifiers import BATCH, L2, LEARNING_RATE, RANK, LowRankClassifier, svm_scores
 from vatt.keras import keras
 
 
