@@ -134,7 +134,7 @@ def evaluate(
     batch_size: int = 32,
     **downstream: object,
 ) -> tuple[dict, list[str]]:
-    """Evaluates a run and writes `result.json` and `report/evaluation.npz` into its directory.
+    """Evaluates a run and writes `result.json` and `report/evaluation.npz` into its directory, after each downstream task.
 
     What earlier evaluations of the same checkpoint have found stays in both, but for what is evaluated again; another
     checkpoint starts anew, and so do `TASKS` on another data set.
@@ -163,9 +163,12 @@ def evaluate(
     notes = evaluation.notes if own else []
     if KINETICS in others and others[KINETICS] is None:
         notes.append(missing_finetuning(str(directory.path), data_dir))
-    figures, arrays = _own_figures(evaluation, name, own) if own else ({}, {})
-    found = Found(name, figures, arrays, {task: evaluate_task and evaluate_task() for task, evaluate_task in others.items()})
-    return add_to_result(directory, run, found), notes
+    if own:
+        result = add_to_result(directory, run, Found(name, *_own_figures(evaluation, name, own), downstream={}))
+    for task, evaluate_task in others.items():  # one after the other is kept: each may take hours
+        figures = evaluate_task and evaluate_task()
+        result = add_to_result(directory, run, Found(name, figures={}, arrays={}, downstream={task: figures}))
+    return result, notes
 
 
 def _check_tasks(tasks):

@@ -255,6 +255,20 @@ def test_another_evaluation_keeps_what_others_have_found(result, run, directory,
     assert other_set == third | {"dataset": "another", "alignment": None} and not read_arrays(copy)
 
 
+def test_a_killed_evaluation_keeps_the_tasks_that_are_done(result, run, directory, data_dir, monkeypatch, tmp_path):
+    def killed():
+        raise KeyboardInterrupt
+
+    copy = RunDirectory(shutil.copytree(directory.path, tmp_path / "copy"))
+    copy.result.unlink()
+    tasks = {"esc50": lambda: result["tasks"]["esc50"], "ucf101": killed}
+    monkeypatch.setattr("experiments.evaluation.open_run", lambda _: run)
+    monkeypatch.setattr("experiments.evaluation.open_tasks", lambda *_: tasks)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(copy, data_dir, tasks=list(tasks))
+    assert json.loads(copy.result.read_text())["tasks"] == {"esc50": result["tasks"]["esc50"]}
+
+
 def test_another_checkpoint_starts_anew(result, run, directory, tmp_path):
     copy = RunDirectory(shutil.copytree(directory.path, tmp_path / "copy"))
     copy.write(copy.result, json.dumps(result | {"checkpoint": "another", "alignment": {"auc": {}}}))
