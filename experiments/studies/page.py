@@ -33,9 +33,9 @@ _READING = """\
 and augmentation anew, the same for all methods and noises; so differences are paired, seed by seed. **better**
 and **worse** mean that the paired t test's p value, corrected by Holm's method for all comparisons of that figure (of all
 methods and noises; of all ablations), is below 0.05. Intervals are not corrected. R@10 was chosen beforehand as the figure
-to conclude from; steps, rate and sizes were found by short runs of plain VATT alone. A first setting, in which that had
-learned almost nothing, was given up when a dozen points of plain VATT and RW (VA) had run. With few seeds ({seeds} here) only
-large differences can be shown.
+to conclude from; steps, rate, sizes, DropToken (none) and the heavier noise were found by short runs of plain VATT alone. A
+first setting, in which that had learned almost nothing, was given up when a dozen points of plain VATT and RW (VA) had run.
+With few seeds ({seeds} here) only large differences can be shown.
 """
 _INDICATORS = """\
 How well an indicator tells misaligned clips of the validation split from those aligned in sound and in text: the area

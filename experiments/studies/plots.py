@@ -68,11 +68,11 @@ def areas_over_training(results: Results) -> bytes | None:
     panels = _watched(results)
     if not panels:
         return None
-    columns = sum(method == panels[0][0] for method, _ in panels)  # a row per method
-    rows = -(-len(panels) // columns)
-    figure = Figure((4.6 * columns, 3.0 * rows + 0.6), layout="constrained")
-    all_axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, (method, noise) in zip(all_axes.flat, panels, strict=False):
+    methods, noises = (list(dict.fromkeys(names)) for names in zip(*panels, strict=True))
+    figure = Figure((4.6 * len(noises), 3.0 * len(methods) + 0.6), layout="constrained")
+    grid = figure.subplots(len(methods), len(noises), sharex=True, sharey=True, squeeze=False)
+    for method, noise in panels:
+        axes = grid[methods.index(method), noises.index(noise)]
         for number, (indicator, title) in enumerate(INDICATORS.items()):
             by_step = areas(results, method, noise, indicator, "misaligned")
             found = [interval(by_step[step]) for step in sorted(by_step)]
@@ -82,11 +82,9 @@ def areas_over_training(results: Results) -> bytes | None:
             axes.fill_between(sorted(by_step), means - widths, means + widths, color=color, alpha=0.15, linewidth=0)
         axes.axhline(0.5, color=NEUTRAL, linewidth=1)
         axes.set(title=f"{method}; {noise_title(noise)}")
-    for axes in all_axes.flat[len(panels) :]:
-        axes.set_axis_off()
     figure.supxlabel("step", fontsize="medium")
     figure.supylabel("AUC of misaligned clips", fontsize="medium")
-    figure.legend(*all_axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*grid[methods.index(panels[0][0]), noises.index(panels[0][1])].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return _png(figure)
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
+from experiments import command_line
 from experiments.command_line import _guarded as guarded
 from vatt.keras import keras
 
@@ -319,3 +320,17 @@ def without_notices():
     """A function that takes what TensorFlow says of its first compilation, at any log level, out of a program's errors."""
     notice = re.compile(r"^(WARNING: All log messages before absl|I0000 .*Compiled cluster using XLA).*\n", re.MULTILINE)
     return lambda errors: notice.sub("", errors)
+
+
+@pytest.fixture
+def run_report(only_flags_of, monkeypatch, capsys):
+    """A function (*arguments) -> exit code, standard output and standard error of `experiments.report`."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        module = only_flags_of("experiments.report")
+        monkeypatch.setattr(sys, "argv", ["report", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            command_line.run(module.main)
+        return stop.value.code, *capsys.readouterr()
+
+    return run

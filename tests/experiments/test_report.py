@@ -2,7 +2,6 @@ import base64
 import json
 import re
 import shutil
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data
-from experiments import command_line
 from experiments.evaluation_arrays import read_arrays, write_arrays
 from experiments.reports.examples import examples
 from experiments.reports.page import build_page
@@ -33,20 +31,6 @@ def prepared(noisy_data) -> data.PreparedDataset:
 
 def section(page: str, heading: str) -> str:
     return page.split(f"<h2>{heading}</h2>")[1].split("<h2>")[0]
-
-
-@pytest.fixture
-def run_report(only_flags_of, monkeypatch, capsys):
-    """A function (*arguments) -> exit code, standard output and standard error of the command line."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        module = only_flags_of("experiments.report")
-        monkeypatch.setattr(sys, "argv", ["report", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            command_line.run(module.main)
-        return stop.value.code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, run_report):

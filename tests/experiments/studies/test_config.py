@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 FULL, QUICK = "configs/study/full.gin", "configs/study/quick.gin"
 
 
-@pytest.mark.parametrize("path, points", [(FULL, 7 * 3 * 5 + 6 * 5), (QUICK, 7 * 2 * 2 + 2 * 2)])
+@pytest.mark.parametrize("path, points", [(FULL, 7 * 3 * 5 + 9 * 5), (QUICK, 7 * 2 * 2 + 2 * 2)])
 def test_the_shipped_studies_can_be_configured(path, points):
     study = study_config.parse([path], [])
     settings = {variant: study.pretraining(variant) for variant in study.variants}
@@ -28,8 +28,9 @@ def test_what_the_ablations_change():
     values = {name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 90, 450)] for name, each in gamma.items()}
     assert values["cl"] == pytest.approx([-0.3, -0.24, 0.0]) and values["cl_gamma_0"] == [0.0] * 3
     assert values["cl_gamma_cosine"] == pytest.approx([-0.3, -0.27135, 0.0], abs=1e-4)
-    assert study.pretraining("gr_encoder").scope == "encoder"
+    assert study.pretraining("gr_encoder").scope == study.pretraining("both_encoder").scope == "encoder"
     assert study.pretraining("both_before_all_reduce").all_reduce == "before"
+    assert type(study.pretraining("both_sample").build_harmonizer()).__name__ == "GradientRealignment"
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ import io
 import json
 import os
 import re
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from experiments import command_line, result_grid
+from experiments import result_grid
 from experiments.reports.plots import PALETTE
 from experiments.result_metrics import DOWNSTREAM, METRICS, items
 from experiments.run_directory import RunDirectory
@@ -164,20 +163,6 @@ def test_nothing_run_yet_still_gives_a_report(make_sweep):
     assert write_sweep_report(directory).startswith("| method | finished |\n| --- | --- |\n| vatt | 0 of 1 |\n")
     page = (directory.path / "report" / "index.html").read_text()
     assert "No point is finished yet" in page and "No point has recorded a step yet" in page and "0 of 2 points finished" in page
-
-
-@pytest.fixture
-def run_report(only_flags_of, monkeypatch, capsys):
-    """A function (*arguments) -> exit code, standard output and standard error of the command line."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        module = only_flags_of("experiments.report")
-        monkeypatch.setattr(sys, "argv", ["report", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            command_line.run(module.main)
-        return stop.value.code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_report_rebuilds_all_files_alike(sweep, run_report):
