@@ -84,7 +84,7 @@ def areas_over_training(results: Results) -> bytes | None:
         axes.set(title=f"{method}; {noise_title(noise)}")
     figure.supxlabel("step", fontsize="medium")
     figure.supylabel("AUC of misaligned clips", fontsize="medium")
-    figure.legend(*grid[methods.index(panels[0][0]), noises.index(panels[0][1])].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return _png(figure)
 
 
