@@ -21,11 +21,18 @@ class Stopped(Exception):
 
 
 class StopSignal:
-    """Remembers a SIGTERM until the loop is done with its steps."""
+    """Remembers a signal until the loop is done with its steps.
 
-    def __init__(self):
+    A plain attribute, looked at now and then: a signal that comes as `threading.Event.wait` begins is not heard.
+
+    Args:
+      numbers: The signals that mean it.
+    """
+
+    def __init__(self, *numbers: signal.Signals):
         self.received = False
-        signal.signal(signal.SIGTERM, self._remember)
+        for number in numbers or (signal.SIGTERM,):
+            signal.signal(number, self._remember)
 
     def _remember(self, *_):
         self.received = True

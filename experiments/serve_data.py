@@ -12,7 +12,7 @@ records and decodes its share. SIGTERM or Ctrl-C ends the program.
 """
 
 import signal
-import threading
+import time
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (the operations that make tokens, which a worker runs)
@@ -20,6 +20,9 @@ from absl import flags
 
 from experiments import command_line
 from experiments.command_line import BadInput, RunFailed
+from experiments.progress import StopSignal
+
+_LOOK_SECONDS = 0.2  # how often it looks whether it is to stop
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("role", None, ("dispatcher", "worker"), "What this process is.")
@@ -31,16 +34,15 @@ flags.DEFINE_string("address", "", "Of a worker: its own host:port, as the dispa
 
 def main(_: list[str]) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT)
     _check_flags()
     try:
         server = _dispatcher() if FLAGS.role == "dispatcher" else _worker()
     except tf.errors.OpError as error:
         raise RunFailed(f"port {FLAGS.port} cannot be served: {error.message}") from error
     print(f"The {FLAGS.role} is serving at {FLAGS.address or server.target}. SIGTERM ends it.", flush=True)
-    stop.wait()
+    while not stop.received:
+        time.sleep(_LOOK_SECONDS)
     server._stop()  # what the server's own destructor calls
     print("Stopped.", flush=True)
     return 0
