@@ -48,7 +48,7 @@ notebook: install
 	$(BIN)/jupytext --quiet --update --to ipynb $(NOTEBOOK).py
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False $(NOTEBOOK).ipynb
 
-# The study on planted noise, about 92 minutes; stopped and started again it goes on. study-quick: the same in small.
+# The study on planted noise, about 105 minutes; stopped and started again it goes on. study-quick: the same in small.
 study: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \
 		--output_dir=docs/study --jobs=2
