@@ -54,13 +54,9 @@ def tiny_run() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def start_pretrain(tiny_run, tiny_data, tmp_path_factory):
+def start_pretrain(tiny_run, tiny_data):
     """A function (workdir, *arguments) -> the real command line, started, on `tiny_data` with `tiny_run`'s bindings."""
-    # Where the .pyc files of TensorFlow are missing, it loads three times as fast with a place to put them.
-    compiled = tmp_path_factory.mktemp("compiled")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(compiled))}
-    environment |= {"CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
 
     def start(workdir, *arguments) -> subprocess.Popen:
         command = [sys.executable, "-m", "experiments.pretrain", f"--workdir={workdir}", f"--data_dir={tiny_data}"]
