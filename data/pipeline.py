@@ -20,6 +20,9 @@ from data.training_order import training_order
 
 Tokenizer = Callable[[tf.Tensor], tf.Tensor]
 
+# AutoGraph would find nothing to convert, and take longer than all else of building a pipeline.
+_as_it_is = tf.autograph.experimental.do_not_convert
+
 
 def train_batches(
     prepared: PreparedDataset | Sequence[PreparedDataset],
@@ -86,6 +89,7 @@ def train_batches(
     )
     readers = [ClipReader(one_set, spec, tokenizer, video, labels=len(sets) == 1) for one_set in sets]
 
+    @_as_it_is
     def transform(place: tf.Tensor, source: tf.Tensor, record: tf.Tensor) -> Clip:
         def clip_of(reader: ClipReader) -> Clip:
             return reader.training_clip(record, augmentation, seed, context.input_pipeline_id, place)
@@ -203,7 +207,7 @@ def eval_batches(
     reader = ClipReader(prepared, spec, tokenizer, video)
     records = tf.data.TFRecordDataset(list(prepared.shard_paths[split]))
     clips = records.map(
-        lambda record: reader.evaluation_clip(record, windows, crops),
+        _as_it_is(lambda record: reader.evaluation_clip(record, windows, crops)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
