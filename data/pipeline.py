@@ -14,6 +14,7 @@ from data.clips import Clip, ClipReader
 from data.dataset import PreparedDataset
 from data.errors import DataError
 from data.mixture import mixture
+from data.options import input_options
 from data.service import DataService
 from data.spec import ClipSpec
 from data.training_order import training_order
@@ -225,8 +226,7 @@ def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) ->
 
 
 def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.deterministic = True
+    options = input_options()
     # The files have been shared out among the hosts already (see `data.order.clip_order`).
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from data.errors import DataError
+from data.options import input_options
 
 _HINT = tf.data.experimental.SHARD_HINT
 _service = tf.data.experimental.service
@@ -74,9 +75,8 @@ class DataService:
         # One number of as many as there are workers: the index of the worker that this runs on.
         here = tf.data.Dataset.range(self.workers).shard(_HINT, _HINT)
         only_here = here.filter(lambda index: index == worker).repeat()
-        options = tf.data.Options()
-        options.deterministic = True
-        return tf.data.Dataset.zip((only_here, dataset)).map(lambda _, element: element).with_options(options).apply(
+        numbered = tf.data.Dataset.zip((only_here, dataset)).map(lambda _, element: element)
+        return numbered.with_options(input_options()).apply(
             _service.distribute(
                 _service.ShardingPolicy.HINT,
                 self.address,
