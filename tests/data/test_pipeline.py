@@ -32,6 +32,14 @@ def test_training_batches_are_what_the_contract_says(tiny, tiny_spec):
         assert batch["has_audio"].all() and batch["has_text"].all()
 
 
+def test_pipelines_are_in_order_and_are_not_autotuned(tiny, tiny_spec):
+    # The autotuning thread can keep a program for up to a minute after it is done; see data.options.
+    train = data.train_batches(tiny[0], tiny_spec, tiny[1], batch_size=4, seed=0)
+    evaluation = data.eval_batches(tiny[0], "test", tiny_spec, tiny[1], batch_size=4)
+    for options in (train.options(), evaluation.options()):
+        assert options.deterministic is True and options.autotune.enabled is False
+
+
 def test_a_restart_at_any_step_gives_the_same_batches(tiny, train):
     steps = 2 * CLIPS // 2 + 2  # More than two epochs of 11 clips, 2 at a time.
     whole = train(tiny, steps, batch_size=2)

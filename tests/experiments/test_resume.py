@@ -15,7 +15,7 @@ import data
 from experiments.run_directory import RunDirectory
 
 STEPS = 40
-KILLS = int(os.environ.get("VATT_TEST_KILLS", "1"))  # at random steps; one more comes during a write
+KILLS = int(os.environ.get("VATT_TEST_KILLS", "2"))  # at random steps; one more comes during a write
 SEED = int(os.environ.get("VATT_TEST_KILL_SEED", "0"))
 TIMES = ("step_seconds", "data_wait_share")
 
