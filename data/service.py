@@ -75,8 +75,8 @@ class DataService:
         # One number of as many as there are workers: the index of the worker that this runs on.
         here = tf.data.Dataset.range(self.workers).shard(_HINT, _HINT)
         only_here = here.filter(lambda index: index == worker).repeat()
-        numbered = tf.data.Dataset.zip((only_here, dataset)).map(lambda _, element: element)
-        return numbered.with_options(input_options()).apply(
+        elements = tf.data.Dataset.zip((only_here, dataset)).map(lambda _, element: element)
+        return elements.with_options(input_options()).apply(
             _service.distribute(
                 _service.ShardingPolicy.HINT,
                 self.address,

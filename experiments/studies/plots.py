@@ -82,8 +82,8 @@ def areas_over_training(results: Results) -> bytes | None:
             axes.fill_between(sorted(by_step), means - widths, means + widths, color=color, alpha=0.15, linewidth=0)
         axes.axhline(0.5, color=NEUTRAL, linewidth=1)
         axes.set(title=f"{method}; {noise_title(noise)}")
-    for axes in grid[-1]:
-        axes.set_xlabel("step")
+    for lowest in grid[-1]:
+        lowest.set_xlabel("step")
     figure.supylabel("AUC of misaligned clips", fontsize="medium")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return _png(figure)

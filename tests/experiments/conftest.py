@@ -54,15 +54,13 @@ def tiny_run() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def start_pretrain(tiny_run, tiny_data):
-    """A function (workdir, *arguments) -> the real command line, started, on `tiny_data` with `tiny_run`'s bindings."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
+def start_pretrain(tiny_run, tiny_data, start_program):
+    """A function (workdir, *arguments) -> `experiments.pretrain`, started, on `tiny_data` with `tiny_run`'s bindings."""
 
     def start(workdir, *arguments) -> subprocess.Popen:
-        command = [sys.executable, "-m", "experiments.pretrain", f"--workdir={workdir}", f"--data_dir={tiny_data}"]
-        command += [f"--gin_bindings={binding}" for binding in tiny_run] + list(arguments)
-        return subprocess.Popen(
-            command, cwd=ROOT, text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        bindings = [f"--gin_bindings={binding}" for binding in tiny_run]
+        return start_program(
+            "experiments.pretrain", f"--workdir={workdir}", f"--data_dir={tiny_data}", *bindings, *arguments
         )
 
     return start
