@@ -1,6 +1,9 @@
 # The commands that people and programs rely on. See README.md.
 PYTHON ?= python3
-BIN := .venv/bin
+# Each PYTHON but the default one gets an environment of its own, such as .venv-3.12.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(VERSION))
+BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 DEMO_DATA := runs/data
 DEMO_RUN := runs/demo
@@ -9,13 +12,13 @@ NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
 .PHONY: install demo test lint stats check-data notebook study study-quick docs lock clean
 
-install: .venv/installed
+install: $(VENV)/installed
 
 # uv installs the lock file in seconds where pip takes minutes; it comes from PyPI like everything else. Compiled ahead,
 # TensorFlow loads in half the time, also where Python is told to write no bytecode.
-.venv/installed: requirements.lock setup.py
+$(VENV)/installed: requirements.lock setup.py
 	$(PYTHON) -c 'import sys; assert (3, 10) <= sys.version_info < (3, 13), "Python 3.10, 3.11 or 3.12 is needed, found " + sys.version'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --requirements requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
@@ -62,10 +65,10 @@ study-quick: install
 docs: install
 	$(BIN)/python -m experiments.document_methods
 
-# Written anew when setup.py changes.
+# Written anew when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
 lock: install
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev setup.py \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
+		--extra dev setup.py --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-* runs

@@ -110,8 +110,9 @@ class Progress:
         if self.clips_by:
             record["clips"] = self.clips_by(step)
         for name in self.cosines(columns):
-            record[name.replace("cosine", "cosines")] = columns[name].astype(np.float64).round(4).tolist()
-            tf.summary.histogram(name, columns[name], step=step)
+            every_step = name.replace("cosine", "cosines")
+            record[every_step] = columns[name].astype(np.float64).round(4).tolist()
+            tf.summary.histogram(every_step, columns[name], step=step)  # TensorBoard hides a scalar of the same tag
         if "layer_cosine" in columns:
             layers = layer_record(columns, self.run.trainer.log.layers, self.objectives())
             record.update(layers)

@@ -1,11 +1,16 @@
 """`experiments.pretrain` as people meet it: what it prints, writes and answers to mistakes, and its exit codes."""
 
+import contextlib
 import json
 import math
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
+import urllib.request
 
 import pytest
 import tensorflow as tf
@@ -235,3 +240,45 @@ def test_two_replicas_end_to_end(start_pretrain, tmp_path):
     assert output.startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "Done: 4 steps." in output
     assert [record["step"] for record in RunDirectory(tmp_path).read_metrics()] == [2, 4]
     assert step_of(RunDirectory(tmp_path)) == 4
+
+
+@pytest.mark.every_python
+def test_tensorboard_shows_the_run(stopped):
+    directory, _, _ = stopped
+    with tensorboard(directory.path) as address:
+        scalars = f"{address}/data/plugin/scalars"
+        run = wait_for(lambda: [name for name, tags in json_of(f"{scalars}/tags").items() if "cosine" in tags])
+        points = json_of(f"{scalars}/scalars?run={run[0]}&tag=cosine")
+    recorded = {record["step"]: record["cosine"] for record in directory.read_metrics()}
+    assert len(points) > 1
+    assert {step: value for _, step, value in points} == pytest.approx({step: recorded[step] for _, step, _ in points})
+
+
+@contextlib.contextmanager
+def tensorboard(directory):
+    """TensorBoard on a free port of this machine; yields its address."""
+    command = [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", "--host=127.0.0.1", "--port=0"]
+    with subprocess.Popen(command, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"at (http://127\.0\.0\.1:\d+)", line):
+                break
+        try:
+            assert found, "".join(lines)
+            yield found[1]
+        finally:
+            process.terminate()
+
+
+def json_of(address: str):
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        return json.load(answer)
+
+
+def wait_for(found, seconds: float = 60):
+    """Asks until there is something."""
+    end = time.monotonic() + seconds
+    while not (answer := found()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return answer
