@@ -182,7 +182,10 @@ def test_embeddings_have_a_column_per_state_and_a_row_per_space(embedded):
     assert [axes.get_title() for axes in figure.axes] == titles
     first, second = (axes.collections[0].get_offsets() for axes in figure.axes[:2])
     np.testing.assert_array_equal(first, second)  # the projection is a function of the embeddings
-    assert [axes.get_title() for axes in inspection_plots.embeddings_figure({"now": silent}).axes] == ["video and text, now"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"perplexity 7"}
+    unmapped, mapped = inspection_plots.embeddings_figure({"now": silent}).axes
+    assert [axes.get_title() for axes in (unmapped, mapped)] == ["video and audio, now", "video and text, now"]
+    assert "space has no map" in unmapped.texts[0].get_text() and not unmapped.collections and mapped.collections
 
 
 def test_layers_are_drawn_from_input_to_output(run, trained_run):
