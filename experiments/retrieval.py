@@ -50,8 +50,12 @@ def _product_ranks(queries, gallery, own):
 
 def top_clips(queries: np.ndarray, gallery: np.ndarray, count: int) -> np.ndarray:
     """Returns the `count` most similar gallery clips of each query, best first: int64 [queries, count]."""
-    similarities = normalized(queries) @ normalized(gallery).T
-    return np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+    return np.argsort(-cosines(queries, gallery), axis=1, kind="stable")[:, :count]
+
+
+def cosines(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Returns the cosine similarity of every query and every clip: [queries, clips]."""
+    return normalized(queries) @ normalized(gallery).T
 
 
 def metrics(ranks_from_one: np.ndarray, gallery: int) -> dict:

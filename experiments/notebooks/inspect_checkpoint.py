@@ -170,6 +170,8 @@ display(Markdown(markdown(spaces, percents)))
 
 # %%
 embedded = arrays[f"step {run.step:,}"]
+if note := inspection_clips.search_note(run, embedded, SENTENCES):
+    display(Markdown(note))
 for sentence, found in zip(SENTENCES, inspection_clips.nearest_clips(run, embedded, SENTENCES, count=3), strict=True):
     notes = {row: [f"{place}.  cosine {cosine:+.2f}"] for place, (row, cosine) in enumerate(found.items(), start=1)}
     cards = inspection_clips.read_cards(prepared, SPLIT, notes)

@@ -133,6 +133,13 @@ def test_a_sentence_finds_the_clips_nearest_to_it(run, prepared, embedded):
     assert all(card.notes == ("a note",) and len(card.frames) == 4 for card in cards.values())
 
 
+def test_a_search_with_weights_of_step_0_is_noted(run, embedded):
+    note = inspection_clips.search_note(inspection.untrained(run), embedded, ["a red ball bounces"])
+    assert "hardly trained (step 0, within its warm-up of 4 steps)" in note
+    trained = inspection_clips.search_note(run, embedded, ["a red ball bounces"]) or ""
+    assert "hardly trained" not in trained  # its recorded loss is low
+
+
 def test_what_was_swapped_is_what_the_records_say(prepared, scored):
     records = tfds.builder_from_directory(prepared.directory).as_dataset(
         split="validation", decoders={"video": tfds.decode.SkipDecoding()}
