@@ -109,7 +109,7 @@ def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluat
         "seed": run.config.seed,
         "steps": int(run.trainer.global_step.numpy()),
         "epochs": run.config.epochs,
-        "chance": 1 / run.classes,
+        "chance": evaluator.chance["test"],
         "alone": "head" if run.config.recipe.heads else "fusion with the other modality removed",
         "best_epoch": best_epoch,
         "validation": next(record["validation"] for record in validations if record["epoch"] == best_epoch),
@@ -133,10 +133,11 @@ def _gradients(records: list[dict], encoders: list[str]) -> dict[str, dict[str, 
 
 
 def _summary(result: dict) -> str:
+    chance = f"of {result['chance']['items']} clips (chance {result['chance']['top1']:.1%})"
     return (
-        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s. Chance {result['chance']:.1%}.\n"
-        f"test, epoch {result['best_epoch']}, the best on validation: {accuracies(result['test']['best'])}\n"
-        f"test, epoch {result['epochs']}, the last: {accuracies(result['test']['last'])}"
+        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s.\n"
+        f"test, epoch {result['best_epoch']}, the best on validation: {accuracies(result['test']['best'])} {chance}\n"
+        f"test, epoch {result['epochs']}, the last: {accuracies(result['test']['last'])} {chance}"
     )
 
 

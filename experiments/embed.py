@@ -16,6 +16,8 @@ used are named and skipped. The output has one row per clip:
 one row per line of --texts: text, features_text, video_text_text (same space as video_text_video), and once: checkpoint,
 checkpoint_step, checkpoint_fingerprint. Rows are there only for modalities that the model has.
 
+A search says so first if the order of its results means little: the model is hardly trained, or all videos fit alike.
+
 Exit codes: 0 done, 1 nothing could be embedded or another failure, 2 bad input.
 """
 
@@ -34,7 +36,8 @@ from experiments.command_line import BadInput, RunFailed
 from experiments.file_batches import FileBatches
 from experiments.file_embeddings import Embedder, embed_files, embed_texts
 from experiments.npz_file import write_npz
-from experiments.search import best_clips, format_hits
+from experiments.retrieval import cosines
+from experiments.search import best_clips, format_hits, ranking_note
 from experiments.trained_model import TrainedModel, fingerprint, open_run
 
 FLAGS = flags.FLAGS
@@ -68,7 +71,7 @@ def main(arguments: list[str]) -> int:
         mine = {name: values[: len(texts)] for name, values in sentences.items()} if texts else {}
         write_npz(pathlib.Path(FLAGS.output), {**clips, **mine, **_origin(run)})
         print(f"Output: {FLAGS.output} ({len(clips.get('file', ()))} clips, {len(texts)} texts)")
-    _search(clips, sentences, len(texts))
+    _search(run, clips, sentences, len(texts))
     return 0
 
 
@@ -196,13 +199,16 @@ def _origin(run: TrainedModel) -> dict[str, np.ndarray]:
     }
 
 
-def _search(clips: dict[str, np.ndarray], sentences: dict[str, np.ndarray], first: int) -> None:
-    """Prints what is found for the sentences from the `first` on."""
+def _search(run: TrainedModel, clips: dict[str, np.ndarray], sentences: dict[str, np.ndarray], first: int) -> None:
+    """Prints what is found for the sentences from the `first` on, after a note if that says little."""
     if not FLAGS.search:
         return
     if not clips["has_video"].any():
         raise RunFailed("no clip has a video: there is nothing to search in.")
-    for text, query in zip(FLAGS.search, sentences["video_text_text"][first:], strict=True):
+    queries = sentences["video_text_text"][first:]
+    if note := ranking_note(run, cosines(queries, clips["video_text_video"][clips["has_video"]])):
+        print("\n" + note)
+    for text, query in zip(FLAGS.search, queries, strict=True):
         print("\n" + format_hits(text, best_clips(query, clips, FLAGS.top)))
 
 

@@ -129,7 +129,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
         **{name: getattr(config, name) for name in ("modality", "dataset", "checkpoint", "frozen", "seed", "steps")},
         "classes": run.classes,
         "multi_label": run.multi_label,
-        "chance": None if run.multi_label else 1 / run.classes,
+        "chance": evaluator.chance["test"],
         "views": config.test_windows * (config.test_crops if config.modality == "video" else 1),
         "best_step": best_step,
         "validation": validations[best_step],
@@ -141,11 +141,11 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
 
 
 def _summary(result: dict) -> str:
-    chance = "" if result["multi_label"] else f" Chance {result['chance']:.1%}."
+    best, last = (figures(result["test"][name], result["chance"]) for name in ("best", "last"))
     return (
-        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s.{chance} {result['views']} views per test clip.\n"
-        f"test, step {result['best_step']}, the best on validation: {figures(result['test']['best'])}\n"
-        f"test, step {result['steps']}, the last: {figures(result['test']['last'])}"
+        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s. {result['views']} views per test clip.\n"
+        f"test, step {result['best_step']}, the best on validation: {best}\n"
+        f"test, step {result['steps']}, the last: {last}"
     )
 
 

@@ -16,7 +16,8 @@ from experiments.clip_scores import score_clips
 from experiments.contact_sheet import Card, make_card
 from experiments.embeddings import embed
 from experiments.file_embeddings import Embedder, embed_texts
-from experiments.retrieval import metrics, normalized, ranks, top_clips
+from experiments.retrieval import cosines, metrics, ranks, top_clips
+from experiments.search import ranking_note
 from experiments.trained_model import TrainedModel
 
 _PAIRS = {"video_audio": ("video", "audio", "has_audio"), "video_text": ("video", "text", "has_text")}
@@ -88,11 +89,10 @@ def space_facts(state: str, arrays: Mapping[str, np.ndarray]) -> list[SpaceFacts
 
 
 def _measured(state, space, videos, others):
-    cosines = normalized(others) @ normalized(videos).T
-    count = len(videos)
-    own = float(np.trace(cosines)) / count
+    similarities, count = cosines(others, videos), len(videos)
+    own = float(np.trace(similarities)) / count
     found = metrics(ranks(others, videos), count)
-    rest = (float(cosines.sum()) / count - own) / (count - 1)
+    rest = (float(similarities.sum()) / count - own) / (count - 1)
     return SpaceFacts(state, space.replace("_", "-"), own, rest, found["r1"], found["r10"], found["median_rank"], count)
 
 
@@ -110,13 +110,21 @@ def nearest_clips(
     Returns:
       For each sentence: rows of clips to cosines, the best first.
     """
-    queries = embed_texts(Embedder(run.model), [run.tokenizer(list(sentences)).numpy()])["video_text_text"]
-    videos = arrays["video_text_video"]
-    cosines = normalized(queries) @ normalized(videos).T
+    queries, videos = _embedded_sentences(run, sentences), arrays["video_text_video"]
+    similarities = cosines(queries, videos)
     return [
-        {int(row): float(cosines[query, row]) for row in found}
+        {int(row): float(similarities[query, row]) for row in found}
         for query, found in enumerate(top_clips(queries, videos, count))
     ]
+
+
+def search_note(run: TrainedModel, arrays: Mapping[str, np.ndarray], sentences: Sequence[str]) -> str | None:
+    """Returns a sentence if the order that `nearest_clips` gives says little; see `experiments.search.ranking_note`."""
+    return ranking_note(run, cosines(_embedded_sentences(run, sentences), arrays["video_text_video"]))
+
+
+def _embedded_sentences(run, sentences):
+    return embed_texts(Embedder(run.model), [run.tokenizer(list(sentences)).numpy()])["video_text_text"]
 
 
 def score_split(run: TrainedModel, prepared: data.PreparedDataset, split: str, batch_size: int = 32) -> ScoredClips:

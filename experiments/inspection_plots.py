@@ -25,7 +25,7 @@ from experiments.reports.plots import (
     paint_split_histogram,
     styled,
 )
-from experiments.reports.projection import paint_plane, planes
+from experiments.reports.projection import Unmapped, map_spaces, paint_plane
 
 CURVES = ("loss", "cosine", "conflict_rate", "keep", "weight", "gradient_norm")
 _WIDTH_INCHES, _ROW_INCHES = 10.5, 0.21
@@ -96,17 +96,27 @@ def embeddings_figure(states: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     Args:
       states: Titles to what `experiments.inspection_clips.embed_split` returned.
     """
-    found = {title: planes(arrays) for title, arrays in states.items()}
+    found = {title: map_spaces(arrays) for title, arrays in states.items()}
     rows, size = max(map(len, found.values())), min(_WIDTH_INCHES / len(found), 4.4)
     figure = Figure((size * len(found), size * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, len(found), squeeze=False)
     for column, (title, drawn) in enumerate(found.items()):
-        for axes, plane in zip(grid[:, column], drawn, strict=False):
-            paint_plane(plane, states[title]["class_names"], axes)
-            axes.set(title=f"{' and '.join(plane.modalities)}, {title}", xlabel="", ylabel="")
+        for axes, space in zip(grid[:, column], drawn, strict=True):
+            _paint_space(space, states[title]["class_names"], axes)
+            axes.set(title=f"{' and '.join(space.modalities)}, {title}", ylabel="")
     entries = {label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=6, fontsize=8)
     return figure
+
+
+def _paint_space(space, class_names, axes):
+    """Draws a map, or says why there is none."""
+    if isinstance(space, Unmapped):
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, textwrap.fill(space.reason, 40), ha="center", va="center", fontsize=8)
+    else:
+        paint_plane(space, class_names, axes)
+        axes.set(xlabel=f"perplexity {space.perplexity:.3g}")
 
 
 @styled

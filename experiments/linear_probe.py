@@ -6,6 +6,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from experiments.constant_answer import constant_answer
+
 _ITERATIONS = 1000
 _TOLERANCE = 1e-3  # a tenth of the default's time, the same accuracy to a clip or two
 _SMALL = 1_000_000  # values; below, threads cost more than they bring, on a busy machine a hundred times more
@@ -26,9 +28,9 @@ def linear_probe(
       test_labels: int [test_clips], likewise.
 
     Returns:
-      `top1`, the share of the test clips that get their class; `chance`, what the best constant answer gets, that is
-      the share of the test set's most frequent class (at least 1 / classes); `classes` of the training set,
-      `train_clips`, `test_clips`. `None` where there is nothing to test or fewer than two classes to learn.
+      `top1`, the share of the test clips that get their class; `chance`, what the best constant answer gets; `classes` of
+      the training set; `train_clips`; `test_clips`, which `top1` and `chance` are over. `None` where there is nothing to
+      test or fewer than two classes to learn.
     """
     train, test = train_labels >= 0, test_labels >= 0
     classes = len(np.unique(train_labels[train]))
@@ -39,7 +41,7 @@ def linear_probe(
         classifier.fit(train_features[train], train_labels[train])
     return {
         "top1": float(classifier.score(test_features[test], test_labels[test])),
-        "chance": float(np.bincount(test_labels[test]).max() / test.sum()),
+        "chance": constant_answer(test_labels[test])["top1"],
         "classes": classes,
         "train_clips": int(train.sum()),
         "test_clips": int(test.sum()),

@@ -54,10 +54,15 @@ def _retrieval(found):
 
 
 def _probes(probes):
+    group = "linear probe on frozen features, top-1"
     return [
-        Row("linear probe on frozen features, top-1", modality, _percent(probe["top1"]), _percent(probe["chance"]))
+        Row(group, f"{modality}{_of_clips(probe)}", _percent(probe["top1"]), _percent(probe["chance"]))
         for modality, probe in probes.items()
     ]
+
+
+def _of_clips(probe):
+    return f", {probe['test_clips']} clips" if "test_clips" in probe else ""
 
 
 def _harmonization(found):
@@ -92,7 +97,9 @@ def _downstream(task, found):
     if "svm" in found:
         return _classifiers(title, found)
     if "views" in found:
-        return _tops(f"{title}, fine-tuned, {found['views']} views of {found['items']} clips", "", found, found["chance"])
+        older = "" if "items" in found["chance"] else "; chance: 1 / classes"  # as earlier versions took it
+        group = f"{title}, fine-tuned, {found['views']} views of {found['items']} clips{older}"
+        return _tops(group, "", found, found["chance"])
     entire = [name for name, figures in found.items() if isinstance(figures, dict) and "gallery" in figures]
     lines = [_sentences(title, found), *(_sentences(f"{title} {name}, all sentences", found[name]) for name in entire)]
     return [row for group in lines for row in group]

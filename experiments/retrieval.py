@@ -50,12 +50,25 @@ def _product_ranks(queries, gallery, own):
 
 def top_clips(queries: np.ndarray, gallery: np.ndarray, count: int) -> np.ndarray:
     """Returns the `count` most similar gallery clips of each query, best first: int64 [queries, count]."""
-    similarities = normalized(queries) @ normalized(gallery).T
-    return np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+    return np.argsort(-cosines(queries, gallery), axis=1, kind="stable")[:, :count]
+
+
+def cosines(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Returns the cosine similarity of every query and every clip: [queries, clips]."""
+    return normalized(queries) @ normalized(gallery).T
 
 
 def metrics(ranks_from_one: np.ndarray, gallery: int) -> dict:
-    """Returns R@1, R@5 and R@10 as fractions, the median rank, the gallery's size, and `chance` of a random order."""
+    """Summarizes ranks.
+
+    Args:
+      ranks_from_one: int [queries].
+      gallery: How many clips were ranked.
+
+    Returns:
+      `r1`, `r5` and `r10` as fractions, `median_rank`, `gallery`; `chance`, what an order drawn at random gets. It is not
+      that of a constant answer (`experiments.constant_answer`): one that is the same for all clips gives no order.
+    """
     recalls = {f"r{k}": float(np.mean(ranks_from_one <= k)) for k in (1, 5, 10)}
     chance = {f"r{k}": min(k / gallery, 1.0) for k in (1, 5, 10)}
     return {

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from experiments.classifiers.model import Classifier
 from experiments.command_line import RunFailed
+from experiments.constant_answer import Chance, constant_answer
 
 Scores = dict[str, dict[str, float]]
 """`accuracy`, `class_accuracy` and `loss` under "multimodal", "audio" and "video"."""
@@ -19,6 +20,9 @@ class Evaluator:
       model: Its variables exist.
       specs: What the model reads of a batch, of any size.
       batches: Makes the batches of a split, with `label` int32 [batch].
+
+    Attributes:
+      chance: What the best constant answer gets, by split; of the splits that have been scored.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class Evaluator:
         batches: Callable[[str], Iterable[dict[str, tf.Tensor]]],
     ):
         self.specs, self.batches = dict(specs), batches
+        self.chance: dict[str, Chance] = {}
         self._logits = tf.function(lambda clips: model(clips), autograph=False, input_signature=[self.specs])
 
     def __call__(self, split: str) -> Scores:
@@ -39,6 +44,7 @@ class Evaluator:
         logits, labels = self._predict(split)
         if not len(labels):
             raise RunFailed(f"the split {split!r} has no clip with a label to score. Prepare a data set that has them.")
+        self.chance[split] = constant_answer(labels)
         return {name: score(values, labels) for name, values in logits.items()}
 
     def _predict(self, split):

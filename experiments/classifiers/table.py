@@ -9,8 +9,14 @@ COLUMNS = ("multimodal", "audio", "video")
 
 
 def run_row(result: dict) -> dict:
-    """Returns what a table needs of a run's result.json; accuracies are of the test split, at the best epoch and last."""
-    row = {name: result[name] for name in ("method", "seed", "best_epoch", "epochs", "chance", "alone")}
+    """Returns what a table needs of a run's result.json; accuracies are of the test split, at the best epoch and last.
+
+    `chance` is what the best constant answer gets on the `test_clips`; older runs have 1 / classes there, and no number of
+    clips.
+    """
+    chance = result["chance"] if isinstance(result["chance"], dict) else {"top1": result["chance"], "items": ""}
+    row = {name: result[name] for name in ("method", "seed", "best_epoch", "epochs")}
+    row |= {"chance": chance["top1"], "test_clips": chance["items"], "alone": result["alone"]}
     for epoch, found in result["test"].items():
         for name, scores in found.items():
             row[f"{name}_{epoch}"] = scores["accuracy"]
@@ -35,8 +41,15 @@ def table(rows: Sequence[dict]) -> str:
     Args:
       rows: What `run_row` returns, of all runs.
     """
-    chance = f"chance {100 * rows[0]['chance']:.1f}"
+    chance = _chance(rows)
     return "\n".join(f"Test accuracy in percent {when}; {chance}.\n\n{_table(rows, epoch)}\n" for epoch, when in EPOCHS.items())
+
+
+def _chance(rows):
+    for row in rows:
+        if row["test_clips"]:
+            return f"{row['test_clips']} clips, chance {100 * row['chance']:.1f}"
+    return f"1 / classes is {100 * rows[0]['chance']:.1f}, chance unknown (older runs)"
 
 
 def _table(rows, epoch):

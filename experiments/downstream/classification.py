@@ -3,6 +3,7 @@
 import numpy as np
 
 from experiments.command_line import BadInput, RunFailed
+from experiments.constant_answer import constant_answer
 from experiments.downstream.classifiers import LowRankClassifier, svm_scores
 from experiments.downstream.windows import WINDOWS, Settings, Walk
 from experiments.finetuning.scores import single_label_scores
@@ -49,7 +50,8 @@ class Classification:
         Returns:
           `low_rank` and `svm`, each with `top1` and `top5`, the plain means over the splits, and `splits`: the figures of
           each, over its `items` test clips, learned from `train_clips`. At the top those of `low_rank`, which the
-          published code runs, over `items` test clips in all; and `chance`, what the best constant answers get.
+          published code runs, over `items` test clips in all; and `chance`, the means of what the best constant answer to
+          each split gets, over as many.
         """
         learned, learned_facts = self.train.embed(f"features_{self.modality}", f"{self.name}, train")
         tested, tested_facts = self.test.embed(f"features_{self.modality}", f"{self.name}, test")
@@ -64,11 +66,11 @@ class Classification:
                 found[name][test] = {figure: figures[figure] for figure in _FIGURES} | counts
             chances.append(constant_answer(answers))
         results = {name: {**_means(splits.values()), "splits": splits} for name, splits in found.items()}
-        first = results[CLASSIFIERS[0]]
+        first, items = results[CLASSIFIERS[0]], sum(chance["items"] for chance in chances)
         return {
             **{figure: first[figure] for figure in _FIGURES},
-            "items": sum(split["items"] for split in first["splits"].values()),
-            "chance": _means(chances),
+            "items": items,
+            "chance": {**_means(chances), "items": items},
             **results,
             "windows": WINDOWS,
             "epochs": self.settings.epochs,
@@ -83,12 +85,6 @@ class Classification:
         windows = tested.reshape(-1, tested.shape[-1])
         scores = {"low_rank": low_rank.scores(windows), "svm": svm_scores(features, labels, windows, self.classes, seed=_SEED)}
         return {name: found.reshape(*tested.shape[:2], -1).mean(axis=1) for name, found in scores.items()}
-
-
-def constant_answer(labels: np.ndarray) -> dict[str, float]:
-    """Returns `top1` and `top5` of the best answers that are the same for every clip: the most frequent classes."""
-    counts = np.sort(np.bincount(labels))[::-1]
-    return {"top1": float(counts[0] / len(labels)), "top5": float(counts[:5].sum() / len(labels))}
 
 
 def _means(figures):

@@ -55,18 +55,17 @@ class Finetuned:
         """Scores the fine-tuned weights on the clips of `SPLIT`.
 
         Returns:
-          `top1` and `top5` over `items` clips, in `views` views each, whose logits are averaged; `chance` of a guess;
-          the `checkpoint` of the fine-tuning `finetuned`, and what that `started_from`.
+          `top1` and `top5` over `items` clips, in `views` views each, whose logits are averaged; `chance`, what the best
+          constant answer gets; the `checkpoint` of the fine-tuning `finetuned`, and what that `started_from`.
         """
-        config, classes = self.config, len(self.prepared.class_names)
-        scores = Evaluator(
-            self._model(classes), config.clip_shape, config.entry, multi_label=False, batches=self._batches
-        )(SPLIT)
+        config, model = self.config, self._model(len(self.prepared.class_names))
+        evaluator = Evaluator(model, config.clip_shape, config.entry, multi_label=False, batches=self._batches)
+        scores = evaluator(SPLIT)
         return {
             "top1": scores["top1"],
             "top5": scores["top5"],
             "items": scores["clips"],
-            "chance": {"top1": 1 / classes, "top5": min(5 / classes, 1.0)},
+            "chance": evaluator.chance[SPLIT],
             "views": config.test_windows * config.test_crops,
             "finetuned": str(self.directory.path),
             "checkpoint": os.path.relpath(self.checkpoint, self.directory.path),

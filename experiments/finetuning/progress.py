@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from experiments.constant_answer import Chance
 from experiments.finetuning.scores import Scores
 from experiments.finetuning.step import OBJECTIVE
 from experiments.validated_progress import ValidatedProgress
@@ -61,10 +62,18 @@ class FinetuneProgress(ValidatedProgress):
         return f"loss {means[f'loss_{OBJECTIVE}']:.3f} | gradient {' '.join(norms)}"
 
 
-def figures(scores: Scores) -> str:
-    """Returns the figures as people read them."""
-    shares = [
-        f"{name} {scores[name]:.1%}" for name in ("top1", "top5", "class_accuracy", "map", "auc") if scores.get(name) is not None
-    ]
-    distances = [f"{name} {scores[name]:.2f}" for name in ("d_prime_mean", "d_prime_of_mean") if scores.get(name) is not None]
-    return f"{' '.join([*shares, *distances]) or 'nothing to score'} of {scores['clips']} clips, {scores['classes']} classes"
+_FORMS = {
+    **dict.fromkeys(("top1", "top5", "class_accuracy", "map", "auc"), ".1%"),
+    **dict.fromkeys(("d_prime_mean", "d_prime_of_mean"), ".2f"),
+}
+
+
+def figures(scores: Scores, chance: Chance | None = None) -> str:
+    """Returns the figures as people read them, each followed by what `chance` says of it, if that is given."""
+    chance = chance or {}
+    texts = []
+    for name, form in _FORMS.items():
+        if scores.get(name) is not None:
+            by_chance = f" (chance {chance[name]:{form}})" if name in chance else ""
+            texts.append(f"{name} {scores[name]:{form}}{by_chance}")
+    return f"{' '.join(texts) or 'nothing to score'} of {scores['clips']} clips, {scores['classes']} classes"

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from experiments.classifiers.scores import score
 from experiments.command_line import RunFailed
+from experiments.constant_answer import Chance, constant_answer, multi_label_constant_answer
 from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.targets import is_counted, one_or_many_hot
 
@@ -27,6 +28,9 @@ class Evaluator:
       entry: The entry of a batch that it reads.
       multi_label: Whether clips may have several classes.
       batches: Makes the batches of a split: [batch, ...], or [batch, views, ...] with several views.
+
+    Attributes:
+      chance: What the best constant answer gets, by split; of the splits that have been scored.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Evaluator:
     ):
         self.model, self.entry, self.multi_label, self.batches = model, entry, multi_label, batches
         self.clip_shape = list(clip_shape)
+        self.chance: dict[str, Chance] = {}
         views = tf.TensorSpec([None, *clip_shape])
         self._logits = tf.function(lambda raw: model(raw), autograph=False, input_signature=[views])
 
@@ -55,8 +60,12 @@ class Evaluator:
             raise RunFailed(f"the split {split!r} has no clip with a label to score. Prepare a data set that has them.")
         if not np.isfinite(logits).all():
             raise RunFailed(f"the logits of the split {split!r} are not finite. Lower `finetune.learning_rate`.")
-        scores = multi_label_scores(logits, labels) if self.multi_label else single_label_scores(logits, labels.argmax(axis=1))
-        return {**scores, "clips": len(labels), "clips_left_out": left_out}
+        score_all, answer = single_label_scores, constant_answer
+        if self.multi_label:
+            score_all, answer = multi_label_scores, multi_label_constant_answer
+        labels = labels if self.multi_label else labels.argmax(axis=1)
+        self.chance[split] = answer(labels)
+        return {**score_all(logits, labels), "clips": len(labels), "clips_left_out": left_out}
 
     def _predict(self, split):
         logits, labels, left_out = [], [], 0

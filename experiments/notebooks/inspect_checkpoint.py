@@ -136,8 +136,9 @@ for title, rows in moved.items():
 #
 # Each clip of the split is embedded by its middle window, and each common space is projected to two dimensions, both
 # modalities together. Points of one color are clips of one class, thin lines join the two points of a clip. The
-# projection is that of the report: t-SNE (scikit-learn, cosine distance, perplexity 30, seed 0); the source does not say
-# which one it used. t-SNE keeps neighborhoods, not distances: look at who is beside whom, not at how far clusters lie apart.
+# projection is that of the report: t-SNE (scikit-learn, cosine distance, seed 0); the source does not say which one it
+# used. Under each map is its perplexity: 30, or less for fewer than 91 points. t-SNE keeps neighborhoods, not distances:
+# look at which points are neighbors, not at how far clusters lie apart.
 #
 # The poster has such a picture of VATT's output space: plain VATT mixes video and text there, with harmonization they are
 # "disentangled". In a short run like the demo's each modality still has a cloud of its own, a gap that contrastive
@@ -169,6 +170,8 @@ display(Markdown(markdown(spaces, percents)))
 
 # %%
 embedded = arrays[f"step {run.step:,}"]
+if note := inspection_clips.search_note(run, embedded, SENTENCES):
+    display(Markdown(note))
 for sentence, found in zip(SENTENCES, inspection_clips.nearest_clips(run, embedded, SENTENCES, count=3), strict=True):
     notes = {row: [f"{place}.  cosine {cosine:+.2f}"] for place, (row, cosine) in enumerate(found.items(), start=1)}
     cards = inspection_clips.read_cards(prepared, SPLIT, notes)

@@ -10,7 +10,7 @@ from experiments.reports.examples import examples
 from experiments.reports.html import missing, page, plots, table
 from experiments.reports.layers import COLUMNS, layer_map
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
-from experiments.reports.projection import METHOD, projections
+from experiments.reports.projection import Plane, Unmapped, map_spaces, method, projections
 from experiments.result_table import rows
 from experiments.run_directory import RunDirectory
 from experiments.training_history import all_cosines, layer_history
@@ -109,11 +109,16 @@ def _area(value):
 
 
 def _embeddings(arrays):
+    spaces = map_spaces(arrays)
+    planes = [space for space in spaces if isinstance(space, Plane)]
+    reasons = "".join(missing(space.reason) for space in spaces if isinstance(space, Unmapped))
+    if not planes:
+        return reasons
     text = (
-        f"<p>Clips of the split test by {METHOD}, both modalities of a space projected together. Lines join the two "
+        f"<p>Clips of the split test by {method(planes)}, both modalities of a space projected together. Lines join the two "
         "points of a clip; up to eight frequent classes are colored, the other clips are gray.</p>"
     )
-    return text + plots(projections(arrays), "plots large")
+    return text + plots(projections(planes, arrays["class_names"]), "plots large") + reasons
 
 
 def _examples(arrays, directory, data_dir, evaluate):

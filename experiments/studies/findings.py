@@ -16,9 +16,10 @@ def findings(results: Results) -> list[str]:
 
 def _learned(results):
     for result in results.by_seed(results.study.baseline, CLEAN).values():
-        chance = 100 * result["retrieval"]["text_to_video"]["chance"]["r10"]
+        retrieval = result["retrieval"]["text_to_video"]
+        chance = f"chance {100 * retrieval['chance']['r10']:.1f} %, gallery of {retrieval['gallery']} clips"
         found = results.interval(results.study.baseline, CLEAN, PRIMARY)
-        yield f"Without noise {results.study.baseline} reaches {_PRIMARY_NAME} {with_interval(found, 1)} % (chance {chance:.1f} %)."
+        yield f"Without noise {results.study.baseline} reaches {_PRIMARY_NAME} {with_interval(found, 1)} % ({chance})."
         return
 
 

@@ -38,8 +38,9 @@ first setting, in which that had learned almost nothing, was given up when a doz
 With few seeds ({seeds} here) only large differences can be shown.
 """
 _INDICATORS = """\
-How well an indicator tells misaligned clips of the validation split from those aligned in sound and in text: the area
-under the ROC curve of "a low value means misaligned"; 0.5 is chance. Text only, sound only: only that is of another scene.
+How well an indicator tells misaligned clips from those aligned in sound and in text, among {clips} clips of the
+validation split: the area under the ROC curve of "a low value means misaligned"; 0.5 is chance. Text only, sound only: only
+that is of another scene.
 """
 _ABLATIONS = """\
 At {noise}, each minus the method that it changes, same seeds. The cosine's thresholds mean little to a dot product, which
@@ -110,7 +111,7 @@ def page(
         parts += [f"### Noise: {title}\n", markdown(study_tables.figures(results, noise))]
         parts += [markdown(study_tables.differences(results, noise))]
     parts += _section("What the gradients did", study_tables.gradients(results))
-    parts += _section("Which clips are misaligned", study_tables.indicators(results), _INDICATORS)
+    parts += _section("Which clips are misaligned", study_tables.indicators(results), _INDICATORS.format(clips=study.watched_clips))
     parts += [_picture("indicators.png", "AUC of the indicators over the training", pictures)]
     parts += [_picture("cosines.png", "Cosines of aligned and misaligned clips", pictures)]
     text = _ABLATIONS.format(noise=noise_title(tuple(study.ablation_noise)))

@@ -64,6 +64,7 @@ def test_what_a_run_says_and_writes(finished, without_notices):
     assert re.match(r"step 4/18 22\.2% \| first 4 steps, .* \| loss multimodal \S+ audio \S+ video \S+ \| cos audio", lines[2])
     assert [line.split(" | ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert lines[-3].startswith("Done: 18 steps") and lines[-1].startswith("test, epoch 3, the last: multimodal ")
+    assert lines[-1].endswith("% of 8 clips (chance 12.5%)") and lines[-2].endswith("% of 8 clips (chance 12.5%)")
     names = {name for name in os.listdir(directory.path) if not name.startswith("events.out.tfevents")}
     assert names == {"config.gin", "environment.json", "data.json", "metrics.jsonl", "checkpoints", "best", "result.json"}
 
@@ -86,7 +87,8 @@ def test_the_result_is_that_of_the_best_epoch_on_validation(finished):
     accuracies = [scores["multimodal"]["accuracy"] for scores in validations]
     assert result["best_epoch"] == 1 + int(np.argmax(accuracies))
     assert result["validation"] == validations[result["best_epoch"] - 1]
-    assert set(result["test"]) == {"best", "last"} and result["chance"] == 1 / 72
+    assert set(result["test"]) == {"best", "last"}
+    assert result["chance"] == {"top1": 1 / 8, "top5": 5 / 8, "items": 8}  # eight clips of eight classes
     for scores in result["test"].values():
         assert set(scores) == {"multimodal", "audio", "video"}
         assert all(set(found) == {"accuracy", "class_accuracy", "loss"} for found in scores.values())
@@ -172,8 +174,8 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
         value = {"uniform": 0.5, "mmpareto": 0.6}[method] + 0.1 * int(seed)
         scores = {name: {"accuracy": value, "class_accuracy": value, "loss": 1.0} for name in ("multimodal", "audio", "video")}
         result = dict(
-            method=method, seed=int(seed), best_epoch=1, epochs=2, chance=0.1, alone="head", validation=scores,
-            test={"best": scores, "last": scores}, seconds_spent=1.0,
+            method=method, seed=int(seed), best_epoch=1, epochs=2, alone="head", validation=scores,
+            chance={"top1": 0.1, "top5": 0.5, "items": 80}, test={"best": scores, "last": scores}, seconds_spent=1.0,
             gradients={part: {"mean_cosine": 0.1, "conflict_rate": 0.25} for part in ("audio", "video")},
         )  # fmt: skip
         RunDirectory(tmp_path).write(tmp_path / method / seed / "result.json", json.dumps(result))

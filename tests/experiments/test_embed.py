@@ -159,7 +159,9 @@ def test_a_search_prints_the_most_similar_videos(whole_folder, opened, run_path)
     clips = arrays["video_text_video"]
     cosines = clips @ query / np.linalg.norm(clips, axis=1).clip(1e-9) / np.linalg.norm(query)
     cosines[~arrays["has_video"]] = -2
-    title, *lines = stdout.split("\n\n")[1].strip().splitlines()
+    _, note, table = stdout.split("\n\n")
+    assert note.startswith("Note: to this model all 6 videos fit the sentence nearly equally well")  # its weights are random
+    title, *lines = table.strip().splitlines()
     assert title == "a red square" and len(lines) == 3
     for rank, line in enumerate(lines):
         row = np.argsort(-cosines)[rank]
@@ -190,6 +192,16 @@ def test_windows_and_a_later_search(embed, opened, run_path, media, tmp_path):
     moved = shutil.copytree(run_path, tmp_path / "moved")
     prints = [fingerprint(run.checkpoint) for run in (open_run(str(moved)), opened())]
     assert prints == [str(arrays["checkpoint_fingerprint"])] * 2
+
+
+def test_a_search_says_first_that_the_model_is_hardly_trained(embed, run_path, media, tmp_path):
+    moved, output = shutil.copytree(run_path, tmp_path / "moved"), tmp_path / "features.npz"
+    assert embed(media / "a.mp4", checkpoint=run_path, windows="all", output=output)[0] == 0
+    assert "hardly trained" not in embed(features=output, search=["a red square"])[1]
+    RunDirectory(moved).append_metrics({"step": 20, "loss_video_text": 1.94})  # log(7) = 1.95 in batches of four
+    code, stdout, _ = embed(features=output, search=["a red square"], checkpoint=moved)
+    note, results = stdout.strip().split("\n\n")
+    assert code == 0 and note.startswith("Note: this model is hardly trained (at step 20 ") and results.startswith("a red square")
 
 
 def test_an_older_checkpoint_can_be_named(whole_folder, embed, run_path, media, tmp_path):

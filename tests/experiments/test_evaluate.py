@@ -74,7 +74,8 @@ def test_the_table_shows_each_figure_beside_its_chance(evaluation, directory, re
     assert format_table(rows(result)) in evaluation.stdout
     probe = result["linear_probe"]["audio"]
     line = next(line for line in evaluation.stdout.splitlines() if line.startswith("  audio"))
-    assert line.split()[1:] == f"{100 * probe['top1']:.1f} % {100 * probe['chance']:.1f} %".split()
+    clips = probe["test_clips"]
+    assert line.split()[1:] == f"{clips} clips {100 * probe['top1']:.1f} % {100 * probe['chance']:.1f} %".split()
     assert str(directory.result) in evaluation.stdout
 
 

@@ -83,7 +83,9 @@ def test_what_a_run_says_and_writes(finished, pretrained, without_notices):
     validations = [line for line in lines if " | validation " in line]
     assert [line.split(" | ")[0] for line in validations] == ["step 5", "step 10", "step 12"]
     assert re.search(r"top1 \S+% top5 \S+% class_accuracy \S+% of 4 clips, \d classes \| best step \d+: top1", validations[0])
-    assert lines[-3].startswith("Done: 12 steps") and lines[-3].endswith("Chance 1.4%. 6 views per test clip.")
+    assert lines[-3].startswith("Done: 12 steps") and lines[-3].endswith(" s. 6 views per test clip.")
+    # Eight clips of eight classes.
+    assert re.search(r"last: top1 \S+% \(chance 12\.5%\) top5 \S+% \(chance 62\.5%\) class_accuracy \S+% of 8 clips", lines[-1])
     names = {name for name in os.listdir(directory.path) if not name.startswith("events.out.tfevents")}
     assert names == {
         "config.gin", "environment.json", "data.json", "metrics.jsonl", "checkpoints", "best", "model.json", "result.json"
@@ -103,6 +105,7 @@ def test_the_result_holds_the_test_of_the_best_and_the_last(finished, pretrained
     assert all(set(scores) == names and scores["clips"] == 8 for scores in result["test"].values())
     (best,) = [name for name in os.listdir(directory.best) if name.endswith(".index")]
     assert best == f"ckpt-{result['best_step']}.index"
+    assert result["chance"] == {"top1": 1 / 8, "top5": 5 / 8, "items": 8}
     assert (result["views"], result["checkpoint"], result["frozen"], result["multi_label"]) == (6, pretrained, False, False)
 
 
@@ -178,7 +181,9 @@ def test_a_multi_label_set_from_scratch_on_two_replicas(
     assert lines[0] == "No --checkpoint: training FROM SCRATCH, on random weights."
     assert lines[1].startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "4 classes, multi-label" in lines[1]
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["multi_label"] and result["chance"] is None and result["views"] == 2
+    assert result["multi_label"] and result["views"] == 2
+    assert set(result["chance"]) == {"map", "auc", "d_prime_mean", "d_prime_of_mean", "items"} and result["chance"]["items"] == 3
+    assert f"map {result['test']['last']['map']:.1%} (chance {result['chance']['map']:.1%})" in lines[-1]
     names = {"map", "auc", "d_prime_mean", "d_prime_of_mean", "loss", "classes", "classes_left_out", "clips", "clips_left_out"}
     assert all(set(scores) == names and scores["clips"] == 3 for scores in result["test"].values())
 

@@ -133,6 +133,13 @@ def test_a_sentence_finds_the_clips_nearest_to_it(run, prepared, embedded):
     assert all(card.notes == ("a note",) and len(card.frames) == 4 for card in cards.values())
 
 
+def test_a_search_with_weights_of_step_0_is_noted(run, embedded):
+    note = inspection_clips.search_note(inspection.untrained(run), embedded, ["a red ball bounces"])
+    assert "hardly trained (step 0, within its warm-up of 4 steps)" in note
+    trained = inspection_clips.search_note(run, embedded, ["a red ball bounces"]) or ""
+    assert "hardly trained" not in trained  # its recorded loss is low
+
+
 def test_what_was_swapped_is_what_the_records_say(prepared, scored):
     records = tfds.builder_from_directory(prepared.directory).as_dataset(
         split="validation", decoders={"video": tfds.decode.SkipDecoding()}
@@ -182,7 +189,10 @@ def test_embeddings_have_a_column_per_state_and_a_row_per_space(embedded):
     assert [axes.get_title() for axes in figure.axes] == titles
     first, second = (axes.collections[0].get_offsets() for axes in figure.axes[:2])
     np.testing.assert_array_equal(first, second)  # the projection is a function of the embeddings
-    assert [axes.get_title() for axes in inspection_plots.embeddings_figure({"now": silent}).axes] == ["video and text, now"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"perplexity 7"}
+    unmapped, mapped = inspection_plots.embeddings_figure({"now": silent}).axes
+    assert [axes.get_title() for axes in (unmapped, mapped)] == ["video and audio, now", "video and text, now"]
+    assert "space has no map" in unmapped.texts[0].get_text() and not unmapped.collections and mapped.collections
 
 
 def test_layers_are_drawn_from_input_to_output(run, trained_run):

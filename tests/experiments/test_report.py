@@ -13,7 +13,7 @@ from experiments.evaluation_arrays import read_arrays, write_arrays
 from experiments.reports.examples import examples
 from experiments.reports.page import build_page
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
-from experiments.reports.projection import projections
+from experiments.reports.projection import MINIMUM_CLIPS, Plane, Unmapped, map_spaces, method, projections
 from experiments.run_directory import RunDirectory
 
 
@@ -84,8 +84,8 @@ def test_histograms_tell_the_area_and_the_counts():
 
 def test_projections_color_frequent_classes(directory):
     arrays = read_arrays(directory)
-    drawings = projections(arrays)
-    assert len(drawings) == 2 and drawings == projections(arrays)  # reproducible
+    drawings, again = (projections(map_spaces(arrays), arrays["class_names"]) for _ in range(2))
+    assert len(drawings) == 2 and drawings == again  # reproducible
     assert all(f">{arrays['class_names'][0]}<" in drawing for drawing in drawings)
     assert "Video and text in the video-text space" in drawings[1]
 
@@ -93,8 +93,46 @@ def test_projections_color_frequent_classes(directory):
 def test_projections_without_classes_or_sound(directory):
     arrays = read_arrays(directory)
     arrays |= {"label": np.full(11, -1), "has_audio": np.zeros(11, bool)}
-    (drawing,) = projections(arrays)
+    unmapped, plane = map_spaces(arrays)
+    assert unmapped == Unmapped(
+        ("video", "audio"),
+        "The video-audio space has no map: t-SNE needs at least 8 clips that have both modalities. Found 0",
+    )
+    (drawing,) = projections([plane], arrays["class_names"])
     assert "video-text space" in drawing and str(arrays["class_names"][0]) not in drawing
+
+
+def embedded_clips(clips: int, noise: float = 1.0) -> dict[str, np.ndarray]:
+    """Arrays as an evaluation leaves them: one direction, and noise around it."""
+    generator = np.random.default_rng(0)
+    names = ("video_audio_video", "video_audio_audio", "video_text_video", "video_text_text")
+    vectors = {name: np.float32(np.eye(1, 6) + noise * generator.normal(size=(clips, 6))) for name in names}
+    present = np.ones(clips, bool)
+    return {**vectors, "has_audio": present, "has_text": present, "label": np.full(clips, -1), "class_names": np.array([], str)}
+
+
+@pytest.mark.parametrize(("clips", "perplexity"), [(MINIMUM_CLIPS, "5"), (20, "13"), (60, "30")])
+def test_the_perplexity_is_said_as_it_was_used(clips, perplexity):
+    planes = map_spaces(embedded_clips(clips))
+    assert method(planes) == f"t-SNE (scikit-learn, cosine distance, perplexity {perplexity}, seed 0)"
+    assert all(f"(perplexity {perplexity})" in drawing for drawing in projections(planes, []))
+
+
+def test_there_is_no_map_of_few_or_equal_embeddings():
+    assert not any(isinstance(space, Plane) for space in map_spaces(embedded_clips(MINIMUM_CLIPS - 1)))
+    equal = map_spaces(embedded_clips(50, noise=1e-7))
+    assert [space.reason for space in equal] == [
+        f"The {space} space has no map: the model gives all clips the same embedding" for space in ("video-audio", "video-text")
+    ]
+
+
+def test_the_page_says_why_there_is_no_map(directory):
+    arrays = read_arrays(directory)
+    assert "perplexity 7, seed 0" in section(build_page(directory), "Embeddings in two dimensions")
+    write_arrays(directory, {**arrays, "has_audio": np.zeros(11, bool), "has_text": np.arange(11) < 5})
+    text = section(build_page(directory), "Embeddings in two dimensions")
+    assert "<svg" not in text and "Clips of the split test" not in text
+    assert "both modalities. Found 0." in text and "The video-text space has no map" in text and "Found 5." in text
 
 
 def middle_frame(prepared, clip_id: str) -> bytes:

@@ -71,8 +71,9 @@ def result(method, seed, accuracy, conflict=None):
     scores = {name: {"accuracy": accuracy, "class_accuracy": accuracy, "loss": 1.0} for name in ("multimodal", "audio", "video")}
     gradients = {part: {"mean_cosine": 0.5, "conflict_rate": conflict} for part in ("audio", "video")} if conflict else {}
     return dict(
-        method=method, seed=seed, best_epoch=2, epochs=3, chance=0.25, alone="head", validation=scores,
-        test={"best": scores, "last": scores}, gradients=gradients, seconds_spent=12.34,
+        method=method, seed=seed, best_epoch=2, epochs=3, alone="head", validation=scores,
+        chance={"top1": 0.25, "top5": 1.0, "items": 40}, test={"best": scores, "last": scores}, gradients=gradients,
+        seconds_spent=12.34,
     )  # fmt: skip
 
 
@@ -81,10 +82,16 @@ def test_the_table_pairs_seeds():
     runs += [result("mmpareto", 0, 0.6, 0.1), result("mmpareto", 1, 0.6, 0.1)]
     runs[1]["test"]["last"] = result("", 0, 0.9)["test"]["last"]
     at_best, at_last = table([run_row(run) for run in runs]).split("Test accuracy in percent ")[1:]
-    assert at_last.startswith("after the last epoch; chance 25.0.")
+    assert at_last.startswith("after the last epoch; 40 clips, chance 25.0.")
     assert "| mmpareto | 60.0 ± 0.0 | 60.0 ± 0.0 | 60.0 ± 0.0 | -20.0 ± 14.1 (0/2) |" in at_last
     lines = at_best.splitlines()[2:]
     assert lines[0].startswith("| method | multimodal | audio | video | multimodal - uniform |")
     assert lines[2] == "| joint | 40.0 | 40.0 | 40.0 | -10.0 (0/1) | - | - | 1 |"
     assert lines[3] == "| uniform | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | - | 30 % | 30 % | 2 |"
     assert lines[4] == "| mmpareto | 60.0 ± 0.0 | 60.0 ± 0.0 | 60.0 ± 0.0 | +0.0 ± 14.1 (1/2) | 10 % | 10 % | 2 |"
+
+
+def test_older_runs_have_no_chance_but_a_table():
+    old = result("joint", 0, 0.4) | {"chance": 0.2}
+    assert "after the last epoch; 1 / classes is 20.0, chance unknown (older runs)." in table([run_row(old)])
+    assert "after the last epoch; 40 clips, chance 25.0." in table([run_row(old), run_row(result("uniform", 0, 0.5))])

@@ -112,7 +112,7 @@ def test_cost_is_told_beside_the_plain_step():
 
 def test_findings_say_what_was_built_in_and_nothing_else(results):
     text = "\n".join(findings(results))
-    assert "vatt reaches R@10 46.0 ± 3.9 % (chance 4.2 %)" in text
+    assert "vatt reaches R@10 46.0 ± 3.9 % (chance 4.2 %, gallery of 240 clips)" in text
     assert "Noise (text 60 %, sound 30 %) changes its R@10 by -10.0 ± 0.0 points" in text
     assert "Better than vatt in R@10, after the correction: good at text 60 %, sound 30 % (+20.6 ± 0.4)." in text
     assert "Worse than vatt in R@10, after the correction: bad at text 60 %, sound 30 % (-10.3 ± 0.2)." in text
