@@ -30,7 +30,7 @@ import pathlib
 
 import numpy as np
 import tqdm
-from absl import flags, logging
+from absl import flags
 
 import data
 import vatt
@@ -61,7 +61,6 @@ def main(_) -> int:
     """Runs the command line; returns the exit code."""
     if not (FLAGS.workdir and FLAGS.data_dir and FLAGS.output):
         raise BadInput("--workdir, --data_dir and --output are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     output = _made(pathlib.Path(FLAGS.output))
     run = open_run(FLAGS.workdir)
     _check_model(run)

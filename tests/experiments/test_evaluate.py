@@ -34,6 +34,11 @@ def result(directory) -> dict:
     return json.loads(directory.result.read_text())
 
 
+def test_nothing_but_the_program_itself_says_something(evaluation):
+    lines = [line for line in evaluation.stderr.splitlines() if line]
+    assert lines and all(line.startswith("gradients per clip: ") for line in lines), evaluation.stderr
+
+
 def test_result_has_the_promised_keys(result):
     assert result["step"] == 30 and result["dataset"] == "synthetic"
     retrieval = result["retrieval"]["text_to_video"]
