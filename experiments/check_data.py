@@ -16,7 +16,7 @@ Exit codes: 0 nothing is damaged (or no longer), 1 damaged records were found, 2
 import os
 import sys
 
-from absl import flags, logging
+from absl import flags
 
 from experiments.command_line import BadInput, RunFailed, bad_input, run
 
@@ -32,7 +32,6 @@ def main(_: list[str]) -> int:
     """Checks the data set; prints what was found and writes it."""
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
 
     from data.damage import drop_damaged
     from data.dataset import open_dataset

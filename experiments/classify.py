@@ -12,7 +12,7 @@ import json
 
 import numpy as np
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 
 import data
 from experiments import command_line, strategies
@@ -45,7 +45,6 @@ def main(_) -> int:
     config = classifier_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if not FLAGS.data_dir or not FLAGS.workdir:
         raise BadInput("--data_dir and --workdir are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     if FLAGS.cpu_replicas > 1:
         strategies.split_cpu(FLAGS.cpu_replicas)
     tf.config.experimental.enable_op_determinism()

@@ -1,5 +1,6 @@
 """The order of a split's clips by their scores, and the table of all of them."""
 
+import collections
 import csv
 import io
 import os
@@ -13,6 +14,7 @@ from data.dataset import PreparedDataset
 from data.stored_clips import StoredClip, read_clips, shards_of
 from experiments.clip_scores import SCORES
 
+_SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
 COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")
 
 
@@ -52,6 +54,23 @@ class Ranking:
     def unranked(self, count: int) -> list[int]:
         """Returns the rows of clips without a rank, the first ones."""
         return self.order[self.ranked :][:count].tolist()
+
+    def why_unranked(self) -> str:
+        """Says why clips have no rank, and which other scores would rank more clips; empty if all have one."""
+        rows = self.unranked(len(self.order))
+        if not rows:
+            return ""
+        reasons = collections.Counter(map(self._reason, rows))
+        told = ", ".join(f"{count:,} without {reason}" for reason, count in sorted(reasons.items()))
+        ranked = {name: int(np.isfinite(self.scores[name]).sum()) for name in SCORES}
+        others = [f"--by={name} ({count:,} clips)" for name, count in ranked.items() if count > self.ranked]
+        remedy = f" More clips get a rank with {' or '.join(others)}." if others else ""
+        return f"{len(rows):,} clips have no {self.by} and so no rank: {told}.{remedy}"
+
+    def _reason(self, row):
+        needed = {kind: name for kind, name in _SIMILARITY_TO.items() if name == self.by} or _SIMILARITY_TO
+        lacking = [kind for kind, name in needed.items() if not np.isfinite(self.scores[name][row])]
+        return " and ".join(lacking) or "a gradient"
 
     def cells(self, row: int, clip: StoredClip) -> list[str]:
         """Returns a clip's line of the table: `COLUMNS` as text, empty where there is nothing."""

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
 import contextlib
 import logging as stdlib_logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
@@ -50,14 +51,24 @@ def _parse_flags(arguments):
 def _guarded(main, arguments, takes_arguments=False):
     if len(arguments) > 1 and not takes_arguments:
         return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
-    logging.set_verbosity(logging.WARNING)  # absl shows TensorFlow's chatter otherwise
-    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)  # deprecations inside its own packages
+    _quiet_libraries()
     try:
         return main(arguments) or 0
     except BadInput as error:
         return _fail(2, str(error))
     except RunFailed as error:
         return _fail(1, str(error))
+
+
+def _quiet_libraries():
+    """Keeps off the terminal what libraries say of their own insides; what the user asked to see is shown."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)  # likewise
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)
+        # scikit-learn, of a linear probe on a few clips: that it has few of them is in the result.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50% of the number of samples")
 
 
 def _fail(code, message):

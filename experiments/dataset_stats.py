@@ -13,7 +13,7 @@ import os
 import sys
 
 import tqdm
-from absl import flags, logging
+from absl import flags
 
 from experiments.command_line import BadInput, RunFailed, bad_input, run
 
@@ -28,7 +28,6 @@ def main(_: list[str]) -> int:
     """Reads the data set, writes the page and the figures, prints a summary."""
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
 
     from data.dataset import open_dataset
     from experiments.dataset_page import build_page

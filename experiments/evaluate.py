@@ -16,7 +16,7 @@ Writes result.json and report/evaluation.npz into the run's directory, beside wh
 have found, and prints a table: each figure with what it is over and its chance level.
 """
 
-from absl import flags, logging
+from absl import flags
 
 from experiments import command_line
 from experiments.command_line import BadInput
@@ -46,7 +46,6 @@ def main(_) -> int:
     """Runs the command line; returns the exit code."""
     if not FLAGS.workdir or not FLAGS.data_dir:
         raise BadInput("--workdir and --data_dir are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     directory = RunDirectory(FLAGS.workdir)
     downstream = {name: FLAGS[name].value for name in ("frames_per_second", "epochs", "finetuned")}
     result, notes = evaluate(

@@ -27,7 +27,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from absl import flags, logging
+from absl import flags
 
 from experiments.command_line import BadInput, RunFailed, run
 
@@ -205,7 +205,6 @@ def main(_: list[str]) -> int:
     """Prepares what the flags say; prints a summary."""
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls.
     builder_class = _builder(_DATASET.value)
     config_class = builder_class.config_class()
 

@@ -18,8 +18,9 @@ The scores, each lower where a clip is thought misaligned:
                                                   pooled video feature; the negatives are the other clips of its batch of
                                                   --batch_size, in the order of the records, which was drawn at random
 
-A clip without text or without sound has the scores that need neither. Every record is read twice; memory grows by some
-dozens of bytes a clip.
+A clip without text or without sound has only the scores that do not need it, and has a rank only if --by is one of them:
+--by=video_audio_similarity ranks clips without text, --by=video_text_similarity clips without sound. Every record is read
+twice; memory grows by some dozens of bytes a clip.
 
 Exit codes: 0 done, 1 a record is damaged, the checkpoint is broken or the result cannot be written, 2 bad input.
 """
@@ -29,7 +30,7 @@ import pathlib
 
 import numpy as np
 import tqdm
-from absl import flags, logging
+from absl import flags
 
 import data
 import vatt
@@ -60,7 +61,6 @@ def main(_) -> int:
     """Runs the command line; returns the exit code."""
     if not (FLAGS.workdir and FLAGS.data_dir and FLAGS.output):
         raise BadInput("--workdir, --data_dir and --output are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     output = _made(pathlib.Path(FLAGS.output))
     run = open_run(FLAGS.workdir)
     _check_model(run)
@@ -71,6 +71,8 @@ def main(_) -> int:
     for row in ranking.worst(5):
         print(f"{ranking.rank(row):6d}  {ranking.scores[FLAGS.by][row]:+.3f}  {ranking.scores['clip_id'][row]}")
     print(f"{ranking.ranked:,} of {len(ranking.order):,} clips ranked by {FLAGS.by}, the worst first.")
+    if note := ranking.why_unranked():
+        print(note)
     print(f"Table: {output / 'clips.csv'}\nPage: {output / 'clips.html'}")
     return 0
 

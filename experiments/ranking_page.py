@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from experiments.clip_ranking import COLUMNS, Ranking
 from experiments.clip_scores import SCORES
 from experiments.contact_sheet import Card, contact_sheet
-from experiments.reports.html import page
+from experiments.reports.html import page, table
 
-_NUMBERS = {"rank", *SCORES, "start_seconds"}
+_TEXTS = [column for column, name in enumerate(COLUMNS) if name in ("clip_id", "source", "captions")]
 
 
 def build_page(
@@ -39,27 +39,13 @@ def _explanation(ranking):
         f"<p>Rank 1 is the clip of the lowest <code>{ranking.by}</code>: the one that the model trusts least. Low scores say "
         "that text, sound and picture do not fit as the model sees it, not that they do not; look before you delete.</p>"
         f"<ul>{names}</ul>"
-        f"<p class='soft'>The gradients' negatives are the other clips of a batch. A clip without text or without sound has "
-        f"only the scores that need neither, and {len(ranking.order) - ranking.ranked:,} clips without "
-        f"<code>{ranking.by}</code> have no rank.</p>"
+        "<p class='soft'>The gradients' negatives are the other clips of a batch. A clip without text or without sound has "
+        f"only the scores that do not need it. {html.escape(ranking.why_unranked())}</p>"
     )
 
 
 def _table(lines):
-    head = "".join(
-        f'<th{_kind(name)}{_sorted(name)}><button type="button">{name.replace("_", " ")}</button></th>' for name in COLUMNS
-    )
-    body = "\n".join(
-        "<tr>" + "".join(f"<td{_kind(name)}>{html.escape(cell)}</td>" for name, cell in zip(COLUMNS, line, strict=True)) + "</tr>"
-        for line in lines
-    )
+    """Returns the table, sorted by its first column, with what it takes to sort it by another."""
     template = importlib.resources.files("experiments").joinpath("sortable_table.html").read_text("utf-8")
-    return string.Template(template).substitute(head=head, body=body)
-
-
-def _kind(name):
-    return ' class="number"' if name in _NUMBERS else ""
-
-
-def _sorted(name):
-    return ' aria-sort="ascending"' if name == "rank" else ""
+    head = [name.replace("_", " ") for name in COLUMNS]
+    return string.Template(template).substitute(table=table(head, {"": lines}, texts=_TEXTS))

@@ -8,7 +8,7 @@ Writes report/index.html into the run's directory and prints its path. Run exper
 of a sweep it also writes sweep.csv, a line per point, and table.md, which it prints.
 """
 
-from absl import flags, logging
+from absl import flags
 
 from experiments import command_line
 from experiments.command_line import BadInput, bad_input
@@ -30,7 +30,6 @@ def main(_) -> int:
     if FLAGS.sweep:
         print(write_sweep_report(SweepDirectory(FLAGS.sweep)))
         return 0
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     directory = RunDirectory(FLAGS.workdir)
     if not directory.config.exists():
         raise BadInput(

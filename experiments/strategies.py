@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from experiments import compiler_log
 from experiments.command_line import BadInput
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
@@ -16,7 +17,7 @@ def split_cpu(replicas: int) -> None:
 
 
 def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
-    """Creates a strategy.
+    """Creates a strategy; from here on the compiler keeps to TF_CPP_MIN_LOG_LEVEL.
 
     Args:
       name: `one_device` (the first GPU, or the CPU), `mirrored` (all GPUs of this machine, or its logical CPUs),
@@ -26,6 +27,7 @@ def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
     Raises:
       BadInput: The name is unknown, or the TPU cannot be reached.
     """
+    compiler_log.apply_log_level()
     if name == "one_device":
         return tf.distribute.get_strategy()
     if name == "mirrored":

@@ -18,7 +18,7 @@ import pathlib
 import shlex
 import sys
 
-from absl import flags, logging
+from absl import flags
 
 from experiments import command_line
 from experiments.command_line import BadInput
@@ -46,7 +46,6 @@ def main(_) -> int:
     study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if not (FLAGS.data_dir and FLAGS.study_dir and FLAGS.output_dir):
         raise BadInput("--data_dir, --study_dir and --output_dir are needed; see --help for an example.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     for variant in study.variants:  # what cannot be configured is found before anything runs
         study.pretraining(variant)
     prepare_sets(study, FLAGS.data_dir, _show)

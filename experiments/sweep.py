@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
 import data
 from experiments import command_line, config
@@ -49,7 +49,6 @@ def main(_) -> int:
     sweep = sweep_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if not FLAGS.dry_run and not (FLAGS.data_dir and FLAGS.sweep_dir):
         raise BadInput("--data_dir and --sweep_dir are needed, unless with --dry_run.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     if FLAGS.dry_run:
         return _dry_run(sweep)
     directory = SweepDirectory(FLAGS.sweep_dir)

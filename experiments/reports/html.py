@@ -3,7 +3,7 @@
 import html
 import importlib.resources
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 def page(title: str, subtitle: str, sections: Mapping[str, str]) -> str:
@@ -30,12 +30,25 @@ def plots(drawings: Sequence[str], kind: str = "plots") -> str:
     return f'<div class="{kind}">' + "".join(f'<div class="card">{drawing}</div>' for drawing in drawings) + "</div>"
 
 
-def table(head: Sequence[str], groups: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    """Returns a table of plain text in a card: the head, and under each group's heading its lines."""
-    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = ""
+def table(head: Sequence[str], groups: Mapping[str, Sequence[Sequence[str]]], texts: Collection[int] = (0,)) -> str:
+    """Returns a table in a card in which it scrolls where it is wider.
+
+    Args:
+      head: Titles of the columns, plain text.
+      groups: Heading, plain text or empty for none, to its lines, whose cells are plain text.
+      texts: Which columns hold text, which wraps; the others hold figures, which are right-aligned and do not.
+    """
+    kinds = ["" if column in texts else ' class="number"' for column in range(len(head))]
+    body = []
     for group, lines in groups.items():
-        body += f'<tr><th colspan="{len(head)}">{html.escape(group)}</th></tr>' if group else ""
-        for line in lines:
-            body += "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-    return f'<div class="card"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+        body += [f'<tr><th colspan="{len(head)}">{html.escape(group)}</th></tr>'] if group else []
+        body += [_line("td", line, kinds) for line in lines]
+    return (
+        f'<div class="card scrolled"><table><thead>{_line("th", head, kinds)}</thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _line(tag, cells, kinds):
+    filled = (f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
+    return f"<tr>{''.join(filled)}</tr>"

@@ -8,7 +8,7 @@ A finished point has a file in STUDY_DIR/VARIANT/points and is not run again.
 """
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 
 from experiments import command_line, strategies
 from experiments.command_line import BadInput
@@ -32,7 +32,6 @@ def main(_) -> int:
         raise BadInput(f"--variant should be one of {', '.join(study.variants)}. Found {FLAGS.variant!r}.")
     if not FLAGS.data_dir or not FLAGS.study_dir:
         raise BadInput("--data_dir and --study_dir are needed.")
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
     name = "one_device"
     if study.pretraining(FLAGS.variant).all_reduce == "before":  # with one replica there would be no difference
         strategies.split_cpu(_REPLICAS_BEFORE)

@@ -39,10 +39,12 @@ def sweep_page(state: SweepState) -> str:
     """Returns the report on a sweep as one HTML page."""
     head, *lines = table(state)
     figures, curves = figures_by_axis(state), curves_over_steps(state)
-    sections = {"Result": report_html.table(head, {"": lines})}
+    labels = [column for column, name in enumerate(head) if name in state.axes]
+    sections = {"Result": report_html.table(head, {"": lines}, texts=labels)}
     if result_grid.is_papers_grid(state):
         rows = result_grid.groups(result_grid.grid(state))
-        sections["The paper's table"] = f"<p>{html.escape(_PAPERS_TABLE)}</p>" + report_html.table(result_grid.head(), rows)
+        papers = report_html.table(result_grid.head(), rows, texts=(0, 1))  # the method, the kind of line
+        sections["The paper's table"] = f"<p>{html.escape(_PAPERS_TABLE)}</p>" + papers
     sections["Final figures"] = report_html.plots(figures) if figures else report_html.missing("No point is finished yet")
     sections["Training"] = (
         report_html.plots(curves, "plots large") if curves else report_html.missing("No point has recorded a step yet")
@@ -57,4 +59,5 @@ def _points(state):
     return report_html.table(
         ["point", "status", "log"],
         {"": [[point.name, point.status, f"{point.name}/log.txt"] for point in state.points]},
+        texts=range(3),
     )

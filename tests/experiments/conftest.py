@@ -309,13 +309,6 @@ def small_encoder() -> type[SmallEncoder]:
     return SmallEncoder
 
 
-@pytest.fixture(scope="session")
-def without_notices():
-    """A function that takes what TensorFlow says of its first compilation, at any log level, out of a program's errors."""
-    notice = re.compile(r"^(WARNING: All log messages before absl|I0000 .*Compiled cluster using XLA).*\n", re.MULTILINE)
-    return lambda errors: notice.sub("", errors)
-
-
 @pytest.fixture
 def run_report(only_flags_of, monkeypatch, capsys):
     """A function (*arguments) -> exit code, standard output and standard error of `experiments.report`."""

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 import sys
 
@@ -32,6 +33,12 @@ def directory(trained_run, evaluation) -> RunDirectory:
 @pytest.fixture
 def result(directory) -> dict:
     return json.loads(directory.result.read_text())
+
+
+def test_nothing_but_the_program_itself_says_something(evaluation):
+    progress = re.compile(r"((test|train|gradients per clip): .* clips/s\])?")
+    strangers = [line for line in evaluation.stderr.splitlines() if not progress.fullmatch(line)]
+    assert evaluation.returncode == 0 and not strangers and "gradients per clip" in evaluation.stderr
 
 
 def test_result_has_the_promised_keys(result):

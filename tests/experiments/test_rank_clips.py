@@ -135,6 +135,14 @@ def test_the_table_goes_from_the_worst_to_the_best_and_then_to_what_has_no_rank(
     assert "7 of 10 clips ranked by summed_similarity" in made["output"]
 
 
+def test_the_program_and_the_page_say_why_clips_have_no_rank_and_what_would_rank_them(made):
+    note = (
+        "3 clips have no summed_similarity and so no rank: 1 without sound, 1 without text, 1 without text and sound. "
+        "More clips get a rank with --by=video_text_similarity (8 clips) or --by=video_audio_similarity (8 clips)."
+    )
+    assert note in made["output"].splitlines() and note in made["page"]
+
+
 class Page(html.parser.HTMLParser):
     """Collects the cells of the table, the headings of the clips and the tags."""
 
@@ -167,6 +175,8 @@ def test_the_page_shows_both_ends_and_the_table_and_needs_nothing_else(made):
     page = Page(made["page"])
     assert page.cells[0] == [name.replace("_", " ") for name in COLUMNS]
     assert page.cells[1:] == [list(row.values()) for row in made["rows"]]
+    kinds = [attributes.get("class") for tag, attributes in page.tags if tag == "td"]
+    assert kinds == [None if name in ("clip_id", "source", "captions") else "number" for name in COLUMNS] * CLIPS
     assert page.names == [made["rows"][place]["clip_id"] for place in (0, 1, 6, 5)]
     images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
     assert len(images) == 4 * 4 and all(source.startswith("data:image/jpeg;base64,") for source in images)
@@ -221,6 +231,22 @@ def test_the_order():
     assert [ranking.rank(row) for row in range(5)] == [3, None, 1, 2, 4]
     assert (ranking.worst(3), ranking.best(3), ranking.unranked(3)) == ([2, 3, 0], [4], [1])
     assert (ranking.worst(9), ranking.best(9)) == ([2, 3, 0, 4], [])
+
+
+def test_what_is_said_of_clips_without_a_rank_fits_the_score():
+    def said(by: str, **scores) -> str:
+        columns = dict.fromkeys(SCORES, [0.1, 0.2]) | scores
+        return Ranking({name: np.array(values, np.float32) for name, values in columns.items()}, by).why_unranked()
+
+    none, one = [np.nan, np.nan], [0.1, np.nan]
+    mute = {"video_audio_similarity": none, "summed_similarity": none, "feature_gradient_cosine": none}
+    assert said("summed_similarity") == said("video_text_similarity", **mute) == ""
+    assert said("video_audio_similarity", **mute) == (
+        "2 clips have no video_audio_similarity and so no rank: 2 without sound. "
+        "More clips get a rank with --by=video_text_similarity (2 clips)."
+    )
+    assert "no rank: 1 without a gradient. More" in said("feature_gradient_cosine", feature_gradient_cosine=one)
+    assert said("summed_similarity", **dict.fromkeys(SCORES, none)).endswith("no rank: 2 without text and sound.")
 
 
 def test_a_table_that_cannot_be_written_whole_is_not_written(tmp_path):

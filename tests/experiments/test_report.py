@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 import data
 from experiments.evaluation_arrays import read_arrays, write_arrays
+from experiments.reports import html as report_html
 from experiments.reports.examples import examples
 from experiments.reports.page import build_page
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
@@ -43,6 +44,25 @@ def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, 
     assert page.count("<svg") == 9 + 4 + 1 + 2 and "data:image/jpeg;base64," in page
     assert "evaluated at step 30 on the data set synthetic" in page
     assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and "&quot;python&quot;" in page
+
+
+def test_a_table_scrolls_in_its_card_and_only_its_figures_keep_to_one_line():
+    groups = {"A & B": [["<a>", "-0.5", "a/log.txt"]]}
+    root = ElementTree.fromstring(report_html.table(["point", "loss", "log"], groups, texts=(0, 2)))
+    assert root.attrib["class"] == "card scrolled" and [child.tag for child in root] == ["table"]
+    assert [(cell.text, cell.get("class")) for cell in root.iter("td")] == [
+        ("<a>", None), ("-0.5", "number"), ("a/log.txt", None)
+    ]  # fmt: skip
+    heads = [(cell.text, cell.get("class"), cell.get("colspan")) for cell in root.iter("th")]
+    assert heads == [("point", None, None), ("loss", "number", None), ("log", None, None), ("A & B", None, "3")]
+
+
+def test_a_page_breaks_long_words_and_scrolls_its_wide_tables():
+    text = report_html.page("Title", "a/long/path", {})
+    rules = dict(re.findall(r"^\s*([^{}@/\n]+?) \{(.*?)\}", text, re.MULTILINE | re.DOTALL))
+    assert "overflow-wrap: break-word" in rules["body"] and "overflow-x: auto" in rules[".card"]
+    assert "max-width" in rules["th, td"] and "white-space: nowrap" in rules["td.number"]
+    assert "nowrap" not in rules["th, td"] + rules[".number"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--workdir={here}"]])
