@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import harmonization
-from harmonization.output_losses import loss_objects, output_losses
+from harmonization.output_losses import check_losses
 from vatt.keras import keras
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -267,6 +267,10 @@ def test_refuses_a_method_that_it_does_not_know_and_missing_targets():
         model.train_step((inputs, {"depth": targets["depth"]}))
 
 
+def _columns(losses, targets):
+    return {"loss": losses, "loss_weights": None, "targets": targets, "sample_weight": None}
+
+
 def test_refuses_losses_that_do_not_fit_the_outputs():
     inputs, targets, _ = _data()
     cases = [
@@ -275,9 +279,11 @@ def test_refuses_losses_that_do_not_fit_the_outputs():
     ]
     for losses, message in cases:
         with pytest.raises(ValueError, match=message):
-            output_losses(loss_objects(losses), None, targets, {"depth": inputs, "kind": inputs}, None, None)
+            check_losses(_columns(losses, targets), {"depth": inputs, "kind": inputs}, None)
     with pytest.raises(ValueError, match=r"`loss` should have one entry per output \(2\). Found 1"):
-        output_losses(loss_objects(["mse"]), None, [inputs] * 2, [inputs] * 2, None, None)
+        check_losses(_columns(["mse"], [inputs] * 2), [inputs] * 2, None)
+    with pytest.raises(ValueError, match=r"At least one of the outputs \[0, 1\] should have a loss"):
+        check_losses(_columns([None, None], [inputs] * 2), [inputs] * 2, None)
     with pytest.raises(ValueError, match="Call `compile` with `harmonizer=`, also after loading it"):
         _model().train_step((inputs, targets))
 
