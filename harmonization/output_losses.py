@@ -102,12 +102,13 @@ class _Recording:
         return constant
 
 
+@tf.keras.utils.register_keras_serializable("harmonization", "RecordedLoss")
 class _RecordedLoss(tf.keras.losses.Loss):
-    """A loss that Keras takes for the one in it."""
+    """A loss that Keras takes for the one in it; `given` is that one as the user gave it."""
 
-    def __init__(self, key: str | int, loss: tf.keras.losses.Loss):
+    def __init__(self, key: str | int, loss: tf.keras.losses.Loss, given: Any):
         super().__init__(reduction=loss.reduction, name=loss.name)
-        self.key, self.loss = key, loss
+        self.key, self.loss, self.given = key, loss, given
         loss._allow_sum_over_batch_size = True  # Keras 2 sets this on the losses of a compiled model
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -116,7 +117,12 @@ class _RecordedLoss(tf.keras.losses.Loss):
         return value if recording is None else recording.add(self.key, value)
 
     def get_config(self):
-        return self.loss.get_config()
+        given = self.given
+        return {"key": self.key, "loss": tf.keras.losses.serialize(given) if callable(given) else given}
+
+    @classmethod
+    def from_config(cls, config):
+        return _recorded(**config)
 
 
 class _CrossEntropy(tf.keras.losses.Loss):
@@ -137,13 +143,13 @@ def _recorded(key: str | int, loss: Any) -> _RecordedLoss | None:
     if loss is None:
         return None
     if hasattr(tf.keras, "ops") and str(loss).lower() in ("crossentropy", "ce"):
-        return _RecordedLoss(key, _CrossEntropy(name=loss))
+        return _RecordedLoss(key, _CrossEntropy(name=loss), loss)
+    if isinstance(loss, _RecordedLoss):  # compiled anew with `model.loss`
+        return _recorded(key, loss.given)
     found = tf.keras.losses.get(loss)
-    if isinstance(found, _RecordedLoss):  # compiled anew with `model.loss`
-        found = found.loss
     if not isinstance(found, tf.keras.losses.Loss):
         found = _FunctionLoss(found, name=loss if isinstance(loss, str) else _name_of(found))
-    return _RecordedLoss(key, found)
+    return _RecordedLoss(key, found, loss)
 
 
 def _name_of(function: Callable) -> str:
