@@ -47,7 +47,8 @@ class HarmonizedTraining:
 
         Args:
           optimizer: As in Keras.
-          loss: One loss per output: a dict by the names of the outputs, or a list in their order.
+          loss: One loss per output: a dict by the names of the outputs, or a list in their order. Each is a name, a
+            function or an object, as in Keras, which computes it; `None` where an output has none.
           metrics: As in Keras.
           harmonizer: A method, or the name of one.
           groups: Names of groups of variables to the layers (or variables, or lists of either) that
