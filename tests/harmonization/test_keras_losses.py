@@ -280,6 +280,22 @@ def test_compiling_with_the_losses_of_a_compiled_model_counts_them_once():
     _assert_same({"loss": first["loss"]}, {"loss": model.train_on_batch(inputs, targets, return_dict=True)["loss"]})
 
 
+def test_objectives_are_in_the_order_of_the_outputs():
+    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    targets = {"a": inputs[:, 0], "b": inputs[:, 1]}
+    weighted = {"loss_weights": {"b": 3.0, "a": 0.5}, "harmonizer": "sum"}
+    trained = []
+    for options in (weighted, {"harmonizer": harmonization.Reweight([3.0, 0.5])}):
+        keras.utils.set_random_seed(0)
+        source = keras.Input([4])
+        outputs = {name: keras.layers.Dense(1, name=name)(source) for name in ("b", "a")}
+        model = harmonization.HarmonizedModel(source, outputs)
+        model.compile(keras.optimizers.SGD(0.1), {"a": "mse", "b": "mae"}, run_eagerly=True, **options)
+        model.train_on_batch(inputs, targets)
+        trained.append(({}, model.get_weights()))
+    _assert_same_results(trained)
+
+
 @pytest.mark.skipif(KERAS_3, reason="This is the run with Keras 3.")
 def test_all_of_this_holds_for_keras_3():
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "0"}
