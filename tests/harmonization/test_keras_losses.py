@@ -77,6 +77,10 @@ def _many_outputs(cls, losses):
     return cls(inputs, {name: keras.layers.Activation("linear", name=name)(kinds[_kind(name)]) for name in losses})
 
 
+def _inputs():
+    return np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+
+
 def _assert_same(expected, found):
     assert set(found) - NOT_LOGGED_BY_KERAS == set(expected)
     for name, values in expected.items():
@@ -173,13 +177,18 @@ def test_masks_weights_and_reductions_count_as_in_keras(weighted, reduction):
     assert len(results[0][0]["loss"]) == 2
 
 
+def _two_heads(cls):
+    """Outputs in another order than that of their names, by which Keras 2 sorts."""
+    keras.utils.set_random_seed(0)
+    source = keras.Input([4])
+    return cls(source, {name: keras.layers.Dense(1, name=name)(source) for name in ("b", "a")})
+
+
 def test_unreduced_losses_train_as_in_keras():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     results = []
     for cls, options in MODELS:
-        keras.utils.set_random_seed(0)
-        source = keras.Input([4])
-        model = cls(source, {name: keras.layers.Dense(1, name=name)(source) for name in ("a", "b")})
+        model = _two_heads(cls)
         losses = {name: keras.losses.Huber(reduction="none") for name in ("a", "b")}
         model.compile(keras.optimizers.SGD(0.1), losses, loss_weights={"a": 2.0, "b": 0.5}, run_eagerly=True, **options)
         model.fit(inputs, {"a": inputs[:, 0], "b": inputs[:, 1:2]}, shuffle=False, verbose=0)
@@ -203,7 +212,7 @@ def _listing(base):
 
 
 def test_lists_are_logged_by_the_same_names():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     results = []
     for base, options in MODELS:
         keras.utils.set_random_seed(0)
@@ -215,7 +224,7 @@ def test_lists_are_logged_by_the_same_names():
 
 
 def test_class_weights_count_as_in_keras():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     kinds = (inputs[:, 0] > 0).astype(np.int32)
     weights, results, refusals = {0: 0.3, 1: 2.0}, [], []
     for base, options in MODELS:
@@ -240,12 +249,10 @@ class Louder(harmonization.HarmonizedTraining, keras.Model):
 
 
 def test_a_compute_loss_of_ones_own_changes_what_is_logged_only():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     trained = []
     for cls in (harmonization.HarmonizedModel, Louder):
-        keras.utils.set_random_seed(0)
-        source = keras.Input([4])
-        model = cls(source, {name: keras.layers.Dense(1, name=name)(source) for name in ("a", "b")})
+        model = _two_heads(cls)
         model.compile(keras.optimizers.SGD(0.1), {"a": "mse", "b": "mae"}, run_eagerly=True)
         logged = model.train_on_batch(inputs, {"a": inputs[:, 0], "b": inputs[:, 1]}, return_dict=True)
         trained.append((logged, model.get_weights()))
@@ -257,13 +264,11 @@ def test_a_compute_loss_of_ones_own_changes_what_is_logged_only():
 
 
 def test_losses_after_the_step_are_not_logged():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     targets = {"a": inputs[:, 0], "b": inputs[:, 1]}
     logged = []
     for method in ("sum", "famo"):
-        keras.utils.set_random_seed(0)
-        source = keras.Input([4])
-        model = harmonization.HarmonizedModel(source, {name: keras.layers.Dense(1, name=name)(source) for name in targets})
+        model = _two_heads(harmonization.HarmonizedModel)
         model.compile(keras.optimizers.SGD(0.1), {"a": "mse", "b": "mae"}, run_eagerly=True, harmonizer=method)
         logged.append(model.train_on_batch(inputs, targets, return_dict=True))
     for name in ("loss", "a_loss", "b_loss"):
@@ -271,7 +276,7 @@ def test_losses_after_the_step_are_not_logged():
 
 
 def test_compiling_with_the_losses_of_a_compiled_model_counts_them_once():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     model = _listing(harmonization.HarmonizedModel)(2)
     model.compile(keras.optimizers.SGD(0.0), ["mse", "mae"], run_eagerly=True)
     targets = [inputs[:, 0], inputs[:, 1]]
@@ -281,15 +286,12 @@ def test_compiling_with_the_losses_of_a_compiled_model_counts_them_once():
 
 
 def test_objectives_are_in_the_order_of_the_outputs():
-    inputs = np.random.default_rng(0).normal(size=[SAMPLES, 4]).astype(np.float32)
+    inputs = _inputs()
     targets = {"a": inputs[:, 0], "b": inputs[:, 1]}
     weighted = {"loss_weights": {"b": 3.0, "a": 0.5}, "harmonizer": "sum"}
     trained = []
     for options in (weighted, {"harmonizer": harmonization.Reweight([3.0, 0.5])}):
-        keras.utils.set_random_seed(0)
-        source = keras.Input([4])
-        outputs = {name: keras.layers.Dense(1, name=name)(source) for name in ("b", "a")}
-        model = harmonization.HarmonizedModel(source, outputs)
+        model = _two_heads(harmonization.HarmonizedModel)
         model.compile(keras.optimizers.SGD(0.1), {"a": "mse", "b": "mae"}, run_eagerly=True, **options)
         model.train_on_batch(inputs, targets)
         trained.append(({}, model.get_weights()))

@@ -243,6 +243,16 @@ def test_learning_from_the_losses_after_the_step_leaves_no_trace_in_batch_statis
     np.testing.assert_allclose(*means, rtol=1e-6)
 
 
+def test_a_saved_model_keeps_its_losses(tmp_path):
+    model = _model()
+    model.compile("sgd", LOSSES | {"depth": keras.losses.Huber(0.3)})
+    inputs, targets, _ = _data()
+    expected = model.evaluate(inputs, targets, verbose=0)
+    model.save(tmp_path / "model.h5")
+    loaded = keras.models.load_model(tmp_path / "model.h5", custom_objects={"FunctionalModel": type(model)})
+    np.testing.assert_allclose(loaded.evaluate(inputs, targets, verbose=0), expected, rtol=1e-6)
+
+
 def test_compiling_anew_goes_on_with_the_step():
     model = _model()
     model.compile("sgd", LOSSES, harmonizer="gr")
