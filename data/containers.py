@@ -16,11 +16,14 @@ from data.storage import RemoteFile
 MediaSource = str | os.PathLike | bytes | RemoteFile
 """A media file: where it is, or its bytes."""
 
+# Tags need not be UTF-8. From version 19 on PyAV takes any, and does not know the option.
+_ANY_TAGS = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+
 
 def open_container(source: MediaSource) -> av.container.InputContainer:
     """Opens a media file; raises `DataError` where that cannot be done."""
     try:
-        container = av.open(_file(source), metadata_errors="replace")
+        container = av.open(_file(source), **_ANY_TAGS)
     except OSError as error:
         raise DataError(f"the file cannot be opened ({error.strerror or error})") from error
     except (av.error.FFmpegError, ValueError) as error:

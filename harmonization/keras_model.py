@@ -9,7 +9,7 @@ from harmonization.groups import indices_of
 from harmonization.harmonizer import Harmonizer
 from harmonization.methods import get
 from harmonization.minimize import minimize
-from harmonization.output_losses import loss_objects, output_losses
+from harmonization.output_losses import check_losses, output_losses, recorded_losses
 
 _LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
 
@@ -47,7 +47,8 @@ class HarmonizedTraining:
 
         Args:
           optimizer: As in Keras.
-          loss: One loss per output: a dict by the names of the outputs, or a list in their order.
+          loss: One loss per output: a dict by the names of the outputs, or a list in their order. Each is a name, a
+            function or an object, as in Keras, which computes it; `None` where an output has none.
           metrics: As in Keras.
           harmonizer: A method, or the name of one.
           groups: Names of groups of variables to the layers (or variables, or lists of either) that
@@ -64,7 +65,7 @@ class HarmonizedTraining:
                 "`loss` should be a dict or a list with one loss per output, so that there are "
                 f"gradients to harmonize. Found {loss!r}."
             )
-        loss = loss_objects(loss)
+        loss = recorded_losses(loss)
         super().compile(
             optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options
         )
@@ -94,9 +95,11 @@ class HarmonizedTraining:
         inputs, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape(persistent=True) as tape:
             outputs = self(inputs, training=True)
-            losses = self._losses_of(outputs, targets, sample_weight)
+            losses, total = self._losses_of(inputs, targets, outputs, sample_weight)
             penalty = self._penalty()
-        self._record_losses(inputs, targets, outputs, sample_weight)
+        if type(self).compute_loss is not tf.keras.Model.compute_loss:
+            total = self.compute_loss(inputs, targets, outputs, sample_weight)
+        self._record_total(inputs, total)
         groups = self._harmonized["groups"]
         report = minimize(
             tape,
@@ -117,17 +120,25 @@ class HarmonizedTraining:
         """One step of `evaluate`, which has no gradients to report on."""
         return {name: value for name, value in super().test_step(data).items() if name not in _LOGGED}
 
-    def _losses_of(self, outputs, targets, sample_weight) -> list[tf.Tensor]:
+    def _losses_of(self, inputs, targets, outputs, sample_weight) -> tuple[list[tf.Tensor], tf.Tensor]:
         setup, names = self._harmonized, getattr(self, "output_names", None)
+        columns = {
+            "loss": setup["loss"],
+            "loss_weights": setup["loss_weights"],
+            "targets": targets,
+            "sample_weight": sample_weight,
+        }
+        check_losses(columns, outputs, names)
+        compute_loss = super().compute_loss
         return output_losses(
-            setup["loss"], setup["loss_weights"], targets, outputs, sample_weight, names
+            lambda: compute_loss(inputs, targets, outputs, sample_weight), setup["loss"], outputs, names
         )
 
     def _losses_after(self, inputs, targets, sample_weight) -> list[tf.Tensor]:
-        # A second forward pass in training mode; batch statistics are not to move twice.
-        variables = self.non_trainable_variables
+        # A second forward pass in training mode; batch statistics are not to move twice, nor metrics to count twice.
+        variables = [*self.non_trainable_variables, *(each for metric in self.metrics for each in metric.variables)]
         before = [tf.identity(variable) for variable in variables]
-        losses = self._losses_of(self(inputs, training=True), targets, sample_weight)
+        losses, _ = self._losses_of(inputs, targets, self(inputs, training=True), sample_weight)
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         return losses
@@ -144,9 +155,7 @@ class HarmonizedTraining:
         conflict.update_state(tf.cast(report["conflict"], tf.float32))
         kept.update_state(tf.cast(report["keep"], tf.float32))
 
-    def _record_losses(self, inputs, targets, outputs, sample_weight) -> None:
-        # Keras computes its losses once more, for the log; they cost little beside the gradients.
-        loss = self.compute_loss(inputs, targets, outputs, sample_weight)
+    def _record_total(self, inputs, loss) -> None:
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             total = next(metric for metric in self.metrics if metric.name == "loss")

@@ -1,72 +1,170 @@
-"""The losses of a Keras model's outputs one by one; Keras itself gives their sum only."""
+"""The losses of a Keras model's outputs one by one, as Keras computes them; Keras itself gives their sum only."""
 
-from collections.abc import Mapping, Sequence
+import contextvars
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 
+# What Keras makes of a function when it compiles a model. Keras 3 has no public name for it, but all of its losses
+# derive from it.
+_FunctionLoss = tf.keras.losses.MeanSquaredError.__base__
+# A context variable, since the replicas of a strategy run in threads of their own.
+_RECORDING = contextvars.ContextVar("recording", default=None)
 
-def loss_objects(losses: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any] | list[Any]:
-    """Makes each loss an object of Keras, whichever way it was given; `None` stays `None`.
+
+def recorded_losses(losses: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any] | list[Any]:
+    """Makes losses that Keras compiles and computes like the given ones, and `output_losses` can tell apart.
 
     Args:
-      losses: Names of losses, functions (true values, predictions) -> [batch, ...] or Keras losses.
+      losses: Names of losses, functions (true values, predictions) -> [batch, ...] or Keras losses, by the names of
+        the outputs or in their order; `None` stays `None`.
     """
     if isinstance(losses, Mapping):
-        return {name: _loss_object(loss) for name, loss in losses.items()}
-    return [_loss_object(loss) for loss in losses]
+        return {name: _recorded(name, loss) for name, loss in losses.items()}
+    return [_recorded(index, loss) for index, loss in enumerate(losses)]
 
 
 def output_losses(
-    losses: Any, loss_weights: Any, targets: Any, outputs: Any, sample_weight: Any, names: Sequence | None
-) -> list[tf.Tensor]:
-    """The loss of every output that has one, as Keras computes it, masks and sample weights included.
+    compute_loss: Callable[[], tf.Tensor], losses: Any, outputs: Any, names: Sequence | None
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Takes Keras' total loss apart.
 
     Args:
-      losses: What `loss_objects` returns. This and the following are dicts by the outputs' names,
-        or lists in their order.
-      loss_weights: Factors on the losses, or `None`.
-      targets: True values; one tensor if there is one output.
-      outputs: Predictions; one tensor if there is one output.
-      sample_weight: Weights per output, or one tensor for all outputs, or `None`.
+      compute_loss: Computes the total with the losses that the model was compiled with.
+      losses: Those losses, from `recorded_losses`.
+      outputs: Predictions: a dict by the outputs' names, a list in their order, or one tensor.
       names: Names of the outputs if they are a list of named ones.
 
     Returns:
-      [] float32 tensors. Their sums over the replicas are the losses of the global batch.
+      A [] float32 tensor for every output that has a loss, in the order of the outputs: its share of the total, loss
+      weights included, with a gradient. Their sums over the replicas are the losses of the global batch. Then the
+      total, which includes penalties and has no gradient from the outputs' losses.
+    """
+    with tf.GradientTape() as tape:
+        recording = _Recording(tape)
+        token = _RECORDING.set(recording)
+        try:
+            total = compute_loss()
+        finally:
+            _RECORDING.reset(token)
+    factors = tape.gradient(total, recording.constants)  # loss weights, and Keras 2's share of a replica
+    keys = recording.keys
+    shares = [
+        tf.reduce_sum(tf.cast(value, tf.float32) * tf.cast(factor, tf.float32))
+        for value, factor in zip(recording.values, factors, strict=True)
+    ]
+    if isinstance(losses, Mapping):  # Keras 2 sorts the names
+        order = _names_of(outputs, names)
+        keys = [order.index(key) for key in keys]
+    return [share for _, share in sorted(zip(keys, shares, strict=True), key=lambda pair: pair[0])], total
+
+
+def check_losses(columns: Mapping[str, Any], outputs: Any, names: Sequence | None) -> None:
+    """Checks what belongs to the outputs one by one.
+
+    Args:
+      columns: The losses ("loss"), "loss_weights", "targets" and "sample_weight": dicts by the outputs' names, lists in
+        their order, or one value for all outputs.
+      outputs: As in `output_losses`.
+      names: As in `output_losses`.
 
     Raises:
       ValueError: If no output has a loss, targets are missing, or names and numbers do not match.
     """
-    if tf.is_tensor(outputs):
-        outputs, targets = [outputs], targets if isinstance(targets, (Mapping, list, tuple)) else [targets]
+    order = _names_of(outputs, names)
+    losses, _, targets, _ = (_in_order(key, column, order, outputs) for key, column in columns.items())
+    if all(loss is None for loss in losses):
+        raise ValueError(f"At least one of the outputs {order} should have a loss. Found none.")
+    for name, loss, target in zip(order, losses, targets, strict=True):
+        if loss is not None and target is None:
+            raise ValueError(f"Output {name!r} has a loss, so there should be true values. Found none.")
+
+
+@dataclass
+class _Recording:
+    """What the losses of one step came to, in the order in which Keras asked for them."""
+
+    tape: tf.GradientTape
+    keys: list = field(default_factory=list)
+    values: list[tf.Tensor] = field(default_factory=list)
+    constants: list[tf.Tensor] = field(default_factory=list)
+
+    def add(self, key: str | int, value: tf.Tensor) -> tf.Tensor:
+        """Keeps a loss; returns what Keras adds up, a constant, so that the total's gradient says its factor."""
+        constant = tf.stop_gradient(value)
+        self.tape.watch(constant)
+        self.keys.append(key)
+        self.values.append(value)
+        self.constants.append(constant)
+        return constant
+
+
+@tf.keras.utils.register_keras_serializable("harmonization", "RecordedLoss")
+class _RecordedLoss(tf.keras.losses.Loss):
+    """A loss that Keras takes for the one in it; `given` is that one as the user gave it."""
+
+    def __init__(self, key: str | int, loss: tf.keras.losses.Loss, given: Any):
+        super().__init__(reduction=loss.reduction, name=loss.name)
+        self.key, self.loss, self.given = key, loss, given
+        loss._allow_sum_over_batch_size = True  # Keras 2 sets this on the losses of a compiled model
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        value = self.loss(y_true, y_pred, sample_weight=sample_weight)
+        recording = _RECORDING.get()
+        return value if recording is None else recording.add(self.key, value)
+
+    def get_config(self):
+        given = self.given
+        return {"key": self.key, "loss": tf.keras.losses.serialize(given) if callable(given) else given}
+
+    @classmethod
+    def from_config(cls, config):
+        return _recorded(**config)
+
+
+class _CrossEntropy(tf.keras.losses.Loss):
+    """What "crossentropy" and "ce" mean to Keras 3: the cross-entropy that fits the shapes."""
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        losses = tf.keras.losses
+        if y_pred.shape[-1] == 1:
+            function = losses.binary_crossentropy
+        elif len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
+            function = losses.sparse_categorical_crossentropy
+        else:
+            function = losses.categorical_crossentropy
+        return _FunctionLoss(function, name=self.name)(y_true, y_pred, sample_weight)
+
+
+def _recorded(key: str | int, loss: Any) -> _RecordedLoss | None:
+    if loss is None:
+        return None
+    if hasattr(tf.keras, "ops") and str(loss).lower() in ("crossentropy", "ce"):
+        return _RecordedLoss(key, _CrossEntropy(name=loss), loss)
+    if isinstance(loss, _RecordedLoss):  # compiled anew with `model.loss`
+        return _recorded(key, loss.given)
+    found = tf.keras.losses.get(loss)
+    if not isinstance(found, tf.keras.losses.Loss):
+        found = _FunctionLoss(found, name=loss if isinstance(loss, str) else _name_of(found))
+    return _RecordedLoss(key, found, loss)
+
+
+def _name_of(function: Callable) -> str:
+    """The name that Keras gives a function, by which it logs the losses of outputs without names."""
+    if hasattr(function, "name"):
+        return function.name
+    name = re.sub(r"\W+", "", getattr(function, "__name__", type(function).__name__))
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _names_of(outputs: Any, names: Sequence | None) -> list:
     if isinstance(outputs, Mapping):
-        names = list(outputs)
-    names = names or list(range(len(outputs)))
-    columns = {"loss": losses, "loss_weights": loss_weights, "targets": targets, "outputs": outputs}
-    ordered = [_in_order(key, column, names, outputs) for key, column in columns.items()]
-    ordered.append(_in_order("sample_weight", sample_weight, names, outputs))
-    with_loss = [row for row in zip(names, *ordered, strict=True) if row[1] is not None]
-    if not with_loss:
-        raise ValueError(f"At least one of the outputs {names} should have a loss. Found none.")
-    return [_output_loss(*row) for row in with_loss]
-
-
-def _loss_object(loss: Any) -> Any:
-    found = None if loss is None else tf.keras.losses.get(loss)
-    if found is None or isinstance(found, tf.keras.losses.Loss):
-        return found
-    return _FunctionLoss(found)
-
-
-class _FunctionLoss(tf.keras.losses.Loss):
-    """What Keras makes of a function when it compiles a model, with a class that is not public."""
-
-    def __init__(self, function):
-        super().__init__(name=getattr(function, "__name__", "loss"))
-        self._function = function
-
-    def call(self, y_true, y_pred):
-        return self._function(y_true, y_pred)
+        return list(outputs)
+    return list(names or range(1 if tf.is_tensor(outputs) else len(outputs)))
 
 
 def _in_order(key: str, values: Any, names: Sequence, outputs: Any) -> list[Any]:
@@ -84,30 +182,3 @@ def _in_order(key: str, values: Any, names: Sequence, outputs: Any) -> list[Any]
     if len(values) != len(names):
         raise ValueError(f"`{key}` should have one entry per output ({len(names)}). Found {len(values)}.")
     return list(values)
-
-
-def _output_loss(name, loss, loss_weight, target, output, sample_weight) -> tf.Tensor:
-    if target is None:
-        raise ValueError(f"Output {name!r} has a loss, so there should be true values. Found none.")
-    # Keras sets this on the losses of a compiled model, whose mean it divides by the replicas.
-    loss._allow_sum_over_batch_size = True
-    target, sample_weight = _matching(tf.convert_to_tensor(target), output, sample_weight)
-    value = tf.reduce_mean(tf.cast(loss(target, output, sample_weight=sample_weight), tf.float32))
-    if loss.reduction != "sum":
-        value /= tf.distribute.get_strategy().num_replicas_in_sync
-    return value if loss_weight is None else loss_weight * value
-
-
-def _matching(target: tf.Tensor, output: tf.Tensor, sample_weight) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Targets and weights with the rank and kind of the outputs; else a loss would compare all pairs."""
-    if target.shape.rank == 1 and output.shape.rank == 2:
-        target = target[:, None]
-    elif target.shape.rank == output.shape.rank + 1 and target.shape[-1] == 1:
-        target = target[..., 0]
-    if target.dtype.is_floating and output.dtype.is_floating:
-        target = tf.cast(target, output.dtype)
-    if sample_weight is not None:
-        sample_weight = tf.cast(sample_weight, output.dtype)
-        if sample_weight.shape.rank == 1 and output.shape.rank == 2:
-            sample_weight = sample_weight[:, None]
-    return target, sample_weight

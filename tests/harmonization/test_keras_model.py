@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import harmonization
-from harmonization.output_losses import loss_objects, output_losses
+from harmonization.output_losses import check_losses
 from vatt.keras import keras
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -243,6 +243,16 @@ def test_learning_from_the_losses_after_the_step_leaves_no_trace_in_batch_statis
     np.testing.assert_allclose(*means, rtol=1e-6)
 
 
+def test_a_saved_model_keeps_its_losses(tmp_path):
+    model = _model()
+    model.compile("sgd", LOSSES | {"depth": keras.losses.Huber(0.3)})
+    inputs, targets, _ = _data()
+    expected = model.evaluate(inputs, targets, verbose=0)
+    model.save(tmp_path / "model.h5")
+    loaded = keras.models.load_model(tmp_path / "model.h5", custom_objects={"FunctionalModel": type(model)})
+    np.testing.assert_allclose(loaded.evaluate(inputs, targets, verbose=0), expected, rtol=1e-6)
+
+
 def test_compiling_anew_goes_on_with_the_step():
     model = _model()
     model.compile("sgd", LOSSES, harmonizer="gr")
@@ -267,6 +277,10 @@ def test_refuses_a_method_that_it_does_not_know_and_missing_targets():
         model.train_step((inputs, {"depth": targets["depth"]}))
 
 
+def _columns(losses, targets):
+    return {"loss": losses, "loss_weights": None, "targets": targets, "sample_weight": None}
+
+
 def test_refuses_losses_that_do_not_fit_the_outputs():
     inputs, targets, _ = _data()
     cases = [
@@ -275,9 +289,11 @@ def test_refuses_losses_that_do_not_fit_the_outputs():
     ]
     for losses, message in cases:
         with pytest.raises(ValueError, match=message):
-            output_losses(loss_objects(losses), None, targets, {"depth": inputs, "kind": inputs}, None, None)
+            check_losses(_columns(losses, targets), {"depth": inputs, "kind": inputs}, None)
     with pytest.raises(ValueError, match=r"`loss` should have one entry per output \(2\). Found 1"):
-        output_losses(loss_objects(["mse"]), None, [inputs] * 2, [inputs] * 2, None, None)
+        check_losses(_columns(["mse"], [inputs] * 2), [inputs] * 2, None)
+    with pytest.raises(ValueError, match=r"At least one of the outputs \[0, 1\] should have a loss"):
+        check_losses(_columns([None, None], [inputs] * 2), [inputs] * 2, None)
     with pytest.raises(ValueError, match="Call `compile` with `harmonizer=`, also after loading it"):
         _model().train_step((inputs, targets))
 
