@@ -12,9 +12,10 @@ import tensorflow as tf
 from experiments import progress
 from experiments.command_line import RunFailed
 from experiments.durations import duration
-from experiments.progress import Progress, Stopped, StopSignal
+from experiments.progress import Progress
 from experiments.run_directory import RunDirectory
 from experiments.step_log import StepLog
+from experiments.stop_signal import Stopped, StopSignal
 
 STEPS_PER_LOOP = 4
 
