@@ -146,7 +146,7 @@ _RANGES = (
 def parse(
     gin_files: Sequence[str], bindings: Sequence[str], checkpoint: str = "", earlier: Sequence[str] = ()
 ) -> Finetune:
-    """Reads `earlier` bindings, then gin files, then bindings, then the checkpoint if there is one, and returns the run they describe.
+    """Reads `earlier` bindings, gin files, bindings, then the checkpoint if there is one; returns the run they describe.
 
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.

@@ -79,7 +79,7 @@ def test_what_a_run_says_and_writes(finished, pretrained, without_notices):
         rf"from {pretrained} \| data synthetic, 72 classes, single-label \| {directory.path}",
         lines[0],
     )
-    assert re.match(r"step 2/12 16\.7% \| first 2 steps, .* \| loss \S+ \| gradient backbone \S+ classifier \S+", lines[2])
+    assert re.match(r"step 1/12 8\.3% \| first step, .* \| loss \S+ \| gradient backbone \S+ classifier \S+", lines[2])
     validations = [line for line in lines if " | validation " in line]
     assert [line.split(" | ")[0] for line in validations] == ["step 5", "step 10", "step 12"]
     assert re.search(r"top1 \S+% top5 \S+% class_accuracy \S+% of 4 clips, \d classes \| best step \d+: top1", validations[0])
@@ -210,6 +210,9 @@ MISTAKES = {
     "a batch that does not divide": (
         ("finetune.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
     ),
+    "another rate of frames": (
+        ("ClipSpec.frames_per_second = 12.5",), {}, r"Set `ClipSpec.frames_per_second = 10`.*--frames_per_second=12.5 --overwrite"
+    ),
     "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds sound at 16000 Hz"),
 }  # fmt: skip
 
@@ -218,6 +221,7 @@ MISTAKES = {
 def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, finetune_here, pretrained, tmp_path):
     bindings, values, message = MISTAKES[mistake]
     is_one_message(finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values)), message)
+    assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
 
 
 def test_another_checkpoint_is_refused(finished, finetune_here, pretrained, tmp_path):
