@@ -49,7 +49,7 @@ class Pretrain:
       warmup_steps: Linear from 0 to the peak; `None` for 2 % of the steps, 10,000 at most, which is the paper's figure.
       precision: "float32" or "mixed_bfloat16".
       jit_compile: Compile the step with XLA on CPU and GPU (one device only); TPUs always do.
-      steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM.
+      steps_per_loop: Steps that a line of metrics.jsonl stands for; on a TPU, steps between two returns to Python.
       checkpoint_every_steps: Steps between two checkpoints; there is one at the end too.
       keep_checkpoints: How many of the newest stay.
     """

@@ -53,7 +53,7 @@ class Finetune:
       evaluation_batch_size: Clips that are evaluated at once, view by view.
       precision: "float32" or "mixed_bfloat16".
       jit_compile: Compile the step with XLA (one device only).
-      steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM.
+      steps_per_loop: Steps that a line of metrics.jsonl stands for; on a TPU, steps between two returns to Python.
       checkpoint_every_steps: Least steps between two checkpoints; there is one at the end too.
       keep_checkpoints: How many of the newest stay, besides the best one.
     """

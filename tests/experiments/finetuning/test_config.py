@@ -76,6 +76,13 @@ def test_a_wrong_binding_is_explained(binding, message):
         finetune_config.parse([], [*BASE, binding], checkpoint="run")
 
 
+@pytest.mark.parametrize("steps, warmup", [(100_000, 2_500), (200_000, 2_500), (500, 12)])
+def test_the_warm_up_is_a_share_of_the_steps(steps, warmup):
+    bindings = [*BASE, f"finetune.steps = {steps}"]
+    assert finetune_config.parse([], bindings, checkpoint="run").warmup_steps == warmup
+    assert finetune_config.parse([], bindings, "run", ["finetune.warmup_steps = 7"]).warmup_steps == 7
+
+
 def test_there_must_be_a_model():
     with pytest.raises(BadInput, match="Give --checkpoint=RUN; or, to start from scratch, `finetune.model = @VATT`"):
         finetune_config.parse([], BASE)
