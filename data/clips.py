@@ -54,7 +54,8 @@ class ClipReader:
             raise DataError(
                 f"{self.prepared.directory} holds {self.prepared.frames_per_second:g} frames/s, "
                 f"which is no whole multiple of the {self.spec.frames_per_second:g} asked for. Set "
-                "ClipSpec.frames_per_second to a divisor of it, or prepare the data set again."
+                f"`ClipSpec.frames_per_second = {self.prepared.frames_per_second:g}`, or half or a third of it, or prepare the "
+                f"data set again with `--frames_per_second={self.spec.frames_per_second:g} --overwrite`."
             )
         if self.prepared.sample_rate_hz != self.spec.sample_rate_hz:
             raise DataError(

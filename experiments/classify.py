@@ -24,8 +24,9 @@ from experiments.classifiers.scores import Evaluator
 from experiments.command_line import BadInput, bad_input
 from experiments.damaged_data import damage_named, record_files
 from experiments.labeled_run import open_labeled
-from experiments.progress import StopSignal, printer
+from experiments.progress import printer
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.stop_signal import StopSignal
 from experiments.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
@@ -63,7 +64,8 @@ def classify(
 ) -> int:
     """Trains, from the newest checkpoint of `directory` if there is one, and tests; returns the exit code."""
     run = build_run(config, strategy, len(prepared.class_names), prepared.split_sizes["train"])
-    directory.start(operative_config(), {prepared.name: prepared.describe()}, None, allow_config_change)
+    description = {prepared.name: prepared.describe()}
+    directory.check(operative_config(), description, allow_config_change)
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints
     )
@@ -74,12 +76,14 @@ def classify(
     progress = ClassifierProgress(directory, run, StopSignal(), printer(), evaluator, best)
     controller = make_controller(run, progress, checkpoints, lambda step: run.steps_per_epoch - step % run.steps_per_epoch)
     step = int(run.trainer.global_step.numpy())
-    directory.drop_metrics_after(step)
     with bad_input():
         run.trainer.train_dataset = data.distributed_train_batches(
             strategy, prepared, config.clips, batch_size=config.batch_size, seed=config.seed, start_step=step,
             shuffle_window=config.shuffle_window, augmentation=config.augmentation,
         )  # fmt: skip
+    # Nothing was written so far: a start that is refused leaves nothing behind.
+    directory.start(operative_config(), description, None, allow_config_change)
+    directory.drop_metrics_after(step)
     progress.announce(step)
     with damage_named(lambda: record_files(prepared)):
         if not train(controller, progress):

@@ -46,10 +46,10 @@ class Pretrain:
       loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
       learning_rate: Peak of Adam's learning rate.
       final_learning_rate: Where the half cosine ends at the last step.
-      warmup_steps: Linear from 0 to the peak.
+      warmup_steps: Linear from 0 to the peak; `None` for 2 % of the steps, 10,000 at most, which is the paper's figure.
       precision: "float32" or "mixed_bfloat16".
       jit_compile: Compile the step with XLA on CPU and GPU (one device only); TPUs always do.
-      steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM.
+      steps_per_loop: Steps that a line of metrics.jsonl stands for; on a TPU, steps between two returns to Python.
       checkpoint_every_steps: Steps between two checkpoints; there is one at the end too.
       keep_checkpoints: How many of the newest stay.
     """
@@ -74,7 +74,7 @@ class Pretrain:
     loss: str = "nce"
     learning_rate: float = 1e-4
     final_learning_rate: float = 5e-5
-    warmup_steps: int = 10_000
+    warmup_steps: int | None = None
     precision: str = "float32"
     jit_compile: bool = False
     steps_per_loop: int = 50
@@ -82,6 +82,8 @@ class Pretrain:
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
+        if self.warmup_steps is None:
+            object.__setattr__(self, "warmup_steps", min(10_000, self.steps // 50))
         choices = dict(
             all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
             loss=vatt.LOSS_FORMS, granularity=("batch", "sample"),
@@ -145,11 +147,12 @@ class Pretrain:
         return harmonization.get(self.harmonizer, **options)
 
 
-def parse(gin_files: Sequence[str], bindings: Sequence[str]) -> Pretrain:
-    """Reads gin files, then bindings, and returns the run they describe.
+def parse(gin_files: Sequence[str], bindings: Sequence[str], earlier: Sequence[str] = ()) -> Pretrain:
+    """Reads `earlier` bindings, then gin files, then bindings, and returns the run they describe.
 
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
     constructors = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
-    return gin_config.parse("pretrain", {**constructors, **gin_config.MODELS, **gin_config.HARMONIZERS}, gin_files, bindings)
+    constructors |= gin_config.MODELS | gin_config.HARMONIZERS
+    return gin_config.parse("pretrain", constructors, gin_files, bindings, earlier)

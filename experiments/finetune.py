@@ -25,8 +25,9 @@ from experiments.finetuning.progress import FinetuneProgress, figures
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
 from experiments.labeled_run import open_labeled
-from experiments.progress import StopSignal, printer
+from experiments.progress import printer
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.stop_signal import StopSignal
 from experiments.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
@@ -42,7 +43,9 @@ flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although it
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    config = finetune_config.parse(FLAGS.gin_file, FLAGS.gin_bindings, FLAGS.checkpoint)
+    directory = RunDirectory(FLAGS.workdir)
+    earlier = directory.earlier_defaults("finetune") if FLAGS.workdir else []
+    config = finetune_config.parse(FLAGS.gin_file, FLAGS.gin_bindings, FLAGS.checkpoint, earlier)
     if not FLAGS.data_dir or not FLAGS.workdir:
         raise BadInput("--data_dir and --workdir are needed; see --help for an example.")
     if FLAGS.cpu_replicas > 1:
@@ -51,7 +54,7 @@ def main(_) -> int:
     strategy = strategies.create_strategy(FLAGS.strategy)
     with bad_input():
         prepared = open_labeled(config.dataset, FLAGS.data_dir, multi_label=True)
-    return finetune(config, strategy, prepared, RunDirectory(FLAGS.workdir), FLAGS.allow_config_change)
+    return finetune(config, strategy, prepared, directory, FLAGS.allow_config_change)
 
 
 def finetune(
@@ -67,8 +70,7 @@ def finetune(
         show("No --checkpoint: training FROM SCRATCH, on random weights.")
     run = build_run(config, strategy, len(prepared.class_names), prepared.multi_label, _source(config, directory))
     description = {prepared.name: {**prepared.describe(), "class_names": list(prepared.class_names)}}
-    directory.start(operative_config(), description, None, allow_config_change)
-    directory.write_model(run.model.backbone.get_config())
+    directory.check(operative_config(), description, allow_config_change)
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints
     )
@@ -76,12 +78,15 @@ def finetune(
     progress = FinetuneProgress(directory, run, StopSignal(), show, make_evaluator(run, prepared), best)
     controller = make_controller(run, progress, checkpoints, progress.to_border)
     step = int(run.trainer.global_step.numpy())
-    directory.drop_metrics_after(step)
     with bad_input():
         run.trainer.train_dataset = data.distributed_train_batches(
             strategy, prepared, config.clips, batch_size=config.batch_size, seed=config.seed, start_step=step,
             shuffle_window=config.shuffle_window, augmentation=config.augmentation, video=config.modality == "video",
         )  # fmt: skip
+    # Nothing was written so far: a start that is refused leaves nothing behind.
+    directory.start(operative_config(), description, None, allow_config_change)
+    directory.write_model(run.model.backbone.get_config())
+    directory.drop_metrics_after(step)
     progress.announce(step)
     with damage_named(lambda: record_files(prepared)):
         if not train(controller, progress):

@@ -27,7 +27,11 @@ MODELS = {"VATT": vatt.VATT, "Tower": vatt.Tower, "Size": vatt.Size}
 
 
 def parse(
-    program: str, constructors: Mapping[str, Callable], gin_files: Sequence[str], bindings: Sequence[str]
+    program: str,
+    constructors: Mapping[str, Callable],
+    gin_files: Sequence[str],
+    bindings: Sequence[str],
+    earlier: Sequence[str] = (),
 ) -> typing.Any:
     """Reads gin files, then bindings, and returns what the program's configurable makes of them.
 
@@ -36,6 +40,7 @@ def parse(
       constructors: Names to what gin may call, the program's among them.
       gin_files: Files; later ones win.
       bindings: Bindings; they win over files.
+      earlier: Bindings over which files win.
 
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
@@ -44,6 +49,7 @@ def parse(
     register(constructors)
     gin.add_config_file_search_path(str(ROOT))
     try:
+        gin.parse_config(list(earlier))
         gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
         return _REGISTERED[program]()
     except (ValueError, TypeError, OSError, SyntaxError) as error:
@@ -80,7 +86,7 @@ def checked(constructor: Callable) -> Callable:
 
 def _check_type(name, value, expected):
     # bool is an int to Python, but `steps = True` is a mistake.
-    wrong = isinstance(value, bool) and expected in (int, float)
+    wrong = isinstance(value, bool) and bool({expected, *typing.get_args(expected)} & {int, float})
     try:
         typeguard.check_type(value, expected)
     except typeguard.TypeCheckError:

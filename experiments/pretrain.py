@@ -19,8 +19,9 @@ from experiments.checkpoints import RunCheckpoints
 from experiments.command_line import BadInput, bad_input
 from experiments.damaged_data import damage_named
 from experiments.dry_run import dry_run
-from experiments.progress import Progress, StopSignal, printer
+from experiments.progress import Progress, printer
 from experiments.run_directory import RunDirectory, operative_config
+from experiments.stop_signal import StopSignal
 from experiments.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
@@ -41,7 +42,9 @@ flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although it
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    directory = RunDirectory(FLAGS.workdir)
+    earlier = directory.earlier_defaults("pretrain") if FLAGS.workdir else []
+    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings, earlier)
     if FLAGS.cpu_replicas > 1:
         strategies.split_cpu(FLAGS.cpu_replicas)
     if FLAGS.strategy != "tpu":  # a TPU's operations are deterministic, and its loop needs TensorFlow's clock
@@ -52,7 +55,7 @@ def main(_) -> int:
         return 0
     if not FLAGS.data_dir or not FLAGS.workdir:
         raise BadInput("--data_dir and --workdir are needed, unless with --dry_run.")
-    return pretrain(settings, strategy, FLAGS.data_dir, RunDirectory(FLAGS.workdir))
+    return pretrain(settings, strategy, FLAGS.data_dir, directory)
 
 
 def pretrain(
@@ -67,8 +70,7 @@ def pretrain(
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
     description = {name: one_set.describe() for name, one_set in zip(settings.datasets, prepared, strict=True)}
-    directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
-    directory.write_model(run.model.get_config())
+    directory.check(operative_config(), description, FLAGS.allow_config_change)
     checkpoints = RunCheckpoints(
         run.state, directory.checkpoints, run.trainer.global_step,
         settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,
@@ -77,7 +79,6 @@ def pretrain(
     progress = Progress(directory, run, StopSignal(), printer(), counts)
     controller = make_controller(run, progress, checkpoints)
     step = int(run.trainer.global_step.numpy())
-    directory.drop_metrics_after(step)
     options = dict(
         batch_size=settings.batch_size, seed=settings.seed, shuffle_window=settings.shuffle_window,
         weights=settings.dataset_weights,
@@ -87,6 +88,10 @@ def pretrain(
             strategy, prepared, settings.clips, tokenizer, start_step=step, augmentation=settings.augmentation,
             data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **options,
         )  # fmt: skip
+    # Nothing was written so far: a start that is refused leaves nothing behind.
+    directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
+    directory.write_model(run.model.get_config())
+    directory.drop_metrics_after(step)
     progress.announce(step)
     with damage_named(lambda: data.training_files(prepared, step=int(run.trainer.global_step.numpy()), **options)):
         if train(controller, progress):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,29 +12,13 @@ import tensorflow as tf
 from experiments.command_line import RunFailed
 from experiments.durations import duration
 from experiments.layer_metrics import layer_record, write_layer_summaries
+from experiments.pace import Pace, peak_memory_gib
 from experiments.run_directory import RunDirectory
+from experiments.stop_signal import Stopped, StopSignal
 
-
-class Stopped(Exception):
-    """The run was asked to stop (SIGTERM)."""
-
-
-class StopSignal:
-    """Remembers a signal until the loop is done with its steps.
-
-    A plain attribute, looked at now and then: a signal that comes as `threading.Event.wait` begins is not heard.
-
-    Args:
-      numbers: The signals that mean it.
-    """
-
-    def __init__(self, *numbers: signal.Signals):
-        self.received = False
-        for number in numbers or (signal.SIGTERM,):
-            signal.signal(number, self._remember)
-
-    def _remember(self, *_):
-        self.received = True
+LONG_RUN_SECONDS = 86_400
+STOP_SECONDS = 5.0
+"""A loop that was asked to stop is finished if that takes no longer; else it ends with the step that is running."""
 
 
 def printer() -> Callable[[str], None]:
@@ -54,12 +37,15 @@ def quiet() -> Iterator[None]:
 class Progress:
     """Looks at every loop of steps: stops a broken run, writes metrics, prints a line. An Orbit train action.
 
+    A loop that takes long, or that is among the first, has more lines than one: `before_step` shows them. Metrics are
+    written once per loop all the same, so that they do not depend on the speed.
+
     The methods after `report` that say "of this program" are what another program than pre-training replaces.
 
     Args:
       directory: Where metrics.jsonl is.
       run: The run (`experiments.assembly.Run`).
-      stop: Whether SIGTERM has come.
+      stop: Whether SIGTERM or Ctrl-C has come.
       show: Prints a line.
       clips_by: How many clips of each data set were seen by a step; `None` where there is one set.
     """
@@ -73,9 +59,13 @@ class Progress:
         clips_by: Callable[[int], dict[str, int]] | None = None,
     ):
         self.directory, self.run, self.stop, self.show, self.clips_by = directory, run, stop, show, clips_by
-        self.clock = time.monotonic()
-        self.timed_steps, self.timed_seconds = 0, 0.0
-        self.first_loop = True
+        self.clock = self.line_clock = time.monotonic()
+        self.pace = Pace()
+        self.shown = 0  # steps of this loop that a line has told of
+        self.remaining = run.config.steps_per_loop  # steps of this loop that are not done
+        self.whole_loops = isinstance(
+            run.strategy, tf.distribute.TPUStrategy | tf.distribute.MultiWorkerMirroredStrategy
+        )  # several hosts must stop at the same step
 
     def announce(self, step: int) -> None:
         """Says what is about to run, and that the first steps take long."""
@@ -91,7 +81,37 @@ class Progress:
         if step:
             self.show(f"Resumed at step {step}, data position {step * config.batch_size} clips.")
         self.show("Compiling the training step; the first time this can take minutes ...")
-        self.clock = time.monotonic()
+        self.clock = self.line_clock = time.monotonic()
+
+    def before_step(self, done: int, remaining: int) -> None:
+        """Shows a line if one is due inside a loop, and ends the loop if a signal cannot wait for its end.
+
+        Args:
+          done: Steps of the loop that are done.
+          remaining: Steps that are not.
+
+        Raises:
+          Stopped: The loop was ended; its steps so far are in the metrics.
+        """
+        self.remaining = remaining
+        stops = bool(self.stop.received) and not self.finishes_loop()
+        if not done or not (stops or done - self.shown >= self.pace.line_steps):
+            return
+        output = self.run.trainer.train_loop_end()
+        if stops:
+            self.report(output)
+            raise Stopped()
+        self._show_steps(_arrays(output), self._line_lap())
+
+    def finishes_loop(self) -> bool:
+        """Returns whether a run that was asked to stop finishes its loop first."""
+        step_seconds = self.pace.step_seconds
+        return self.whole_loops or (step_seconds is not None and self.remaining * step_seconds <= STOP_SECONDS)
+
+    def say_stopping(self, name: str) -> None:
+        """Says what happens now that a signal of this name has come."""
+        part = f"the current loop, {self.remaining} more steps" if self.finishes_loop() else "the current step"
+        self.show(f"{name}: finishing {part}, then saving a checkpoint. Ctrl-C from now on quits at once, without one.")
 
     def __call__(self, output: dict) -> None:
         """Takes the columns of the loop's steps and leaves their means in `output`, for TensorBoard."""
@@ -101,8 +121,8 @@ class Progress:
 
     def report(self, output: dict) -> None:
         """Does all of `__call__` but heed the request to stop."""
-        columns = {name: np.asarray(column) for name, column in output.items()}
-        seconds, steps = self._lap(), len(columns["finite"])
+        columns = _arrays(output)
+        line_seconds, seconds, steps = self._line_lap(), self._lap(), len(columns["finite"])
         self._stop_if_not_finite(columns)
         means = self._means(columns, seconds / steps)
         step = int(self.run.trainer.global_step.numpy())
@@ -118,12 +138,17 @@ class Progress:
             record.update(layers)
             write_layer_summaries(layers, self.objectives(), step)
         self.directory.append_metrics(record)
-        self.show(self._line(step, steps, seconds, means))
+        self._show_steps(columns, line_seconds)
+        self.shown, self.remaining = 0, self.run.config.steps_per_loop
         output.clear()
         output.update(means)
 
     advice = (
         "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or look at the data with another `pretrain.seed`."
+    )
+    shorter = (
+        "Shorter: lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or take a smaller model from "
+        "configs/models. configs/my_videos.gin fits some hundreds of videos."
     )
 
     def steps(self) -> int:
@@ -157,9 +182,30 @@ class Progress:
 
     def _lap(self):
         now = time.monotonic()
-        seconds, self.clock = now - self.clock, now
+        seconds, self.clock, self.line_clock = now - self.clock, now, now
         self.run.seconds_spent.assign_add(seconds)
         return seconds
+
+    def _line_lap(self):
+        now = time.monotonic()
+        seconds, self.line_clock = now - self.line_clock, now
+        return seconds
+
+    def _show_steps(self, columns, seconds):
+        """Shows the line of the loop's steps that no line has told of yet."""
+        columns = {name: column[self.shown :] for name, column in columns.items()}
+        self._stop_if_not_finite(columns)
+        steps, untimed = len(columns["finite"]), self.pace.step_seconds is None
+        compiling = self.pace.compiling
+        self.shown += steps
+        self.pace.add(steps, seconds)
+        speed = self._compilation_text(steps, seconds) if compiling else self._speed_text(columns, seconds / steps)
+        memory = f"peak memory {peak_memory_gib():.1f} GiB | " if untimed else ""
+        step = int(self.run.trainer.global_step.numpy())
+        losses = self.losses_text(self._means(columns, seconds / steps))
+        self.show(f"step {step}/{self.steps()} {step / self.steps():.1%} | {speed}{memory}{losses}")
+        if untimed and not compiling and self._remaining_seconds() > LONG_RUN_SECONDS:
+            self.show(f"This run will take about {duration(self._remaining_seconds())}. {self.shorter}")
 
     def _stop_if_not_finite(self, columns):
         losses = [columns[name] for name in columns if name.startswith("loss_")]
@@ -194,18 +240,20 @@ class Progress:
         means["learning_rate"] = float(columns["learning_rate"][-1])
         return means
 
-    def _line(self, step, steps, seconds, means):
-        all_steps = self.steps()
-        text = f"step {step}/{all_steps} {step / all_steps:.1%} | "
-        if self.first_loop:  # its time is mostly compilation: it says nothing about the speed
-            self.first_loop = False
-            text += f"first {steps} steps, compilation included: {seconds:.1f} s | "
-        else:
-            self.timed_steps += steps
-            self.timed_seconds += seconds
-            remaining = (all_steps - step) * self.timed_seconds / self.timed_steps
-            text += (
-                f"{means['step_seconds']:.3g} s/step | {self.run.config.batch_size / means['step_seconds']:.1f} clips/s | "
-                f"data {means['data_wait_share']:.0%} | ETA {duration(remaining)} | "
-            )
-        return text + self.losses_text(means)
+    def _compilation_text(self, steps, seconds):
+        first = "first step" if steps == 1 else f"first {steps} steps"
+        return f"{first}, compilation included: {seconds:.1f} s | "
+
+    def _speed_text(self, columns, step_seconds):
+        waited = min(1.0, float(columns["data_wait_seconds"].mean()) / step_seconds)
+        return (
+            f"{step_seconds:.3g} s/step | {self.run.config.batch_size / step_seconds:.1f} clips/s | "
+            f"data {waited:.0%} | ETA {duration(self._remaining_seconds())} | "
+        )
+
+    def _remaining_seconds(self):
+        return (self.steps() - int(self.run.trainer.global_step.numpy())) * self.pace.step_seconds
+
+
+def _arrays(output: dict) -> dict[str, np.ndarray]:
+    return {name: np.asarray(column) for name, column in output.items()}

@@ -24,6 +24,7 @@ HARMLESS_BINDINGS = tuple(
     for program in ("pretrain", "classify", "finetune")
     for name in ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
 )
+CHANGED_DEFAULTS = ("warmup_steps",)
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 
@@ -68,11 +69,26 @@ class RunDirectory:
     def start(self, config: str, data: dict, vocabulary: pathlib.Path | None, allow_config_change: bool) -> None:
         """Writes configuration, environment, vocabulary and what the data are, unless another run lives here.
 
+        From then on a run lives here. So a program calls this last of all that can be refused; see `check`.
+
         Args:
           config: The operative configuration.
           data: Describes the data sets; equal descriptions mean equal data.
           vocabulary: File to copy; `None` for a run without text.
           allow_config_change: Go on whatever the run here was.
+
+        Raises:
+          BadInput: As `check`.
+        """
+        self.check(config, data, allow_config_change)
+        self.write(self.config, config)
+        self.write(self.data, json.dumps(data, indent=2) + "\n")
+        self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        if vocabulary is not None and not self.vocabulary.exists():
+            self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
+
+    def check(self, config: str, data: dict, allow_config_change: bool) -> None:
+        """Checks that no other run lives here; writes nothing. See `start` for the arguments.
 
         Raises:
           BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed.
@@ -84,11 +100,6 @@ class RunDirectory:
                 "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
                 "checkpoint fits, --allow_config_change."
             )
-        self.write(self.config, config)
-        self.write(self.data, json.dumps(data, indent=2) + "\n")
-        self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
-        if vocabulary is not None and not self.vocabulary.exists():
-            self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
 
     def write_model(self, config: dict) -> None:
         """Writes model.json, from which `vatt.load` builds the model: the constructor's arguments."""
@@ -106,6 +117,20 @@ class RunDirectory:
         if data is not None and before != data:
             lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
         return lines
+
+    def earlier_defaults(self, program: str) -> list[str]:
+        """Returns bindings with the run's own values of parameters whose default was another in an earlier version.
+
+        They come before any others, so that the command that started the run resumes it.
+
+        Args:
+          program: Name of the program's configurable.
+        """
+        if not self.config.exists():
+            return []
+        names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
+        values = _bindings(self.config.read_text(encoding="utf-8"))
+        return [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
 
     def append_metrics(self, record: dict) -> None:
         """Adds one line to metrics.jsonl."""

@@ -11,7 +11,6 @@ host's --workdir (its vocabulary), under the same path, and have the same versio
 records and decodes its share. SIGTERM or Ctrl-C ends the program.
 """
 
-import signal
 import time
 
 import tensorflow as tf
@@ -20,7 +19,7 @@ from absl import flags
 
 from experiments import command_line
 from experiments.command_line import BadInput, RunFailed
-from experiments.progress import StopSignal
+from experiments.stop_signal import StopSignal
 
 _LOOK_SECONDS = 0.2  # how often it looks whether it is to stop
 
@@ -34,15 +33,15 @@ flags.DEFINE_string("address", "", "Of a worker: its own host:port, as the dispa
 
 def main(_: list[str]) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    stop = StopSignal(signal.SIGTERM, signal.SIGINT)
     _check_flags()
-    try:
-        server = _dispatcher() if FLAGS.role == "dispatcher" else _worker()
-    except tf.errors.OpError as error:
-        raise RunFailed(f"port {FLAGS.port} cannot be served: {error.message}") from error
-    print(f"The {FLAGS.role} is serving at {FLAGS.address or server.target}. SIGTERM ends it.", flush=True)
-    while not stop.received:
-        time.sleep(_LOOK_SECONDS)
+    with StopSignal() as stop:
+        try:
+            server = _dispatcher() if FLAGS.role == "dispatcher" else _worker()
+        except tf.errors.OpError as error:
+            raise RunFailed(f"port {FLAGS.port} cannot be served: {error.message}") from error
+        print(f"The {FLAGS.role} is serving at {FLAGS.address or server.target}. SIGTERM ends it.", flush=True)
+        while not stop.received:
+            time.sleep(_LOOK_SECONDS)
     server._stop()  # what the server's own destructor calls
     print("Stopped.", flush=True)
     return 0

@@ -1,6 +1,7 @@
-"""What the trainers of labeled clips share: Python's loop over steps, the log of a loop, the seed of a step."""
+"""What trainers share: Python's loop over steps, the seed of a step and, for labeled clips, the log of a loop."""
 
 import time
+from collections.abc import Callable
 
 import orbit
 import tensorflow as tf
@@ -12,7 +13,34 @@ def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
     return tf.random.fold_in(tf.random.fold_in([seed, 0], global_step), tf.cast(replica, tf.int32))
 
 
-class StepTrainer(orbit.StandardTrainer):
+class WatchedTrainer(orbit.StandardTrainer):
+    """An Orbit trainer that can be watched step by step.
+
+    Args:
+      dataset: Batches of clips, distributed over the replicas; `None` if they come later.
+      host_loop: Run a whole loop of steps in one call of TensorFlow, which cannot be watched.
+
+    Attributes:
+      before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
+    """
+
+    def __init__(self, dataset=None, host_loop: bool = False):
+        super().__init__(dataset, orbit.StandardTrainerOptions(use_tf_function=host_loop, use_tf_while_loop=host_loop))
+        self.before_step = lambda done, remaining: None
+        self._host_loop = host_loop
+
+    def create_train_loop_fn(self) -> Callable:
+        """Returns what runs a number of steps."""
+        return super().create_train_loop_fn() if self._host_loop else self._run_steps
+
+    def _run_steps(self, iterator, num_steps: tf.Tensor) -> None:
+        steps = int(num_steps)
+        for done in range(steps):
+            self.before_step(done, steps - done)
+            self.train_step(iterator)
+
+
+class StepTrainer(WatchedTrainer):
     """Trains step by step; a subclass says what a replica does in a step.
 
     Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
@@ -25,7 +53,7 @@ class StepTrainer(orbit.StandardTrainer):
 
     def __init__(self, global_step: tf.Variable, seed: int, jit_compile: bool = False):
         # Python calls step by step: TensorFlow's clock refuses to work with deterministic operations.
-        super().__init__(None, orbit.StandardTrainerOptions(use_tf_function=False, use_tf_while_loop=False))
+        super().__init__()
         self.global_step, self.seed = global_step, seed
         self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
         self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
@@ -47,7 +75,7 @@ class StepTrainer(orbit.StandardTrainer):
         self._rows = []
 
     def train_loop_end(self) -> dict[str, tf.Tensor]:
-        """Returns the steps of the loop, one float32 [steps] per quantity."""
+        """Returns the steps of the loop so far, one float32 [steps] per quantity."""
         return {name: tf.stack([row[name] for row in self._rows]) for name in self._rows[0]}
 
     def _train_on_batch(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -73,7 +73,8 @@ def _checked(sweep: Sweep, point: Point, directory: SweepDirectory) -> PointRun:
       BadInput: The point's configuration cannot be used, its data are not prepared, or its directory holds another run.
     """
     try:
-        settings = config.parse(point.gin_files, point.bindings)
+        earlier = directory.run(point.name).earlier_defaults("pretrain")
+        settings = config.parse(point.gin_files, point.bindings, earlier)
         make_model(settings, VOCABULARY_SIZE)
         with bad_input():
             described = None if FLAGS.print_commands else _describe(settings.datasets)

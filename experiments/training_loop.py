@@ -5,7 +5,8 @@ from collections.abc import Callable
 import orbit
 
 from experiments.checkpoints import RunCheckpoints
-from experiments.progress import Progress, Stopped, quiet
+from experiments.progress import Progress, quiet
+from experiments.stop_signal import Stopped
 
 
 def make_controller(
@@ -15,11 +16,12 @@ def make_controller(
 
     Args:
       run: Has `config.steps_per_loop`, `trainer` and `strategy`.
-      progress: Looks at every loop.
+      progress: Looks at every loop and, where Python runs the steps, into it.
       checkpoints: Saves the run.
       border: Steps from a step to the next border that no loop may go over, such as the end of an epoch; `None` for none.
     """
     longest = run.config.steps_per_loop
+    run.trainer.before_step = progress.before_step
     with quiet():
         return orbit.Controller(
             global_step=run.trainer.global_step,
@@ -33,14 +35,16 @@ def make_controller(
 
 
 def train(controller: orbit.Controller, progress: Progress) -> bool:
-    """Trains to the end; returns whether it came to it."""
-    try:
-        with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
-            controller.train(progress.steps())
-    except Stopped:
-        with quiet():
-            controller.save_checkpoint()
-        step = int(controller.global_step.numpy())
-        progress.show(f"Stopped by SIGTERM at step {step}; a checkpoint is saved. The same command goes on.")
-        return False
+    """Trains to the end, or until SIGTERM or Ctrl-C; returns whether it came to the end."""
+    progress.stop.answer = progress.say_stopping
+    with progress.stop:
+        try:
+            with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
+                controller.train(progress.steps())
+        except Stopped:
+            with quiet():
+                controller.save_checkpoint()
+            step = int(controller.global_step.numpy())
+            progress.show(f"Stopped by {progress.stop.received} at step {step}; a checkpoint is saved. The same command goes on.")
+            return False
     return True

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 
-import orbit
 import tensorflow as tf
 
 import harmonization
@@ -11,12 +10,12 @@ import vatt
 from experiments.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.model_layers import layers_of
 from experiments.step_log import StepLog
-from experiments.step_trainer import step_seed
+from experiments.step_trainer import WatchedTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 
 
-class HarmonizedTrainer(orbit.StandardTrainer):
+class HarmonizedTrainer(WatchedTrainer):
     """Trains a model on two objectives whose gradients are harmonized before the optimizer applies their sum.
 
     Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
@@ -28,7 +27,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
       dataset: Batches of clips, distributed over the replicas; `None` where `train_on_batch` is all that is called.
       global_step: int64 variable; counts gated steps too.
       seed: Names the run's random draws.
-      steps_per_loop: Steps between two returns to Python.
+      steps_per_loop: The most steps of a loop.
       all_reduce: "after" computes both gradients' sums over the replicas before they are harmonized, so that the
         result does not depend on the number of replicas; "before" harmonizes on each replica and sums what comes out:
         cheaper in communication and, for the curriculum, a gate per replica's share of the batch (our reading of "per
@@ -62,8 +61,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         jit_compile: bool = False,
         host_loop: bool = False,
     ):
-        options = orbit.StandardTrainerOptions(use_tf_function=host_loop, use_tf_while_loop=host_loop)
-        super().__init__(dataset, options)
+        super().__init__(dataset, host_loop)
         self.model, self.optimizer, self.harmonizer = model, optimizer, harmonizer
         self.global_step, self.seed, self.all_reduce = global_step, seed, all_reduce
         self.curriculum, self.loss_options = curriculum, dict(loss_options or {})
@@ -125,7 +123,7 @@ class HarmonizedTrainer(orbit.StandardTrainer):
         self.log.clear()
 
     def train_loop_end(self) -> dict[str, tf.Tensor]:
-        """Returns the steps of the loop, one float32 [steps] or [steps, layers] per quantity; see `StepLog`."""
+        """Returns the steps of the loop so far, one float32 [steps] or [steps, layers] per quantity; see `StepLog`."""
         return self.log.read()
 
     def _trust(self, embeddings, clips, terms):

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from experiments.checkpoints import RunCheckpoints
-from experiments.progress import Progress, Stopped, StopSignal
+from experiments.progress import Progress
 from experiments.run_directory import RunDirectory
+from experiments.stop_signal import Stopped, StopSignal
 
 
 class ValidatedProgress(Progress):
@@ -17,7 +18,7 @@ class ValidatedProgress(Progress):
     Args:
       directory: Where metrics.jsonl is.
       run: The run.
-      stop: Whether SIGTERM has come.
+      stop: Whether SIGTERM or Ctrl-C has come.
       show: Prints a line.
       evaluator: A function (split) -> its scores.
       best: Saves the weights alone.

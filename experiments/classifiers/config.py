@@ -46,7 +46,7 @@ class Classify:
       clip_norm: Greatest global norm of the gradient, before the decay; `None` for none. DGL's is 40.
       precision: "float32" or "mixed_bfloat16".
       jit_compile: Compile the step with XLA (one device only).
-      steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM. An epoch's end is one.
+      steps_per_loop: Steps that a line of metrics.jsonl stands for; an epoch's end ends one, too.
       checkpoint_every_steps: Least steps between two checkpoints; there is one at the end too.
       keep_checkpoints: How many of the newest stay, besides the best epoch's.
     """

@@ -13,6 +13,7 @@ class ClassifierProgress(ValidatedProgress):
     """Validates at the end of an epoch, and keeps the best epoch's weights."""
 
     advice = "Lower `classify.learning_rate`, or look at the data with another `classify.seed`."
+    shorter = "Shorter: lower `classify.epochs`, `ClipSpec.frames` or `ClipSpec.image_size`, or take a smaller `classify.encoder`."
 
     def validates(self, step: int) -> bool:
         """See `ValidatedProgress.validates`."""

@@ -35,7 +35,7 @@ class Finetune:
       seed: Of the weights, the order of the clips, their augmentation, mixup, DropToken and dropout.
       frozen: Train the classifier alone, on the features of inference; else everything.
       learning_rate: Peak of SGD's learning rate, from which it falls by half a cosine to 0 at the last step.
-      warmup_steps: Linear from 0 to the peak.
+      warmup_steps: Linear from 0 to the peak; `None` for 2.5 % of the steps, 2,500 at most, which is the paper's figure.
       momentum: Of SGD.
       label_smoothing: Share of the label that is spread over all classes; of single-label sets only.
       classifier_dropout: Rate before the classifier (published code: 0.5 for video, 0 for audio; the paper is silent).
@@ -53,7 +53,7 @@ class Finetune:
       evaluation_batch_size: Clips that are evaluated at once, view by view.
       precision: "float32" or "mixed_bfloat16".
       jit_compile: Compile the step with XLA (one device only).
-      steps_per_loop: Steps between two returns to Python: progress, metrics, a look at SIGTERM.
+      steps_per_loop: Steps that a line of metrics.jsonl stands for; on a TPU, steps between two returns to Python.
       checkpoint_every_steps: Least steps between two checkpoints; there is one at the end too.
       keep_checkpoints: How many of the newest stay, besides the best one.
     """
@@ -70,7 +70,7 @@ class Finetune:
     seed: int = 0
     frozen: bool = False
     learning_rate: float = 0.005
-    warmup_steps: int = 2_500
+    warmup_steps: int | None = None
     momentum: float = 0.9
     label_smoothing: float = 0.1
     classifier_dropout: float = 0.5
@@ -90,6 +90,8 @@ class Finetune:
     keep_checkpoints: int = 1
 
     def __post_init__(self) -> None:
+        if self.warmup_steps is None:
+            object.__setattr__(self, "warmup_steps", min(2_500, self.steps // 40))
         problems = [
             f"`finetune.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
             for name, allowed in dict(modality=ENTRIES, precision=PRECISIONS).items()
@@ -141,8 +143,10 @@ _RANGES = (
 )  # fmt: skip
 
 
-def parse(gin_files: Sequence[str], bindings: Sequence[str], checkpoint: str = "") -> Finetune:
-    """Reads gin files, then bindings, then the checkpoint if there is one, and returns the run they describe.
+def parse(
+    gin_files: Sequence[str], bindings: Sequence[str], checkpoint: str = "", earlier: Sequence[str] = ()
+) -> Finetune:
+    """Reads `earlier` bindings, gin files, bindings, then the checkpoint if there is one; returns the run they describe.
 
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
@@ -152,4 +156,4 @@ def parse(gin_files: Sequence[str], bindings: Sequence[str], checkpoint: str = "
         raise BadInput(f"--checkpoint should be a path without quotes, backslashes and line ends. Found {checkpoint!r}.")
     # As a binding, so that config.gin holds it and going on with another one is noticed.
     given = [f"finetune.checkpoint = '{checkpoint}'"] if checkpoint else []
-    return gin_config.parse("finetune", constructors, gin_files, [*bindings, *given])
+    return gin_config.parse("finetune", constructors, gin_files, [*bindings, *given], earlier)

@@ -61,7 +61,7 @@ def test_what_a_run_says_and_writes(finished):
         rf"mmpareto \(MMPareto\), concatenation \| data synthetic, 72 classes \| {directory.path}",
         lines[0],
     )
-    assert re.match(r"step 4/18 22\.2% \| first 4 steps, .* \| loss multimodal \S+ audio \S+ video \S+ \| cos audio", lines[2])
+    assert re.match(r"step 1/18 5\.6% \| first step, .* \| loss multimodal \S+ audio \S+ video \S+ \| cos audio", lines[2])
     assert [line.split(" | ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert lines[-3].startswith("Done: 18 steps") and lines[-1].startswith("test, epoch 3, the last: multimodal ")
     assert lines[-1].endswith("% of 8 clips (chance 12.5%)") and lines[-2].endswith("% of 8 clips (chance 12.5%)")
@@ -129,6 +129,7 @@ MISTAKES = {
     "a batch that does not divide": (
         ("classify.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
     ),
+    "another rate of frames": (("ClipSpec.sparse_seconds = None", "ClipSpec.frames_per_second = 4.0"), {}, "holds 10 frames/s"),
     "an encoder's patch": (("VATTEncoder.waveform_patch = 100000",), {}, "audio.*holds no whole patch"),
     "a method that asks for more": (("classify.harmonizer = @FAMO()",), {}, "should not need the losses after the step"),
 }  # fmt: skip
@@ -138,6 +139,7 @@ MISTAKES = {
 def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, classify_here, tmp_path):
     bindings, values, message = MISTAKES[mistake]
     is_one_message(classify_here(*bindings, **(dict(workdir=str(tmp_path / "run")) | values)), message)
+    assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
 
 
 def test_another_configuration_is_refused(finished, classify_here, tmp_path):

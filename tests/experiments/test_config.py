@@ -35,6 +35,14 @@ def test_a_wrong_binding_is_explained(tiny_run, binding, message):
         config.parse([], [*tiny_run, binding])
 
 
+@pytest.mark.parametrize("steps, warmup", [(500_000, 10_000), (1_000_000, 10_000), (3_000, 60), (40, 0)])
+def test_the_warm_up_is_a_share_of_the_steps(tiny_run, steps, warmup):
+    bindings = [binding for binding in tiny_run if "warmup" not in binding]
+    assert config.parse([], [*bindings, f"pretrain.steps = {steps}"]).warmup_steps == warmup
+    assert config.parse([], [*bindings, f"pretrain.steps = {steps}"], ["pretrain.warmup_steps = 7"]).warmup_steps == 7
+    assert config.parse([], [*bindings, "pretrain.warmup_steps = 3"], ["pretrain.warmup_steps = 7"]).warmup_steps == 3
+
+
 def test_several_problems_are_told_at_once(tiny_run):
     with pytest.raises(BadInput, match=r"(?s)`pretrain\.precision`.*`pretrain\.batch_size`"):
         config.parse([], [*tiny_run, "pretrain.precision = 'int8'", "pretrain.batch_size = 0"])

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 import data
 import vatt
-from experiments import strategies
+from experiments import progress, strategies
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import build_backbone
 from experiments.finetuning.progress import FinetuneProgress
@@ -79,7 +80,7 @@ def test_what_a_run_says_and_writes(finished, pretrained):
         rf"from {pretrained} \| data synthetic, 72 classes, single-label \| {directory.path}",
         lines[0],
     )
-    assert re.match(r"step 2/12 16\.7% \| first 2 steps, .* \| loss \S+ \| gradient backbone \S+ classifier \S+", lines[2])
+    assert re.match(r"step 1/12 8\.3% \| first step, .* \| loss \S+ \| gradient backbone \S+ classifier \S+", lines[2])
     validations = [line for line in lines if " | validation " in line]
     assert [line.split(" | ")[0] for line in validations] == ["step 5", "step 10", "step 12"]
     assert re.search(r"top1 \S+% top5 \S+% class_accuracy \S+% of 4 clips, \d classes \| best step \d+: top1", validations[0])
@@ -144,6 +145,33 @@ def test_a_killed_run_ends_where_an_undisturbed_one_ends(
     assert code == 0 and "Resumed at step 4, data position 16 clips" in output, output + errors
 
     same_runs(*runs, least=40)
+
+
+@pytest.mark.usefixtures("deterministic", "quick_graphs")
+def test_a_run_stopped_inside_a_loop_resumes_exactly(finetune_here, pretrained, tmp_path, monkeypatch, checkpoint_values):
+    runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "stopped")]
+    values = dict(checkpoint=pretrained)
+    bindings = ("finetune.steps_per_loop = 4", "finetune.steps = 9", "finetune.test_windows = 1", "finetune.test_crops = 1")
+    assert finetune_here(*bindings, workdir=str(runs[0].path), **values)[0] == 0
+    before_step = FinetuneProgress.before_step
+
+    def signal_at_seven(told, done, remaining):
+        if told.run.trainer.global_step.numpy() == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        before_step(told, done, remaining)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneProgress, "before_step", signal_at_seven)
+        patch.setattr(progress, "STOP_SECONDS", 0.0)
+        code, output, _ = finetune_here(*bindings, workdir=str(runs[1].path), **values)
+    assert code == 0 and "SIGTERM: finishing the current step, then saving a checkpoint." in output
+    assert "Stopped by SIGTERM at step 7; a checkpoint is saved." in output
+    code, output, errors = finetune_here(*bindings, workdir=str(runs[1].path), **values)
+    assert code == 0 and "Resumed at step 7, data position 28 clips" in output, errors
+    one, other = (checkpoint_values(latest(run)) for run in runs)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +243,9 @@ MISTAKES = {
     "a batch that does not divide": (
         ("finetune.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
     ),
+    "another rate of frames": (
+        ("ClipSpec.frames_per_second = 12.5",), {}, r"Set `ClipSpec.frames_per_second = 10`.*--frames_per_second=12.5 --overwrite"
+    ),
     "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds sound at 16000 Hz"),
 }  # fmt: skip
 
@@ -223,6 +254,7 @@ MISTAKES = {
 def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, finetune_here, pretrained, tmp_path):
     bindings, values, message = MISTAKES[mistake]
     is_one_message(finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values)), message)
+    assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
 
 
 def test_another_checkpoint_is_refused(finished, finetune_here, pretrained, tmp_path):

@@ -19,11 +19,11 @@ import data
 from experiments import config
 from experiments.assembly import build_run
 from experiments.checkpoints import RunCheckpoints
-from experiments.run_directory import RunDirectory
+from experiments.run_directory import RunDirectory, operative_config
 
 LINE = re.compile(
-    r"step \d+/40 \d+\.\d% \| (first 2 steps, compilation included: \d+\.\d s|"
-    r"[\d.e-]+ s/step \| [\d.]+ clips/s \| data \d+% \| ETA \d+m\d\ds) \| "
+    r"step \d+/40 \d+\.\d% \| (first step, compilation included: \d+\.\d s \| peak memory \d\.\d GiB|"
+    r"[\d.e-]+ s/step \| [\d.]+ clips/s \| data \d+% \| ETA \d+m\d\ds( \| peak memory \d\.\d GiB)?) \| "
     r"loss va -?[\d.]+ vt -?[\d.]+ \| cos [+-]\d\.\d{3} \| kept \d+%"
 )
 
@@ -60,6 +60,8 @@ def test_sigterm_saves_and_ends_well(stopped):
     assert "Traceback" not in errors and "rror" not in errors
     step = step_of(directory)
     assert 6 <= step < 40
+    (answer,) = [line for line in lines if line.startswith("SIGTERM: finishing the current ")]
+    assert answer.endswith("then saving a checkpoint. Ctrl-C from now on quits at once, without one.")
     assert lines[-1] == f"Stopped by SIGTERM at step {step}; a checkpoint is saved. The same command goes on."
     assert directory.read_metrics()[-1]["step"] == step
 
@@ -72,7 +74,9 @@ def test_it_says_what_runs_and_then_a_line_per_loop(stopped):
         lines[0],
     )
     assert lines[1].startswith("Compiling the training step")
-    assert len(lines) > 4 and all(LINE.fullmatch(line) for line in lines[2:-1]), lines
+    said = [line for line in lines[2:-1] if not line.startswith("SIGTERM: ")]
+    assert len(said) > 3 and all(LINE.fullmatch(line) for line in said), lines
+    assert [line.split("/")[0] for line in said[:4]] == ["step 1", "step 2", "step 4", "step 6"]
 
 
 def test_the_run_directory_holds_what_it_should(stopped):
@@ -203,6 +207,7 @@ MISTAKES = {
     "a single tower": (("VATT.preset = 'vit_base'",), {}, "should have towers for video, audio, text. Found one with video"),
     "a wrong type in the model": (("VATT.layers = 'one'",), {}, r"`VATT\.layers` should be of type .*Found 'one' of type str"),
     "patches larger than the clip": (("VATT.waveform_patch = 100000",), {}, "audio.*holds no whole patch"),
+    "another rate of frames": (("ClipSpec.frames_per_second = 12.5",), {}, "holds 10 frames/s"),
     "another sample rate": (("ClipSpec.sample_rate_hz = 8000", "VATT.waveform_patch = 640"), {}, "16000.*8000|8000.*16000"),
 }  # fmt: skip
 
@@ -211,6 +216,33 @@ MISTAKES = {
 def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, pretrain_here, tmp_path):
     bindings, values, message = MISTAKES[mistake]
     is_one_message(pretrain_here(*bindings, **(dict(workdir=str(tmp_path / "run")) | values)), message)
+    assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_corrected_command_starts_where_the_first_was_refused(pretrain_here, tmp_path):
+    refused = {"ClipSpec.frames_per_second = 4.0": {}, "pretrain.steps = 3": dict(data_service="localhost:1")}
+    for binding, values in refused.items():
+        assert pretrain_here(binding, workdir=str(tmp_path / "run"), **values)[0] == 2
+        assert os.listdir(tmp_path) == []
+    code, output, errors = pretrain_here("pretrain.steps = 2", "pretrain.warmup_steps = 0", workdir=str(tmp_path / "run"))
+    assert code == 0 and "Done: 2 steps." in output, errors
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_whose_warm_up_was_the_earlier_default_resumes(pretrain_here, tiny_run, tmp_path):
+    bindings = [binding for binding in tiny_run if "warmup" not in binding and "pretrain.steps =" not in binding]
+    short = dict(workdir=str(tmp_path), gin_bindings=[*bindings, "pretrain.steps = 100"])
+    config.parse([], short["gin_bindings"])
+    directory = RunDirectory(tmp_path)
+    directory.write(directory.config, operative_config().replace("warmup_steps = None", "warmup_steps = 50"))
+    assert directory.earlier_defaults("pretrain") == ["pretrain.warmup_steps = 50"]
+    settings = config.parse([], short["gin_bindings"], directory.earlier_defaults("pretrain"))
+    assert settings.warmup_steps == 50 and not directory.difference(operative_config(), None)
+    code, _, errors = pretrain_here("pretrain.warmup_steps = 4", **(short | dict(gin_bindings=[
+        *short["gin_bindings"], "pretrain.warmup_steps = 4"
+    ])))
+    assert code == 2 and "  pretrain.warmup_steps: 50 there, 4 now\n" in errors
 
 
 def test_the_process_exits_with_these_codes(start_pretrain, tmp_path):

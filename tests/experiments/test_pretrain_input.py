@@ -75,6 +75,7 @@ MISTAKES = {
 def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, pretrain_here, tmp_path):
     bindings, values, message = MISTAKES[mistake]
     is_one_message(pretrain_here(*SHORT, *bindings, workdir=str(tmp_path / "run"), **values), message)
+    assert not (tmp_path / "run").exists(), "a start that is refused leaves nothing that counts as a run"
 
 
 def test_a_dispatcher_serves_until_sigterm(start_program):

@@ -12,9 +12,10 @@ import tensorflow as tf
 from experiments import progress
 from experiments.command_line import RunFailed
 from experiments.durations import duration
-from experiments.progress import Progress, Stopped, StopSignal
+from experiments.progress import Progress
 from experiments.run_directory import RunDirectory
 from experiments.step_log import StepLog
+from experiments.stop_signal import Stopped, StopSignal
 
 STEPS_PER_LOOP = 4
 
@@ -25,6 +26,7 @@ class Config:
     batch_size: int = 8
     precision: str = "float32"
     datasets: tuple = ("synthetic", "more")
+    steps_per_loop: int = STEPS_PER_LOOP
 
 
 class Trainer:
@@ -55,6 +57,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     monkeypatch.setattr(progress, "time", Clock())
+    monkeypatch.setattr(progress, "peak_memory_gib", lambda: 1.25)
     return progress.time
 
 
@@ -62,7 +65,7 @@ def clock(monkeypatch):
 def told(tmp_path, clock):
     """A `Progress` over a run that does nothing, with the lines that it has shown in `lines`."""
     run = Run(Config(), Trainer(), tf.distribute.get_strategy(), tf.Variable(0.0, dtype=tf.float64))
-    stop = dataclasses.make_dataclass("Stop", ["received"])(False)
+    stop = dataclasses.make_dataclass("Stop", ["received"])("")
     lines = []
     made = Progress(RunDirectory(tmp_path), run, stop, show=lines.append)
     made.lines = lines
@@ -112,7 +115,7 @@ def test_the_line_leaves_compilation_out_of_the_speed(told, clock):
     loop(told, clock, 30.0, loss_video_audio=[2, 4, 3, 3], cosine=[0.5, -0.5, 0.3, -0.1], keep=[1, 0, 1, 1])
     assert told.lines[-1] == (
         "step 4/100 4.0% | first 4 steps, compilation included: 30.0 s | "
-        "loss va 3.000 vt 1.000 | cos +0.050 | kept 75%"
+        "peak memory 1.2 GiB | loss va 3.000 vt 1.000 | cos +0.050 | kept 75%"
     )
     loop(told, clock, 2.0, data_wait_seconds=[0.05] * 4)
     loop(told, clock, 6.0, data_wait_seconds=[0.3] * 4)
@@ -162,14 +165,89 @@ def test_a_loss_that_is_not_finite_is_enough(told, clock):
         loop(told, clock, 1.0, loss_video_audio=[math.inf, 1, 1, 1])
 
 
-def test_sigterm_is_heard_at_the_end_of_the_loop(told, clock):
-    previous = signal.getsignal(signal.SIGTERM)
-    try:
-        told.stop = StopSignal()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_heard_at_the_end_of_the_loop(told, clock, number):
+    previous = signal.getsignal(number)
+    with StopSignal() as told.stop:
         loop(told, clock, 1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         with pytest.raises(Stopped):
             loop(told, clock, 1.0)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    assert told.stop.received == number.name and signal.getsignal(number) is previous
     assert [record["step"] for record in told.directory.read_metrics()] == [4, 8]
+
+
+def run_loop(told, clock, step_seconds, steps=STEPS_PER_LOOP, at_step=None):
+    """Lets a loop of steps pass, one by one, as the trainers do; calls `at_step` with the steps that are done."""
+    done = 0
+    told.run.trainer.train_loop_end = lambda: columns(done)
+    for done in range(steps):
+        if at_step:
+            at_step(done)
+        told.before_step(done, steps - done)
+        clock.now += step_seconds
+        told.run.trainer.global_step.assign_add(1)
+    told(columns(steps))
+
+
+def test_lines_come_early_and_then_less_often(told, clock):
+    told.run.config.steps = 1_000
+    for _ in range(3):
+        run_loop(told, clock, 1.0, steps=20)
+    starts = [line.split(" | ")[0].split("/")[0] for line in told.lines]
+    assert starts == [f"step {step}" for step in (1, 2, 4, 8, 16, 20, 36, 40, 56, 60)]
+    assert "first step, compilation included: 1.0 s | peak memory 1.2 GiB" in told.lines[0]
+    assert "1 s/step | 8.0 clips/s | data 100% | ETA 16m38s | peak memory 1.2 GiB | loss" in told.lines[1]
+    assert not any("memory" in line for line in told.lines[2:])
+    records = told.directory.read_metrics()
+    assert [(record["step"], len(record["cosines"]), record["step_seconds"]) for record in records] == [
+        (20, 20, 1.0), (40, 20, 1.0), (60, 20, 1.0)
+    ]  # fmt: skip
+
+
+def test_slow_steps_have_a_line_each(told, clock):
+    run_loop(told, clock, 12.0)
+    assert [line.split("/")[0] for line in told.lines] == ["step 1", "step 2", "step 3", "step 4"]
+
+
+def test_a_run_of_more_than_a_day_says_so_once(told, clock):
+    told.run.config.steps = 100_000
+    run_loop(told, clock, 10.0)
+    run_loop(told, clock, 10.0)
+    (warning,) = [line for line in told.lines if line.startswith("This run will take about ")]
+    assert warning.startswith("This run will take about 11d13h. Shorter: lower `pretrain.steps`")
+    assert told.lines.index(warning) == 2, "after the first line with a speed"
+
+
+def test_a_signal_ends_a_long_loop_after_the_step(told, clock):
+    def signal_at_two(done):
+        told.stop.received = "SIGTERM" if done == 2 else ""
+
+    run_loop(told, clock, 3.0)
+    with pytest.raises(Stopped):
+        run_loop(told, clock, 3.0, at_step=signal_at_two)
+    assert told.lines[-1].startswith("step 6/100 ")
+    assert [(record["step"], len(record["cosines"])) for record in told.directory.read_metrics()] == [(4, 4), (6, 2)]
+    told.say_stopping("SIGTERM")
+    assert told.lines[-1].startswith("SIGTERM: finishing the current step, then saving a checkpoint.")
+
+
+def test_a_signal_lets_a_short_loop_end(told, clock):
+    def signal_at_two(done):
+        if done == 2:
+            told.stop.received = "SIGTERM"
+            told.remaining = 2
+            told.say_stopping("SIGTERM")
+
+    run_loop(told, clock, 1.0)
+    with pytest.raises(Stopped):
+        run_loop(told, clock, 1.0, at_step=signal_at_two)
+    assert any(line.startswith("SIGTERM: finishing the current loop, 2 more steps, then saving") for line in told.lines)
+    assert [record["step"] for record in told.directory.read_metrics()] == [4, 8]
+
+
+def test_a_bad_step_is_named_before_the_loop_ends(told):
+    told.run.trainer.global_step.assign(2)
+    told.run.trainer.train_loop_end = lambda: columns(2, loss_video_text=[1, math.nan])
+    with pytest.raises(RunFailed, match="step 2 is not finite"):
+        told.before_step(2, 2)

@@ -65,7 +65,8 @@ BASE = ["finetune.modality = 'video'", "finetune.dataset = 'x'"]
         ("finetune.mixup_alpha = 0.5", "`finetune.mixup_alpha` should be None or above 0.5. Found 0.5"),
         ("finetune.backbone_clip_norm = 0.0", "should be None or above 0. Found 0.0"),
         ("finetune.test_crops = 0", "`finetune.test_crops` should be at least 1. Found 0"),
-        ("finetune.steps = 2500", "`finetune.warmup_steps` should be below `finetune.steps`, 2500. Found 2500"),
+        ("finetune.warmup_steps = 100000", "`finetune.warmup_steps` should be below `finetune.steps`, 100000. Found 100000"),
+        ("finetune.warmup_steps = True", r"`finetune\.warmup_steps` should be of type .*Found True"),
         ("finetune.step = 3", r"Did you mean `finetune\.steps`\?"),
         ("finetune.frozen = 1", "`finetune.frozen` should be of type bool"),
     ],
@@ -73,6 +74,13 @@ BASE = ["finetune.modality = 'video'", "finetune.dataset = 'x'"]
 def test_a_wrong_binding_is_explained(binding, message):
     with pytest.raises(BadInput, match=message):
         finetune_config.parse([], [*BASE, binding], checkpoint="run")
+
+
+@pytest.mark.parametrize("steps, warmup", [(100_000, 2_500), (200_000, 2_500), (500, 12)])
+def test_the_warm_up_is_a_share_of_the_steps(steps, warmup):
+    bindings = [*BASE, f"finetune.steps = {steps}"]
+    assert finetune_config.parse([], bindings, checkpoint="run").warmup_steps == warmup
+    assert finetune_config.parse([], bindings, "run", ["finetune.warmup_steps = 7"]).warmup_steps == 7
 
 
 def test_there_must_be_a_model():
