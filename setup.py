@@ -11,7 +11,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["vatt*", "harmonization*", "data*", "experiments*"]),
-    package_data={"experiments": ["*.html", "published_results.csv"]},
+    package_data={"experiments": ["*/*.html", "*/*.csv"]},
     python_requires=">=3.10,<3.13",
     install_requires=[
         "tensorflow==2.20.*",  # everything; the release that tf-models-official and tensorflow-text are built for

@@ -1,14 +1,14 @@
 """Data sets, media, text and the input pipeline; knows no model."""
 
-from data.augmentation import Augmentation
-from data.dataset import PreparedDataset, open_dataset
 from data.errors import DataError
-from data.file_clips import FileClip, read_clips
-from data.pipeline import distributed_train_batches, eval_batches, mixed_clips, train_batches, training_files
-from data.service import DataService, connect_service
-from data.spec import ClipSpec
-from data.tokenizers import WordPieceTokenizer, WordTokenizer
-from data.vocabulary import build_vocabularies
+from data.pipeline.augmentation import Augmentation
+from data.pipeline.batches import distributed_train_batches, eval_batches, mixed_clips, train_batches, training_files
+from data.pipeline.file_clips import FileClip, read_clips
+from data.pipeline.service import DataService, connect_service
+from data.pipeline.spec import ClipSpec
+from data.records.prepared_dataset import PreparedDataset, open_dataset
+from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
+from data.text.vocabulary import build_vocabularies
 
 __all__ = [
     "Augmentation",

@@ -18,7 +18,7 @@ import sys
 
 from absl import flags
 
-from experiments.command_line import BadInput, RunFailed, bad_input, run
+from experiments.running.command_line import BadInput, RunFailed, bad_input, run
 
 _DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; name/config/version picks one of several.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data are.")
@@ -33,10 +33,10 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
 
-    from data.damage import drop_damaged
-    from data.dataset import open_dataset
-    from data.files import write_json
-    from experiments.data_check import check
+    from data.records.damage import drop_damaged
+    from data.records.prepared_dataset import open_dataset
+    from data.source.written_files import write_json
+    from experiments.dataset_checks.check import check
 
     with bad_input():
         prepared = open_dataset(_DATASET.value, _DATA_DIR.value)

@@ -15,19 +15,19 @@ import tensorflow as tf
 from absl import flags
 
 import data
-from experiments import command_line, strategies
-from experiments.checkpoints import RunCheckpoints
 from experiments.classifiers import config as classifier_config
 from experiments.classifiers.progress import ClassifierProgress, accuracies
 from experiments.classifiers.run import ClassifierRun, build_run, clip_specs
 from experiments.classifiers.scores import Evaluator
-from experiments.command_line import BadInput, bad_input
-from experiments.damaged_data import damage_named, record_files
-from experiments.labeled_run import open_labeled
-from experiments.progress import printer
-from experiments.run_directory import RunDirectory, operative_config
-from experiments.stop_signal import StopSignal
-from experiments.training_loop import make_controller, train
+from experiments.running import command_line, strategies
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.damaged_data import damage_named, record_files
+from experiments.running.labeled_run import open_labeled
+from experiments.running.progress import printer
+from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.stop_signal import StopSignal
+from experiments.running.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")

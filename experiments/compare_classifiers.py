@@ -16,13 +16,13 @@ import sys
 
 from absl import flags
 
-from experiments import command_line
 from experiments.classifiers.methods import METHODS
 from experiments.classifiers.table import run_row, table
-from experiments.command_line import BadInput, RunFailed
-from experiments.gin_config import ROOT
-from experiments.jobs import FAILED, Job, run_jobs
-from experiments.run_directory import RunDirectory
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.gin_config import ROOT
+from experiments.running.jobs import FAILED, Job, run_jobs
+from experiments.running.run_directory import RunDirectory
 from experiments.sweeps.table import csv_text
 
 FLAGS = flags.FLAGS

@@ -15,7 +15,7 @@ import sys
 import tqdm
 from absl import flags
 
-from experiments.command_line import BadInput, RunFailed, bad_input, run
+from experiments.running.command_line import BadInput, RunFailed, bad_input, run
 
 _DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; name/config/version picks one of several.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data are.")
@@ -29,8 +29,8 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
 
-    from data.dataset import open_dataset
-    from experiments.dataset_page import build_page
+    from data.records.prepared_dataset import open_dataset
+    from experiments.dataset_checks.page import build_page
 
     with bad_input():
         prepared = open_dataset(_DATASET.value, _DATA_DIR.value)
@@ -55,9 +55,9 @@ def _line(name, values):
 
 def _read(prepared):
     """Returns what is in each split, what is in all of them together, and the clips to show."""
-    from data.stored_clips import read_clips, shards_of
-    from experiments.contact_sheet import RandomClips
-    from experiments.dataset_summary import SplitSummary, merged
+    from data.records.stored_clips import read_clips, shards_of
+    from experiments.dataset_checks.contact_sheet import RandomClips
+    from experiments.dataset_checks.summary import SplitSummary, merged
 
     shards, shown = shards_of(prepared), RandomClips(_CLIPS.value, _SEED.value)
     by_shard = {shard.path: SplitSummary() for shard in shards}
@@ -74,7 +74,7 @@ def _read(prepared):
 def _write(output_dir, page, figures):
     import tensorflow as tf
 
-    from data.files import as_os_errors, renamed_when_done, write_json
+    from data.source.written_files import as_os_errors, renamed_when_done, write_json
 
     with as_os_errors(output_dir):
         tf.io.gfile.makedirs(output_dir)

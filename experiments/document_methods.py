@@ -12,12 +12,13 @@ import pathlib
 from absl import flags
 
 import harmonization
-from experiments import command_line, method_gallery
-from experiments.command_line import bad_input
-from experiments.gin_config import ROOT
-from experiments.method_pages import pages
-from experiments.method_situations import updates_by_angle
-from experiments.run_directory import RunDirectory
+from experiments.method_docs import gallery as method_gallery
+from experiments.method_docs.pages import pages
+from experiments.method_docs.situations import updates_by_angle
+from experiments.running import command_line
+from experiments.running.command_line import bad_input
+from experiments.running.gin_config import ROOT
+from experiments.running.run_directory import RunDirectory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("outdir", str(ROOT / "docs" / "methods"), "Where the pages go.")

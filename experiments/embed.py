@@ -31,14 +31,14 @@ import zlib
 import numpy as np
 from absl import flags
 
-from experiments import command_line
-from experiments.command_line import BadInput, RunFailed
-from experiments.file_batches import FileBatches
-from experiments.file_embeddings import Embedder, embed_files, embed_texts
-from experiments.npz_file import write_npz
-from experiments.retrieval import cosines
-from experiments.search import best_clips, format_hits, ranking_note
-from experiments.trained_model import TrainedModel, fingerprint, open_run
+from experiments.inference.file_batches import FileBatches
+from experiments.inference.file_embeddings import Embedder, embed_files, embed_texts
+from experiments.inference.retrieval import cosines
+from experiments.inference.search import best_clips, format_hits, ranking_note
+from experiments.inference.trained_model import TrainedModel, fingerprint, open_run
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.npz_file import write_npz
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(

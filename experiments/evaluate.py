@@ -18,12 +18,12 @@ have found, and prints a table: each figure with what it is over and its chance 
 
 from absl import flags
 
-from experiments import command_line
-from experiments.command_line import BadInput
-from experiments.downstream.tasks import DOWNSTREAM
-from experiments.evaluation import TASKS, evaluate
-from experiments.result_table import format_table, rows
-from experiments.run_directory import RunDirectory
+from experiments.evaluation.evaluate import TASKS, evaluate
+from experiments.evaluation.table import format_table, rows
+from experiments.evaluation.tasks import DOWNSTREAM
+from experiments.running import command_line
+from experiments.running.command_line import BadInput
+from experiments.running.run_directory import RunDirectory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")

@@ -17,10 +17,10 @@ Exit codes: 0 done, 1 a failure, 2 bad input.
 
 from absl import flags
 
-from experiments import command_line
-from experiments.command_line import BadInput
-from experiments.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
-from experiments.trained_model import open_run
+from experiments.inference.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
+from experiments.inference.trained_model import open_run
+from experiments.running import command_line
+from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP.")

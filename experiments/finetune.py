@@ -15,20 +15,20 @@ import tensorflow as tf
 from absl import flags
 
 import data
-from experiments import command_line, strategies
-from experiments.checkpoints import RunCheckpoints
-from experiments.command_line import BadInput, RunFailed, bad_input
-from experiments.damaged_data import damage_named, record_files
 from experiments.finetuning import config as finetune_config
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.progress import FinetuneProgress, figures
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
-from experiments.labeled_run import open_labeled
-from experiments.progress import printer
-from experiments.run_directory import RunDirectory, operative_config
-from experiments.stop_signal import StopSignal
-from experiments.training_loop import make_controller, train
+from experiments.running import command_line, strategies
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.command_line import BadInput, RunFailed, bad_input
+from experiments.running.damaged_data import damage_named, record_files
+from experiments.running.labeled_run import open_labeled
+from experiments.running.progress import printer
+from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.stop_signal import StopSignal
+from experiments.running.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")

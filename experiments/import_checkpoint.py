@@ -20,10 +20,11 @@ from absl import flags
 
 import vatt
 from data import WordTokenizer
-from experiments import command_line, config
-from experiments.assembly import make_model
-from experiments.command_line import BadInput, bad_input
-from experiments.run_directory import RunDirectory, operative_config
+from experiments.pretraining import config
+from experiments.pretraining.assembly import make_model
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.run_directory import RunDirectory, operative_config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source", "", "The checkpoint, without its ending: .../ckpt-500000.")

@@ -29,24 +29,24 @@ from typing import Any
 
 from absl import flags
 
-from experiments.command_line import BadInput, RunFailed, run
+from experiments.running.command_line import BadInput, RunFailed, run
 
 # Name: module and builder. Imported when needed: TensorFlow takes seconds, which --help need not wait for.
 _BUILDERS = {
-    "synthetic": ("data.synthetic", "Synthetic"),
-    "imbalanced": ("data.imbalanced", "Imbalanced"),
-    "folder": ("data.folder", "Folder"),
-    "crema_d": ("data.crema_d", "CremaD"),
-    "kinetics_sounds": ("data.kinetics_sounds", "KineticsSounds"),
-    "howto100m": ("data.howto100m", "HowTo100M"),
-    "audioset": ("data.audioset", "AudioSet"),
-    "youtube8m": ("data.youtube8m", "YouTube8M"),
-    "youcook2": ("data.youcook2", "YouCook2"),
-    "msrvtt": ("data.msrvtt", "MSRVTT"),
-    "ucf101": ("data.ucf101", "UCF101"),
-    "hmdb51": ("data.hmdb51", "HMDB51"),
-    "kinetics400": ("data.kinetics400", "Kinetics400"),
-    "esc50": ("data.esc50", "ESC50"),
+    "synthetic": ("data.sets.synthetic", "Synthetic"),
+    "imbalanced": ("data.sets.imbalanced", "Imbalanced"),
+    "folder": ("data.sets.folder", "Folder"),
+    "crema_d": ("data.sets.crema_d", "CremaD"),
+    "kinetics_sounds": ("data.sets.kinetics_sounds", "KineticsSounds"),
+    "howto100m": ("data.sets.howto100m", "HowTo100M"),
+    "audioset": ("data.sets.audioset", "AudioSet"),
+    "youtube8m": ("data.sets.youtube8m", "YouTube8M"),
+    "youcook2": ("data.sets.youcook2", "YouCook2"),
+    "msrvtt": ("data.sets.msrvtt", "MSRVTT"),
+    "ucf101": ("data.sets.ucf101", "UCF101"),
+    "hmdb51": ("data.sets.hmdb51", "HMDB51"),
+    "kinetics400": ("data.sets.kinetics400", "Kinetics400"),
+    "esc50": ("data.sets.esc50", "ESC50"),
 }
 _DATASET = flags.DEFINE_enum(
     "dataset",
@@ -208,10 +208,10 @@ def main(_: list[str]) -> int:
     builder_class = _builder(_DATASET.value)
     config_class = builder_class.config_class()
 
-    from data.archives import open_source
     from data.errors import DataError, PreparationError
-    from data.preparation import prepare
-    from data.storage import join
+    from data.preparing.prepare import prepare
+    from data.source.archives import open_source
+    from data.source.storage import join
 
     given = _given(config_class)
     try:
@@ -238,7 +238,7 @@ def _builder(dataset: str) -> type:
 
 def _runner() -> Callable[..., None]:
     """Returns who makes the records."""
-    from data.unit_runners import in_processes, in_this_process
+    from data.preparing.unit_runners import in_processes, in_this_process
 
     if _BEAM_RUNNER.value and _WORKERS.value:
         raise BadInput("--workers is for this machine; --beam_runner has workers of its own, see --beam_options.")
@@ -249,7 +249,7 @@ def _runner() -> Callable[..., None]:
     if not _BEAM_RUNNER.value:
         return in_this_process
     try:
-        from data.beam_units import on_beam
+        from data.preparing.beam_units import on_beam
     except ImportError as error:
         raise BadInput(f"--beam_runner needs Apache Beam: pip install 'vatt-harmonization[beam]' ({error})") from error
     return on_beam(_BEAM_RUNNER.value, [f"--{option.lstrip('-')}" for option in _BEAM_OPTIONS.value])

@@ -13,16 +13,17 @@ import tensorflow as tf
 from absl import flags
 
 import data
-from experiments import command_line, config, strategies
-from experiments.assembly import build_run
-from experiments.checkpoints import RunCheckpoints
-from experiments.command_line import BadInput, bad_input
-from experiments.damaged_data import damage_named
-from experiments.dry_run import dry_run
-from experiments.progress import Progress, printer
-from experiments.run_directory import RunDirectory, operative_config
-from experiments.stop_signal import StopSignal
-from experiments.training_loop import make_controller, train
+from experiments.pretraining import config
+from experiments.pretraining.assembly import build_run
+from experiments.pretraining.dry_run import dry_run
+from experiments.running import command_line, strategies
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.damaged_data import damage_named
+from experiments.running.progress import Progress, printer
+from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.stop_signal import StopSignal
+from experiments.running.training_loop import make_controller, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")

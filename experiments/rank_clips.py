@@ -34,16 +34,16 @@ from absl import flags
 
 import data
 import vatt
-from data.stored_clips import StoredClip
-from experiments import command_line
-from experiments.clip_ranking import Ranking, clips_of, write_csv
-from experiments.clip_scores import SCORES, score_clips
-from experiments.command_line import BadInput, RunFailed, bad_input
-from experiments.contact_sheet import make_card
-from experiments.damaged_data import damage_named, record_files
-from experiments.ranking_page import build_page
-from experiments.run_directory import RunDirectory
-from experiments.trained_model import TrainedModel, open_run
+from data.records.stored_clips import StoredClip
+from experiments.dataset_checks.contact_sheet import make_card
+from experiments.dataset_checks.ranking import Ranking, clips_of, write_csv
+from experiments.dataset_checks.ranking_page import build_page
+from experiments.inference.clip_scores import SCORES, score_clips
+from experiments.inference.trained_model import TrainedModel, open_run
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, RunFailed, bad_input
+from experiments.running.damaged_data import damage_named, record_files
+from experiments.running.run_directory import RunDirectory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP.")

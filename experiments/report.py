@@ -10,10 +10,10 @@ of a sweep it also writes sweep.csv, a line per point, and table.md, which it pr
 
 from absl import flags
 
-from experiments import command_line
-from experiments.command_line import BadInput, bad_input
 from experiments.reports.page import build_page
-from experiments.run_directory import RunDirectory
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.run_directory import RunDirectory
 from experiments.sweeps.directory import SweepDirectory
 from experiments.sweeps.report import write_sweep_report
 

@@ -17,9 +17,9 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (the operations that make tokens, which a worker runs)
 from absl import flags
 
-from experiments import command_line
-from experiments.command_line import BadInput, RunFailed
-from experiments.stop_signal import StopSignal
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.stop_signal import StopSignal
 
 _LOOK_SECONDS = 0.2  # how often it looks whether it is to stop
 

@@ -20,11 +20,11 @@ import sys
 
 from absl import flags
 
-from experiments import command_line
-from experiments.command_line import BadInput
-from experiments.config import Pretrain
-from experiments.jobs import STOPPED, Job, exit_code, run_jobs
-from experiments.run_directory import environment
+from experiments.pretraining.config import Pretrain
+from experiments.running import command_line
+from experiments.running.command_line import BadInput
+from experiments.running.jobs import STOPPED, Job, exit_code, run_jobs
+from experiments.running.run_directory import environment
 from experiments.studies import config as study_config
 from experiments.studies.config import Study
 from experiments.studies.data import prepare_sets

@@ -22,13 +22,14 @@ from collections.abc import Sequence
 from absl import flags
 
 import data
-from experiments import command_line, config
-from experiments.assembly import make_model
-from experiments.command_line import BadInput, bad_input
-from experiments.dry_run import VOCABULARY_SIZE
-from experiments.jobs import Job, exit_code, run_jobs
-from experiments.result_metrics import TASKS
-from experiments.run_directory import operative_config
+from experiments.evaluation.metrics import TASKS
+from experiments.pretraining import config
+from experiments.pretraining.assembly import make_model
+from experiments.pretraining.dry_run import VOCABULARY_SIZE
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.jobs import Job, exit_code, run_jobs
+from experiments.running.run_directory import operative_config
 from experiments.sweeps import config as sweep_config
 from experiments.sweeps.config import Point, Sweep
 from experiments.sweeps.directory import PointRun, SweepDirectory

@@ -6,36 +6,38 @@ Example:
     harmonization.apply_if(report["keep"], optimizer, update, variables)
 """
 
-from harmonization.aligned_mtl import AlignedMTL
 from harmonization.apply import apply_if
-from harmonization.both import Both
-from harmonization.cagrad import CAGrad
-from harmonization.conflict_free import ConFIG
-from harmonization.curriculum import GradientCurriculum
-from harmonization.dgl import DGL
 from harmonization.diagnostics import conflict_rate, gram_statistics, layer_statistics
-from harmonization.dualproj import DualProj
-from harmonization.famo import FAMO
-from harmonization.gradnorm import GradNorm
-from harmonization.gradvac import GradVac
 from harmonization.gram import find_nonfinite
 from harmonization.groups import indices_of
 from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Decision, GramHarmonizer, Group, Harmonizer
-from harmonization.imtl_g import IMTLG
 from harmonization.keras_model import HarmonizedModel, HarmonizedTraining
-from harmonization.mean import Mean
 from harmonization.methods import METHODS, get
-from harmonization.mgda import MGDA
+from harmonization.methods.aligned_mtl import AlignedMTL
+from harmonization.methods.both import Both
+from harmonization.methods.cagrad import CAGrad
+from harmonization.methods.conflict_free import ConFIG
+from harmonization.methods.curriculum import GradientCurriculum
+from harmonization.methods.dgl import DGL
+from harmonization.methods.dualproj import DualProj
+from harmonization.methods.famo import FAMO
+from harmonization.methods.gradnorm import GradNorm
+from harmonization.methods.gradvac import GradVac
+from harmonization.methods.imtl_g import IMTLG
+from harmonization.methods.mean import Mean
+from harmonization.methods.mgda import MGDA
+from harmonization.methods.mmpareto import MMPareto
+from harmonization.methods.nash_mtl import NashMTL
+from harmonization.methods.ogm_ge import OGMGE
+from harmonization.methods.pcgrad import PCGrad
+from harmonization.methods.random_weights import RandomWeights
+from harmonization.methods.realignment import GradientRealignment
+from harmonization.methods.reweight import Reweight
+from harmonization.methods.sum import Sum
+from harmonization.methods.upgrad import UPGrad
 from harmonization.minimize import minimize
-from harmonization.mmpareto import MMPareto
-from harmonization.nash_mtl import NashMTL
-from harmonization.ogm_ge import OGMGE
-from harmonization.pcgrad import PCGrad
-from harmonization.random_weights import RandomWeights
-from harmonization.realignment import GradientRealignment
 from harmonization.replicas import sum_over_replicas
-from harmonization.reweight import Reweight
 from harmonization.schedule import (
     ConstantSchedule,
     CosineSchedule,
@@ -43,8 +45,6 @@ from harmonization.schedule import (
     Schedule,
     StepSchedule,
 )
-from harmonization.sum import Sum
-from harmonization.upgrad import UPGrad
 
 __all__ = [
     "DGL",

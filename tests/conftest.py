@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 import tensorflow as tf
 
-from experiments.strategies import split_cpu
+from experiments.running.strategies import split_cpu
 
 split_cpu(4)
 _STRATEGIES = itertools.count(1)

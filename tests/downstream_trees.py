@@ -6,13 +6,13 @@ import runpy
 
 import numpy as np
 
-from data.esc50 import ESC50, ESC50Config
-from data.hmdb51 import HMDB51, HMDB51Config
-from data.kinetics400 import Kinetics400, Kinetics400Config
-from data.msrvtt import MSRVTT, MSRVTTConfig
-from data.preparation import prepare
-from data.ucf101 import UCF101, UCF101Config
-from data.youcook2 import YouCook2, YouCook2Config
+from data.preparing.prepare import prepare
+from data.sets.esc50 import ESC50, ESC50Config
+from data.sets.hmdb51 import HMDB51, HMDB51Config
+from data.sets.kinetics400 import Kinetics400, Kinetics400Config
+from data.sets.msrvtt import MSRVTT, MSRVTTConfig
+from data.sets.ucf101 import UCF101, UCF101Config
+from data.sets.youcook2 import YouCook2, YouCook2Config
 
 write_media = runpy.run_path(str(pathlib.Path(__file__).with_name("media_files.py")))["write_media"]
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox")

@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.media import DecodedClip
-from data.records import make_record, record_features
+from data.media.reader import DecodedClip
+from data.records.schema import make_record, record_features
 
 FRAMES_PER_SECOND, SAMPLE_RATE_HZ = 10.0, 8000
 

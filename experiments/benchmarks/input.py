@@ -28,11 +28,11 @@ from absl import flags, logging
 from PIL import Image
 
 import data
-from data.augmentation import random_crop_box
-from data.captions import Cue
-from data.media import DecodedClip
-from data.records import dataset_info, make_record
-from experiments import command_line
+from data.media.reader import DecodedClip
+from data.pipeline.augmentation import random_crop_box
+from data.records.schema import dataset_info, make_record
+from data.text.captions import Cue
+from experiments.running import command_line
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("threads", 1, "Threads of TensorFlow.", lower_bound=1)

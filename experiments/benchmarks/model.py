@@ -17,10 +17,10 @@ import tensorflow as tf
 from absl import flags
 
 import vatt
-from experiments import command_line
+from experiments.benchmarks.flops import forward_flops
 from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker
-from experiments.command_line import BadInput, bad_input
-from experiments.flops import forward_flops
+from experiments.running import command_line
+from experiments.running.command_line import BadInput, bad_input
 from vatt.keras import keras
 
 FLAGS = flags.FLAGS

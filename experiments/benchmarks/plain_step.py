@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 import vatt
-from experiments.assembly import Run
+from experiments.pretraining.assembly import Run
 
 
 def plain_step(run: Run) -> Callable[[dict[str, tf.Tensor]], None]:

@@ -11,11 +11,12 @@ carries both gradients back. The shares are computed from the model's shapes. Al
 import tensorflow as tf
 from absl import flags
 
-from experiments import command_line, config
-from experiments.assembly import build_run, random_batch
+from experiments.benchmarks.flops import training_flops
 from experiments.benchmarks.measure import median_seconds
 from experiments.benchmarks.plain_step import plain_step
-from experiments.flops import training_flops
+from experiments.pretraining import config
+from experiments.pretraining.assembly import build_run, random_batch
+from experiments.running import command_line
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", ["configs/demo.gin"], "gin files of the run to time.")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import harmonization
 from data import Augmentation, ClipSpec
-from experiments import gin_config
 from experiments.classifiers.encoders import EncoderFactory, ResNet18, Spectrogram, VATTEncoder
 from experiments.classifiers.fusion import FUSIONS
+from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.methods import METHODS, Method
-from experiments.config import PRECISIONS
-from experiments.gradient_blending import GradientBlending
+from experiments.pretraining.config import PRECISIONS
+from experiments.running import gin_config
 
 # RandomResizedCrop and flip, as torchvision has them; the recipe changes neither colors nor sound.
 CROP_AND_FLIP = Augmentation(crop_aspect=(3 / 4, 4 / 3), jitter_probability=0.0, audio_noise=0.0)

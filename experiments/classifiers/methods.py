@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import harmonization
-from experiments.gradient_blending import GradientBlending
+from experiments.classifiers.gradient_blending import GradientBlending
 
 MODALITIES = ("audio", "video")
 MULTIMODAL = "multimodal"

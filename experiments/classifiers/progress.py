@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
+from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.methods import MODALITIES
 from experiments.classifiers.scores import Scores
-from experiments.gradient_blending import GradientBlending
-from experiments.validated_progress import ValidatedProgress
+from experiments.running.validated_progress import ValidatedProgress
 
 
 class ClassifierProgress(ValidatedProgress):

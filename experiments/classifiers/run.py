@@ -7,15 +7,15 @@ import tensorflow as tf
 
 import vatt
 from data import ClipSpec
-from experiments import strategies
-from experiments.checkpoints import host_number, new_global_step
 from experiments.classifiers.config import Classify
 from experiments.classifiers.encoders import MODALITIES
 from experiments.classifiers.fusion import FUSIONS
+from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.model import Classifier
 from experiments.classifiers.step import ClassifierTrainer
-from experiments.command_line import bad_input
-from experiments.gradient_blending import GradientBlending
+from experiments.running import strategies
+from experiments.running.checkpoints import host_number, new_global_step
+from experiments.running.command_line import bad_input
 from vatt.keras import keras
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from experiments.classifiers.constant_answer import Chance, constant_answer
 from experiments.classifiers.model import Classifier
-from experiments.command_line import RunFailed
-from experiments.constant_answer import Chance, constant_answer
+from experiments.running.command_line import RunFailed
 
 Scores = dict[str, dict[str, float]]
 """`accuracy`, `class_accuracy` and `loss` under "multimodal", "audio" and "video"."""

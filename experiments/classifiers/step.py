@@ -7,7 +7,7 @@ import tensorflow as tf
 import harmonization
 from experiments.classifiers.methods import MODALITIES, Method
 from experiments.classifiers.model import Classifier
-from experiments.step_trainer import StepTrainer, step_seed
+from experiments.running.step_trainer import StepTrainer, step_seed
 
 
 class ClassifierTrainer(StepTrainer):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import vatt
 from data import Augmentation, ClipSpec
-from experiments import gin_config
-from experiments.command_line import BadInput
-from experiments.config import PRECISIONS
+from experiments.pretraining.config import PRECISIONS
+from experiments.running import gin_config
+from experiments.running.command_line import BadInput
 
 ENTRIES = {"video": "video", "audio": "waveform"}
 """The modalities that can be fine-tuned, with the entry of a batch that each is read from."""

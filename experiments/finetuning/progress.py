@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from experiments.constant_answer import Chance
+from experiments.classifiers.constant_answer import Chance
 from experiments.finetuning.scores import Scores
 from experiments.finetuning.step import OBJECTIVE
-from experiments.validated_progress import ValidatedProgress
+from experiments.running.validated_progress import ValidatedProgress
 
 
 class FinetuneProgress(ValidatedProgress):

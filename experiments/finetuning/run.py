@@ -6,13 +6,13 @@ import math
 import tensorflow as tf
 
 import vatt
-from experiments import strategies
-from experiments.checkpoints import host_number, new_global_step
-from experiments.command_line import bad_input
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import ClipClassifier, build_backbone
 from experiments.finetuning.step import FinetuneTrainer
-from experiments.optimizers import GlobalStepSchedule
+from experiments.running import strategies
+from experiments.running.checkpoints import host_number, new_global_step
+from experiments.running.command_line import bad_input
+from experiments.running.optimizers import GlobalStepSchedule
 from vatt.keras import keras
 
 

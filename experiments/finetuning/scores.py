@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from experiments.classifiers.constant_answer import Chance, constant_answer, multi_label_constant_answer
 from experiments.classifiers.scores import score
-from experiments.command_line import RunFailed
-from experiments.constant_answer import Chance, constant_answer, multi_label_constant_answer
 from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.targets import is_counted, one_or_many_hot
+from experiments.running.command_line import RunFailed
 
 Scores = dict[str, float | int | None]
 _NORMAL = statistics.NormalDist()

@@ -18,7 +18,7 @@
 # the weights, to the common spaces of video, sound and text, and to single clips.
 #
 # It runs on the directory that `make demo` leaves, and on that of any other run of `experiments.pretrain`: set `RUN` and
-# `DATA` below. The functions are those of `experiments.inspection`, `inspection_clips` and `inspection_plots`; import them
+# `DATA` below. The functions are those of `experiments.inspection.model`, `inspection_clips` and `inspection_plots`; import them
 # into notebooks of your own.
 #
 # What is of the source, *Scaling Multimodal Pre-Training via Cross-Modality Gradient Harmonization* (Wu et al., 2022):
@@ -45,13 +45,15 @@ from IPython.display import Image, Markdown, display
 
 import data
 import vatt
-from experiments import inspection, inspection_clips, inspection_plots
-from experiments.inspection import markdown
-from experiments.inspection_plots import clips_figure, jpeg
+from experiments.inference.trained_model import open_run
+from experiments.inspection import clips as inspection_clips
+from experiments.inspection import model as inspection
+from experiments.inspection import plots as inspection_plots
+from experiments.inspection.model import markdown
+from experiments.inspection.plots import clips_figure, jpeg
 from experiments.reports.layers import layer_figure
-from experiments.run_directory import RunDirectory
-from experiments.trained_model import open_run
-from experiments.training_history import layer_history
+from experiments.running.run_directory import RunDirectory
+from experiments.running.training_history import layer_history
 
 for library in ("absl", "tensorflow"):
     logging.getLogger(library).setLevel(logging.ERROR)  # they warn of deprecated calls of their own

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import data
-from experiments.retrieval import top_clips
+from experiments.inference.retrieval import top_clips
 
 _EXAMPLES, _SHOWN = 6, 5
 

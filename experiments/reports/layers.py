@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, styled, svg
-from experiments.training_history import LayerHistory
+from experiments.running.training_history import LayerHistory
 
 COLUMNS = 200
 """More could not be told apart."""

@@ -4,16 +4,16 @@ import html
 import json
 
 import data
-from experiments.alignment import INDICATORS
-from experiments.evaluation_arrays import read_arrays
+from experiments.evaluation.alignment import INDICATORS
+from experiments.evaluation.arrays import read_arrays
+from experiments.evaluation.table import rows
 from experiments.reports.examples import examples
 from experiments.reports.html import missing, page, plots, table
 from experiments.reports.layers import COLUMNS, layer_map
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
 from experiments.reports.projection import Plane, Unmapped, map_spaces, method, projections
-from experiments.result_table import rows
-from experiments.run_directory import RunDirectory
-from experiments.training_history import all_cosines, layer_history
+from experiments.running.run_directory import RunDirectory
+from experiments.running.training_history import all_cosines, layer_history
 
 _DRAWN_INDICATORS = {
     "encoder_gradient_cosine": "Gradients, encoder",

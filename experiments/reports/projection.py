@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from experiments.inference.retrieval import normalized
 from experiments.reports.plots import COLORS, NEUTRAL, PALETTE, new_axes, styled, svg
-from experiments.retrieval import normalized
 
 _MARKERS = {"video": "o", "audio": "s", "text": "^"}
 _CLIPS = 500  # t-SNE of twice as many points takes a few seconds
@@ -69,7 +69,7 @@ def map_spaces(arrays: Mapping[str, np.ndarray]) -> list[Plane | Unmapped]:
     There is no map of fewer than `MINIMUM_CLIPS` clips with both modalities, nor of embeddings that are all equal.
 
     Args:
-      arrays: What the evaluation left; see `experiments.evaluation`.
+      arrays: What the evaluation left; see `experiments.evaluation.evaluate`.
     """
     return [_mapped(arrays, space, modalities) for space, modalities in _SPACES.items()]
 

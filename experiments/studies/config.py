@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from experiments import config, gin_config
-from experiments.command_line import BadInput
-from experiments.config import Pretrain
+from experiments.pretraining import config
+from experiments.pretraining.config import Pretrain
+from experiments.running import gin_config
+from experiments.running.command_line import BadInput
 
 CLEAN = (0.0, 0.0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")  # names are directories

@@ -11,12 +11,12 @@ import json
 import tensorflow as tf
 from absl import flags
 
-from experiments import command_line
-from experiments.assembly import build_run, random_batch
 from experiments.benchmarks.measure import median_seconds
 from experiments.benchmarks.plain_step import plain_step
-from experiments.command_line import BadInput
-from experiments.run_directory import RunDirectory
+from experiments.pretraining.assembly import build_run, random_batch
+from experiments.running import command_line
+from experiments.running.command_line import BadInput
+from experiments.running.run_directory import RunDirectory
 from experiments.studies import config as study_config
 from experiments.studies.config import Study
 from experiments.studies.directory import StudyDirectory

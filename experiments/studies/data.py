@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import data
-from data.preparation import prepare
-from data.synthetic import Synthetic, SyntheticConfig
-from experiments.command_line import bad_input
+from data.preparing.prepare import prepare
+from data.sets.synthetic import Synthetic, SyntheticConfig
+from experiments.running.command_line import bad_input
 from experiments.studies.config import CLEAN, Point, Study
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 
-from experiments.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory
 from experiments.studies.config import Point, Study
 
 

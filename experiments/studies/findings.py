@@ -1,6 +1,6 @@
 """What a study shows, in sentences computed from its figures."""
 
-from experiments.alignment import INDICATORS
+from experiments.evaluation.alignment import INDICATORS
 from experiments.studies.config import CLEAN
 from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
 from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Difference, interval, paired_difference

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from experiments.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory
 from experiments.studies import plots as study_plots
 from experiments.studies import tables as study_tables
 from experiments.studies.config import CLEAN, Study

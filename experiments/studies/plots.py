@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.alignment import INDICATORS
+from experiments.evaluation.alignment import INDICATORS
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, PALETTE, styled
 from experiments.studies.config import CLEAN
 from experiments.studies.results import PRIMARY, Results

@@ -6,14 +6,14 @@ import time
 import tensorflow as tf
 
 import data
-from experiments import retrieval
-from experiments.alignment import clip_indicators, compiled_indicators, separation
-from experiments.command_line import RunFailed
-from experiments.durations import duration
-from experiments.embeddings import embed
-from experiments.evaluation import ALIGNMENT_BATCH
-from experiments.linear_probe import linear_probe
-from experiments.run_directory import operative_config
+from experiments.evaluation.alignment import clip_indicators, compiled_indicators, separation
+from experiments.evaluation.evaluate import ALIGNMENT_BATCH
+from experiments.inference import retrieval
+from experiments.inference.linear_probe import linear_probe
+from experiments.inference.split_embeddings import embed
+from experiments.running.command_line import RunFailed
+from experiments.running.durations import duration
+from experiments.running.run_directory import operative_config
 from experiments.studies.config import CLEAN, Point, Study
 from experiments.studies.data import sets_of, vocabulary_path
 from experiments.studies.directory import StudyDirectory

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from experiments.result_metrics import Metric
+from experiments.evaluation.metrics import Metric
 from experiments.studies.config import Study
 from experiments.studies.statistics import Difference, Interval, interval, paired_difference, verdicts
 

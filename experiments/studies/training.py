@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 import data
-from experiments import config
-from experiments.assembly import Run, build_run
-from experiments.checkpoints import host_number
-from experiments.command_line import RunFailed
+from experiments.pretraining import config
+from experiments.pretraining.assembly import Run, build_run
+from experiments.running.checkpoints import host_number
+from experiments.running.command_line import RunFailed
 
 
 class ReusableRun:

@@ -10,8 +10,8 @@ A finished point has a file in STUDY_DIR/VARIANT/points and is not run again.
 import tensorflow as tf
 from absl import flags
 
-from experiments import command_line, strategies
-from experiments.command_line import BadInput
+from experiments.running import command_line, strategies
+from experiments.running.command_line import BadInput
 from experiments.studies import config as study_config
 from experiments.studies.directory import StudyDirectory
 from experiments.studies.points import run_variant

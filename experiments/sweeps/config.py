@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments import gin_config
-from experiments.command_line import BadInput
+from experiments.running import gin_config
+from experiments.running.command_line import BadInput
 
 PROGRAMS = ("pretrain", "finetune", "evaluate", "report")
 SEED = "seed"

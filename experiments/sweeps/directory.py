@@ -7,10 +7,10 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from experiments.command_line import BadInput
-from experiments.run_directory import RunDirectory
-from experiments.training_history import harmonization_summary
-from experiments.training_step import OBJECTIVES
+from experiments.pretraining.step import OBJECTIVES
+from experiments.running.command_line import BadInput
+from experiments.running.run_directory import RunDirectory
+from experiments.running.training_history import harmonization_summary
 
 FINISHED = "finished"
 FINETUNED = "kinetics400"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.evaluation.metrics import Metric
 from experiments.reports.plots import NEUTRAL, PALETTE, binned, new_axes, styled, svg
-from experiments.result_metrics import Metric
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import PointRun, SweepState
 from experiments.sweeps.table import present_metrics, settings

@@ -2,8 +2,8 @@
 
 import html
 
-from experiments import result_grid
 from experiments.reports import html as report_html
+from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import FINISHED, SweepDirectory, SweepState
 from experiments.sweeps.plots import curves_over_steps, figures_by_axis
 from experiments.sweeps.table import markdown, points_csv, table

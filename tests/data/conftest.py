@@ -11,8 +11,8 @@ from absl import flags
 from absl.testing import flagsaver
 
 import data
-from data.media_writer import encode_mp4
-from data.records import record_features
+from data.media.writer import encode_mp4
+from data.records.schema import record_features
 
 FRAMES_PER_SECOND = 10.0
 SAMPLE_RATE_HZ = 1000

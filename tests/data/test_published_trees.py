@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.media import MediaFormat, MediaReader
+from data.media.reader import MediaFormat, MediaReader
 
 CLOCK = MediaFormat(frames_per_second=10.0, image_size_px=256, sample_rate_hz=16000)
 KINDS = {

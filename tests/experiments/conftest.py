@@ -17,8 +17,8 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-from experiments import command_line
-from experiments.command_line import _guarded as guarded
+from experiments.running import command_line
+from experiments.running.command_line import _guarded as guarded
 from vatt.keras import keras
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -28,8 +28,8 @@ FLAGS = flags.FLAGS
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory) -> str:
     """A data directory with the data set `synthetic`: 24 + 4 + 8 clips of 0.8 s, 32 x 32 pixels, 16 kHz."""
-    from data.preparation import prepare
-    from data.synthetic import Synthetic, SyntheticConfig
+    from data.preparing.prepare import prepare
+    from data.sets.synthetic import Synthetic, SyntheticConfig
 
     directory = str(tmp_path_factory.mktemp("data"))
     sizes = dict(train_clips=24, validation_clips=4, test_clips=8, image_size_px=32, clip_seconds=0.8)
@@ -233,8 +233,8 @@ def checkpoint_values():
 @pytest.fixture(scope="session")
 def noisy_data(tmp_path_factory) -> str:
     """A data directory with the data set `synthetic`: 12 clips to train on, 18 noisy ones to validate, 11 to test."""
-    from data.preparation import prepare
-    from data.synthetic import Synthetic, SyntheticConfig
+    from data.preparing.prepare import prepare
+    from data.sets.synthetic import Synthetic, SyntheticConfig
 
     directory = str(tmp_path_factory.mktemp("data"))
     sizes = dict(train_clips=12, validation_clips=18, test_clips=11, image_size_px=32, clip_seconds=0.8)
@@ -246,10 +246,10 @@ def noisy_data(tmp_path_factory) -> str:
 def trained_run(noisy_data, tiny_run, tmp_path_factory) -> pathlib.Path:
     """Directory of a run as if trained for 30 steps: configuration, checkpoint, vocabulary, two lines of metrics."""
     import data
-    from experiments import config
-    from experiments.assembly import build_run
-    from experiments.checkpoints import RunCheckpoints
-    from experiments.run_directory import RunDirectory, operative_config
+    from experiments.pretraining import config
+    from experiments.pretraining.assembly import build_run
+    from experiments.running.checkpoints import RunCheckpoints
+    from experiments.running.run_directory import RunDirectory, operative_config
 
     directory = RunDirectory(tmp_path_factory.mktemp("runs") / "tiny_run")
     vocabulary = pathlib.Path(data.open_dataset("synthetic", noisy_data).wordpiece_vocabulary_path)

@@ -9,10 +9,10 @@ import tensorflow as tf
 from absl.testing import flagsaver
 
 import data
-from data.captions import Cue
-from data.records import encode_jpeg
-from data.stored_clips import parse_clip, read_records, shards_of
-from experiments.command_line import _guarded as guarded
+from data.records.schema import encode_jpeg
+from data.records.stored_clips import parse_clip, read_records, shards_of
+from data.text.captions import Cue
+from experiments.running.command_line import _guarded as guarded
 
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))
 CUE = Cue("what is seen", 0.0, 0.5)

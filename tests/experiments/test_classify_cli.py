@@ -12,12 +12,12 @@ import tensorflow as tf
 from absl.testing import flagsaver
 from tensorflow.python.framework.config import disable_op_determinism
 
-from experiments import strategies
 from experiments.classifiers.methods import METHODS
 from experiments.classifiers.progress import ClassifierProgress
-from experiments.command_line import _guarded as guarded
-from experiments.jobs import FINISHED, Outcome
-from experiments.run_directory import RunDirectory
+from experiments.running import strategies
+from experiments.running.command_line import _guarded as guarded
+from experiments.running.jobs import FINISHED, Outcome
+from experiments.running.run_directory import RunDirectory
 
 STEPS = 18  # 24 clips, 4 to a batch, 3 epochs
 RUN = [

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 import harmonization
 import vatt
-from experiments import config
-from experiments.assembly import build_run, make_model, random_batch
+from experiments.pretraining import config
+from experiments.pretraining.assembly import build_run, make_model, random_batch
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

@@ -9,10 +9,10 @@ import pytest
 from absl.testing import flagsaver
 
 import data
-from data.captions import Cue
-from data.stored_clips import read_clips, shards_of
-from experiments.command_line import _guarded as guarded
-from experiments.contact_sheet import RandomClips
+from data.records.stored_clips import read_clips, shards_of
+from data.text.captions import Cue
+from experiments.dataset_checks.contact_sheet import RandomClips
+from experiments.running.command_line import _guarded as guarded
 
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))
 noise_clip = SETS["noise_clip"]
@@ -149,8 +149,8 @@ def test_which_clips_are_shown_depends_on_the_seed_alone(stored):
 
 
 def test_the_result_goes_beside_the_records(stats, stored, monkeypatch):
-    monkeypatch.setattr("experiments.dataset_page.histograms", lambda summary: [])
-    monkeypatch.setattr("experiments.dataset_page.class_bars", lambda counts, names: "")
+    monkeypatch.setattr("experiments.dataset_checks.page.histograms", lambda summary: [])
+    monkeypatch.setattr("experiments.dataset_checks.page.class_bars", lambda counts, names: "")
     code, output, _ = stats(clips=0)
     assert code == 0 and f"page: {stored}/stats.html" in output
     assert "A look at" not in (stored / "stats.html").read_text() and (stored / "stats.json").exists()
@@ -179,7 +179,7 @@ def test_a_damaged_record_is_told(stats, tmp_path):
 
 
 def test_a_result_that_cannot_be_written_is_told(stats, tmp_path, monkeypatch):
-    monkeypatch.setattr("experiments.dataset_page.build_page", lambda *parts: "page")
+    monkeypatch.setattr("experiments.dataset_checks.page.build_page", lambda *parts: "page")
     (tmp_path / "file").write_text("")
     code, _, errors = stats(output_dir=str(tmp_path / "file" / "below"))
     assert code == 1 and "cannot be written" in errors

@@ -10,10 +10,13 @@ import tensorflow as tf
 from PIL import Image
 
 import harmonization
-from experiments import config, method_gallery, method_pages, method_situations
 from experiments.classifiers import config as classifier_config
-from experiments.gin_config import ROOT
-from experiments.method_docstrings import HEADINGS, read_docstring
+from experiments.method_docs import gallery as method_gallery
+from experiments.method_docs import pages as method_pages
+from experiments.method_docs import situations as method_situations
+from experiments.method_docs.docstrings import HEADINGS, read_docstring
+from experiments.pretraining import config
+from experiments.running.gin_config import ROOT
 
 DOCS = ROOT / "docs" / "methods"
 METHODS = list(harmonization.METHODS)

@@ -15,11 +15,12 @@ from absl.testing import flagsaver
 
 import data
 import vatt
-from experiments import command_line, config
-from experiments.assembly import build_model
-from experiments.npz_file import write_npz
-from experiments.run_directory import RunDirectory, operative_config
-from experiments.trained_model import fingerprint, open_run
+from experiments.inference.trained_model import fingerprint, open_run
+from experiments.pretraining import config
+from experiments.pretraining.assembly import build_model
+from experiments.running import command_line
+from experiments.running.npz_file import write_npz
+from experiments.running.run_directory import RunDirectory, operative_config
 
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "media_files.py"))
 write_media, moving_square, tone = MEDIA["write_media"], MEDIA["moving_square"], MEDIA["tone"]

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 import data
-from experiments import command_line
-from experiments.alignment import INDICATORS
-from experiments.command_line import BadInput
-from experiments.embeddings import Embeddings
-from experiments.evaluation import TASKS, Evaluation, evaluate
-from experiments.evaluation_arrays import read_arrays, write_arrays
-from experiments.linear_probe import linear_probe
-from experiments.result_table import format_table, rows
-from experiments.retrieval import ranks
-from experiments.run_directory import RunDirectory
-from experiments.trained_model import open_run
-from experiments.training_history import harmonization_summary
+from experiments.evaluation.alignment import INDICATORS
+from experiments.evaluation.arrays import read_arrays, write_arrays
+from experiments.evaluation.evaluate import TASKS, Evaluation, evaluate
+from experiments.evaluation.table import format_table, rows
+from experiments.inference.linear_probe import linear_probe
+from experiments.inference.retrieval import ranks
+from experiments.inference.split_embeddings import Embeddings
+from experiments.inference.trained_model import open_run
+from experiments.running import command_line
+from experiments.running.command_line import BadInput
+from experiments.running.run_directory import RunDirectory
+from experiments.running.training_history import harmonization_summary
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ import tensorflow as tf
 from absl.testing import flagsaver
 
 import data
-from experiments import command_line, config
-from experiments.assembly import build_model
-from experiments.command_line import RunFailed
-from experiments.exported_model import write_saved_model
-from experiments.run_directory import RunDirectory, operative_config
-from experiments.trained_model import open_run
+from experiments.inference.exported_model import write_saved_model
+from experiments.inference.trained_model import open_run
+from experiments.pretraining import config
+from experiments.pretraining.assembly import build_model
+from experiments.running import command_line
+from experiments.running.command_line import RunFailed
+from experiments.running.run_directory import RunDirectory, operative_config
 
 CAPTIONS = ["a red square is falling", "a blue circle goes up", "über die straße", "naïve café"]
 QUERIES = ["a red square is falling", "word " * 200, "Über die STRASSE: naïve café, 日本"]

@@ -13,11 +13,11 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 import data
 import vatt
-from experiments import progress, strategies
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import build_backbone
 from experiments.finetuning.progress import FinetuneProgress
-from experiments.run_directory import RunDirectory
+from experiments.running import progress, strategies
+from experiments.running.run_directory import RunDirectory
 
 MODEL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=8, feature_dim=16, waveform_patch=1280)
 CLIPS = [
@@ -177,9 +177,9 @@ def test_a_run_stopped_inside_a_loop_resumes_exactly(finetune_here, pretrained, 
 @pytest.fixture(scope="module")
 def multi_label_data(tmp_path_factory) -> str:
     """A data directory with a multi-label folder: 10 + 3 + 3 synthetic videos, labeled by color and by shape."""
-    from data.folder import Folder, FolderConfig
-    from data.preparation import prepare
-    from data.synthetic import Synthetic, SyntheticConfig
+    from data.preparing.prepare import prepare
+    from data.sets.folder import Folder, FolderConfig
+    from data.sets.synthetic import Synthetic, SyntheticConfig
 
     root = tmp_path_factory.mktemp("media")
     sizes = dict(train_clips=10, validation_clips=3, test_clips=3, image_size_px=32, clip_seconds=0.8)
@@ -217,7 +217,7 @@ def test_a_multi_label_set_from_scratch_on_two_replicas(
 
 
 def test_a_classifier_of_single_labels_refuses_a_multi_label_set(multi_label_data):
-    from experiments.labeled_run import open_labeled
+    from experiments.running.labeled_run import open_labeled
 
     assert open_labeled("folder", multi_label_data, multi_label=True).class_names == ("even", "high", "low", "odd")
     with pytest.raises(data.DataError, match="should have one class per clip .* Found a multi-label set"):

@@ -8,8 +8,8 @@ import pytest
 from absl.testing import flagsaver
 
 import vatt
-from experiments.command_line import _guarded as guarded
-from experiments.trained_model import open_run
+from experiments.inference.trained_model import open_run
+from experiments.running.command_line import _guarded as guarded
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 SMALL = [

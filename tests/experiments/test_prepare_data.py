@@ -15,12 +15,12 @@ import tensorflow_datasets as tfds
 from absl import flags
 from absl.testing import flagsaver
 
-import data.plan
-from data.dataset import open_dataset
+import data.preparing.plan
 from data.errors import DataError
-from data.synthetic import Synthetic
+from data.records.prepared_dataset import open_dataset
+from data.sets.synthetic import Synthetic
 from experiments import prepare_data
-from experiments.command_line import BadInput, RunFailed, _guarded
+from experiments.running.command_line import BadInput, RunFailed, _guarded
 
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16, clip_seconds=0.8)
@@ -103,14 +103,14 @@ def test_data_sets_that_tfds_has_too_stay_its_own():
 
 def test_flags_say_who_makes_the_records(monkeypatch):
     asked = []
-    monkeypatch.setitem(sys.modules, "data.beam_units", types.SimpleNamespace(on_beam=lambda *arguments: asked.append(arguments)))
-    monkeypatch.setattr("data.unit_runners.in_processes", lambda workers: asked.append(workers))
+    monkeypatch.setitem(sys.modules, "data.preparing.beam_units", types.SimpleNamespace(on_beam=lambda *arguments: asked.append(arguments)))
+    monkeypatch.setattr("data.preparing.unit_runners.in_processes", lambda workers: asked.append(workers))
     with flagsaver.flagsaver(beam_runner="FlinkRunner", beam_options=["flink_master=host:8081", "--streaming"]):
         prepare_data._runner()
     with flagsaver.flagsaver(workers=3):
         prepare_data._runner()
     assert asked == [("FlinkRunner", ["--flink_master=host:8081", "--streaming"]), 3]
-    monkeypatch.delitem(sys.modules, "data.beam_units")
+    monkeypatch.delitem(sys.modules, "data.preparing.beam_units")
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with flagsaver.flagsaver(beam_runner="DirectRunner"):
         with pytest.raises(BadInput, match=r"pip install 'vatt-harmonization\[beam\]'"):
@@ -148,7 +148,7 @@ def test_nothing_usable_exits_with_one(tmp_path, capsys):
 def test_a_killed_run_goes_on_and_other_parameters_start_anew(tmp_path, capfd):
     """Its data are those of a run that was left alone, and what it had finished is not made again."""
     root = tmp_path / "killed" / "synthetic"
-    small_units = "import data.plan; data.plan.UNIT_BYTES = 1; from experiments.prepare_data import main, run; run(main)"
+    small_units = "import data.preparing.plan; data.preparing.plan.UNIT_BYTES = 1; from experiments.prepare_data import main, run; run(main)"
     flags = [f"--{name}={value}" for name, value in (MORE | dict(data_dir=f"{tmp_path}/killed")).items()]
     command = [sys.executable, "-c", small_units, "--dataset=synthetic", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -172,7 +172,7 @@ def test_a_killed_run_goes_on_and_other_parameters_start_anew(tmp_path, capfd):
     assert f"{len(done)} of {MORE['train_clips']} parts are done" in capfd.readouterr().err
     assert len(made) == MORE["train_clips"] - len(done)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data.plan, "UNIT_BYTES", 1)
+        patch.setattr(data.preparing.plan, "UNIT_BYTES", 1)
         run_here(dataset="synthetic", data_dir=f"{tmp_path}/whole", **MORE)
     killed, whole = (content(tmp_path / name / "synthetic/default/1.0.0") for name in ("killed", "whole"))
     assert killed == whole and len(killed) == MORE["train_clips"] + 2

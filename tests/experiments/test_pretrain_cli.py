@@ -16,10 +16,10 @@ import pytest
 import tensorflow as tf
 
 import data
-from experiments import config
-from experiments.assembly import build_run
-from experiments.checkpoints import RunCheckpoints
-from experiments.run_directory import RunDirectory, operative_config
+from experiments.pretraining import config
+from experiments.pretraining.assembly import build_run
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.run_directory import RunDirectory, operative_config
 
 LINE = re.compile(
     r"step \d+/40 \d+\.\d% \| (first step, compilation included: \d+\.\d s \| peak memory \d\.\d GiB|"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory
 
 SHORT = ["pretrain.steps = 2", "pretrain.warmup_steps = 1"]
 service = tf.data.experimental.service

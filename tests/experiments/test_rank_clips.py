@@ -13,11 +13,11 @@ from absl.testing import flagsaver
 
 import data
 import vatt
-from data.captions import Cue
-from experiments.clip_ranking import COLUMNS, Ranking, write_csv
-from experiments.clip_scores import SCORES
-from experiments.command_line import _guarded as guarded
-from experiments.trained_model import open_run
+from data.text.captions import Cue
+from experiments.dataset_checks.ranking import COLUMNS, Ranking, write_csv
+from experiments.inference.clip_scores import SCORES
+from experiments.inference.trained_model import open_run
+from experiments.running.command_line import _guarded as guarded
 
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))
 EVIL = '<script>alert("&")</script>, a red "circle"'

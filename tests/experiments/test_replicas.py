@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import harmonization
-from experiments.training_step import HarmonizedTrainer
+from experiments.pretraining.step import HarmonizedTrainer
 from vatt.keras import keras
 
 BATCH, STEPS = 8, 3

@@ -9,13 +9,13 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data
-from experiments.evaluation_arrays import read_arrays, write_arrays
+from experiments.evaluation.arrays import read_arrays, write_arrays
 from experiments.reports import html as report_html
 from experiments.reports.examples import examples
 from experiments.reports.page import build_page
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
 from experiments.reports.projection import MINIMUM_CLIPS, Plane, Unmapped, map_spaces, method, projections
-from experiments.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory
 
 
 @pytest.fixture

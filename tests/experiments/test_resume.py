@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import data
-from experiments.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory
 
 STEPS = 40
 KILLS = int(os.environ.get("VATT_TEST_KILLS", "2"))  # at random steps; one more comes during a write

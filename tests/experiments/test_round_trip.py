@@ -11,7 +11,7 @@ from absl.testing import flagsaver
 
 import data
 import vatt
-from experiments.command_line import _guarded as guarded
+from experiments.running.command_line import _guarded as guarded
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "ut_tiny"
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "media_files.py"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments.assembly import build_run, random_batch
+from experiments.pretraining.assembly import build_run, random_batch
 from experiments.studies import config as study_config
 from experiments.studies import points as study_points
 from experiments.studies.data import prepare_sets

@@ -16,10 +16,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
-from experiments import config, jobs
-from experiments.jobs import FAILED, FINISHED, STOPPED, Outcome
-from experiments.progress import Progress
-from experiments.run_directory import RunDirectory
+from experiments.pretraining import config
+from experiments.running import jobs
+from experiments.running.jobs import FAILED, FINISHED, STOPPED, Outcome
+from experiments.running.progress import Progress
+from experiments.running.run_directory import RunDirectory
 
 SHORT = [
     "pretrain.steps = 10", "pretrain.checkpoint_every_steps = 4", "pretrain.shuffle_window = 8",

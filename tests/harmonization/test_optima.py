@@ -7,14 +7,14 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import nnls
 
-from harmonization.aligned_mtl import AlignedMTL
-from harmonization.cagrad import CAGrad
-from harmonization.conflict_free import ConFIG
-from harmonization.dualproj import DualProj
-from harmonization.imtl_g import IMTLG
-from harmonization.mgda import MGDA
-from harmonization.nash_mtl import NashMTL
-from harmonization.upgrad import UPGrad
+from harmonization.methods.aligned_mtl import AlignedMTL
+from harmonization.methods.cagrad import CAGrad
+from harmonization.methods.conflict_free import ConFIG
+from harmonization.methods.dualproj import DualProj
+from harmonization.methods.imtl_g import IMTLG
+from harmonization.methods.mgda import MGDA
+from harmonization.methods.nash_mtl import NashMTL
+from harmonization.methods.upgrad import UPGrad
 
 CASES = 40
 

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harmonization.aligned_mtl import AlignedMTL
-from harmonization.both import Both
-from harmonization.cagrad import CAGrad
-from harmonization.conflict_free import ConFIG
-from harmonization.dualproj import DualProj
-from harmonization.gradvac import GradVac
 from harmonization.harmonizer import Group
-from harmonization.imtl_g import IMTLG
-from harmonization.mean import Mean
-from harmonization.mgda import MGDA
-from harmonization.nash_mtl import NashMTL
-from harmonization.pcgrad import PCGrad
-from harmonization.realignment import GradientRealignment
-from harmonization.sum import Sum
-from harmonization.upgrad import UPGrad
+from harmonization.methods.aligned_mtl import AlignedMTL
+from harmonization.methods.both import Both
+from harmonization.methods.cagrad import CAGrad
+from harmonization.methods.conflict_free import ConFIG
+from harmonization.methods.dualproj import DualProj
+from harmonization.methods.gradvac import GradVac
+from harmonization.methods.imtl_g import IMTLG
+from harmonization.methods.mean import Mean
+from harmonization.methods.mgda import MGDA
+from harmonization.methods.nash_mtl import NashMTL
+from harmonization.methods.pcgrad import PCGrad
+from harmonization.methods.realignment import GradientRealignment
+from harmonization.methods.sum import Sum
+from harmonization.methods.upgrad import UPGrad
 
 METHODS = {
     "sum": Sum,

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 import harmonization
 from experiments.classifiers import config as classifier_config
+from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.methods import METHODS
 from experiments.classifiers.run import build_run, clip_specs, random_batch
-from experiments.command_line import BadInput
-from experiments.gradient_blending import GradientBlending
+from experiments.running.command_line import BadInput
 
 CONFIGS = pathlib.Path(__file__).parents[3] / "configs" / "classify"
 DATASETS = sorted(CONFIGS.glob("*.gin"))

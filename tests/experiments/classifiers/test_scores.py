@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 import harmonization
+from experiments.classifiers.gradient_blending import GradientBlending, blend_weights
 from experiments.classifiers.scores import Evaluator, score
 from experiments.classifiers.table import run_row, table
-from experiments.command_line import RunFailed
-from experiments.gradient_blending import GradientBlending, blend_weights
+from experiments.running.command_line import RunFailed
 
 
 def test_scores_by_hand():

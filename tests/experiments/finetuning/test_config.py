@@ -5,9 +5,9 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from experiments.command_line import BadInput
 from experiments.finetuning import config as finetune_config
 from experiments.finetuning.run import build_run, random_batch
+from experiments.running.command_line import BadInput
 
 CONFIGS = pathlib.Path(__file__).parents[3] / "configs" / "finetune"
 FILES = sorted(CONFIGS.glob("*.gin"))

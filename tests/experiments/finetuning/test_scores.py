@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments.command_line import RunFailed
 from experiments.finetuning.scores import Evaluator, d_prime, multi_label_scores, single_label_scores
+from experiments.running.command_line import RunFailed
 
 
 def test_single_label_figures_by_hand():

@@ -2,7 +2,7 @@ import pathlib
 
 import pytest
 
-from experiments.command_line import BadInput
+from experiments.running.command_line import BadInput
 from experiments.studies import config as study_config
 
 ROOT = pathlib.Path(__file__).parents[3]

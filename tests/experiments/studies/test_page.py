@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.alignment import INDICATORS
+from experiments.evaluation.alignment import INDICATORS
 from experiments.studies import tables as study_tables
 from experiments.studies.config import Point, Study
 from experiments.studies.findings import findings

@@ -4,10 +4,10 @@ import pathlib
 
 import pytest
 
-from experiments import config
-from experiments.assembly import make_model
-from experiments.command_line import BadInput
-from experiments.run_directory import config_difference, operative_config
+from experiments.pretraining import config
+from experiments.pretraining.assembly import make_model
+from experiments.running.command_line import BadInput
+from experiments.running.run_directory import config_difference, operative_config
 from experiments.sweeps import config as sweep_config
 from experiments.sweeps.config import Point, Sweep
 

@@ -9,10 +9,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from experiments import result_grid
+from experiments.evaluation.metrics import DOWNSTREAM, METRICS, items
 from experiments.reports.plots import PALETTE
-from experiments.result_metrics import DOWNSTREAM, METRICS, items
-from experiments.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory
+from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import PointRun, SweepDirectory
 from experiments.sweeps.plots import curves_over_steps, figures_by_axis
 from experiments.sweeps.report import write_sweep_report

@@ -1,0 +1,1 @@
+"""From records or files to batches of clips."""

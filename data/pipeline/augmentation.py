@@ -1,0 +1,154 @@
+"""Random changes to a training clip, each drawn once per clip so that its frames stay in step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from data.errors import DataError
+from data.pipeline import colors
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random changes; the defaults are VATT's (arXiv 2104.11178, appendix A.2).
+
+    Attributes:
+      crop_area: Least and greatest share of the frame that the crop covers.
+      crop_aspect: Least and greatest width / height of the crop.
+      flip_probability: How often a clip is mirrored left to right.
+      jitter_probability: How often the colors of a clip are changed.
+      brightness: Greatest shift, of colors in [0, 1].
+      saturation: Greatest relative change: the factor lies in [1 - saturation, 1 + saturation].
+      contrast: Greatest relative change, likewise.
+      hue: Greatest turn, as a share of the color circle.
+      audio_noise: Standard deviation of the noise on the waveform, relative to its greatest
+        absolute value.
+
+    Raises:
+      DataError: A value lies outside its range.
+    """
+
+    crop_area: tuple[float, float] = (0.08, 1.0)
+    crop_aspect: tuple[float, float] = (0.5, 2.0)
+    flip_probability: float = 0.5
+    jitter_probability: float = 0.8
+    brightness: float = 32 / 255
+    saturation: float = 0.4
+    contrast: float = 0.4
+    hue: float = 0.2
+    audio_noise: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_range("crop_area", self.crop_area, greatest=1.0)
+        _check_range("crop_aspect", self.crop_aspect, greatest=100.0)
+        limits = {
+            "flip_probability": 1.0,
+            "jitter_probability": 1.0,
+            "brightness": 1.0,
+            "saturation": 1.0,
+            "contrast": 1.0,
+            "hue": 0.5,
+            "audio_noise": 1.0,
+        }
+        for name, greatest in limits.items():
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 <= value <= greatest:
+                raise DataError(
+                    f"Augmentation.{name} must be a number in [0, {greatest:g}], but is {value!r}."
+                )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_range(name: str, value: object, greatest: float) -> None:
+    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+    if not pair or not 0 < value[0] <= value[1] <= greatest:
+        raise DataError(
+            f"Augmentation.{name} must be two numbers (least, greatest) with "
+            f"0 < least <= greatest <= {greatest:g}, but is {value!r}."
+        )
+
+
+def random_crop_box(
+    image_shape: tf.Tensor, augmentation: Augmentation, key: tf.Tensor
+) -> tf.Tensor:
+    """Draws an Inception-style crop (Szegedy et al. 2015, as in VATT's appendix A.2).
+
+    Args:
+      image_shape: int32 [3]: height, width, channels.
+      augmentation: The ranges.
+      key: int [2], the stateless seed.
+
+    Returns:
+      int32 [4]: top, left, height, width in pixels. When no crop in the ranges fits (a very long
+      frame), it is the whole frame, as TensorFlow's function has it.
+    """
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        image_shape,
+        bounding_boxes=tf.zeros([1, 0, 4]),
+        seed=key,
+        min_object_covered=0.0,
+        aspect_ratio_range=tuple(augmentation.crop_aspect),
+        area_range=tuple(augmentation.crop_area),
+        max_attempts=100,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return tf.concat([begin[:2], size[:2]], axis=0)
+
+
+def random_flip(
+    frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor
+) -> Sequence[tf.Tensor]:
+    """Mirrors all frames, [height, width, 3] each, left to right, or none of them."""
+    if not augmentation.flip_probability:
+        return frames
+    flips = tf.random.stateless_uniform([], key) < augmentation.flip_probability
+    return tf.cond(flips, lambda: [tf.reverse(frame, axis=[1]) for frame in frames], lambda: list(frames))
+
+
+def random_color_jitter(
+    frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor
+) -> tf.Tensor:
+    """Changes brightness, saturation, contrast and hue, in this order, by one draw for all frames.
+
+    Args:
+      frames: float32 [height, width, 3] in [0, 255] each, of one size.
+      augmentation: The ranges.
+      key: int [2], the stateless seed.
+
+    Returns:
+      float32 [frames, height, width, 3] in [-1, 1].
+    """
+    shape = [len(frames), *frames[0].shape]
+    joined = colors.join_frames(frames)
+    if not augmentation.jitter_probability:
+        return tf.reshape(colors.rescale(joined), shape)
+    draws = tf.random.stateless_uniform([5], key)
+    brightness, saturation, contrast, hue = tf.unstack(2.0 * draws[1:] - 1.0)
+
+    def jitter() -> tf.Tensor:
+        return colors.jitter(
+            joined,
+            shape[:-1],
+            brightness=brightness * augmentation.brightness,
+            saturation=1.0 + saturation * augmentation.saturation,
+            contrast=1.0 + contrast * augmentation.contrast,
+            hue=hue * augmentation.hue,
+        )
+
+    changes = draws[0] < augmentation.jitter_probability
+    return tf.cond(changes, jitter, lambda: tf.reshape(colors.rescale(joined), shape))
+
+
+def random_audio_noise(
+    waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor
+) -> tf.Tensor:
+    """Adds Gaussian noise to a waveform [samples] in [-1, 1]; silence stays silent."""
+    deviation = augmentation.audio_noise * tf.reduce_max(tf.abs(waveform))
+    noise = tf.random.stateless_normal(tf.shape(waveform), key, stddev=deviation)
+    return tf.clip_by_value(waveform + noise, -1.0, 1.0)

@@ -1,0 +1,176 @@
+"""The order of the training clips: a pure function of (seed, pipeline, position).
+
+An input iterator cannot be saved under `tf.distribute`, so nothing here needs saving: the files and
+the shuffle of any position in any epoch can be computed, and a restart reads at most one shuffle
+window that it does not use. The scheme (our choice): each epoch permutes the shard files;
+neighbors in that order form windows; the records of a window are read together and permuted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from data.errors import DataError
+from data.pipeline.seeds import SHARD_ORDER, WINDOW_ORDER, derive_key
+
+_MAXIMUM_PARALLEL_READS = 16
+
+WRONG_LENGTHS = (
+    "The record files do not hold as many records as their dataset_info.json says. Prepare the data set again; "
+    "python -m experiments.check_data says which files they are."
+)
+"""What the error of `ClipOrder.records` says."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipOrder:
+    """Shuffled order of one input pipeline's clips, without end.
+
+    Attributes:
+      paths: TFRecord files of this pipeline.
+      lengths: Records in each of them.
+      shards_per_window: Files whose records are shuffled together.
+      seed: Seed of the run.
+      pipeline: Index of this input pipeline among those of the run.
+    """
+
+    paths: tuple[str, ...]
+    lengths: tuple[int, ...]
+    shards_per_window: int
+    seed: int
+    pipeline: int = 0
+
+    @property
+    def clips_per_epoch(self) -> int:
+        """Records in all files of this pipeline."""
+        return sum(self.lengths)
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """Shuffle windows in an epoch; the last one may hold fewer files than the others."""
+        return -(-len(self.paths) // self.shards_per_window)
+
+    def epoch_shards(self, epoch: int | tf.Tensor) -> tf.Tensor:
+        """Returns the order (int64 [files]) in which an epoch goes through the files."""
+        key = derive_key(self.seed, self.pipeline, SHARD_ORDER, epoch)
+        shards = tf.range(len(self.paths), dtype=tf.int64)
+        return tf.random.experimental.stateless_shuffle(shards, seed=key)
+
+    def locate(self, position: int) -> tuple[int, int]:
+        """Finds a position from the lengths of the files alone.
+
+        Args:
+          position: Clips that this pipeline has already given out since step 0.
+
+        Returns:
+          The window (counted from step 0) that holds the next clip, and the clip's index in it.
+        """
+        epoch, remaining = divmod(position, self.clips_per_epoch)
+        with tf.device("CPU:0"):  # Where tf.data draws the same numbers.
+            shards = self.epoch_shards(epoch).numpy()
+        lengths = np.asarray(self.lengths)[shards]
+        first_shards = np.arange(0, len(shards), self.shards_per_window)
+        window_ends = np.cumsum(np.add.reduceat(lengths, first_shards))
+        window = int(np.searchsorted(window_ends, remaining, side="right"))
+        skipped = remaining - (int(window_ends[window - 1]) if window else 0)
+        return epoch * self.windows_per_epoch + window, skipped
+
+    def records(self, start_position: int = 0) -> tf.data.Dataset:
+        """Reads the clips from a position on, without end.
+
+        Args:
+          start_position: Clips that this pipeline has already given out.
+
+        Returns:
+          Dataset of (position int64 scalar, serialized record). Every position's record is the same
+          whatever `start_position`; each run of `clips_per_epoch` positions that starts at a
+          multiple of it holds every clip once. Reading a file whose number of records is
+          not that of `lengths` raises `tf.errors.InvalidArgumentError`.
+        """
+        window, skipped = self.locate(start_position)
+        windows = tf.data.Dataset.range(window, tf.int64.max)
+        # The next window is read while this one is being used: two windows of encoded records
+        # are in memory.
+        records = windows.flat_map(self._read_window).prefetch(1).unbatch()
+        return records.skip(skipped).enumerate(start=start_position)
+
+    def upcoming_windows(self, position: int) -> Iterator[list[str]]:
+        """Yields the files of each window from that of a position on, to the end of the next epoch."""
+        window, _ = self.locate(position)
+        for number in range(window, (window // self.windows_per_epoch + 2) * self.windows_per_epoch):
+            with tf.device("CPU:0"):
+                shards = self._window_shards(number).numpy()
+            yield [self.paths[shard] for shard in shards]
+
+    def _window_shards(self, window: int | tf.Tensor) -> tf.Tensor:
+        epoch, within = window // self.windows_per_epoch, window % self.windows_per_epoch
+        start = within * self.shards_per_window
+        return self.epoch_shards(epoch)[start : start + self.shards_per_window]
+
+    def _read_window(self, window: tf.Tensor) -> tf.data.Dataset:
+        shards = self._window_shards(window)
+        paths = tf.gather(tf.constant(self.paths), shards)
+        expected = tf.reduce_sum(tf.gather(tf.constant(self.lengths, tf.int64), shards))
+        key = derive_key(self.seed, self.pipeline, WINDOW_ORDER, window)
+
+        def shuffle(records: tf.Tensor) -> tf.Tensor:
+            with tf.control_dependencies([_check_length(records, expected, paths)]):
+                return tf.random.experimental.stateless_shuffle(records, seed=key)
+
+        reads = min(self.shards_per_window, _MAXIMUM_PARALLEL_READS)
+        # One record more than expected, so that a file that is too long is noticed as well.
+        records = tf.data.TFRecordDataset(paths, num_parallel_reads=reads)
+        return records.batch(expected + 1).map(shuffle)
+
+
+def _check_length(records: tf.Tensor, expected: tf.Tensor, paths: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(
+        tf.size(records, tf.int64) == expected,
+        [WRONG_LENGTHS, "Expected", expected, ", read", tf.size(records), "from", paths],
+        summarize=8,
+    )
+
+
+def clip_order(
+    paths: tuple[str, ...],
+    lengths: tuple[int, ...],
+    *,
+    seed: int,
+    shuffle_window: int,
+    pipelines: int = 1,
+    pipeline: int = 0,
+) -> ClipOrder:
+    """Gives an input pipeline its share of the files and sizes its shuffle windows.
+
+    Args:
+      paths: All TFRecord files of the split.
+      lengths: Records in each of them; files without records are left out.
+      seed: Seed of the run.
+      shuffle_window: Clips to shuffle together, roughly: a window is a fixed number of whole files,
+        at least one.
+      pipelines: Input pipelines of the run, one per host.
+      pipeline: Index of this one. It takes the files pipeline, pipeline + pipelines, ...
+
+    Raises:
+      DataError: There are fewer non-empty files than input pipelines.
+    """
+    shards = [(path, length) for path, length in zip(paths, lengths, strict=True) if length]
+    if len(shards) < pipelines or not shards:
+        raise DataError(
+            f"{pipelines} input pipelines (hosts) need at least as many record files, but there "
+            f"are {len(shards)} with records in them. Prepare the data set again with "
+            f"num_shards >= {pipelines} (several per host shuffle better), or use fewer hosts."
+        )
+    own_paths, own_lengths = zip(*shards[pipeline::pipelines], strict=True)
+    mean_length = sum(own_lengths) / len(own_lengths)
+    return ClipOrder(
+        paths=own_paths,
+        lengths=own_lengths,
+        shards_per_window=min(max(1, round(shuffle_window / mean_length)), len(own_paths)),
+        seed=seed,
+        pipeline=pipeline,
+    )

@@ -1,0 +1,272 @@
+"""The base of the data sets that list media files: decoded, cut, resampled, written and reported."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import tensorflow_datasets as tfds
+
+from data.errors import DataError
+from data.media.reader import MediaFormat
+from data.preparing.clip_builder import ClipBuilder
+from data.preparing.cutting import Cutting, cut_video, expected_clips
+from data.preparing.listing import ClipList, ListedVideo, fingerprint, video_from_json
+from data.preparing.tally import Tally
+from data.records.schema import dataset_info, settings_of
+from data.source.tree import SourceTree
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class ListedClipsConfig(tfds.core.BuilderConfig):
+    """Decides what is made of a data set's files. Each data set has its own subclass.
+
+    Attributes:
+      source_dir: the folder that holds the data set as it is published; None for `tfds build`, which
+        has `--manual_dir`.
+      clip_seconds: a longer clip is cut off after this; a file without listed clips is cut into clips
+        of this length.
+      image_size_px: the shorter side of a frame is scaled down to it, never up.
+      frames_per_second, sample_rate_hz: rates of what is stored.
+      max_bad_fraction: preparation fails if more than this share of a split's files is unusable.
+
+    With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, what `read_source` made of it.
+    """
+
+    name: str = "default"
+    source_dir: str | None = None
+    clip_seconds: float = 10.0
+    image_size_px: int = 256
+    frames_per_second: float = 10.0
+    sample_rate_hz: int = 48000
+    max_bad_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Reads the source's lists.
+
+        Raises:
+          DataError: if the folder does not hold the data set, or a value makes no sense.
+        """
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise DataError(f"max_bad_fraction is a share in [0, 1], not {self.max_bad_fraction}")
+        for name in ("image_size_px", "frames_per_second", "sample_rate_hz"):
+            if not 1 <= getattr(self, name) < math.inf:
+                raise DataError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 1 <= self.clip_seconds * self.frames_per_second < math.inf:
+            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame, or has no end")
+        self.tree: SourceTree | None = None
+        self.listed: ClipList | None = None
+        if self.source_dir is not None:
+            self.tree = SourceTree(self.source_dir)
+            self.listed = self.read_source()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the list behind, which may be long, and what else was read: workers make records alone."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Finds the source folder again."""
+        self.__dict__.update(state)
+        self.tree, self.listed = None if self.source_dir is None else SourceTree(self.source_dir), None
+
+    def read_source(self) -> ClipList:
+        """Returns the files and clips that `tree` holds; each data set's own.
+
+        Raises:
+          DataError: if the folder does not hold the data set.
+        """
+        raise NotImplementedError
+
+    def complete(self, videos: Sequence[ListedVideo]) -> Iterable[ListedVideo]:
+        """Returns some of the listed videos with what is too large to hold for all of them.
+
+        Called shortly before their records are planned, in one process; for captions in an index.
+        """
+        return videos
+
+    def cutting(self) -> Cutting:
+        """Returns how the files are cut."""
+        media_format = MediaFormat(self.frames_per_second, self.image_size_px, self.sample_rate_hz)
+        return Cutting(media_format, self.clip_seconds)
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns what decides the records' content: settings, and which files there are."""
+        settings = settings_of(self, "source_dir", "max_bad_fraction")
+        return settings | ({} if self.listed is None else {"source_fingerprint": self._fingerprint})
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.tree, self.listed.videos)
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class CaptionedClipsConfig(ListedClipsConfig):
+    """Settings of `ListedClipsConfig`, and how whole videos with captions are cut.
+
+    Attributes:
+      minimum_seconds: the remainder at a video's end is kept if it is this long. A video that is
+        shorter than that is one clip all the same.
+      max_captions: a clip has at most this many captions, the nearest in time.
+      caption_reach_seconds: captions further from the clip than this are not its own.
+    """
+
+    minimum_seconds: float = 2.0
+    max_captions: int = 16
+    caption_reach_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Reads the source's lists; raises DataError as the base does."""
+        for name in ("minimum_seconds", "max_captions", "caption_reach_seconds"):
+            if not getattr(self, name) >= 0:
+                raise DataError(f"{name} must be at least 0, not {getattr(self, name)}")
+        super().__post_init__()
+
+    def cutting(self) -> Cutting:
+        """Returns how the files are cut."""
+        return super().cutting()._replace(
+            minimum_seconds=self.minimum_seconds,
+            max_captions=self.max_captions,
+            caption_reach_seconds=self.caption_reach_seconds,
+        )
+
+
+class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
+    """Cuts the files of a `ListedClipsConfig` into clips, one record each.
+
+    A subclass says what the data set is: `VERSION`, `DESCRIPTION`, `CITATION`, whether its clips may have
+    several classes, and whether they have frames. What cannot be decoded is left out and named in the
+    report.
+    """
+
+    DESCRIPTION: ClassVar[str]
+    CITATION: ClassVar[str | None] = None
+    MULTI_LABEL: ClassVar[bool] = False
+    HAS_VIDEO: ClassVar[bool] = True
+    NOTES = ("incomplete", "broken_cues", "unreadable_captions")
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "--manual_dir is the folder that the builder's docstring describes."
+
+    @classmethod
+    def items(cls, config: ListedClipsConfig) -> dict[str, list[ListedVideo]]:
+        """Returns the listed videos of each split.
+
+        Raises:
+          DataError: without a source folder, or if two files or clips have the same name.
+        """
+        if config.listed is None:
+            raise DataError(f"--source_dir must be the data set's folder, not {config.source_dir!r}")
+        _require_different(video.name for video in config.listed.videos)
+        _require_different(segment.clip_id for video in config.listed.videos for segment in video.segments)
+        by_split = collections.defaultdict(list)
+        for video in config.listed.videos:
+            by_split[video.split].append(video)
+        return dict(by_split)
+
+    @staticmethod
+    def name_of(item: ListedVideo) -> str:
+        """Returns the video's name."""
+        return item.name
+
+    @classmethod
+    def make_records(cls, config: ListedClipsConfig, item: ListedVideo, tally: Tally) -> Iterator[dict[str, Any]]:
+        """Yields the records of the video's clips; see `cut_video`."""
+        return cut_video(config.tree, item, config.cutting(), tally)
+
+    @classmethod
+    def complete(cls, config: ListedClipsConfig, items: Sequence[ListedVideo]) -> Iterable[ListedVideo]:
+        """Returns what the configuration completes."""
+        return config.complete(items)
+
+    @staticmethod
+    def item_from_json(values: Sequence[Any]) -> ListedVideo:
+        """Returns the `ListedVideo`."""
+        return video_from_json(values)
+
+    @classmethod
+    def expected_clips(cls, config: ListedClipsConfig, item: ListedVideo) -> float:
+        """Returns how many clips the video's header promises."""
+        return expected_clips(config.tree, item, config.cutting())
+
+    @classmethod
+    def unions(cls, config: ListedClipsConfig) -> Mapping[str, Sequence[str]]:
+        """Returns those of the list."""
+        return config.listed.unions
+
+    @classmethod
+    def names_left_out(cls, config: ListedClipsConfig) -> Mapping[str, Sequence[str]]:
+        """Returns those that the list skips."""
+        return config.listed.skipped
+
+    @classmethod
+    def report(cls, config: ListedClipsConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
+        """Returns the counts, every key always there.
+
+        `videos_listed` counts the files of each split that are there, `videos_used` those that gave a
+        clip, `videos_skipped` those that did not or are not there, `clips_skipped` the listed clips of
+        files that are there which these do not hold.
+        """
+        counts = sum((tally.counts for tally in tallies.values()), collections.Counter())
+        names = ("videos_used", "videos_without_audio_track", "videos_without_captions")
+        names += ("clips_skipped", "clips_without_audio", "clips_without_captions")
+        listed = collections.Counter(video.split for video in config.listed.videos)
+        return {
+            "videos_listed": dict(sorted(listed.items())),
+            "videos_skipped": counts["videos_bad"] + sum(map(len, config.listed.skipped.values())),
+            **{name: counts[name] for name in names},
+            "video_seconds": round(counts["frames"] / config.frames_per_second, 3),
+            "audio_seconds": round(counts["samples"] / config.sample_rate_hz, 3),
+            "clips_per_class": {
+                name: counts[f"class {label}"] for label, name in enumerate(config.listed.class_names)
+            },
+        }
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        info = dataset_info(
+            self,
+            self.DESCRIPTION,
+            config.parameters() if config.listed else settings_of(config, "source_dir", "max_bad_fraction"),
+            citation=self.CITATION,
+            multi_label=self.multi_label(config),
+            has_video=self.has_video(config),
+        )
+        if config.listed is not None:
+            _describe(info, config)
+        return info
+
+    @classmethod
+    def multi_label(cls, config: ListedClipsConfig) -> bool:
+        """Returns whether clips may have several classes."""
+        return cls.MULTI_LABEL
+
+    @classmethod
+    def has_video(cls, config: ListedClipsConfig) -> bool:
+        """Returns whether records have frames."""
+        return cls.HAS_VIDEO
+
+    def _config_for(self, dl_manager: tfds.download.DownloadManager) -> ListedClipsConfig:
+        """Returns the configuration, with `--manual_dir` for the source folder if it has none."""
+        config = self.builder_config
+        if config.source_dir is None:
+            config = dataclasses.replace(config, source_dir=str(dl_manager.manual_dir))
+            _describe(self.info, config)
+        return config
+
+
+def _require_different(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"the lists have {name} twice; each file and each clip needs a name of its own")
+        seen.add(name)
+
+
+def _describe(info: tfds.core.DatasetInfo, config: ListedClipsConfig) -> None:
+    """Says in the metadata what only the source's lists know."""
+    unions = {name: list(splits) for name, splits in config.listed.unions.items()}
+    info.metadata.update(
+        class_names=list(config.listed.class_names), parameters=config.parameters(), split_unions=unions
+    )

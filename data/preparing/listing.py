@@ -1,0 +1,142 @@
+"""What the lists and the files of a data set on disk say: media files, and the clips to cut from each."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from data.errors import DataError
+from data.source.storage import scheme_of
+from data.source.tree import SourceTree
+from data.text.captions import Cue
+
+
+class Segment(NamedTuple):
+    """One clip that is cut from a media file.
+
+    Attributes:
+      clip_id: its name, unique in the data set.
+      start_seconds: where in the file it starts.
+      end_seconds: where it ends; None for the file's end. One beyond that is cut off there.
+      cues: captions of this clip alone, their times those of the file.
+    """
+
+    clip_id: str
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    cues: tuple[Cue, ...] = ()
+
+
+class ListedVideo(NamedTuple):
+    """One media file that a data set lists and that is there, and what is cut from it.
+
+    Attributes:
+      name: unique in the data set; what reports call the file. (Records name its path.)
+      split: TFDS split its clips go to, such as "train" or, of overlapping splits, a partition.
+      path: the video file, relative to the source folder, with `/`; None for sound alone.
+      sound_path: a file to take the sound from instead; None for the sound in `path`.
+      label: index into the class names, -1 where there is none.
+      labels: in a multi-label set the indices of all classes; None in every other set.
+      segments: the clips; empty to cut the whole video into clips of `clip_seconds`, one after the other.
+        Those of sound alone are always listed.
+      caption_path: the caption file, relative to the source folder; None without one.
+      cues: captions that do not come from a file of their own, their times those of the video.
+      broken_cues: how many of these cannot be used and are not among them.
+    """
+
+    name: str
+    split: str
+    path: str | None
+    sound_path: str | None = None
+    label: int = -1
+    labels: tuple[int, ...] | None = None
+    segments: tuple[Segment, ...] = ()
+    caption_path: str | None = None
+    cues: tuple[Cue, ...] = ()
+    broken_cues: int = 0
+
+
+class ClipList(NamedTuple):
+    """What the lists and the files of a data set on disk say.
+
+    Attributes:
+      videos: those that can be prepared.
+      class_names: names of the labels.
+      skipped: names of those that cannot, by reason.
+      unions: splits that are put together from those of `videos`: name -> their names. For data sets
+        whose published splits overlap, so that no clip is stored twice.
+    """
+
+    videos: Sequence[ListedVideo]
+    class_names: tuple[str, ...] = ()
+    skipped: Mapping[str, Sequence[str]] = MappingProxyType({})
+    unions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+def video_from_json(values: Sequence[Any]) -> ListedVideo:
+    """Returns the `ListedVideo` that became these values when it was written as JSON."""
+    video = ListedVideo(*values)
+    segments = tuple(Segment(*segment[:3], _cues(segment[3])) for segment in video.segments)
+    labels = None if video.labels is None else tuple(video.labels)
+    return video._replace(labels=labels, segments=segments, cues=_cues(video.cues))
+
+
+def _cues(values: Iterable[Sequence[Any]]) -> tuple[Cue, ...]:
+    return tuple(Cue(*cue) for cue in values)
+
+
+def fingerprint(tree: SourceTree, videos: Iterable[ListedVideo]) -> str:
+    """Returns a hash of what is listed and of the files' sizes, wherever the folder has moved to.
+
+    Of a remote folder only the names count (our choice): a million sizes are as many requests, which take hours.
+    """
+    digest, is_remote = hashlib.sha256(), bool(scheme_of(tree.root))
+    for video in videos:
+        files = () if is_remote else (video.path, video.sound_path, video.caption_path)
+        sizes = [_size(tree, path) for path in files if path]
+        digest.update(f"{video!r}{sizes}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _size(tree: SourceTree, path: str) -> int:
+    try:
+        return tree.size(path)
+    except OSError:
+        return -1
+
+
+def read_rows(path: str) -> list[list[str]]:
+    """Reads a CSV file that a user names, in whatever folder; as `SourceTree.read_rows`.
+
+    Raises:
+      DataError: The file cannot be read or is not CSV.
+    """
+    folder, name = os.path.split(path)
+    try:
+        tree = SourceTree(folder or ".")
+    except DataError as error:
+        raise DataError(f"{path} cannot be read: there is no such folder") from error
+    return tree.read_rows(name)
+
+
+def printable(path: str) -> str:
+    """Returns a path with a mark for the bytes that are not UTF-8."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
+
+
+def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Groups (reason, name) pairs; the names come out sorted."""
+    groups = collections.defaultdict(list)
+    for reason, name in sorted(skipped):
+        groups[reason].append(name)
+    return dict(groups)
+
+
+def hash_position(name: str) -> float:
+    """Returns a number in [0, 1) that depends on the name alone; for splits and orders that stay."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,272 @@
+"""Prepares a data set: all of it, or nothing, in steps that a killed run need not do again.
+
+1. `data.preparing.plan` lists the source and divides it into units.
+2. `data.preparing.units` makes each unit's records; `data.preparing.unit_runners` has them made here or elsewhere.
+3. Here their counts become the report, and everything is published at once.
+
+Until then all is in `<data_dir>/<name>/incomplete/`. On a local disk one rename publishes it;
+elsewhere files cannot be renamed for nothing, so records lie where they stay from the start, and
+`dataset_info.json`, without which nobody opens them, comes last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+import tqdm
+
+from data.errors import DataError, PreparationError
+from data.preparing.clip_builder import ClipBuilder
+from data.preparing.plan import Plan, identity_of, make_plan, read_plan
+from data.preparing.report import NOTES_FILE, report_of, require_enough
+from data.preparing.unit_runners import Runner, in_this_process
+from data.preparing.units import Done, Job, captions_path, pending_units, read_done
+from data.source.storage import join, scheme_of
+from data.source.written_files import as_os_errors, read_json, write_json
+from data.text.vocabulary import build_vocabularies
+
+_STAGING = "incomplete"
+_REPORT = "prepare_report.json"
+
+
+class Preparation(NamedTuple):
+    """What came of `prepare`.
+
+    Attributes:
+      directory: where the records, the vocabularies and `prepare_report.json` are.
+      report: the content of that report.
+      was_there: whether the data set had been prepared before, so that nothing was done.
+    """
+
+    directory: str
+    report: dict[str, Any]
+    was_there: bool
+
+
+def prepare(
+    builder_class: type[ClipBuilder],
+    config: tfds.core.BuilderConfig,
+    data_dir: str,
+    *,
+    overwrite: bool = False,
+    run_units: Runner = in_this_process,
+) -> Preparation:
+    """Prepares a data set into `<data_dir>/<name>/<config>/<version>/`.
+
+    A run that was killed goes on with what it had not finished. The records are the same, byte for
+    byte, whoever makes them and however often it was interrupted.
+
+    Args:
+      builder_class: the data set.
+      config: its config.
+      data_dir: a directory, local or any that TensorFlow can write, such as `gs://bucket/data`; made if
+        missing.
+      overwrite: whether data prepared with other parameters are replaced. On a local disk they stay in
+        place until the new ones are complete; elsewhere they are removed first.
+      run_units: who makes the records; see `data.preparing.unit_runners`.
+
+    Raises:
+      DataError: if data with other parameters are there, or another process is writing here.
+      PreparationError: if the source holds too little that can be used; its report is in
+        `<data_dir>/<name>/prepare_report.json`.
+      OSError: a file cannot be written.
+    """
+    items, identity = builder_class.items(config), identity_of(builder_class, config)
+    root = join(data_dir, builder_class.name)
+    place = _Place(join(root, f"{config.name}/{builder_class.VERSION}"), join(root, _STAGING))
+    with _told_what_to_do(), as_os_errors(root):
+        tf.io.gfile.makedirs(root)
+        with _only_writer(root):
+            begun = read_plan(place.staging)
+            plan = begun if begun is not None and begun.identity == identity else None
+            if place.is_taken(begun):
+                if not overwrite:
+                    return Preparation(place.final, _read_finished(place.final, identity["parameters"]), was_there=True)
+                plan = None if place.is_remote else plan
+            if place.is_remote and plan is None:
+                _remove(place.final)
+            if plan is None:
+                if begun is not None:
+                    _say(f"what another run began with other parameters is given up: {place.staging}")
+                _remove(place.staging)
+                plan = make_plan(builder_class, items, identity, config, place.staging)
+            report = _prepare(builder_class, config, place, plan, run_units)
+            return Preparation(place.final, report, was_there=False)
+
+
+class _Place(NamedTuple):
+    """Where the data set will be, and where everything is until then."""
+
+    final: str
+    staging: str
+
+    @property
+    def is_remote(self) -> bool:
+        return bool(scheme_of(self.final))
+
+    @property
+    def records(self) -> str:
+        return self.final if self.is_remote else join(self.staging, "records")
+
+    def is_taken(self, begun: Plan | None) -> bool:
+        """Returns whether something is there that is not what a run with this plan had to leave unfinished."""
+        if not tf.io.gfile.exists(self.final):
+            return False
+        ours = begun is not None and self.final.endswith(f"/{begun.identity['config']}/{begun.identity['version']}")
+        return not (self.is_remote and ours) or tf.io.gfile.exists(join(self.final, "dataset_info.json"))
+
+    def publish(self) -> None:
+        """Shows the finished data set at its place and removes what it took to make it."""
+        if not self.is_remote:
+            os.makedirs(os.path.dirname(self.final), exist_ok=True)
+            if os.path.exists(self.final):
+                os.rename(self.final, join(self.staging, "replaced"))
+            os.rename(self.records, self.final)
+        for name in (_REPORT, NOTES_FILE):  # of a run that failed
+            _remove(join(os.path.dirname(self.staging), name))
+        _remove(self.staging)
+
+
+def _prepare(
+    builder_class: type[ClipBuilder], config: tfds.core.BuilderConfig, place: _Place, plan: Plan, run_units: Runner
+) -> dict[str, Any]:
+    """Makes what is still to be made; returns the report."""
+    start = time.monotonic()
+    multi_label = builder_class.multi_label(config)
+    job = Job(builder_class, config, multi_label, place.staging, place.records, plan.shards())
+    tf.io.gfile.makedirs(place.records)
+    pending = pending_units(job, plan.units)
+    if len(pending) < len(plan.units):
+        _say(f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
+    run_units(job, pending)
+    results = read_done(job, plan.units)
+    _require_enough(job, results)
+    build_vocabularies(_training_captions(job, plan), place.records)
+    builder = builder_class(data_dir=place.staging, config=config)
+    splits = _split_infos(job, results)
+    report = {
+        "dataset": builder.name,
+        "parameters": config.parameters(),
+        "clips": {split.name: split.num_examples for split in splits},
+        **report_of(job, results, place.records),
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    write_json(join(place.records, _REPORT), report, for_people=True)
+    for name in tf.io.gfile.listdir(place.records):
+        if ".incomplete." in name:  # of a run that was killed
+            tf.io.gfile.remove(join(place.records, name))
+    builder.info.set_splits(tfds.core.SplitDict(splits))
+    builder.info.write_to_directory(place.records)  # dataset_info.json comes last.
+    place.publish()
+    return report
+
+
+def _require_enough(job: Job, results: Sequence[Done]) -> None:
+    """Raises `PreparationError` if too little is left, and leaves a report that says why."""
+    try:
+        require_enough(job, results)
+    except PreparationError:
+        root = os.path.dirname(job.staging)
+        write_json(join(root, _REPORT), report_of(job, results, root), for_people=True)
+        raise
+
+
+def _training_captions(job: Job, plan: Plan) -> Iterator[str]:
+    splits = job.builder_class.unions(job.config).get("train", ("train",))
+    for unit in plan.units:
+        if unit.split in splits:
+            with tf.io.gfile.GFile(captions_path(job, unit)) as file:
+                yield from map(json.loads, file)
+
+
+def _split_infos(job: Job, results: Sequence[Done]) -> list[tfds.core.SplitInfo]:
+    """Returns what TFDS says of each split; one without records is none, and its files are removed."""
+    found: dict[str, list[Done]] = {}
+    for done in results:
+        found.setdefault(done.unit.split, []).append(done)
+    infos = []
+    for split, parts in found.items():
+        lengths = [length for part in parts for length in part.shard_lengths]
+        if not any(lengths):
+            for index in range(len(lengths)):
+                _remove(job.shard_path(split, index))
+            continue
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=job.directory, dataset_name=job.builder_class.name, split=split, filetype_suffix="tfrecord"
+        )
+        size = sum(part.bytes for part in parts)
+        infos.append(tfds.core.SplitInfo(split, lengths, size, template))
+    return infos
+
+
+def _say(message: str) -> None:
+    tqdm.tqdm.write(message, file=sys.stderr)
+
+
+def _remove(path: str) -> None:
+    if tf.io.gfile.isdir(path):
+        tf.io.gfile.rmtree(path)
+    elif tf.io.gfile.exists(path):
+        tf.io.gfile.remove(path)
+
+
+@contextlib.contextmanager
+def _told_what_to_do() -> Iterator[None]:
+    """Says of a full disk that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        advice = "make room and start again, what is finished is not done again"
+        raise OSError(error.errno, f"{os.strerror(error.errno)}: {advice}", error.filename) from error
+
+
+@contextlib.contextmanager
+def _only_writer(root: str) -> Iterator[None]:
+    """Holds a lock on a local directory; the system lets go of it when the process dies."""
+    if scheme_of(root):
+        yield
+        return
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise DataError(
+            f"another process is preparing data in {root}; wait for it or use another --data_dir"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_finished(final: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Returns the report of a finished data set; raises `DataError` if it is none, or one with other parameters."""
+    try:
+        found = read_json(join(final, "metadata.json"))["parameters"]
+        report = read_json(join(final, _REPORT))  # `tfds build` writes none, and no vocabularies.
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{final} exists but is not a finished data set; remove it or pass --overwrite"
+        ) from error
+    if found != parameters:
+        differences = ", ".join(
+            f"{name} is {found.get(name)!r} there and {parameters.get(name)!r} here"
+            for name in sorted(found.keys() | parameters.keys())
+            if found.get(name) != parameters.get(name)
+        )
+        raise DataError(
+            f"{final} was prepared with other parameters: {differences}. "
+            "Use another --data_dir, or pass --overwrite to replace it."
+        )
+    return report

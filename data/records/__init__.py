@@ -1,0 +1,1 @@
+"""What a prepared data set stores."""

@@ -1,0 +1,173 @@
+"""Finds damaged records and drops them: flipped bits, files that end too early, JPEGs that are none.
+
+TensorFlow checks the sums of every record but does not say which file it was reading. When it has found damage, the files
+are read again here: a TFRecord file is a row of (length, 8 bytes; its CRC-32C, 4; content; its CRC-32C, 4).
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from data.errors import DataError
+from data.records.prepared_dataset import PreparedDataset
+from data.records.stored_clips import parse_clip, read_records, shards_of
+from data.source.written_files import read_json, renamed_when_done, write_json
+
+_LENGTH_BYTES, _HEADER_BYTES, _FRAME_BYTES = 8, 12, 16
+_INFO, _REPORT = "dataset_info.json", "prepare_report.json"
+
+
+class Damage(NamedTuple):
+    """A record that cannot be used.
+
+    Attributes:
+      shard: The file.
+      record: Records before it.
+      offset: Bytes before it.
+      reason: What is wrong.
+    """
+
+    shard: str
+    record: int
+    offset: int
+    reason: str
+
+    def advice(self) -> str:
+        """Says where it is and what to do."""
+        return (
+            f"{self.shard}: record {self.record}, at byte {self.offset}, is damaged: {self.reason}. Put an undamaged copy "
+            "of the file there, or go on without the record: python -m experiments.check_data --drop_damaged --help"
+        )
+
+
+def find_damage(prepared: PreparedDataset) -> Iterator[Damage]:
+    """Yields the records of a data set that are cut off or whose sums are wrong; what is in them is not looked at."""
+    for shard in shards_of(prepared):
+        yield from file_damage(shard.path)
+
+
+def file_damage(path: str) -> Iterator[Damage]:
+    """Yields the records of a file that are cut off or whose sums are wrong.
+
+    A file without damage takes as long as reading it does. What follows a damaged length cannot be
+    found, and is not named.
+    """
+    try:
+        tf.data.TFRecordDataset(path).reduce(0, lambda count, _: count + 1)
+    except tf.errors.DataLossError:
+        for number, offset, _, reason in _checked(path):
+            if reason:
+                yield Damage(path, number, offset, reason)
+
+
+def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
+    """Returns the first damaged record of several files, or None.
+
+    Args:
+      paths: The files, the one suspected most first.
+      jpegs: Look for records whose JPEGs cannot be decoded instead.
+    """
+    find = _undecodable if jpegs else file_damage
+    return next((damage for path in paths for damage in find(path)), None)
+
+
+def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[str, int]:
+    """Writes the files with damaged records anew without them; the old ones stay as `<name>.damaged`.
+
+    `dataset_info.json` then says how many records there are, and `prepare_report.json` counts under
+    `damaged_records` those that are gone.
+
+    Args:
+      prepared: The data set.
+      damages: Damaged records of its files.
+
+    Returns:
+      How many records each file has lost.
+
+    Raises:
+      OSError: A file cannot be written.
+    """
+    left_out = collections.defaultdict(set)
+    for damage in damages:
+        left_out[damage.shard].add(damage.offset)
+    info_path, report_path = (os.path.join(prepared.directory, name) for name in (_INFO, _REPORT))
+    info, dropped = read_json(info_path), {}
+    for shard in shards_of(prepared):
+        if shard.path in left_out:
+            kept = _rewrite(shard.path, left_out[shard.path])
+            (split,) = (split for split in info["splits"] if split["name"] == shard.split)
+            split["shardLengths"][prepared.shard_paths[shard.split].index(shard.path)] = str(kept)
+            dropped[shard.path] = shard.records - kept
+            write_json(info_path, info, for_people=True)
+    if tf.io.gfile.exists(report_path):
+        report = read_json(report_path)
+        report["damaged_records"] = report.get("damaged_records", 0) + sum(dropped.values())
+        write_json(report_path, report, for_people=True)
+    return dropped
+
+
+def _rewrite(path: str, left_out: set[int]) -> int:
+    kept = 0
+    with renamed_when_done(f"{path}.whole") as temporary, tf.io.TFRecordWriter(temporary) as writer:
+        for _, offset, content, reason in _checked(path):
+            if not reason and offset not in left_out:
+                writer.write(content)
+                kept += 1
+    tf.io.gfile.rename(path, f"{path}.damaged", overwrite=True)
+    tf.io.gfile.rename(f"{path}.whole", path)
+    return kept
+
+
+def _checked(path: str) -> Iterator[tuple[int, int, bytes, str]]:
+    """Yields number, offset, content and what is wrong ("": nothing) of each record, as far as they can be found."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        number, offset, size = 0, 0, file.size()
+        while offset < size:
+            header = file.read(_HEADER_BYTES)
+            length = int.from_bytes(header[:_LENGTH_BYTES], "little")
+            if len(header) == _HEADER_BYTES and not _sum_is_right(header[:_LENGTH_BYTES], header[_LENGTH_BYTES:]):
+                yield number, offset, b"", "its length is wrong, so that the records after it cannot be found"
+                return
+            if offset + length + _FRAME_BYTES > size:
+                yield number, offset, b"", "the file ends within it"
+                return
+            content, checksum = file.read(length), file.read(4)
+            yield number, offset, content, "" if _sum_is_right(content, checksum) else "its content has changed"
+            number, offset = number + 1, offset + length + _FRAME_BYTES
+
+
+def _sum_is_right(content: bytes, checksum: bytes) -> bool:
+    """Compares with a TFRecord's sum: a CRC-32C, turned by 15 bits and moved, so that sums of sums are no trap."""
+    table, crc = _crc_table(), 0xFFFFFFFF
+    for byte in content:
+        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return masked == int.from_bytes(checksum, "little")
+
+
+@functools.cache
+def _crc_table() -> list[int]:
+    def entry(byte: int) -> int:
+        for _ in range(8):
+            byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
+        return byte
+
+    return [entry(byte) for byte in range(256)]
+
+
+def _undecodable(path: str) -> Iterator[Damage]:
+    for number, offset, record in read_records(path):
+        try:
+            for jpeg in parse_clip(record).jpegs:
+                tf.io.decode_jpeg(jpeg, channels=3)
+        except DataError as error:
+            yield Damage(path, number, offset, str(error))
+        except tf.errors.InvalidArgumentError:
+            yield Damage(path, number, offset, "a frame is no JPEG that can be decoded")

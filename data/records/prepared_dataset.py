@@ -1,0 +1,154 @@
+"""Finds a prepared data set on disk: its records, rates, classes and vocabularies."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+import tensorflow_datasets as tfds
+from etils import epath
+from google.protobuf import json_format
+
+from data.errors import DataError
+from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedDataset:
+    """A data set that `experiments.prepare_data` has written.
+
+    Attributes:
+      name: Name of the data set, as given to `--dataset`.
+      directory: `<data_dir>/<name>/<config>/<version>`, which holds everything below.
+      split_sizes: Clips in each split. Splits that are unions of others are among them, so that a
+        clip may count in several (UCF101, HMDB51 and ESC-50 have several splits each).
+      shard_paths: TFRecord files of each split.
+      shard_lengths: Records in each of these files.
+      features: The TFDS features that parse a record.
+      frames_per_second: Rate of the stored frames.
+      sample_rate_hz: Rate of the stored sound.
+      class_names: Names of the labels; empty where there are none.
+      has_video: Whether the records have frames; those of a set of sounds have none.
+    """
+
+    name: str
+    directory: str
+    split_sizes: dict[str, int]
+    shard_paths: dict[str, tuple[str, ...]]
+    shard_lengths: dict[str, tuple[int, ...]]
+    features: tfds.features.FeaturesDict
+    frames_per_second: float
+    sample_rate_hz: int
+    class_names: tuple[str, ...]
+    has_video: bool = True
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether clips may have several classes; then batches have `labels`."""
+        return "labels" in self.features
+
+    @property
+    def wordpiece_vocabulary_path(self) -> str:
+        """File for `WordPieceTokenizer`."""
+        return str(epath.Path(self.directory) / WORDPIECE_FILE)
+
+    @property
+    def word_vocabulary_path(self) -> str:
+        """File for `WordTokenizer`."""
+        return str(epath.Path(self.directory) / WORD_FILE)
+
+    def describe(self) -> dict[str, object]:
+        """Returns what a run remembers of its data, to notice on resuming that they were prepared otherwise."""
+        return {
+            "clips": dict(self.split_sizes),
+            "train_files": list(self.shard_lengths.get("train", ())),
+            "frames_per_second": self.frames_per_second,
+            "sample_rate_hz": self.sample_rate_hz,
+        }
+
+    def require_split(self, split: str) -> None:
+        """Raises `DataError` when there is no such split or no clip in it."""
+        if not self.split_sizes.get(split):
+            sizes = ", ".join(f"{name} ({size} clips)" for name, size in self.split_sizes.items())
+            raise DataError(
+                f"{self.directory} has no clips in the split {split!r}; it has: {sizes or 'none'}."
+            )
+
+
+def open_dataset(name: str, data_dir: str) -> PreparedDataset:
+    """Opens `<data_dir>/<name>/<config>/<version>/` (or without a config).
+
+    Args:
+      name: The data set; `name/config` or `name/config/version` picks one of several. Otherwise
+        the one that was written last is opened (our choice).
+      data_dir: The directory given to `experiments.prepare_data`; may be on Cloud Storage.
+
+    Raises:
+      DataError: There is no such data set, or it was not written by `experiments.prepare_data`.
+    """
+    directory = _newest_version(name, data_dir)
+    try:
+        builder = tfds.builder_from_directory(directory)
+        metadata = builder.info.metadata or {}
+        if builder.info.file_format is not tfds.core.FileFormat.TFRECORD:
+            raise DataError(f"Its records are {builder.info.file_format}, not TFRecord.")
+        shards = _shards(builder.info.splits, metadata.get("split_unions") or {})
+        return PreparedDataset(
+            name=name.split("/")[0],
+            directory=str(directory),
+            split_sizes={split: sum(lengths.values()) for split, lengths in shards.items()},
+            shard_paths={split: tuple(lengths) for split, lengths in shards.items()},
+            shard_lengths={split: tuple(lengths.values()) for split, lengths in shards.items()},
+            features=builder.info.features,
+            frames_per_second=float(metadata["frames_per_second"]),
+            sample_rate_hz=int(metadata["sample_rate_hz"]),
+            class_names=tuple(metadata.get("class_names") or ()),
+            has_video=bool(metadata.get("has_video", True)),
+        )
+    except (KeyError, TypeError, ValueError, OSError, json_format.Error) as error:
+        raise DataError(
+            f"{directory} is not a data set of `experiments.prepare_data` "
+            f"({type(error).__name__}: {error}). "
+            f"Prepare it again: {_prepare_command(name, data_dir)}"
+        ) from error
+
+
+def _shards(
+    splits: Mapping[str, tfds.core.SplitInfo], unions: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, int]]:
+    """Returns the files of every split, of the unions too, and how many records each holds."""
+    shards = {
+        split: {str(path): length for path, length in zip(info.filepaths, info.shard_lengths, strict=True)}
+        for split, info in splits.items()
+    }
+    for union, parts in unions.items():
+        # A part of which no clip could be used was not written.
+        there = [shards[part].items() for part in parts if part in shards]
+        if there:
+            shards[union] = dict(itertools.chain(*there))
+    return shards
+
+
+def _newest_version(name: str, data_dir: str) -> epath.Path:
+    root = epath.Path(data_dir) / name
+    depths = ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json")
+    # A directory that is still being written has `incomplete` in its name.
+    found = [
+        path
+        for depth in depths
+        for path in root.glob(depth)
+        if "incomplete" not in str(path.relative_to(root))
+    ]
+    if not found:
+        raise DataError(
+            f"No prepared data set at {root} (looked for <config>/<version>/dataset_info.json). "
+            f"Prepare it first: {_prepare_command(name, data_dir)}"
+        )
+    return max(found, key=lambda path: (path.stat().mtime, str(path))).parent
+
+
+def _prepare_command(name: str, data_dir: str) -> str:
+    return (
+        f"python -m experiments.prepare_data --dataset={name.split('/')[0]} --data_dir={data_dir}"
+    )

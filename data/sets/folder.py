@@ -1,0 +1,124 @@
+"""The data set `folder`: a user's own videos, cut into clips with their captions (TFDS builder)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from data.errors import DataError
+from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
+from data.preparing.listing import ClipList, ListedVideo, printable
+from data.preparing.tally import Tally
+from data.sets.folder_labels import FolderLabels, find_labels, read_labels
+from data.sets.folder_splits import split_by_name, split_labeled
+from data.source.file_kinds import CAPTION_SUFFIXES, VIDEO_SUFFIXES, find_captions
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class FolderConfig(CaptionedClipsConfig):
+    """Settings of `CaptionedClipsConfig`, and which files are for what.
+
+    Attributes:
+      test_fraction: share of the files that become the `test` split, unless `labels` names splits.
+      labels: a CSV file with the classes of the files (see `data.sets.folder_labels.read_labels`), as a
+        path from here or from `source_dir`. Files that it does not name are left out. Where any
+        file has several classes, the records get the feature `labels`.
+      validation_fraction: with `labels` that name no validation split, the share of the training
+        files that becomes it (0.1 by default); see `data.sets.folder_splits.split_labeled`.
+    """
+
+    test_fraction: float = 0.1
+    labels: str | None = None
+    validation_fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        """Finds the videos and reads their labels; raises `DataError` as the base does."""
+        if self.validation_fraction is not None and not self.labels:
+            raise DataError("validation_fraction goes with labels: a folder without them has no split `validation`")
+        for name in ("test_fraction", "validation_fraction"):
+            if not 0 <= (getattr(self, name) or 0) <= 1:
+                raise DataError(f"{name} is a share in [0, 1], not {getattr(self, name)}")
+        self.known: FolderLabels | None = None
+        super().__post_init__()
+
+    def read_source(self) -> ClipList:
+        """Finds the videos, deals them to the splits and reads their labels."""
+        videos = list(self._find_videos())
+        if not videos:
+            suffixes = ", ".join(VIDEO_SUFFIXES)
+            raise DataError(f"no video file ({suffixes}) anywhere below {self.source_dir}")
+        if self.labels:
+            return self._with_labels(videos)
+        return ClipList(_dealt(split_by_name(videos, self.test_fraction)))
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns the base's; the labels count by what they say, not by where they are."""
+        settings = super().parameters()
+        for name in ("labels", "validation_fraction"):
+            settings.pop(name)
+        if self.known:
+            settings |= {"labels_fingerprint": self.known.fingerprint(), "validation_fraction": self.validation_share}
+        return settings
+
+    @property
+    def validation_share(self) -> float:
+        """`validation_fraction`, or its default."""
+        return 0.1 if self.validation_fraction is None else self.validation_fraction
+
+    def _find_videos(self) -> Iterator[ListedVideo]:
+        captions = collections.defaultdict(list)
+        for path in self.tree.find(CAPTION_SUFFIXES):
+            captions[posixpath.dirname(path)].append(posixpath.basename(path))
+        for path in sorted(self.tree.find(VIDEO_SUFFIXES)):
+            folder, name = posixpath.split(path)
+            beside = find_captions(name, captions[folder])
+            yield ListedVideo(printable(path), "", path, caption_path=beside and posixpath.join(folder, beside))
+
+    def _with_labels(self, videos: list[ListedVideo]) -> ClipList:
+        """Keeps the videos that have labels."""
+        self.known = read_labels(find_labels(self.labels, self.tree))
+        labeled = [video._replace(**self.known.of(video.name)) for video in videos if video.name in self.known.by_file]
+        unlabeled = sorted({video.name for video in videos} - self.known.by_file.keys())
+        if not labeled:
+            named = ", ".join(sorted(self.known.by_file)[:3])
+            raise DataError(
+                f"{self.known.path} names none of the videos below {self.source_dir}: it has {named}, ...; there are "
+                f"{', '.join(unlabeled[:3])}, .... Paths are relative to --source_dir."
+            )
+        splits = split_labeled(labeled, self.known.split_of, self.test_fraction, self.validation_share)
+        skipped = {"the labels do not name it": unlabeled} if unlabeled else {}
+        return ClipList(_dealt(splits), self.known.class_names, skipped)
+
+
+class Folder(ListedClips):
+    """Clips of the videos in a folder, with the labels that the user gave, if any.
+
+    Every mp4, mkv, webm, avi, mov and flv file anywhere below the folder is read, with the captions
+    (`.vtt`, `.srt`) beside it. Whether text or sound fit is unknown.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    DESCRIPTION = "Clips cut from a folder of videos, with the captions that lie next to them in time."
+
+    @classmethod
+    def multi_label(cls, config: FolderConfig) -> bool:
+        """Returns whether any file has several labels."""
+        return config.known is not None and config.known.multi_label
+
+    @classmethod
+    def report(cls, config: FolderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
+        """Returns the base's, with labels `multi_label` and the names in them that no video has, too."""
+        report = super().report(config, tallies)
+        if config.known is None:
+            return report
+        names = config.known.by_file.keys() - {video.name for video in config.listed.videos}
+        return report | {"multi_label": config.known.multi_label, "labels_without_video": sorted(names)}
+
+
+def _dealt(splits: Mapping[str, list[ListedVideo]]) -> list[ListedVideo]:
+    return [video._replace(split=split) for split, videos in splits.items() for video in videos]

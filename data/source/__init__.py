@@ -1,0 +1,1 @@
+"""Where source files are: on disk, remote, in archives."""

@@ -1,0 +1,148 @@
+"""A data set's source folder: which files there are, and what their lists say."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, TextIO
+
+from data.errors import DataError
+from data.source.storage import RemoteFile, join, scheme_of, storage_of
+
+
+class SourceTree:
+    """The files below a folder, on this machine or in any storage of `data.source.storage`.
+
+    Attributes:
+      root: The folder.
+    """
+
+    def __init__(self, root: str | os.PathLike | None):
+        """Takes the folder, such as `/data/ESC-50` or `gs://bucket/ESC-50`.
+
+        Raises:
+          DataError: There is no such folder.
+        """
+        self.root = os.fspath(root or "")
+        self._storage = storage_of(self.root)
+        if not root or not self._storage.is_folder(self.root):
+            raise DataError(f"--source_dir must be the data set's folder, not {root!r}")
+
+    def find(self, suffixes: Sequence[str], below: str = "") -> Iterator[str]:
+        """Yields the files anywhere below a folder of the tree with one of the suffixes, in any case of letters.
+
+        They come sorted, relative to the root and with `/`; hidden files and folders are left out. A
+        folder that is not there holds nothing.
+        """
+        folders, files = self._storage.entries(self.path(below))
+        for name in sorted(files):
+            if name.lower().endswith(tuple(suffixes)) and not name.startswith("."):
+                yield posixpath.join(below, name)
+        for name in sorted(folders):
+            if not name.startswith("."):
+                yield from self.find(suffixes, posixpath.join(below, name))
+
+    def path(self, relative: str) -> str:
+        """Returns where a file of the tree is."""
+        return join(self.root, relative) if relative else self.root
+
+    def exists(self, relative: str) -> bool:
+        """Returns whether the tree has this file."""
+        return self._storage.is_file(self.path(relative))
+
+    def size(self, relative: str) -> int:
+        """Returns a file's size in bytes."""
+        return self._storage.size(self.path(relative))
+
+    def media(self, relative: str) -> str | RemoteFile:
+        """Returns what `data.media.reader.MediaReader` takes to open a file of the tree; can be pickled."""
+        path = self.path(relative)
+        return RemoteFile(path) if scheme_of(path) else path
+
+    def inside(self, listed: str, named_in: str) -> str:
+        """Returns a path that a list names, as one relative to the root.
+
+        Args:
+          listed: The path, as listed; `/` or `\\` between its parts.
+          named_in: The list, for the error.
+
+        Raises:
+          DataError: The path is absolute, or leaves the tree by `..`.
+        """
+        path = posixpath.normpath(listed.replace("\\", "/"))
+        if leaves(path):
+            raise DataError(f"{named_in} names {listed!r}, which lies outside of {self.root}; paths must be relative to it")
+        return path
+
+    def open_binary(self, relative: str) -> BinaryIO:
+        """Opens a file to read its bytes; it can be sought in.
+
+        Raises:
+          DataError: The file cannot be opened.
+        """
+        try:
+            return self._storage.open(self.path(relative))
+        except OSError as error:
+            raise DataError(f"{self.path(relative)} cannot be opened ({error})") from error
+
+    @contextlib.contextmanager
+    def open_text(self, relative: str) -> Iterator[TextIO]:
+        """Opens a UTF-8 text file for a `with` statement, to read it piece by piece.
+
+        A byte order mark and the line ends of any system are taken as they come.
+
+        Raises:
+          DataError: The file cannot be opened or read, or is not UTF-8 text.
+        """
+        try:
+            with io.TextIOWrapper(self.open_binary(relative), encoding="utf-8-sig") as text:
+                yield text
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{self.path(relative)} cannot be read as text ({error})") from error
+
+    def read_text(self, relative: str) -> str:
+        """Reads a text file whole; otherwise as `open_text`."""
+        with self.open_text(relative) as text:
+            return text.read()
+
+    def read_lines(self, relative: str) -> Iterator[str]:
+        """Yields the lines of a text file without their ends, one at a time; otherwise as `open_text`."""
+        with self.open_text(relative) as text:
+            for line in text:
+                yield line.rstrip("\n")
+
+    def read_json(self, relative: str) -> Any:
+        """Reads a JSON file whole; `DataError` where it is none, otherwise as `open_text`."""
+        try:
+            return json.loads(self.read_text(relative))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{self.path(relative)} cannot be read as JSON ({error})") from error
+
+    def read_rows(self, relative: str, delimiter: str = ",") -> list[list[str]]:
+        """Reads a CSV file: cells without surrounding space, empty lines left out.
+
+        Raises:
+          DataError: As `open_text`, or the file is not CSV.
+        """
+        return list(self.stream_rows(relative, delimiter))
+
+    def stream_rows(self, relative: str, delimiter: str = ",") -> Iterator[list[str]]:
+        """Yields the rows of `read_rows` one at a time, for files that are too large for memory."""
+        with self.open_text(relative) as text:
+            try:
+                for row in csv.reader(text, delimiter=delimiter, skipinitialspace=True):
+                    if cells := [cell.strip() for cell in row]:
+                        if any(cells):
+                            yield cells
+            except csv.Error as error:
+                raise DataError(f"{self.path(relative)} cannot be read as a CSV file ({error})") from error
+
+
+def leaves(path: str) -> bool:
+    """Returns whether a normal path with `/` is absolute, has a drive, or leads out of where it starts."""
+    return posixpath.isabs(path) or path.split("/")[0] == ".." or path[1:2] == ":"

@@ -1,0 +1,1 @@
+"""Looking at a prepared data set: checks, statistics, rankings."""

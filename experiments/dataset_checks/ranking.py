@@ -1,0 +1,129 @@
+"""The order of a split's clips by their scores, and the table of all of them."""
+
+import collections
+import csv
+import io
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from data.records.prepared_dataset import PreparedDataset
+from data.records.stored_clips import StoredClip, read_clips, shards_of
+from experiments.inference.clip_scores import SCORES
+
+_SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
+COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")
+
+
+class Ranking:
+    """The clips of a split, the least trustworthy first.
+
+    Args:
+      scores: What `score_clips` returned.
+      by: Which of `SCORES` decides. Clips that have none come last, in the order of their records, without a rank.
+
+    Attributes:
+      scores: As given.
+      by: As given.
+      order: Rows of the clips, int64 [clips], in the order of the table.
+      ranked: How many of them have a rank.
+    """
+
+    def __init__(self, scores: Mapping[str, np.ndarray], by: str):
+        self.scores, self.by = scores, by
+        self.order = np.argsort(scores[by], kind="stable")  # which puts NaN last
+        self.ranked = int(np.isfinite(scores[by]).sum())
+        self._places = np.argsort(self.order)
+
+    def rank(self, row: int) -> int | None:
+        """Returns a clip's rank, from 1, the worst."""
+        place = int(self._places[row])
+        return place + 1 if place < self.ranked else None
+
+    def worst(self, count: int) -> list[int]:
+        """Returns the rows of the clips of the lowest scores, the lowest first."""
+        return self.order[: self.ranked][:count].tolist()
+
+    def best(self, count: int) -> list[int]:
+        """Returns the rows of the clips of the highest scores, the highest first; none that is among so many worst."""
+        return self.order[min(count, self.ranked) : self.ranked][::-1][:count].tolist()
+
+    def unranked(self, count: int) -> list[int]:
+        """Returns the rows of clips without a rank, the first ones."""
+        return self.order[self.ranked :][:count].tolist()
+
+    def why_unranked(self) -> str:
+        """Says why clips have no rank, and which other scores would rank more clips; empty if all have one."""
+        rows = self.unranked(len(self.order))
+        if not rows:
+            return ""
+        reasons = collections.Counter(map(self._reason, rows))
+        told = ", ".join(f"{count:,} without {reason}" for reason, count in sorted(reasons.items()))
+        ranked = {name: int(np.isfinite(self.scores[name]).sum()) for name in SCORES}
+        others = [f"--by={name} ({count:,} clips)" for name, count in ranked.items() if count > self.ranked]
+        remedy = f" More clips get a rank with {' or '.join(others)}." if others else ""
+        return f"{len(rows):,} clips have no {self.by} and so no rank: {told}.{remedy}"
+
+    def _reason(self, row):
+        needed = {kind: name for kind, name in _SIMILARITY_TO.items() if name == self.by} or _SIMILARITY_TO
+        lacking = [kind for kind, name in needed.items() if not np.isfinite(self.scores[name][row])]
+        return " and ".join(lacking) or "a gradient"
+
+    def cells(self, row: int, clip: StoredClip) -> list[str]:
+        """Returns a clip's line of the table: `COLUMNS` as text, empty where there is nothing."""
+        values = [self.scores[name][row] for name in SCORES]
+        return [
+            str(self.rank(row) or ""),
+            *("" if np.isnan(value) else f"{value:.4f}" for value in values),
+            clip.clip_id,
+            clip.source,
+            f"{clip.start_seconds:.2f}",
+            " / ".join(cue.text.strip() for cue in clip.captions),
+        ]
+
+
+def clips_of(prepared: PreparedDataset, split: str) -> Iterator[StoredClip]:
+    """Yields the clips of a split in the order of `data.eval_batches`, without decoding a frame.
+
+    Raises:
+      DataError: A record is damaged.
+    """
+    shards = {shard.path: shard for shard in shards_of(prepared, [split])}
+    for path in prepared.shard_paths[split]:
+        yield from read_clips(shards[path])
+
+
+def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndarray) -> None:
+    """Writes lines in another order than they come in, without keeping them in memory; the file appears whole.
+
+    Args:
+      path: The file, UTF-8 with `COLUMNS` as its first line.
+      lines: Cells of each clip, in the order of the records.
+      order: Rows in the order of the file.
+
+    Raises:
+      OSError: It cannot be written.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as spool, temporary.open("wb") as file:
+            ends = [0]
+            for cells in lines:
+                spool.write(_encoded(cells))
+                ends.append(spool.tell())
+            file.write(_encoded(COLUMNS))
+            for row in order:
+                spool.seek(ends[row])
+                file.write(spool.read(ends[row + 1] - ends[row]))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encoded(cells):
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode("utf-8", "surrogateescape")

@@ -1,1 +1,0 @@
-"""The downstream protocols of the paper; `experiments.evaluate --tasks` runs them."""

@@ -1,0 +1,1 @@
+"""Evaluating a pre-training run: tasks, results, tables."""

@@ -1,0 +1,91 @@
+"""Frozen features and linear classifiers, over all official splits: UCF101, HMDB51, ESC-50."""
+
+import numpy as np
+
+from experiments.classifiers.constant_answer import constant_answer
+from experiments.evaluation.feature_classifiers import LowRankClassifier, svm_scores
+from experiments.evaluation.windows import WINDOWS, Settings, Walk
+from experiments.finetuning.scores import single_label_scores
+from experiments.running.command_line import BadInput, RunFailed
+
+_SEED = 1  # the published code's
+_FIGURES = ("top1", "top5")
+CLASSIFIERS = ("low_rank", "svm")
+
+
+class Classification:
+    """A task on a set with several official splits; see `__call__`.
+
+    A classifier learns from the middle window of a clip, not augmented, and is tested on `WINDOWS` windows, whose scores
+    are averaged: the probabilities of the one, the signed distances of the other (the published code). Every clip passes
+    through the model once for each of both uses, whatever number of splits uses it so.
+
+    Args:
+      modality: "video" or "audio".
+      splits: How many official splits there are: `train1`, `test1` and so on.
+      name: Name of the data set, and of the task.
+      settings: What all tasks are given.
+
+    Raises:
+      BadInput: The data set is not there, has not all splits, or does not fit the run.
+    """
+
+    def __init__(self, modality: str, splits: int, name: str, settings: Settings):
+        settings.require(name, modality)
+        self.name, self.modality, self.settings = name, modality, settings
+        self.pairs = [(f"train{number}", f"test{number}") for number in range(1, splits + 1)]
+        trained, tested = zip(*self.pairs, strict=True)
+        prepared = settings.open(name, trained + tested)
+        self.classes = len(prepared.class_names)
+        if self.classes < 2:
+            raise BadInput(f"{prepared.directory} should have classes, to tell apart. Found {self.classes}.")
+        # Without frames, the length of the sound in a window hangs on the run's own rate.
+        self.clips = settings.video_clips() if modality == "video" else settings.run.settings.clips
+        self.train = Walk(settings, prepared, trained, modality, self.clips, windows=1)
+        self.test = Walk(settings, prepared, tested, modality, self.clips, windows=WINDOWS)
+
+    def __call__(self) -> dict:
+        """Embeds the clips, trains and tests both classifiers on every split.
+
+        Returns:
+          `low_rank` and `svm`, each with `top1` and `top5`, the plain means over the splits, and `splits`: the figures of
+          each, over its `items` test clips, learned from `train_clips`. At the top those of `low_rank`, which the
+          published code runs, over `items` test clips in all; and `chance`, the means of what the best constant answer to
+          each split gets, over as many.
+        """
+        learned, learned_facts = self.train.embed(f"features_{self.modality}", f"{self.name}, train")
+        tested, tested_facts = self.test.embed(f"features_{self.modality}", f"{self.name}, test")
+        low_rank = LowRankClassifier(learned.shape[-1], self.classes, _SEED)
+        found, chances = {name: {} for name in CLASSIFIERS}, []
+        for train, test in self.pairs:
+            rows, others = self.train.rows[train], self.test.rows[test]
+            labels, answers = learned_facts["label"][rows], tested_facts["label"][others]
+            for name, scores in self._scores(low_rank, learned[rows, 0], labels, tested[others], test).items():
+                figures = single_label_scores(scores, answers)
+                counts = {"items": len(answers), "train_clips": len(labels)}
+                found[name][test] = {figure: figures[figure] for figure in _FIGURES} | counts
+            chances.append(constant_answer(answers))
+        results = {name: {**_means(splits.values()), "splits": splits} for name, splits in found.items()}
+        first, items = results[CLASSIFIERS[0]], sum(chance["items"] for chance in chances)
+        return {
+            **{figure: first[figure] for figure in _FIGURES},
+            "items": items,
+            "chance": {**_means(chances), "items": items},
+            **results,
+            "windows": WINDOWS,
+            "epochs": self.settings.epochs,
+            "clip_seconds": self.clips.clip_seconds,
+        }
+
+    def _scores(self, low_rank, features, labels, tested, title):
+        """Returns the scores of the test clips by each classifier, float [clips, classes], averaged over the windows."""
+        if len(np.unique(labels)) < 2:
+            raise RunFailed(f"{self.name} should have clips of several classes to learn from. For {title} there is one class.")
+        low_rank.fit(features, labels, self.settings.epochs, f"{self.name}, {title}, low-rank classifier")
+        windows = tested.reshape(-1, tested.shape[-1])
+        scores = {"low_rank": low_rank.scores(windows), "svm": svm_scores(features, labels, windows, self.classes, seed=_SEED)}
+        return {name: found.reshape(*tested.shape[:2], -1).mean(axis=1) for name, found in scores.items()}
+
+
+def _means(figures):
+    return {name: float(np.mean([figure[name] for figure in figures])) for name in _FIGURES}

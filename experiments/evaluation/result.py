@@ -1,0 +1,67 @@
+"""What `result.json` and `report/evaluation.npz` hold: the figures of one checkpoint, from one or several evaluations."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from experiments.evaluation.arrays import read_arrays, write_arrays
+from experiments.inference.trained_model import TrainedModel, fingerprint
+from experiments.running.run_directory import RunDirectory
+from experiments.running.training_history import harmonization_summary
+
+NO_RETRIEVAL = dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))
+NO_PROBE = dict.fromkeys(("top1", "chance"))
+_NOTHING = {
+    "retrieval": {"text_to_video": NO_RETRIEVAL},
+    "linear_probe": {"video": NO_PROBE, "audio": NO_PROBE},
+    "alignment": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What one evaluation has found.
+
+    Attributes:
+      dataset: The data set of `figures` and `arrays`.
+      figures: Some of `retrieval`, `linear_probe` and `alignment`.
+      arrays: What the report draws of these.
+      downstream: The figures of downstream tasks; `None` for one that was asked for and left out.
+    """
+
+    dataset: str
+    figures: Mapping[str, object]
+    arrays: Mapping[str, np.ndarray]
+    downstream: Mapping[str, dict | None]
+
+
+def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> dict:
+    """Writes what was found beside what earlier evaluations of the same checkpoint have found; returns `result.json`.
+
+    Figures of another checkpoint are dropped, and of `figures` those on another data set.
+    """
+    earlier = _earlier(directory, run)
+    same_set = earlier if not found.figures or earlier.get("dataset") == found.dataset else {}
+    before = earlier.get("tasks", {})
+    left_out = [task for task, figures in found.downstream.items() if figures is None and task in before]
+    result = {
+        "step": run.step,
+        "checkpoint": fingerprint(run.checkpoint),
+        "dataset": same_set.get("dataset", found.dataset),
+        **{name: found.figures.get(name, same_set.get(name, nothing)) for name, nothing in _NOTHING.items()},
+        "harmonization": harmonization_summary(directory.read_metrics()),
+        "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in left_out}},
+    }
+    write_arrays(directory, {**(read_arrays(directory) if same_set else {}), **found.arrays})
+    directory.write(directory.result, json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def _earlier(directory, run):
+    """Returns the result that is there if it is of the same checkpoint, else an empty one."""
+    if not directory.result.exists():
+        return {}
+    result = json.loads(directory.result.read_text(encoding="utf-8"))
+    return result if result.get("checkpoint") == fingerprint(run.checkpoint) else {}

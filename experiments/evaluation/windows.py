@@ -1,0 +1,169 @@
+"""What a model makes of the windows of the clips of a downstream set; several splits are read in one walk."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+import data
+import vatt
+from experiments.inference.file_embeddings import Embedder
+from experiments.inference.trained_model import TrainedModel
+from experiments.running.command_line import BadInput, bad_input
+
+WINDOWS = 4
+"""Windows of a clip that is tested, evenly spaced (VATT, A.2.5 and the published code)."""
+SENTENCES = 32
+"""Captions of a clip that are read where all are asked for: more than any clip of the sets has (MSR-VTT: 20 or 21)."""
+_TOGETHER = "together"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What all downstream tasks are given.
+
+    Attributes:
+      run: The run that is evaluated.
+      data_dir: Where `experiments.prepare_data` has put the data sets.
+      batch_size: Windows that are embedded at once.
+      frames_per_second: Rate of the frames of a window; `None` for that of the run's own clips. VATT trains at 10 and
+        evaluates at 12.5: 32 frames, every second one at 25.
+      epochs: Of the low-rank classifier.
+      finetuned: The fine-tuning whose Kinetics-400 figures are this run's, as a run directory or a checkpoint.
+    """
+
+    run: TrainedModel
+    data_dir: str
+    batch_size: int = 32
+    frames_per_second: float | None = None
+    epochs: int = 1000
+    finetuned: str | None = None
+
+    @functools.cached_property
+    def embedder(self) -> Embedder:
+        """Runs the towers of the run's model, the same for all tasks, as each is traced."""
+        return Embedder(self.run.model)
+
+    def require(self, task: str, *modalities: str) -> None:
+        """Raises `BadInput` unless the run's model has these modalities, for a task that needs them."""
+        missing = [modality for modality in modalities if modality not in self.embedder.modalities]
+        if missing:
+            raise BadInput(
+                f"{task} needs a model with {' and '.join(modalities)}. That of {self.run.checkpoint} has no "
+                f"{' and no '.join(missing)}; leave {task} out of --tasks."
+            )
+
+    def open(self, name: str, splits: Sequence[str]) -> data.PreparedDataset:
+        """Opens a data set that has clips in all of these splits.
+
+        Raises:
+          BadInput: There is none; the message has the command that prepares it.
+        """
+        with bad_input():
+            prepared = data.open_dataset(name, self.data_dir)
+            for split in splits:
+                prepared.require_split(split)
+        return prepared
+
+    def video_clips(self, **changes: int) -> data.ClipSpec:
+        """Returns the run's clips at the rate asked for, with other changes."""
+        if self.frames_per_second is not None:
+            changes["frames_per_second"] = self.frames_per_second
+        with bad_input():
+            return dataclasses.replace(self.run.settings.clips, **changes)
+
+
+class Walk:
+    """A way through the clips of several splits, each clip once, however many of the splits it is in.
+
+    Args:
+      settings: What all tasks are given.
+      prepared: The data set; it has the splits.
+      splits: Names of the splits.
+      modality: "video" or "audio": what is embedded.
+      clips: Shape of a window.
+      windows: Windows per clip; 1 is the middle one.
+      text: Whether the captions are read.
+
+    Attributes:
+      rows: For each split, where its clips are among all: int [clips].
+
+    Raises:
+      BadInput: The records cannot give such windows.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        prepared: data.PreparedDataset,
+        splits: Sequence[str],
+        modality: str,
+        clips: data.ClipSpec,
+        *,
+        windows: int,
+        text: bool = False,
+    ):
+        self._embedder, self._modality, self._windows = settings.embedder, modality, windows
+        self._entry, self._text = vatt.MODALITIES[modality], text
+        self._shape = settings.run.model.input_shapes[self._entry]
+        everything, self.rows = together(prepared, splits)
+        self._total = everything.split_sizes[_TOGETHER]
+        with bad_input():
+            self._batches = data.eval_batches(
+                everything, _TOGETHER, clips, settings.run.tokenizer if text else None,
+                batch_size=max(1, settings.batch_size // windows), windows=windows, video=modality == "video",
+            )  # fmt: skip
+
+    def embed(self, output: str, title: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Embeds all windows, with a progress bar.
+
+        Args:
+          output: Which of the embedder's outputs, such as "features_video".
+          title: What the progress bar says.
+
+        Returns:
+          float32 [clips, windows, dim]; and by clip `label` int32 and, if captions are read, `text` int32
+          [clips, candidates, words].
+
+        Raises:
+          RunFailed: An embedding is not finite.
+        """
+        found, facts, kept = [], [], ("label", "text") if self._text else ("label",)
+        with tqdm.tqdm(total=self._total, desc=title, unit=" clips") as bar:
+            for batch in self._batches:
+                windows = tf.reshape(batch[self._entry], [-1, *self._shape])
+                embedded = self._embedder.embed(self._modality, windows)[output]
+                found.append(embedded.reshape(-1, self._windows, embedded.shape[-1]))
+                facts.append({name: batch[name].numpy() for name in kept})
+                bar.update(len(found[-1]))
+        return np.concatenate(found), {name: np.concatenate([fact[name] for fact in facts]) for name in kept}
+
+
+def together(
+    prepared: data.PreparedDataset, splits: Sequence[str]
+) -> tuple[data.PreparedDataset, dict[str, np.ndarray]]:
+    """Puts splits that may share files together.
+
+    Returns:
+      The data set with one split, which reads every file of the splits once; and for each of them, where its clips are
+      among that split's: int [clips].
+    """
+    lengths = {}
+    for split in splits:
+        lengths |= zip(prepared.shard_paths[split], prepared.shard_lengths[split], strict=True)
+    starts = dict(zip(lengths, itertools.accumulate(lengths.values(), initial=0), strict=False))
+    rows = {
+        split: np.concatenate([starts[path] + np.arange(lengths[path]) for path in prepared.shard_paths[split]])
+        for split in splits
+    }
+    everything = dataclasses.replace(
+        prepared,
+        split_sizes={_TOGETHER: sum(lengths.values())},
+        shard_paths={_TOGETHER: tuple(lengths)},
+        shard_lengths={_TOGETHER: tuple(lengths.values())},
+    )
+    return everything, rows

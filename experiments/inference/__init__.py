@@ -1,0 +1,1 @@
+"""Using a trained model: open it, embed, search, export."""

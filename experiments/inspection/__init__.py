@@ -1,0 +1,1 @@
+"""Looking into a checkpoint, for the notebook."""

@@ -1,0 +1,1 @@
+"""The pages about the methods, from their docstrings."""

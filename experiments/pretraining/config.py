@@ -1,0 +1,158 @@
+"""The configuration of a pre-training run, and how gin files fill it.
+
+gin reaches `pretrain` and the public constructors that `parse` names, nothing else.
+"""
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Sequence
+
+import data
+import harmonization
+import vatt
+from data import Augmentation, ClipSpec
+from experiments.pretraining.clip_curriculum import ClipCurriculum
+from experiments.running import gin_config
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrain:
+    """One pre-training run. Defaults are the paper's recipe where it states one (facts: poster and reproducibility card).
+
+    Attributes:
+      model: Makes the model from the clips' shapes and the vocabulary's size; in gin `@VATT`.
+      steps: Optimizer steps, gated ones included.
+      batch_size: Clips per step over all replicas.
+      seed: Of the weights, the order of the clips, their augmentation, DropToken and dropout.
+      datasets: Names of prepared sets; several are mixed clip by clip.
+      dataset_weights: Their shares, of which only the ratio matters; `None` for equal ones (our choice; VATT does not say).
+      clips: Shape of a clip.
+      augmentation: What training does to clips.
+      tokenizer: "wordpiece" or "words" (VATT's).
+      shuffle_window: Clips that are shuffled together; also the most that a restart reads in vain.
+      harmonizer: A harmonizer, or the name of one ("sum", "gr", "cl", "both", ...).
+      granularity: "batch" lets the harmonizer's gate (of "cl" and "both") judge whole steps, "sample" single clips, whose
+        losses it weighs; the harmonizer then does what is left to do. Ours, not the paper's; see `ClipCurriculum`.
+      clip_gate: What judges the clips, if not the harmonizer's own gate; of a harmonizer without any, the default schedule
+        over all steps.
+      clip_softness: 0 for a hard gate of clips, or how soft it is; see `GradientCurriculum.sample_weights`.
+      all_reduce: Harmonize "after" the gradients are summed over the replicas, or "before"; see `HarmonizedTrainer`.
+      scope: Harmonize "all" variables or the shared "encoder"'s.
+      temperature: Of both losses.
+      loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
+      learning_rate: Peak of Adam's learning rate.
+      final_learning_rate: Where the half cosine ends at the last step.
+      warmup_steps: Linear from 0 to the peak; `None` for 2 % of the steps, 10,000 at most, which is the paper's figure.
+      precision: "float32" or "mixed_bfloat16".
+      jit_compile: Compile the step with XLA on CPU and GPU (one device only); TPUs always do.
+      steps_per_loop: Steps that a line of metrics.jsonl stands for; on a TPU, steps between two returns to Python.
+      checkpoint_every_steps: Steps between two checkpoints; there is one at the end too.
+      keep_checkpoints: How many of the newest stay.
+    """
+
+    model: Callable[..., vatt.VATT]
+    steps: int = 500_000
+    batch_size: int = 2048
+    seed: int = 0
+    datasets: Sequence[str] = ("synthetic",)
+    dataset_weights: Sequence[float] | None = None
+    clips: ClipSpec = ClipSpec()
+    augmentation: Augmentation = Augmentation()
+    tokenizer: str = "wordpiece"
+    shuffle_window: int = 1024
+    harmonizer: harmonization.Harmonizer | str = "sum"
+    granularity: str = "batch"
+    clip_gate: harmonization.GradientCurriculum | None = None
+    clip_softness: float = 0.0
+    all_reduce: str = "after"
+    scope: str = "all"
+    temperature: float = 0.07
+    loss: str = "nce"
+    learning_rate: float = 1e-4
+    final_learning_rate: float = 5e-5
+    warmup_steps: int | None = None
+    precision: str = "float32"
+    jit_compile: bool = False
+    steps_per_loop: int = 50
+    checkpoint_every_steps: int = 5_000
+    keep_checkpoints: int = 3
+
+    def __post_init__(self) -> None:
+        if self.warmup_steps is None:
+            object.__setattr__(self, "warmup_steps", min(10_000, self.steps // 50))
+        choices = dict(
+            all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
+            loss=vatt.LOSS_FORMS, granularity=("batch", "sample"),
+        )
+        problems = [
+            f"`pretrain.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
+            for name, allowed in choices.items()
+            if getattr(self, name) not in allowed
+        ]
+        for name in ("steps", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                problems.append(f"`pretrain.{name}` should be at least 1. Found {getattr(self, name)}.")
+        if not 0 <= self.warmup_steps < self.steps:
+            problems.append(
+                f"`pretrain.warmup_steps` should be at least 0 and less than `pretrain.steps` = {self.steps}. "
+                f"Found {self.warmup_steps}."
+            )
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            problems.append(
+                f"`pretrain.final_learning_rate` should lie between 0 and `pretrain.learning_rate` = {self.learning_rate}. "
+                f"Found {self.final_learning_rate}."
+            )
+        if not 0.0 <= self.clip_softness < math.inf:
+            problems.append(f"`pretrain.clip_softness` should be at least 0. Found {self.clip_softness}.")
+        if self.granularity == "batch" and (self.clip_gate or self.clip_softness):
+            problems.append("`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`.")
+        if not self.datasets:
+            problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
+        if self.dataset_weights is not None and len(self.dataset_weights) != len(self.datasets):
+            problems.append(
+                f"`pretrain.dataset_weights` should have one number for each of `pretrain.datasets` = {tuple(self.datasets)}. "
+                f"Found {tuple(self.dataset_weights)}."
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        self.build_harmonizer()  # an unknown name is found here
+
+    def build_harmonizer(self) -> harmonization.Harmonizer:
+        """Returns what harmonizes the gradients, without its gate if that judges clips.
+
+        One that was only named gets the default schedule over all steps, if it takes one.
+        """
+        harmonizer = self._chosen_harmonizer()
+        return harmonizer.split_gate()[1] if self.granularity == "sample" else harmonizer
+
+    def build_clip_curriculum(self) -> ClipCurriculum | None:
+        """Returns what judges the clips; `None` if nothing does."""
+        if self.granularity == "batch":
+            return None
+        gate = self.clip_gate or self._chosen_harmonizer().split_gate()[0]
+        return ClipCurriculum(
+            gate or harmonization.GradientCurriculum(harmonization.LinearSchedule(self.steps)), self.clip_softness
+        )
+
+    def _chosen_harmonizer(self):
+        if not isinstance(self.harmonizer, str):
+            return self.harmonizer
+        method = harmonization.METHODS.get(self.harmonizer)
+        scheduled = method is not None and "schedule" in inspect.signature(method).parameters
+        options = {"schedule": harmonization.LinearSchedule(self.steps)} if scheduled else {}
+        return harmonization.get(self.harmonizer, **options)
+
+
+def parse(gin_files: Sequence[str], bindings: Sequence[str], earlier: Sequence[str] = ()) -> Pretrain:
+    """Reads `earlier` bindings, then gin files, then bindings, and returns the run they describe.
+
+    Raises:
+      BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
+    """
+    constructors = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
+    constructors |= gin_config.MODELS | gin_config.HARMONIZERS
+    return gin_config.parse("pretrain", constructors, gin_files, bindings, earlier)

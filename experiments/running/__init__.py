@@ -1,0 +1,1 @@
+"""What every long program needs: command line, gin, run directory, checkpoints, progress, jobs."""

@@ -1,0 +1,113 @@
+"""How gin files fill a program's configuration.
+
+gin reaches the program's own configuration and the public constructors given to `parse`, nothing else.
+"""
+
+import difflib
+import functools
+import inspect
+import pathlib
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+
+import gin
+import typeguard
+
+import harmonization
+import vatt
+from experiments.running.command_line import BadInput
+
+ROOT = pathlib.Path(__file__).parents[2]  # gin files include others by their path from here
+SCHEDULES = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
+HARMONIZERS = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *SCHEDULES)}
+"""What every program that harmonizes gradients lets gin reach."""
+MODELS = {"VATT": vatt.VATT, "Tower": vatt.Tower, "Size": vatt.Size}
+"""What every program that builds a model lets gin reach."""
+
+
+def parse(
+    program: str,
+    constructors: Mapping[str, Callable],
+    gin_files: Sequence[str],
+    bindings: Sequence[str],
+    earlier: Sequence[str] = (),
+) -> typing.Any:
+    """Reads gin files, then bindings, and returns what the program's configurable makes of them.
+
+    Args:
+      program: Name of the configurable that is called.
+      constructors: Names to what gin may call, the program's among them.
+      gin_files: Files; later ones win.
+      bindings: Bindings; they win over files.
+      earlier: Bindings over which files win.
+
+    Raises:
+      BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
+    """
+    gin.clear_config()  # which unlocks it, so that another program's names can follow
+    register(constructors)
+    gin.add_config_file_search_path(str(ROOT))
+    try:
+        gin.parse_config(list(earlier))
+        gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
+        return _REGISTERED[program]()
+    except (ValueError, TypeError, OSError, SyntaxError) as error:
+        raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error))}") from error
+
+
+def register(constructors: Mapping[str, Callable]) -> None:
+    """Makes constructors known to gin under their names; may be called again."""
+    for name, constructor in constructors.items():
+        if name not in _REGISTERED:
+            wrapped = checked(constructor)
+            wrapped.configurable_name = name
+            _REGISTERED[name] = gin.external_configurable(wrapped, name=name)
+
+
+_REGISTERED: dict[str, Callable] = {}
+
+
+def checked(constructor: Callable) -> Callable:
+    """Returns `constructor` with its arguments checked against their annotations; gin itself accepts any type."""
+    hints = typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
+
+    @functools.wraps(constructor, updated=())
+    def build(*args, **kwargs):
+        names = list(inspect.signature(constructor).parameters)
+        for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
+            if name in hints:
+                _check_type(f"{build.configurable_name}.{name}", value, hints[name])
+        return constructor(*args, **kwargs)
+
+    build.__signature__ = inspect.signature(constructor)  # where gin finds the defaults that it lists in config.gin
+    return build
+
+
+def _check_type(name, value, expected):
+    # bool is an int to Python, but `steps = True` is a mistake.
+    wrong = isinstance(value, bool) and bool({expected, *typing.get_args(expected)} & {int, float})
+    try:
+        typeguard.check_type(value, expected)
+    except typeguard.TypeCheckError:
+        wrong = True
+    if wrong:
+        wanted = getattr(expected, "__name__", str(expected)) if inspect.isclass(expected) else str(expected)
+        raise TypeError(
+            f"`{name}` should be of type {wanted}. Found {value!r} of type {type(value).__name__}. "
+            "Correct it in the gin file or in --gin_bindings."
+        )
+
+
+def _suggestion(message: str) -> str:
+    """Names the nearest known parameter or configurable where gin complains about an unknown one."""
+    unknown = re.search(r"Configurable '(\w+)' doesn't have a parameter named '(\w+)'", message)
+    if unknown and unknown[1] in _REGISTERED:
+        known = inspect.signature(_REGISTERED[unknown[1]]).parameters
+        word, prefix = unknown[2], f"{unknown[1]}."
+    elif unknown := re.search(r"No configurable matching (?:reference )?'@?([\w.]+)'", message):
+        known, word, prefix = _REGISTERED, unknown[1], ""
+    else:
+        return ""
+    nearest = difflib.get_close_matches(word, known, n=1)
+    return f"\nDid you mean `{prefix}{nearest[0]}`?" if nearest else f"\nKnown: {', '.join(known)}."

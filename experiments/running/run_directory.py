@@ -1,0 +1,210 @@
+"""The files of a run.
+
+config.gin, model.json, environment.json, data.json, vocabulary.txt, checkpoints/, metrics.jsonl, TensorBoard events,
+result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
+"""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+import gin
+import tensorflow as tf
+
+from experiments.running.command_line import BadInput, RunFailed
+
+# These change how a run is watched and saved, not what it computes.
+HARMLESS_BINDINGS = tuple(
+    f"{program}.{name}"
+    for program in ("pretrain", "classify", "finetune")
+    for name in ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
+)
+CHANGED_DEFAULTS = ("warmup_steps",)
+PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
+
+
+class RunDirectory:
+    """Names and writes the files of one run. Every file appears whole or not at all.
+
+    Args:
+      path: The run's directory; made when the first file is written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.gin"
+        self.checkpoints = self.path / "checkpoints"
+        self.best = self.path / "best"
+        self.metrics = self.path / "metrics.jsonl"
+        self.result = self.path / "result.json"
+        self.report = self.path / "report"
+        self.vocabulary = self.path / "vocabulary.txt"
+        self.data = self.path / "data.json"
+        self.model = self.path / "model.json"
+
+    def of_worker(self, index: int) -> "RunDirectory":
+        """Returns where one of several workers writes: the first one here, the others in workers/, so that none collide."""
+        return self if index == 0 else RunDirectory(self.path / "workers" / str(index))
+
+    def write(self, path: pathlib.Path, text: str) -> None:
+        """Writes `text` to a file of this directory through a temporary name."""
+        self.write_bytes(path, text.encode("utf-8"))
+
+    def write_bytes(self, path: pathlib.Path, content: bytes) -> None:
+        """Does the same with what is no text."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise RunFailed(f"{path} could not be written: {error}") from error
+
+    def start(self, config: str, data: dict, vocabulary: pathlib.Path | None, allow_config_change: bool) -> None:
+        """Writes configuration, environment, vocabulary and what the data are, unless another run lives here.
+
+        From then on a run lives here. So a program calls this last of all that can be refused; see `check`.
+
+        Args:
+          config: The operative configuration.
+          data: Describes the data sets; equal descriptions mean equal data.
+          vocabulary: File to copy; `None` for a run without text.
+          allow_config_change: Go on whatever the run here was.
+
+        Raises:
+          BadInput: As `check`.
+        """
+        self.check(config, data, allow_config_change)
+        self.write(self.config, config)
+        self.write(self.data, json.dumps(data, indent=2) + "\n")
+        self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        if vocabulary is not None and not self.vocabulary.exists():
+            self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
+
+    def check(self, config: str, data: dict, allow_config_change: bool) -> None:
+        """Checks that no other run lives here; writes nothing. See `start` for the arguments.
+
+        Raises:
+          BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed.
+        """
+        difference = [] if allow_config_change else self.difference(config, data)
+        if difference:
+            raise BadInput(
+                f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
+                "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
+                "checkpoint fits, --allow_config_change."
+            )
+
+    def write_model(self, config: dict) -> None:
+        """Writes model.json, from which `vatt.load` builds the model: the constructor's arguments."""
+        self.write(self.model, json.dumps(config, indent=2) + "\n")
+
+    def difference(self, config: str, data: dict | None) -> list[str]:
+        """Returns in what the run that lives here differs from another one, as lines to show; none if no run does.
+
+        Args:
+          config: The operative configuration of the other one.
+          data: Describes its data sets; `None` to leave the data out.
+        """
+        lines = config_difference(self.config.read_text(), config) if self.config.exists() else []
+        before = json.loads(self.data.read_text()) if self.data.exists() else data
+        if data is not None and before != data:
+            lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
+        return lines
+
+    def earlier_defaults(self, program: str) -> list[str]:
+        """Returns bindings with the run's own values of parameters whose default was another in an earlier version.
+
+        They come before any others, so that the command that started the run resumes it.
+
+        Args:
+          program: Name of the program's configurable.
+        """
+        if not self.config.exists():
+            return []
+        names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
+        values = _bindings(self.config.read_text(encoding="utf-8"))
+        return [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
+
+    def append_metrics(self, record: dict) -> None:
+        """Adds one line to metrics.jsonl."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise RunFailed(f"{self.metrics} could not be written: {error}") from error
+
+    def read_metrics(self) -> list[dict]:
+        """Returns the lines of metrics.jsonl; a last line that a kill left incomplete is ignored."""
+        if not self.metrics.exists():
+            return []
+        records = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forgets lines of steps that the restored checkpoint has not seen and that will be run again."""
+        if self.metrics.exists():
+            kept = [record for record in self.read_metrics() if record["step"] <= step]
+            self.write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def config_difference(before: str, after: str) -> list[str]:
+    """Returns the bindings in which two operative configurations differ, the harmless ones left out, as lines to show."""
+    old, new = _bindings(before), _bindings(after)
+    return [
+        f"  {name}: {old.get(name, '(not set)')} there, {new.get(name, '(not set)')} now"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name) and name not in HARMLESS_BINDINGS
+    ]
+
+
+def _bindings(config: str) -> dict[str, str]:
+    """Splits gin's own output into bindings; a value that goes over several lines is joined."""
+    bindings, name = {}, None
+    for line in config.splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        if not line[0].isspace() and " = " in line:
+            name, _, value = line.partition(" = ")
+            bindings[name] = value.strip(" \\")
+        elif name:
+            bindings[name] = f"{bindings[name]} {line.strip()}".strip()
+    return bindings
+
+
+def operative_config() -> str:
+    """Returns what gin's configurables were called with, defaults included."""
+    return gin.operative_config_str()
+
+
+def environment() -> dict:
+    """Returns what a run depends on besides its configuration: versions, devices, commit, command."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "command": [sys.executable, *sys.argv],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions,
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain")),
+    }
+
+
+def _git(*arguments):
+    if not shutil.which("git"):
+        return None
+    root = pathlib.Path(__file__).parent
+    answer = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None

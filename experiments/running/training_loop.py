@@ -1,0 +1,50 @@
+"""Orbit's loop, as every program that trains runs it."""
+
+from collections.abc import Callable
+
+import orbit
+
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.progress import Progress, quiet
+from experiments.running.stop_signal import Stopped
+
+
+def make_controller(
+    run, progress: Progress, checkpoints: RunCheckpoints, border: Callable[[int], int] | None = None
+) -> orbit.Controller:
+    """Returns Orbit's controller, which restores the newest checkpoint at once.
+
+    Args:
+      run: Has `config.steps_per_loop`, `trainer` and `strategy`.
+      progress: Looks at every loop and, where Python runs the steps, into it.
+      checkpoints: Saves the run.
+      border: Steps from a step to the next border that no loop may go over, such as the end of an epoch; `None` for none.
+    """
+    longest = run.config.steps_per_loop
+    run.trainer.before_step = progress.before_step
+    with quiet():
+        return orbit.Controller(
+            global_step=run.trainer.global_step,
+            trainer=run.trainer,
+            strategy=run.strategy,
+            train_actions=[progress],
+            steps_per_loop=longest if border is None else lambda step: int(min(longest, border(step))),
+            checkpoint_manager=checkpoints,
+            summary_dir=str(progress.directory.path),
+        )
+
+
+def train(controller: orbit.Controller, progress: Progress) -> bool:
+    """Trains to the end, or until SIGTERM or Ctrl-C; returns whether it came to the end."""
+    progress.stop.answer = progress.say_stopping
+    with progress.stop:
+        try:
+            with quiet(), controller.strategy.scope(), controller.summary_manager.summary_writer().as_default():
+                controller.train(progress.steps())
+        except Stopped:
+            with quiet():
+                controller.save_checkpoint()
+            step = int(controller.global_step.numpy())
+            progress.show(f"Stopped by {progress.stop.received} at step {step}; a checkpoint is saved. The same command goes on.")
+            return False
+    return True

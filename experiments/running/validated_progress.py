@@ -1,0 +1,62 @@
+"""What happens after every loop of steps where a validation split chooses the weights that are kept."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.progress import Progress
+from experiments.running.run_directory import RunDirectory
+from experiments.running.stop_signal import Stopped, StopSignal
+
+
+class ValidatedProgress(Progress):
+    """An Orbit train action: `Progress`, and validation at the steps that a subclass names.
+
+    It runs before Orbit saves a checkpoint, so that a checkpoint at such a step knows the validation's outcome.
+
+    Args:
+      directory: Where metrics.jsonl is.
+      run: The run.
+      stop: Whether SIGTERM or Ctrl-C has come.
+      show: Prints a line.
+      evaluator: A function (split) -> its scores.
+      best: Saves the weights alone.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        run,
+        stop: StopSignal,
+        show: Callable[[str], None],
+        evaluator: Callable[[str], dict],
+        best: RunCheckpoints,
+    ):
+        super().__init__(directory, run, stop, show)
+        self.evaluator, self.best = evaluator, best
+
+    def __call__(self, output: dict) -> None:
+        """See `Progress.__call__`."""
+        self.report(output)
+        step = int(self.run.trainer.global_step.numpy())
+        if self.validates(step):
+            output.update(self.validate(step))
+            self._lap()  # else the next loop's steps would seem slow
+        if self.stop.received:
+            raise Stopped()
+
+    def validates(self, step: int) -> bool:
+        """Returns whether a step is one to validate at, of this program."""
+        raise NotImplementedError
+
+    def validate(self, step: int) -> dict[str, float]:
+        """Scores the model; returns what TensorBoard shows, of this program."""
+        raise NotImplementedError
+
+    def keep_if_best(self, score: float, number: int, best_score: tf.Variable, best_number: tf.Variable) -> None:
+        """Saves the weights under a number if they score higher than any before; of equal ones the first stay."""
+        if score > best_score.numpy():
+            best_number.assign(number)
+            best_score.assign(score)
+            self.best.save(checkpoint_number=number)

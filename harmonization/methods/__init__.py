@@ -1,0 +1,80 @@
+"""The methods by name."""
+
+import difflib
+import inspect
+
+from harmonization.harmonizer import Harmonizer
+from harmonization.methods.aligned_mtl import AlignedMTL
+from harmonization.methods.both import Both
+from harmonization.methods.cagrad import CAGrad
+from harmonization.methods.conflict_free import ConFIG
+from harmonization.methods.curriculum import GradientCurriculum
+from harmonization.methods.dgl import DGL
+from harmonization.methods.dualproj import DualProj
+from harmonization.methods.famo import FAMO
+from harmonization.methods.gradnorm import GradNorm
+from harmonization.methods.gradvac import GradVac
+from harmonization.methods.imtl_g import IMTLG
+from harmonization.methods.mean import Mean
+from harmonization.methods.mgda import MGDA
+from harmonization.methods.mmpareto import MMPareto
+from harmonization.methods.nash_mtl import NashMTL
+from harmonization.methods.ogm_ge import OGMGE
+from harmonization.methods.pcgrad import PCGrad
+from harmonization.methods.random_weights import RandomWeights
+from harmonization.methods.realignment import GradientRealignment
+from harmonization.methods.reweight import Reweight
+from harmonization.methods.sum import Sum
+from harmonization.methods.upgrad import UPGrad
+
+METHODS: dict[str, type[Harmonizer]] = {
+    "sum": Sum,
+    "mean": Mean,
+    "reweight": Reweight,
+    "gr": GradientRealignment,
+    "cl": GradientCurriculum,
+    "both": Both,
+    "pcgrad": PCGrad,
+    "gradvac": GradVac,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "imtl_g": IMTLG,
+    "nash_mtl": NashMTL,
+    "aligned_mtl": AlignedMTL,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
+    "config": ConFIG,
+    "rlw": RandomWeights,
+    "famo": FAMO,
+    "gradnorm": GradNorm,
+    "mmpareto": MMPareto,
+    "dgl": DGL,
+    "ogm_ge": OGMGE,
+}
+
+
+def get(name: str, **options) -> Harmonizer:
+    """A method by its name, a key of `METHODS`.
+
+    Example: `get("cl", schedule=LinearSchedule(steps=500_000))`.
+
+    Args:
+      name: The name.
+      **options: Arguments of the method's class.
+
+    Raises:
+      ValueError: If there is no such method, or the options are not those of its class.
+    """
+    if name not in METHODS:
+        nearest = difflib.get_close_matches(str(name).lower(), METHODS, n=1, cutoff=0.0)[0]
+        raise ValueError(
+            f"Unknown method {name!r}. Known are {', '.join(METHODS)}; the nearest is {nearest!r}."
+        )
+    method = METHODS[name]
+    try:
+        inspect.signature(method).bind(**options)
+    except TypeError as error:
+        raise ValueError(
+            f"Method {name!r} is {method.__name__}{inspect.signature(method)}: {error}."
+        ) from error
+    return method(**options)

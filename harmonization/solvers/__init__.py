@@ -1,0 +1,1 @@
+"""Small problems that several methods solve: quadratic programs, max-min, normal forms."""

@@ -1,0 +1,152 @@
+"""What is cut from one listed file: clips, captions, and what there is to say about them."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.media.reader import MediaFormat, MediaReader
+from data.preparing.cutting import PAST_THE_END, Cutting, cut_video, expected_clips
+from data.preparing.listing import ListedVideo, Segment
+from data.preparing.tally import Tally
+from data.source.tree import SourceTree
+from data.text.captions import Cue
+
+CUTTING = Cutting(MediaFormat(frames_per_second=10.0, image_size_px=16, sample_rate_hz=8000), clip_seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory, write_video, write_flash):
+    """rising.mp4 brightens by 20 a second, for 3 seconds; click.wav is 1.5 s long, its click at 0.7 s."""
+    root = tmp_path_factory.mktemp("source")
+    write_video(root / "rising.mp4", seconds=3.0)
+    write_flash(root / "click.wav", seconds=1.5, at=0.7)
+    write_flash(root / "mute.mp4", seconds=0.6, sound=False)
+    (root / "rising.vtt").write_text("WEBVTT\n\n00:00.200 --> 00:00.600\nbegins\n\n00:02.500 --> 00:02.900\nends\n")
+    (root / "letter.mp4").write_text("Dear Anna")
+    return SourceTree(root)
+
+
+def cut(tree, *segments, path="rising.mp4", cutting=CUTTING, **fields):
+    tally = Tally()
+    video = ListedVideo("it", "train", path, segments=segments, **fields)
+    return {record["clip_id"]: record for record in cut_video(tree, video, cutting, tally)}, tally
+
+
+def brightness(record):
+    return [np.asarray(Image.open(io.BytesIO(frame))).mean() for frame in record["video"]]
+
+
+def notes(tally, kind):
+    return {name: what for of, name, what in tally.notes if of == kind}
+
+
+def test_segments_in_any_order_and_over_each_other_come_from_one_pass(tree, monkeypatch):
+    opened, spans = [], MediaReader.spans
+    monkeypatch.setattr(MediaReader, "spans", lambda reader, ticks: opened.append(list(ticks)) or spans(reader, opened[-1]))
+    segments = [Segment("b", 1.5, 2.2), Segment("a", 0.5, 1.5), Segment("c", 1.5, 1.8), Segment("long", 0.0, 3.0)]
+    records, tally = cut(tree, *segments)
+    assert opened == [[(0, 10), (5, 15), (15, 22), (15, 18)]]  # The long one is cut off at clip_seconds.
+    for name, start, frames in (("long", 0.0, 10), ("a", 0.5, 10), ("b", 1.5, 7), ("c", 1.5, 3)):
+        record = records[name]
+        assert record["start_seconds"] == start and record["source"] == "rising.mp4"
+        expected = 20 + 20 * (start + np.arange(frames) / 10)
+        np.testing.assert_allclose(brightness(record), expected, atol=4)
+        assert record["audio"].shape == (frames * 800,) and np.abs(record["audio"]).max() > 5000
+    assert not tally.notes and tally.counts["videos_used"] == 1 and tally.counts["clips"] == 4
+    assert tally.counts["frames"] == 30 and tally.counts["samples"] == 24000
+
+
+def test_segments_beyond_the_end_are_cut_or_left_out_and_named(tree):
+    records, tally = cut(tree, Segment("over", 2.5, 3.4), Segment("gone", 3.5, 4.0), Segment("near", 2.0, 3.04))
+    assert set(records) == {"over", "near"} and len(records["over"]["video"]) == 5
+    assert notes(tally, "incomplete") == {"over": "0.5 of 0.9 s decoded"}
+    assert notes(tally, "skipped") == {"gone": PAST_THE_END}
+    assert tally.counts["clips_skipped"] == 1 and not tally.counts["videos_bad"]
+    records, tally = cut(tree, Segment("gone", 3.5, 4.0), Segment("too", 9.0))
+    assert not records and tally.counts["videos_bad"] == 1 and tally.counts["clips_skipped"] == 2
+
+
+def test_a_file_that_breaks_off_takes_its_later_clips_with_it(tree, tmp_path):
+    content = (SourceTree(tree.root).open_binary("rising.mp4")).read()
+    import av
+
+    (tmp_path / "whole.mp4").write_bytes(content)
+    with av.open(str(tmp_path / "whole.mp4")) as old, av.open(str(tmp_path / "whole.mkv"), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    half = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "half.mkv").write_bytes(half[: len(half) // 2])
+    records, tally = cut(SourceTree(tmp_path), Segment("first", 0.0, 0.5), Segment("last", 2.9, 3.0), path="half.mkv")
+    assert set(records) == {"first"} and set(notes(tally, "skipped")) == {"last"}
+
+
+def test_captions_are_a_clips_own_or_the_nearest_of_the_file(tree):
+    own = (Cue("said in it", 1.6, 2.0), Cue("and again", 0.0, 9.0))
+    records, tally = cut(tree, Segment("own", 1.5, 2.0, own), Segment("near", 0.0, 0.5), caption_path="rising.vtt")
+    assert records["own"]["captions"]["text"] == ["said in it", "and again"]
+    np.testing.assert_allclose(records["own"]["captions"]["start_seconds"], [0.1, -1.5], atol=1e-6)
+    near = CUTTING._replace(caption_reach_seconds=0.5)
+    records, tally = cut(tree, Segment("near", 0.0, 0.5), Segment("far", 1.3, 1.5), caption_path="rising.vtt", cutting=near)
+    assert records["near"]["captions"]["text"] == ["begins"] and not records["far"]["captions"]["text"]
+    assert tally.counts["clips_without_captions"] == 1 and not tally.counts["videos_without_captions"]
+    records, _ = cut(tree, cues=(Cue("from a list", 2.0, 2.1),), cutting=near)
+    assert {name: record["captions"]["text"] for name, record in records.items()} == {
+        "it@0.00": [], "it@1.00": ["from a list"], "it@2.00": ["from a list"]
+    }  # fmt: skip
+
+
+def test_sound_alone_has_no_frames_and_is_as_long_as_it_is(tree):
+    records, tally = cut(
+        tree, Segment("all"), Segment("end", 1.0, 2.0), Segment("past", 2.0), path=None, sound_path="click.wav", label=3
+    )
+    assert {name: record["video"] for name, record in records.items()} == {"all": [], "end": []}
+    assert records["all"]["audio"].shape == (8000,) and records["end"]["audio"].shape == (4000,)
+    click = np.flatnonzero(np.abs(records["all"]["audio"].astype(int)) > 8000) / 8000
+    assert click.min() == pytest.approx(0.7, abs=0.01)
+    assert records["all"]["source"] == "click.wav" and records["all"]["label"] == 3
+    assert notes(tally, "incomplete") == {"end": "0.5 of 1.0 s decoded"}
+    assert notes(tally, "skipped") == {"past": PAST_THE_END} and tally.counts["class 3"] == 2
+
+
+def test_one_or_several_classes(tree):
+    records, tally = cut(tree, Segment("one"), label=2)
+    assert records["one"]["label"] == 2 and "labels" not in records["one"]
+    records, tally = cut(tree, Segment("many"), Segment("more", 1.0), labels=(0, 4))
+    assert records["many"]["label"] == -1 and records["many"]["labels"] == [0, 4]
+    assert tally.counts["class 0"] == tally.counts["class 4"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (dict(path="letter.mp4"), "not a media file"),
+        (dict(path="gone.mp4"), "the file is not there any more"),
+        (dict(path="click.wav"), "no video track"),
+        (dict(path="mute.mp4", sound_path="letter.mp4"), "its sound file: not a media file"),
+        (dict(path=None, sound_path="mute.mp4"), "not one second of sound could be decoded"),
+    ],
+)
+def test_what_cannot_be_used_says_why(tree, fields, reason):
+    for segments in ((), (Segment("a"), Segment("b", 0.2))) if fields["path"] else ((Segment("a"),),):
+        records, tally = cut(tree, *segments, **fields)
+        assert not records and tally.counts["videos_bad"] == 1 and not tally.counts["videos_used"]
+        assert notes(tally, "skipped")["it"].startswith(reason)
+
+
+def test_clips_are_expected_from_the_header(tree):
+    def expected(*segments, path="rising.mp4"):
+        return expected_clips(tree, ListedVideo("it", "train", path, segments=segments), CUTTING)
+
+    assert expected() == pytest.approx(3.0, abs=0.2) and expected(Segment("a"), Segment("b")) == 2
+    assert expected(path="mute.mp4") == 1 and expected(path="letter.mp4") == 0
+
+
+def test_trees_and_cuttings_can_be_sent_to_workers(tree):
+    again, cutting = pickle.loads(pickle.dumps((tree, CUTTING)))
+    assert set(cut(again, Segment("a"), cutting=cutting)[0]) == {"a"}

@@ -1,0 +1,67 @@
+import json
+
+import fsspec
+import pytest
+
+from data.errors import DataError
+from data.preparing.listing import ListedVideo, Segment, fingerprint, printable, read_rows, video_from_json
+from data.source.tree import SourceTree
+from data.text.captions import Cue
+
+VIDEOS = [
+    ListedVideo("a", "train", "a.mp4"),
+    ListedVideo("caf\udce9", "test", None, sound_path="caf\udce9.wav", label=3, caption_path="x.vtt", cues=(Cue("é", 0.5, 1.0),)),
+    ListedVideo(
+        "b", "fold1", "b/b.mkv", labels=(), segments=(Segment("s"), Segment("t", 0.1, 2.0, (Cue("hi", 0.1, 0.3), Cue("", 1, 2))))
+    ),
+    ListedVideo("c", "train", "c.mp4", labels=(4, 1)),
+]
+
+
+@pytest.mark.parametrize("video", VIDEOS)
+def test_what_is_listed_comes_back_from_json(video):
+    again = video_from_json(json.loads(json.dumps(video)))
+    assert again == video and repr(again) == repr(video)
+
+
+def test_fingerprint_follows_the_content_and_not_the_place(tmp_path):
+    videos = [ListedVideo("a", "train", "a.mp4", caption_path="a.vtt"), ListedVideo("b", "train", "b.mp4")]
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        for name in ("a.mp4", "a.vtt", "b.mp4"):
+            (tmp_path / folder / name).write_text(name)
+
+    def now(folder, listed=videos):
+        return fingerprint(SourceTree(tmp_path / folder), listed)
+
+    before = now("here")
+    assert now("there") == before
+    (tmp_path / "there" / "a.vtt").write_text("other captions")
+    assert now("there") != before
+    (tmp_path / "here" / "b.mp4").unlink()
+    assert now("here") != before
+    different = [videos[:1], [videos[0]._replace(label=1), videos[1]], [videos[0], videos[1]._replace(split="test")]]
+    assert len({now("here", listed) for listed in [videos, *different]}) == 4
+
+
+def test_the_fingerprint_of_a_remote_folder_asks_for_no_file(monkeypatch):
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe({f"/listed/{name}": b"x" for name in ("a.mp4", "b.mp4")})
+    tree = SourceTree("memory://listed")
+    for question in ("size", "exists", "open_binary"):
+        monkeypatch.setattr(tree, question, lambda path: pytest.fail(f"a request for {path}"))
+    videos = [ListedVideo(name, "train", f"{name}.mp4") for name in "ab"]
+    assert fingerprint(tree, videos) != fingerprint(tree, videos[:1])
+
+
+def test_names_that_are_not_text_can_be_printed():
+    assert printable("folder/caf\udce9.mp4") == "folder/caf\ufffd.mp4" and printable("é.mp4") == "é.mp4"
+
+
+def test_a_users_own_list_is_read_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_bytes(b"\xef\xbb\xbfa, b\r\n\r\nc,d\r\n")
+    assert read_rows("mine.csv") == read_rows(str(tmp_path / "mine.csv")) == [["a", "b"], ["c", "d"]]
+    for path in ("nowhere.csv", "no/where.csv"):
+        with pytest.raises(DataError, match=path):
+            read_rows(path)

@@ -1,0 +1,241 @@
+import json
+import math
+
+import av
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from data.errors import DataError, PreparationError
+from data.preparing.prepare import prepare
+from data.sets.folder import Folder, FolderConfig
+
+SETTINGS = dict(image_size_px=32, sample_rate_hz=8000)
+CAPTIONS = (
+    "WEBVTT\r\n\r\n00:01.000 --> 00:02.000\r\nstart here\r\n\r\n"
+    "00:12.500 --> 00:13.500\r\nin the second clip\r\n\r\n00:5x.000 --> 00:06.000\r\nbroken\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory, write_video):
+    """Good and bad files side by side."""
+    root = tmp_path_factory.mktemp("videos")
+    write_video(root / "long.mp4", seconds=21.0)
+    (root / "long.en.vtt").write_bytes(b"\xef\xbb\xbf" + CAPTIONS.encode())
+    write_video(root / "deep" / "SHORT.MP4", seconds=0.5)
+    (root / "deep" / "SHORT.srt").write_text("1\n00:00:00,100 --> 00:00:00,400\nshort\n")
+    write_video(root / "mute.mp4", seconds=3.0, sound=False)
+    (root / "mute.srt").write_text("no captions in here\n")
+    (root / "empty.mp4").touch()
+    (root / "letter.mp4").write_text("Dear Anna, this is not a video.\n" * 20)
+    whole = (root / "long.mp4").read_bytes()
+    (root / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    return root
+
+
+@pytest.fixture(scope="module")
+def prepared(videos, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("folder")
+    config = FolderConfig(source_dir=str(videos), test_fraction=0.0, **SETTINGS)
+    return prepare(Folder, config, str(data_dir))
+
+
+@pytest.fixture(scope="module")
+def records(prepared):
+    builder = tfds.builder_from_directory(prepared.directory)
+    found = tfds.as_numpy(builder.as_dataset(split="train"))
+    return {record["clip_id"].decode(): record for record in found}
+
+
+def texts(record):
+    return [text.decode() for text in record["captions"]["text"]]
+
+
+def test_long_videos_are_cut_and_short_ones_kept(records):
+    # The last second of long.mp4 is shorter than minimum_seconds.
+    assert set(records) == {
+        "long.mp4@0.00",
+        "long.mp4@10.00",
+        "mute.mp4@0.00",
+        "deep/SHORT.MP4@0.00",
+    }
+    assert records["long.mp4@10.00"]["start_seconds"] == 10.0
+    assert records["long.mp4@10.00"]["video"].shape == (100, 32, 48, 3)
+    assert records["long.mp4@10.00"]["audio"].shape == (80000,)
+    assert records["deep/SHORT.MP4@0.00"]["video"].shape == (5, 32, 48, 3)
+    assert records["deep/SHORT.MP4@0.00"]["source"] == b"deep/SHORT.MP4"
+
+
+def test_clips_hold_their_own_part_of_the_video(records):
+    # The gray level rises by 20 a second.
+    for clip_id, level in (("long.mp4@0.00", 20), ("long.mp4@10.00", 220)):
+        assert records[clip_id]["video"][0].mean() == pytest.approx(level, abs=4)
+
+
+def test_captions_go_to_the_clips_they_are_near(records):
+    assert texts(records["long.mp4@0.00"]) == ["start here", "in the second clip"]
+    second = records["long.mp4@10.00"]
+    assert texts(second) == ["start here", "in the second clip"]
+    np.testing.assert_allclose(second["captions"]["start_seconds"], [-9.0, 2.5], atol=1e-5)
+    assert texts(records["deep/SHORT.MP4@0.00"]) == ["short"]
+
+
+def test_what_is_missing_is_empty(records):
+    assert records["mute.mp4@0.00"]["audio"].shape == (0,)
+    assert texts(records["mute.mp4@0.00"]) == []
+    assert {record["label"] for record in records.values()} == {-1}
+    assert {record["text_aligned"] for record in records.values()} == {-1}
+
+
+def test_report_counts_and_names_everything(prepared):
+    with open(f"{prepared.directory}/prepare_report.json") as file:
+        report = json.load(file)
+    assert report == prepared.report
+    assert report["clips"] == {"train": 4}
+    counts = {
+        name: value for name, value in report.items() if name.startswith(("videos", "clips_"))
+    }
+    assert counts == {
+        "videos_listed": {"train": 6},
+        "videos_used": 3,
+        "videos_skipped": 3,
+        "videos_without_audio_track": 1,
+        "videos_without_captions": 1,
+        "clips_skipped": 0,
+        "clips_without_audio": 1,
+        "clips_without_captions": 1,
+        "clips_per_class": {},
+    }
+    skipped = {name: reason for reason, names in report["skipped"].items() for name in names}
+    assert set(skipped) == {"empty.mp4", "letter.mp4", "cut.mp4"}
+    assert "0 bytes" in skipped["empty.mp4"]
+    assert "not a media file" in skipped["letter.mp4"]
+    assert "cut off" in skipped["cut.mp4"]
+    assert report["broken_cues"] == {"long.mp4": 1}
+    assert list(report["unreadable_captions"]) == ["mute.mp4"]
+    assert report["video_seconds"] == pytest.approx(23.5)
+    assert report["seconds"] > 0
+
+
+def test_captions_out_of_reach_leave_a_clip_without(videos, tmp_path):
+    config = FolderConfig(
+        source_dir=str(videos), test_fraction=0, caption_reach_seconds=0.4, **SETTINGS
+    )
+    report = prepare(Folder, config, str(tmp_path)).report
+    assert report["clips_without_captions"] == 1
+    config = FolderConfig(
+        source_dir=str(videos), test_fraction=0, caption_reach_seconds=0, clip_seconds=5, **SETTINGS
+    )
+    report = prepare(Folder, config, str(tmp_path), overwrite=True).report
+    # long.mp4: 5-10 s and 15-20 s have none; mute.mp4 neither.
+    assert report["clips"] == {"train": 6} and report["clips_without_captions"] == 3
+
+
+def test_a_file_that_breaks_off_is_used_and_named(tmp_path, write_video):
+    source, root = tmp_path / "source", tmp_path / "broken"
+    write_video(source / "whole.mp4", seconds=12.0)
+    root.mkdir()
+    with av.open(str(source / "whole.mp4")) as old, av.open(str(source / "w.mkv"), "w") as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    content = (source / "w.mkv").read_bytes()
+    (root / "part.mkv").write_bytes(content[: len(content) // 2])
+    config = FolderConfig(source_dir=str(root), clip_seconds=1.0, **SETTINGS)
+    report = prepare(Folder, config, str(tmp_path / "data")).report
+    assert report["videos_used"] == 1
+    assert "of 12.1 s decoded" in report["incomplete"]["part.mkv"]
+    assert 3 <= report["clips"]["train"] < 12
+
+
+@pytest.mark.parametrize(("max_bad_fraction", "fails"), [(0.5, False), (0.49, True)])
+def test_too_many_bad_files_fail(videos, tmp_path, max_bad_fraction, fails):
+    config = FolderConfig(
+        source_dir=str(videos), max_bad_fraction=max_bad_fraction, clip_seconds=30, test_fraction=0, **SETTINGS
+    )
+    if not fails:
+        assert prepare(Folder, config, str(tmp_path)).report["videos_skipped"] == 3
+        return
+    with pytest.raises(PreparationError, match="3 of 6 files cannot be used, more of split 'train' than"):
+        prepare(Folder, config, str(tmp_path))
+    report = json.loads((tmp_path / "folder" / "prepare_report.json").read_text())
+    assert report["videos_skipped"] == 3
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["incomplete", "prepare_report.json"]
+
+
+def test_nothing_usable_fails_whatever_share_is_allowed(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "empty.mkv").touch()
+    config = FolderConfig(source_dir=str(tmp_path / "videos"), max_bad_fraction=1.0)
+    with pytest.raises(PreparationError, match=r"nothing is left .*empty.mkv: the file is empty"):
+        prepare(Folder, config, str(tmp_path))
+
+
+def test_a_changed_folder_is_not_taken_for_prepared(tmp_path, write_video):
+    root = tmp_path / "videos"
+    write_video(root / "one.mp4")
+    data_dir = str(tmp_path / "data")
+    prepare(Folder, FolderConfig(source_dir=str(root), **SETTINGS), data_dir)
+    again = prepare(Folder, FolderConfig(source_dir=str(root), **SETTINGS), data_dir)
+    assert again.was_there
+    write_video(root / "two.mp4")
+    config = FolderConfig(source_dir=str(root), **SETTINGS)
+    with pytest.raises(DataError, match="source_fingerprint is"):
+        prepare(Folder, config, data_dir)
+    report = prepare(Folder, config, data_dir, overwrite=True).report
+    assert report["clips"] == {"train": 1, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(source_dir="/nowhere"), "must be the data set's folder"),
+        (dict(test_fraction=2.0), "test_fraction is a share"),
+        (dict(max_bad_fraction=-1), "max_bad_fraction is a share"),
+        (dict(clip_seconds=0.0), "does not hold a frame"),
+        (dict(clip_seconds=math.inf), "does not hold a frame, or has no end"),
+        (dict(frames_per_second=math.nan), "frames_per_second must be at least 1"),
+        (dict(minimum_seconds=math.nan), "minimum_seconds must be at least 0"),
+        (dict(max_captions=-1), "max_captions must be at least 0"),
+        (dict(image_size_px=0), "image_size_px must be at least 1"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(DataError, match=message):
+        FolderConfig(**dict(source_dir=".") | settings)
+
+
+def test_a_folder_without_videos_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(DataError, match="no video file"):
+        FolderConfig(source_dir=str(tmp_path))
+
+
+def listed(root):
+    return {video.name: video for video in FolderConfig(source_dir=str(root)).listed.videos}
+
+
+def test_videos_are_found_anywhere_with_the_captions_of_their_own_folder(tmp_path):
+    videos = ["a.MKV", "c.Avi", "d.mov", "deep/er/b.webm", "e.flv", "one/clip.mp4", "two/clip.mp4", "z.mp4"]
+    others = ["notes.txt", "z.vtt", "._z.mp4", ".trash/f.mp4", "mp4", "one/clip.en.vtt", "deep/b.srt"]
+    for name in [*videos, *others]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    found = listed(tmp_path)
+    assert sorted(found) == videos and all(video.path == name for name, video in found.items())
+    captions = {name: video.caption_path for name, video in found.items() if video.caption_path}
+    assert captions == {"one/clip.mp4": "one/clip.en.vtt", "z.mp4": "z.vtt"}
+
+
+def test_a_link_that_leads_nowhere_and_a_name_that_is_no_text_are_reported(tmp_path, write_video):
+    write_video(tmp_path / "videos/good.mp4", seconds=0.5)
+    (tmp_path / "videos/gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    with open(bytes(tmp_path) + b"/videos/caf\xe9.mp4", "wb") as file:
+        file.write(b"x")
+    config = FolderConfig(source_dir=str(tmp_path / "videos"), max_bad_fraction=1.0, **SETTINGS)
+    report = prepare(Folder, config, str(tmp_path / "data")).report
+    reasons = {name: reason for reason, names in report["skipped"].items() for name in names}
+    assert set(reasons) == {"gone.mp4", "caf\ufffd.mp4"} and "a link that leads nowhere" in reasons["gone.mp4"]

@@ -1,0 +1,224 @@
+import json
+import math
+
+import pytest
+
+from data.errors import DataError
+from data.text.captions import (
+    Cue,
+    format_vtt,
+    nearest_captions,
+    parse_caption_lists,
+    parse_captions,
+    parse_json3,
+    read_captions,
+)
+
+VTT = """WEBVTT - a title
+Kind: captions
+
+NOTE a remark
+over two lines
+
+STYLE
+::cue { color: white }
+
+intro
+00:00:01.000 --> 00:00:02.500 align:start position:0%
+<v Anna>Hello <c.loud>there</c>
+and welcome
+
+00:03.250 --> 00:04.000
+rock &amp; roll
+"""
+
+SRT = """1
+00:00:01,000 --> 00:00:02,500
+<i>Hello there</i>
+and welcome
+
+2
+00:00:03,250 --> 01:00:04,000
+{\\an8}rock & roll
+"""
+
+
+def test_vtt():
+    assert parse_captions(VTT) == (
+        [Cue("Hello there and welcome", 1.0, 2.5), Cue("rock & roll", 3.25, 4.0)],
+        0,
+    )
+
+
+def test_srt():
+    assert parse_captions(SRT) == (
+        [Cue("Hello there and welcome", 1.0, 2.5), Cue("rock & roll", 3.25, 3604.0)],
+        0,
+    )
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
+@pytest.mark.parametrize("text", [VTT, SRT])
+def test_line_ends_make_no_difference(text, line_end):
+    assert parse_captions(text.replace("\n", line_end)) == parse_captions(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_encodings(tmp_path, encoding):
+    path = tmp_path / "clip.srt"
+    path.write_bytes(SRT.replace("rock", "caf\u00e9").encode(encoding))
+    assert [cue.text for cue in read_captions(path).cues] == [
+        "Hello there and welcome",
+        "caf\u00e9 & roll",
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "00:00:0x.000 --> 00:00:02.000",
+        "00:00:03.000 --> 00:00:02.000",
+        "00:99:03.000 --> 00:99:04.000",
+        "--> 00:00:02.000",
+        "00:00:01.000 -->",
+        "1.000 --> 2.000",
+    ],
+)
+def test_broken_time_stamps_are_left_out_and_counted(broken):
+    text = f"WEBVTT\n\n{broken}\nlost\n\n00:00:05.000 --> 00:00:06.000\nkept\n"
+    assert parse_captions(text) == ([Cue("kept", 5.0, 6.0)], 1)
+
+
+def test_cues_come_out_in_order_of_time():
+    text = "00:05.000 --> 00:06.000\nlater\n\n00:01.000 --> 00:02.000\nearlier\n"
+    assert [cue.text for cue in parse_captions(text).cues] == ["earlier", "later"]
+
+
+def test_rolling_captions_come_out_once():
+    text = (
+        "WEBVTT\n\n00:00.000 --> 00:02.000\nfirst line\n\n"
+        "00:02.000 --> 00:04.000\nfirst line\nsecond line\n\n"
+        "00:04.010 --> 00:06.000\nsecond line\nthird line\n"
+    )
+    assert [cue.text for cue in parse_captions(text).cues] == [
+        "first line",
+        "second line",
+        "third line",
+    ]
+
+
+def test_words_that_are_said_again_later_stay():
+    text = "00:00.000 --> 00:01.000\nagain\n\n00:03.000 --> 00:04.000\nagain\n"
+    assert [cue.text for cue in parse_captions(text).cues] == ["again", "again"]
+
+
+def test_empty_files_have_no_cues(tmp_path):
+    (tmp_path / "empty.srt").touch()
+    (tmp_path / "header.vtt").write_text("WEBVTT\n")
+    assert read_captions(tmp_path / "empty.srt") == ([], 0)
+    assert read_captions(tmp_path / "header.vtt") == ([], 0)
+
+
+def test_a_file_without_any_cue_is_refused(tmp_path):
+    (tmp_path / "letter.srt").write_text("Dear Anna,\nthis is no caption file.\n")
+    with pytest.raises(DataError, match="no line with '-->'"):
+        read_captions(tmp_path / "letter.srt")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_captions(tmp_path / "missing.srt")
+
+
+def test_format_round_trip():
+    cues = [Cue("a < b & c", 0.1, 1.953), Cue("later", 3599.999, 7325.5)]
+    assert parse_captions(format_vtt(cues)) == (cues, 0)
+
+
+def test_nearest_are_those_that_overlap_then_the_next():
+    cues = [Cue(str(i), float(i), i + 0.5) for i in range(20)]
+    chosen = nearest_captions(cues, 10.2, 11.2, maximum=3)
+    assert [cue.text for cue in chosen] == ["9", "10", "11"]
+    assert [cue.text for cue in nearest_captions(cues, 10.2, 11.2, maximum=2)] == ["10", "11"]
+
+
+def test_nearest_captions_have_times_of_the_clip():
+    (cue,) = nearest_captions([Cue("before", 8.0, 9.5)], 10.0, 20.0)
+    assert cue == Cue("before", -2.0, -0.5)
+
+
+@pytest.mark.parametrize(("reach_seconds", "count"), [(4.9, 0), (5.0, 1)])
+def test_captions_out_of_reach_are_not_taken(reach_seconds, count):
+    cues = [Cue("far", 15.0, 16.0)]
+    assert len(nearest_captions(cues, 0.0, 10.0, reach_seconds=reach_seconds)) == count
+
+
+def test_youtubes_automatic_vtt():
+    text = (
+        "WEBVTT\nKind: captions\nLanguage: en\n\n"
+        "00:00:00.160 --> 00:00:02.389 align:start position:0%\n \nfirst<00:00:00.480><c> line</c>\n\n"
+        "00:00:02.389 --> 00:00:02.399 align:start position:0%\nfirst line\n \n\n"
+        "00:00:02.399 --> 00:00:04.000 align:start position:0%\nfirst line\nsecond<00:00:03.000><c> line</c>\n\n"
+    )
+    assert parse_captions(text) == ([Cue("first line", 0.16, 2.389), Cue("second line", 2.399, 4.0)], 0)
+
+
+def event(start_ms, duration_ms, *words, **more):
+    return {"tStartMs": start_ms, "dDurationMs": duration_ms, "segs": [{"utf8": word} for word in words], **more}
+
+
+def test_lines_of_json3_end_when_the_next_begins():
+    events = [
+        {"tStartMs": 0, "dDurationMs": 9000, "id": 1, "wpWinPosId": 1},
+        event(160, 4000, "first", " l\u00ednea", wWinId=1),
+        event(2390, 1770, "\n", wWinId=1, aAppend=1),
+        event(2400, 3600, "second line", wWinId=1),
+        event(9000, 500, "[Music]", wWinId=1),
+    ]
+    assert parse_json3(json.dumps({"wireMagic": "pb3", "events": events})) == (
+        [Cue("first l\u00ednea", 0.16, 2.4), Cue("second line", 2.4, 6.0), Cue("[Music]", 9.0, 9.5)],
+        0,
+    )
+
+
+def test_json3_captions_of_people_may_overlap():
+    events = [event(0, 3000, "one\nspeaks"), event(1000, 3000, "another"), {"segs": [{"utf8": "when?"}]}]
+    assert parse_json3(json.dumps({"events": events})) == ([Cue("one speaks", 0, 3), Cue("another", 1, 4)], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["WEBVTT", "[]", "{}", '{"events": [1]}', '{"events": [{"segs": [2]}]}', '{"events": [{"tStartMs": "0"}]}'],
+)
+def test_what_is_no_json3_is_refused(tmp_path, text):
+    (tmp_path / "id.en.json3").write_text(text)
+    with pytest.raises(DataError, match="json3"):
+        read_captions(tmp_path / "id.en.json3")
+
+
+def test_files_are_read_by_their_suffix(tmp_path):
+    (tmp_path / "id.en.JSON3").write_text(json.dumps({"events": [event(0, 1000, "words")]}), encoding="utf-8-sig")
+    assert read_captions(tmp_path / "id.en.JSON3").cues == [Cue("words", 0, 1)]
+
+
+def test_caption_lists_are_sorted_and_their_broken_rows_counted():
+    lists = {
+        "start": [5, 1.5, None, math.nan, 3, "0", 2.0, 4.0, 4.0, True],
+        "end": [7, 6, 1, 1, 2, 1, 2.0, 5.0, 5.0, 2],
+        "text": ["caf\u00e9", " overlapping\n line ", "a", "b", "c", "d", "\ud83d half", math.nan, "  ", "e"],
+    }
+    assert parse_caption_lists(lists) == (
+        [Cue("overlapping line", 1.5, 6.0), Cue("? half", 2.0, 2.0), Cue("caf\u00e9", 5.0, 7.0)],
+        6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("captions", "broken"),
+    [
+        ({"start": [1, 2], "end": [2, 3], "text": ["whose?"]}, 2),
+        ({"start": [], "end": [], "text": []}, 0),
+        ({"start": [1], "end": [2]}, 1),
+        ({"start": 1, "end": 2, "text": "no lists"}, 1),
+        (["no", "mapping"], 1),
+    ],
+)
+def test_caption_lists_that_do_not_fit_are_broken(captions, broken):
+    assert parse_caption_lists(captions) == ([], broken)

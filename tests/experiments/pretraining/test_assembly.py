@@ -1,0 +1,49 @@
+import pytest
+import tensorflow as tf
+
+import harmonization
+from experiments.pretraining import assembly
+from experiments.pretraining.config import Pretrain
+from experiments.running.command_line import BadInput
+
+REFUSED = {
+    "dgl": "fusion",
+    "ogm_ge": "scores",
+    "famo": "should do without the losses after the step.*Found FAMO",
+}
+OPTIONS = {"reweight": {"weights": (1.5, 0.5)}, "cl": {"schedule": -0.3}, "both": {"schedule": -0.3}}
+
+
+def _build(name, groups=("all",), strategy=None, **settings):
+    config = Pretrain(model=lambda **_: None, warmup_steps=0, **settings)
+    method = harmonization.get(name, **OPTIONS.get(name, {}))
+    assembly.build_harmonizer(method, groups, config, strategy or tf.distribute.get_strategy())
+    return method
+
+
+@pytest.mark.parametrize("name", [name for name in harmonization.METHODS if name not in REFUSED])
+@pytest.mark.parametrize("group", ["all", "encoder"])
+def test_a_method_is_built_and_tried(name, group):
+    method = _build(name, (group,))
+    state = [variable.numpy() for variable in method.variables]
+    assert (len(state) > 0) == (name in ("gradvac", "gradnorm"))
+    assert all((value == start).all() for value, start in zip(state, [v.numpy() for v in method.variables], strict=True))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pre_training_cannot_serve_is_refused(name):
+    with pytest.raises(BadInput, match=REFUSED[name]):
+        _build(name)
+
+
+def test_weights_for_other_objectives_are_refused():
+    with pytest.raises(BadInput, match=r"one entry per objective \(2\)"):
+        method = harmonization.Reweight((1, 2, 3))
+        assembly.build_harmonizer(method, ("all",), None, tf.distribute.get_strategy())
+
+
+def test_state_and_harmonizing_on_every_replica_do_not_go_together(mirrored):
+    with pytest.raises(BadInput, match="a method without state.*Found GradVac"):
+        _build("gradvac", strategy=mirrored(2), all_reduce="before")
+    _build("gr", strategy=mirrored(2), all_reduce="before")
+    _build("gradvac", all_reduce="before")

@@ -1,0 +1,89 @@
+import pathlib
+
+import pytest
+
+import harmonization
+from experiments.pretraining import config
+from experiments.running.command_line import BadInput
+
+
+@pytest.mark.parametrize(
+    "binding, message",
+    [
+        ("pretrain.stepps = 3", r"Did you mean `pretrain\.steps`\?"),
+        ("VATT.presett = 'ut_tiny'", r"Did you mean `VATT\.preset`\?"),
+        ("pretrain.model = @VAT", r"Did you mean `VATT`\?"),
+        ("pretrain.steps = 'five'", r"`pretrain\.steps` should be of type int\. Found 'five' of type str\."),
+        ("pretrain.steps = True", r"`pretrain\.steps` should be of type int\. Found True"),
+        ("pretrain.learning_rate = '1e-4'", r"`pretrain\.learning_rate` should be of type float"),
+        ("ClipSpec.frames = 1.5", r"`ClipSpec\.frames` should be of type int"),
+        ("pretrain.steps = 0", r"`pretrain\.steps` should be at least 1"),
+        ("pretrain.warmup_steps = 40", r"less than `pretrain\.steps` = 40"),
+        ("pretrain.final_learning_rate = 1.0", r"`pretrain\.final_learning_rate` should lie between"),
+        ("pretrain.precision = 'float16'", r"should be one of float32, mixed_bfloat16"),
+        ("pretrain.all_reduce = 'never'", r"should be one of after, before"),
+        ("pretrain.granularity = 'clip'", r"should be one of batch, sample"),
+        ("pretrain.clip_softness = 0.1", r"go with `pretrain\.granularity = 'sample'`"),
+        ("pretrain.harmonizer = 'grr'", r"Unknown method 'grr'\. Known are .*; the nearest is 'gr'"),
+        ("pretrain.datasets = ()", r"should name at least one"),
+        ("ClipSpec.image_size = 0", r"ClipSpec\.image_size must be a whole number"),
+        ("pretrain.steps = ", r"the configuration cannot be used"),
+    ],
+)
+def test_a_wrong_binding_is_explained(tiny_run, binding, message):
+    with pytest.raises(BadInput, match=message):
+        config.parse([], [*tiny_run, binding])
+
+
+@pytest.mark.parametrize("steps, warmup", [(500_000, 10_000), (1_000_000, 10_000), (3_000, 60), (40, 0)])
+def test_the_warm_up_is_a_share_of_the_steps(tiny_run, steps, warmup):
+    bindings = [binding for binding in tiny_run if "warmup" not in binding]
+    assert config.parse([], [*bindings, f"pretrain.steps = {steps}"]).warmup_steps == warmup
+    assert config.parse([], [*bindings, f"pretrain.steps = {steps}"], ["pretrain.warmup_steps = 7"]).warmup_steps == 7
+    assert config.parse([], [*bindings, "pretrain.warmup_steps = 3"], ["pretrain.warmup_steps = 7"]).warmup_steps == 3
+
+
+def test_several_problems_are_told_at_once(tiny_run):
+    with pytest.raises(BadInput, match=r"(?s)`pretrain\.precision`.*`pretrain\.batch_size`"):
+        config.parse([], [*tiny_run, "pretrain.precision = 'int8'", "pretrain.batch_size = 0"])
+
+
+def test_a_missing_file_and_a_missing_model_are_explained():
+    with pytest.raises(BadInput, match=r"nowhere\.gin"):
+        config.parse(["nowhere.gin"], [])
+    with pytest.raises(BadInput, match="model"):
+        config.parse([], ["pretrain.steps = 10"])
+
+
+def test_a_named_method_gets_a_schedule_over_all_steps(tiny_run):
+    settings = config.parse([], [*tiny_run, "pretrain.harmonizer = 'cl'"])
+    assert settings.build_harmonizer()._schedule.steps == settings.steps
+
+
+def test_the_gate_judges_clips_instead_of_steps(tiny_run):
+    def curriculum(*bindings):
+        settings = config.parse([], [*tiny_run, *bindings, "pretrain.granularity = 'sample'"])
+        return settings.build_clip_curriculum(), type(settings.build_harmonizer())
+
+    start = "LinearSchedule.start = -0.7"
+    scheduled = ["LinearSchedule.steps = 9", start]
+    own, rest = curriculum("pretrain.harmonizer = @Both()", "Both.schedule = @LinearSchedule()", *scheduled)
+    assert rest is harmonization.GradientRealignment and own.gate._schedule.start == -0.7 and own.softness == 0
+    named, rest = curriculum("pretrain.harmonizer = 'cl'", "pretrain.clip_softness = 0.2")
+    assert rest is harmonization.Sum and named.gate._schedule.steps == 40 and named.softness == 0.2
+    default, rest = curriculum("pretrain.harmonizer = 'mgda'")
+    assert rest is harmonization.MGDA and default.gate._schedule.steps == 40
+    given, rest = curriculum(
+        "pretrain.harmonizer = 'gr'", "pretrain.clip_gate = @GradientCurriculum()", "GradientCurriculum.schedule = 0.1"
+    )
+    assert rest is harmonization.GradientRealignment and given.gate._schedule.start == pytest.approx(0.1)
+    assert config.parse([], tiny_run).build_clip_curriculum() is None
+
+
+@pytest.mark.parametrize("method, rest", [("cl_sample", harmonization.Sum), ("both_sample", harmonization.GradientRealignment)])
+def test_the_files_of_the_curriculum_per_clip(method, rest):
+    configs = pathlib.Path(__file__).parents[3] / "configs"
+    settings = config.parse([str(configs / "demo.gin"), str(configs / f"methods/{method}.gin")], [])
+    schedule = settings.build_clip_curriculum().gate._schedule
+    assert (schedule.start, schedule.end, schedule.steps) == (-0.3, 0.0, 600)
+    assert type(settings.build_harmonizer()) is rest
