@@ -21,26 +21,10 @@ A search says so first if the order of its results means little: the model is ha
 Exit codes: 0 done, 1 nothing could be embedded or another failure, 2 bad input.
 """
 
-import glob
-import os
-import pathlib
-import sys
-import zipfile
-import zlib
-
-import numpy as np
 from absl import flags
 
-from experiments.inference.file_batches import FileBatches
-from experiments.inference.file_embeddings import Embedder, embed_files, embed_texts
-from experiments.inference.retrieval import cosines
-from experiments.inference.search import best_clips, format_hits, ranking_note
-from experiments.inference.trained_model import TrainedModel, fingerprint, open_run
 from experiments.running import command_line
-from experiments.running.command_line import BadInput, RunFailed
-from experiments.running.npz_file import write_npz
 
-FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP; of --features by default."
 )
@@ -58,158 +42,9 @@ flags.DEFINE_integer("top", 10, "How many clips a search prints.", lower_bound=1
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    files, texts, windows = _files([*FLAGS.inputs, *arguments[1:]]), _texts(), _windows()
-    earlier = _earlier_features() if FLAGS.features else {}
-    _check_flags(files, texts, earlier)
-    _check_output()
-    run = open_run(FLAGS.checkpoint or str(earlier["checkpoint"]))
-    _check_model(run, texts, earlier)
-    embedder = Embedder(run.model)
-    clips = _embedded_files(embedder, run, files, windows) if files else earlier
-    sentences = _embedded_texts(embedder, run, [*texts, *FLAGS.search])
-    if FLAGS.output:
-        mine = {name: values[: len(texts)] for name, values in sentences.items()} if texts else {}
-        write_npz(pathlib.Path(FLAGS.output), {**clips, **mine, **_origin(run)})
-        print(f"Output: {FLAGS.output} ({len(clips.get('file', ()))} clips, {len(texts)} texts)")
-    _search(run, clips, sentences, len(texts))
-    return 0
+    from experiments.inference.embed_program import run  # late: --help need not wait for TensorFlow
 
-
-def _files(patterns: list[str]) -> list[str]:
-    """Returns the files that paths and patterns stand for, each once, in the order given."""
-    files = {}
-    for pattern in patterns:
-        if os.path.isdir(pattern):
-            raise BadInput(f"--inputs should name files. {pattern} is a folder; write '{pattern.rstrip('/')}/*'.")
-        # A file may have a name that looks like a pattern.
-        found = [pattern] if os.path.exists(pattern) else sorted(filter(os.path.isfile, glob.glob(pattern, recursive=True)))
-        if not found:
-            raise BadInput(f"--inputs should name files that exist. Found none for {pattern!r}.")
-        files |= dict.fromkeys(found)
-    return list(files)
-
-
-def _texts() -> list[str]:
-    if not FLAGS.texts:
-        return []
-    try:
-        lines = pathlib.Path(FLAGS.texts).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"--texts should be a UTF-8 text file. {FLAGS.texts} cannot be read: {error}") from error
-    texts = [line.strip() for line in lines if line.strip()]
-    if not texts:
-        raise BadInput(f"--texts should hold one sentence per line. {FLAGS.texts} is empty.")
-    return texts
-
-
-def _windows() -> int | None:
-    if FLAGS.windows == "all":
-        return None
-    if not FLAGS.windows.isdecimal() or int(FLAGS.windows) < 1:
-        raise BadInput(f"--windows should be a number from 1, or 'all'. Found {FLAGS.windows!r}.")
-    return int(FLAGS.windows)
-
-
-def _earlier_features() -> dict[str, np.ndarray]:
-    try:
-        with np.load(FLAGS.features, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInput(f"--features should be an --output of this program. {FLAGS.features} cannot be read: {error}") from error
-    wanted = {"file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint"}
-    if missing := sorted(wanted - arrays.keys()):
-        raise BadInput(f"--features should be an --output of this program with videos. {FLAGS.features} lacks {missing}.")
-    return arrays
-
-
-def _check_flags(files: list[str], texts: list[str], earlier: dict[str, np.ndarray]) -> None:
-    if not FLAGS.checkpoint and not earlier:
-        raise BadInput("--checkpoint is needed; see --help for an example.")
-    if earlier and (files or texts or FLAGS.output):
-        raise BadInput("--features goes with --search, not with --inputs, --texts or --output.")
-    if not earlier and not files and (FLAGS.search or not texts):
-        raise BadInput("--inputs is needed, or --features with an earlier output; see --help for an example.")
-    if not FLAGS.output and not FLAGS.search:
-        raise BadInput("--output or --search is needed, or the embeddings are lost.")
-
-
-def _check_output() -> None:
-    """Finds out now, not after hours of work, whether there is a place for the output."""
-    if not FLAGS.output:
-        return
-    folder = os.path.dirname(os.path.abspath(FLAGS.output))
-    if os.path.isdir(FLAGS.output):
-        raise BadInput(f"--output should be a file, such as {FLAGS.output.rstrip('/')}/features.npz. Found a folder.")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"--output should lie in a folder that can be made. {folder} cannot: {error.strerror}.") from error
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"--output should lie in a folder that can be written to. {folder} cannot.")
-
-
-def _check_model(run: TrainedModel, texts: list[str], earlier: dict[str, np.ndarray]) -> None:
-    wants_text = bool(texts or FLAGS.search)
-    modalities = run.model.modalities
-    if wants_text and "text" not in modalities:
-        raise BadInput(f"{run.checkpoint} has no text path, only {', '.join(modalities)}: leave --texts and --search out.")
-    if FLAGS.search and "video" not in modalities:
-        raise BadInput(f"{run.checkpoint} has no video path, only {', '.join(modalities)}: leave --search out.")
-    if wants_text and run.tokenizer is None:
-        raise BadInput(f"the run of {run.checkpoint} has no vocabulary, so that sentences cannot be embedded.")
-    if earlier and str(earlier["checkpoint_fingerprint"]) != fingerprint(run.checkpoint):
-        raise BadInput(
-            f"{FLAGS.features} was written with another checkpoint ({earlier['checkpoint']}) than {run.checkpoint}; their "
-            "embeddings cannot be compared. Give that one as --checkpoint, or embed the files again."
-        )
-
-
-def _embedded_files(
-    embedder: Embedder, run: TrainedModel, files: list[str], windows: int | None
-) -> dict[str, np.ndarray]:
-    batches = FileBatches(files, run.settings.clips, windows, FLAGS.batch_size)
-    clips = embed_files(embedder, batches)
-    if batches.skipped:
-        print(f"{len(batches.skipped)} of {len(files)} files were skipped.", file=sys.stderr)
-    if not clips:
-        raise RunFailed("none of the files could be embedded; the reasons stand above.")
-    return clips
-
-
-def _embedded_texts(embedder: Embedder, run: TrainedModel, texts: list[str]) -> dict[str, np.ndarray]:
-    if not texts:
-        return {}
-    tokenizer = run.tokenizer
-    lengths, tokens = tokenizer.lengths(texts).numpy(), tokenizer(texts).numpy()
-    if cut := np.sum(lengths > tokenizer.words):
-        print(
-            f"{cut} of {len(texts)} texts are longer than the model's {tokenizer.words} tokens and were cut.", file=sys.stderr
-        )
-    if empty := np.sum(lengths == 0):
-        print(f"{empty} of {len(texts)} texts hold no word; their embeddings say nothing.", file=sys.stderr)
-    batches = np.array_split(tokens, range(FLAGS.batch_size, len(tokens), FLAGS.batch_size))
-    return {"text": np.array(texts, dtype=str), **embed_texts(embedder, batches)}
-
-
-def _origin(run: TrainedModel) -> dict[str, np.ndarray]:
-    return {
-        "checkpoint": np.array(run.checkpoint),
-        "checkpoint_step": np.array(run.step),
-        "checkpoint_fingerprint": np.array(fingerprint(run.checkpoint)),
-    }
-
-
-def _search(run: TrainedModel, clips: dict[str, np.ndarray], sentences: dict[str, np.ndarray], first: int) -> None:
-    """Prints what is found for the sentences from the `first` on, after a note if that says little."""
-    if not FLAGS.search:
-        return
-    if not clips["has_video"].any():
-        raise RunFailed("no clip has a video: there is nothing to search in.")
-    queries = sentences["video_text_text"][first:]
-    if note := ranking_note(run, cosines(queries, clips["video_text_video"][clips["has_video"]])):
-        print("\n" + note)
-    for text, query in zip(FLAGS.search, queries, strict=True):
-        print("\n" + format_hits(text, best_clips(query, clips, FLAGS.top)))
+    return run(arguments)
 
 
 if __name__ == "__main__":

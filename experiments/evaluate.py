@@ -18,18 +18,15 @@ have found, and prints a table: each figure with what it is over and its chance 
 
 from absl import flags
 
-from experiments.evaluation.evaluate import TASKS, evaluate
-from experiments.evaluation.table import format_table, rows
-from experiments.evaluation.tasks import DOWNSTREAM
+from experiments.evaluation.metrics import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
-from experiments.running.run_directory import RunDirectory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")
 flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
 flags.DEFINE_string("dataset", "", "Set for the tasks on the run's own data; the first one it was trained on by default.")
-flags.DEFINE_list("tasks", list(TASKS), f"What to evaluate: some of {','.join((*TASKS, *DOWNSTREAM))}.")
+flags.DEFINE_list("tasks", list(OWN_TASKS), f"What to evaluate: some of {','.join((*OWN_TASKS, *DOWNSTREAM_TASKS))}.")
 flags.DEFINE_integer("batch_size", 32, "Clips, or windows of clips, that are embedded at once.", lower_bound=1)
 flags.DEFINE_float(
     "frames_per_second", None, "Rate of the frames in downstream tasks (not kinetics400), which divides the prepared sets'; the "
@@ -44,6 +41,11 @@ flags.DEFINE_string(
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
+    # Late: --help need not wait for TensorFlow.
+    from experiments.evaluation.evaluate import evaluate
+    from experiments.evaluation.table import format_table, rows
+    from experiments.running.run_directory import RunDirectory
+
     if not FLAGS.workdir or not FLAGS.data_dir:
         raise BadInput("--workdir and --data_dir are needed; see --help for an example.")
     directory = RunDirectory(FLAGS.workdir)

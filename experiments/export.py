@@ -17,8 +17,6 @@ Exit codes: 0 done, 1 a failure, 2 bad input.
 
 from absl import flags
 
-from experiments.inference.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
-from experiments.inference.trained_model import open_run
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 
@@ -29,6 +27,10 @@ flags.DEFINE_string("output", "", "The directory to write; must not be there yet
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
+    # Late: --help need not wait for TensorFlow.
+    from experiments.inference.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
+    from experiments.inference.trained_model import open_run
+
     if not FLAGS.checkpoint or not FLAGS.output:
         raise BadInput("--checkpoint and --output are needed; see --help for an example.")
     target = check_target(FLAGS.output)

@@ -10,12 +10,8 @@ of a sweep it also writes sweep.csv, a line per point, and table.md, which it pr
 
 from absl import flags
 
-from experiments.reports.page import build_page
 from experiments.running import command_line
 from experiments.running.command_line import BadInput, bad_input
-from experiments.running.run_directory import RunDirectory
-from experiments.sweeps.directory import SweepDirectory
-from experiments.sweeps.report import write_sweep_report
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")
@@ -25,6 +21,12 @@ flags.DEFINE_string("data_dir", "", "Where the prepared data sets are; for the f
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
+    # Late: --help need not wait for TensorFlow.
+    from experiments.reports.page import build_page
+    from experiments.running.run_directory import RunDirectory
+    from experiments.sweeps.directory import SweepDirectory
+    from experiments.sweeps.report import write_sweep_report
+
     if bool(FLAGS.workdir) == bool(FLAGS.sweep):
         raise BadInput("either --workdir or --sweep is needed; see --help for examples.")
     if FLAGS.sweep:

@@ -12,7 +12,7 @@ import numpy as np
 
 from data.records.prepared_dataset import PreparedDataset
 from data.records.stored_clips import StoredClip, read_clips, shards_of
-from experiments.inference.clip_scores import SCORES
+from experiments.inference.score_names import SCORES
 
 _SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
 COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from experiments.dataset_checks.contact_sheet import Card, contact_sheet
 from experiments.dataset_checks.ranking import COLUMNS, Ranking
-from experiments.inference.clip_scores import SCORES
+from experiments.inference.score_names import SCORES
 from experiments.reports.html import page, table
 
 _TEXTS = [column for column, name in enumerate(COLUMNS) if name in ("clip_id", "source", "captions")]

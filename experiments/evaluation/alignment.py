@@ -8,7 +8,8 @@ import tqdm
 from sklearn.metrics import roc_auc_score
 
 import vatt
-from experiments.inference.clip_scores import SCORES, batch_scores
+from experiments.inference.clip_scores import batch_scores
+from experiments.inference.score_names import SCORES
 
 # Indicators, each lower where a clip is thought misaligned.
 INDICATORS = {"encoder_gradient_cosine": "gradient cosine, shared encoder", **SCORES}

@@ -7,8 +7,9 @@ import numpy as np
 import data
 from experiments.evaluation.alignment import clip_indicators, separation
 from experiments.evaluation.finetuned import KINETICS, missing_finetuning
+from experiments.evaluation.metrics import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.evaluation.result import NO_PROBE, NO_RETRIEVAL, Found, add_to_result
-from experiments.evaluation.tasks import DOWNSTREAM, open_tasks
+from experiments.evaluation.tasks import open_tasks
 from experiments.evaluation.windows import Settings
 from experiments.inference import retrieval
 from experiments.inference.linear_probe import linear_probe
@@ -18,7 +19,6 @@ from experiments.running.command_line import BadInput, bad_input
 from experiments.running.damaged_data import damage_named, record_files
 from experiments.running.run_directory import RunDirectory
 
-TASKS = ("retrieval", "linear_probe", "alignment")
 # The exact gradient of one clip costs two backward passes over its batch: few clips, small batches.
 ALIGNMENT_CLIPS, ALIGNMENT_BATCH = 128, 8
 
@@ -130,20 +130,20 @@ def evaluate(
     directory: RunDirectory,
     data_dir: str,
     dataset: str | None = None,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] = OWN_TASKS,
     batch_size: int = 32,
     **downstream: object,
 ) -> tuple[dict, list[str]]:
     """Evaluates a run and writes `result.json` and `report/evaluation.npz` into its directory, after each downstream task.
 
     What earlier evaluations of the same checkpoint have found stays in both, but for what is evaluated again; another
-    checkpoint starts anew, and so do `TASKS` on another data set.
+    checkpoint starts anew, and so do `OWN_TASKS` on another data set.
 
     Args:
       directory: The run's.
       data_dir: Where `experiments.prepare_data` has put the data sets.
-      dataset: Name of the data set of `TASKS`; the run's first by default.
-      tasks: Some of `TASKS` and `DOWNSTREAM`.
+      dataset: Name of the data set of `OWN_TASKS`; the run's first by default.
+      tasks: Some of `OWN_TASKS` and `DOWNSTREAM_TASKS`.
       batch_size: Clips, or windows of clips, that are embedded at once.
       **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.evaluation.windows.Settings`.
 
@@ -156,10 +156,10 @@ def evaluate(
     _check_tasks(tasks)
     run = open_run(str(directory.path))
     name = dataset or run.settings.datasets[0]
-    own = [task for task in TASKS if task in tasks]
+    own = [task for task in OWN_TASKS if task in tasks]
     with bad_input():
         evaluation = Evaluation(run, data.open_dataset(name, data_dir), batch_size) if own else None
-    others = open_tasks([task for task in DOWNSTREAM if task in tasks], Settings(run, data_dir, batch_size, **downstream))
+    others = open_tasks([task for task in DOWNSTREAM_TASKS if task in tasks], Settings(run, data_dir, batch_size, **downstream))
     notes = evaluation.notes if own else []
     if KINETICS in others and others[KINETICS] is None:
         notes.append(missing_finetuning(str(directory.path), data_dir))
@@ -172,14 +172,14 @@ def evaluate(
 
 
 def _check_tasks(tasks):
-    known = (*TASKS, *DOWNSTREAM)
+    known = (*OWN_TASKS, *DOWNSTREAM_TASKS)
     unknown = [task for task in tasks if task not in known]
     if unknown or not tasks:
         raise BadInput(f"--tasks should be some of {','.join(known)}. Found {','.join(unknown) or 'none'}.")
 
 
 def _own_figures(evaluation, name, tasks):
-    """Evaluates `TASKS`; returns their figures, and the arrays with what they are of."""
+    """Evaluates `OWN_TASKS`; returns their figures, and the arrays with what they are of."""
     figures = {task: getattr(evaluation, task)() for task in tasks}
     if "retrieval" in figures:
         figures["retrieval"] = {"text_to_video": figures["retrieval"]}

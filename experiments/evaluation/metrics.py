@@ -38,7 +38,9 @@ class Metric(NamedTuple):
 
 _TOP = {"T1": "top1", "T5": "top5"}
 _RANKS = {"rank": "median_rank", "R@10": "r10"}
-TASKS = {
+OWN_TASKS = ("retrieval", "linear_probe", "alignment")
+"""What a run is evaluated for on the data it was trained on."""
+DOWNSTREAM_TASKS = {
     "ucf101": ("UCF101", _TOP),
     "hmdb51": ("HMDB51", _TOP),
     "kinetics400": ("K400", _TOP),
@@ -47,9 +49,9 @@ TASKS = {
     "esc50": ("ESC-50", _TOP),
 }
 """The paper's downstream tasks in the poster's order: key in `result["tasks"]`, title, the keys of the figures by their titles."""
-DOWNSTREAM = {
+PAPER_COLUMNS = {
     f"{task}_{key}": Metric(title, name, ("tasks", task, key), percent=key != "median_rank", digits=2)
-    for task, (title, keys) in TASKS.items()
+    for task, (title, keys) in DOWNSTREAM_TASKS.items()
     for name, key in keys.items()
 }
 """The columns of the paper's table, by their names in published_results.csv."""
@@ -61,7 +63,7 @@ METRICS = (
     Metric(_RETRIEVAL, "median rank", ("retrieval", "text_to_video", "median_rank"), percent=False),
     Metric(_PROBE, "video", ("linear_probe", "video", "top1")),
     Metric(_PROBE, "audio", ("linear_probe", "audio", "top1")),
-    *DOWNSTREAM.values(),
+    *PAPER_COLUMNS.values(),
     Metric(_GRADIENTS, "mean cosine", ("harmonization", "mean_cosine"), percent=False, digits=4),
     Metric(_GRADIENTS, "conflict rate", ("harmonization", "conflict_rate")),
     Metric(_GRADIENTS, "steps kept", ("harmonization", "kept_rate")),

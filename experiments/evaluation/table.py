@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.metrics import TASKS
+from experiments.evaluation.metrics import DOWNSTREAM_TASKS
 
 
 class Row(NamedTuple):
@@ -91,7 +91,7 @@ def _alignment(found):
 
 
 def _downstream(task, found):
-    title = TASKS[task][0]
+    title = DOWNSTREAM_TASKS[task][0]
     if found is None:
         return [Row(title, "left out", "-", "")]
     if "svm" in found:

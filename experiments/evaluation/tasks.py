@@ -10,7 +10,7 @@ from experiments.evaluation.zero_shot_retrieval import Retrieval
 from experiments.running.command_line import BadInput
 
 _NO_1K_A = "The split is there if MSRVTT_JSFUSION_test.csv was in the source folder when the set was prepared."
-DOWNSTREAM = {
+PROTOCOLS = {
     "ucf101": functools.partial(Classification, "video", 3),
     "hmdb51": functools.partial(Classification, "video", 3),
     "esc50": functools.partial(Classification, "audio", 5),
@@ -25,7 +25,7 @@ def open_tasks(names: Sequence[str], settings: Settings) -> dict[str, Callable[[
     """Makes tasks ready, without embedding anything.
 
     Args:
-      names: Some of `DOWNSTREAM`.
+      names: Some of `PROTOCOLS`.
       settings: What all tasks are given.
 
     Returns:
@@ -38,7 +38,7 @@ def open_tasks(names: Sequence[str], settings: Settings) -> dict[str, Callable[[
     for name in names:
         try:
             left_out = name == KINETICS and find_finetuned(settings) is None
-            ready[name] = None if left_out else DOWNSTREAM[name](name, settings)
+            ready[name] = None if left_out else PROTOCOLS[name](name, settings)
         except BadInput as error:
             problems.append(str(error))
     if problems:

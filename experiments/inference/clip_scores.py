@@ -7,17 +7,11 @@ import tensorflow as tf
 import tqdm
 
 import vatt
+from experiments.inference.score_names import SCORES
 from experiments.inference.split_embeddings import caption_query
 from experiments.running.command_line import RunFailed
 
 # Each lower where a clip is thought misaligned.
-SCORES = {
-    "feature_gradient_cosine": "gradient cosine, pooled video feature",
-    "video_text_similarity": "similarity of video and text",
-    "video_audio_similarity": "similarity of video and sound",
-    "summed_similarity": "sum of both similarities",
-}
-
 
 def batch_scores(
     head: tf.Module,

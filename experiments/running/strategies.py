@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from experiments.running import compiler_log
 from experiments.running.command_line import BadInput
-
-STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
+from experiments.running.strategy_names import STRATEGIES
 
 
 def split_cpu(replicas: int) -> None:

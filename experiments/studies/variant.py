@@ -7,14 +7,10 @@ Example:
 A finished point has a file in STUDY_DIR/VARIANT/points and is not run again.
 """
 
-import tensorflow as tf
 from absl import flags
 
-from experiments.running import command_line, strategies
+from experiments.running import command_line
 from experiments.running.command_line import BadInput
-from experiments.studies import config as study_config
-from experiments.studies.directory import StudyDirectory
-from experiments.studies.points import run_variant
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "gin file that describes the study; may be given several times, later ones win.")
@@ -27,6 +23,14 @@ _REPLICAS_BEFORE = 2
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
+    # Late: --help need not wait for TensorFlow.
+    import tensorflow as tf
+
+    from experiments.running import strategies
+    from experiments.studies import config as study_config
+    from experiments.studies.directory import StudyDirectory
+    from experiments.studies.points import run_variant
+
     study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if FLAGS.variant not in study.variants:
         raise BadInput(f"--variant should be one of {', '.join(study.variants)}. Found {FLAGS.variant!r}.")

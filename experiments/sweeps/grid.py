@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.metrics import DOWNSTREAM, items
+from experiments.evaluation.metrics import PAPER_COLUMNS, items
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import SweepState
 from experiments.sweeps.table import csv_text
@@ -54,7 +54,7 @@ class Cell(NamedTuple):
 
 
 Grid = dict[tuple[str, str], dict[str, Cell]]
-"""The table: mix and method to a cell per column of `DOWNSTREAM`."""
+"""The table: mix and method to a cell per column of `PAPER_COLUMNS`."""
 
 
 def is_papers_grid(state: SweepState) -> bool:
@@ -63,11 +63,11 @@ def is_papers_grid(state: SweepState) -> bool:
 
 
 def published() -> dict[tuple[str, str], dict[str, float | None]]:
-    """Returns the paper's figures: mix and method to a figure per column of `DOWNSTREAM`."""
+    """Returns the paper's figures: mix and method to a figure per column of `PAPER_COLUMNS`."""
     text = importlib.resources.files("experiments.sweeps").joinpath("published_results.csv").read_text("utf-8")
     lines = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {
-        (line["mix"], line["method"]): {name: float(line[name]) if line[name] else None for name in DOWNSTREAM}
+        (line["mix"], line["method"]): {name: float(line[name]) if line[name] else None for name in PAPER_COLUMNS}
         for line in lines
     }
 
@@ -82,7 +82,7 @@ def grid(state: SweepState) -> Grid:
 
 def _row(results: Sequence[dict | None], theirs: Mapping[str, float | None]) -> dict[str, Cell]:
     cells = {}
-    for name, metric in DOWNSTREAM.items():
+    for name, metric in PAPER_COLUMNS.items():
         values = [value for result in results if (value := metric.value(result)) is not None]
         counts = {count for result in results if (count := items(result, metric)) is not None}
         count = counts.pop() if len(counts) == 1 else None
@@ -92,7 +92,7 @@ def _row(results: Sequence[dict | None], theirs: Mapping[str, float | None]) -> 
 
 def head() -> list[str]:
     """Returns the titles of the columns: method, kind of line, then the figures."""
-    return ["method", "", *(f"{metric.group} {metric.name}" for metric in DOWNSTREAM.values())]
+    return ["method", "", *(f"{metric.group} {metric.name}" for metric in PAPER_COLUMNS.values())]
 
 
 def groups(found: Grid) -> dict[str, list[list[str]]]:

@@ -15,7 +15,7 @@ import data
 import vatt
 from data.text.captions import Cue
 from experiments.dataset_checks.ranking import COLUMNS, Ranking, write_csv
-from experiments.inference.clip_scores import SCORES
+from experiments.inference.score_names import SCORES
 from experiments.inference.trained_model import open_run
 from experiments.running.command_line import _guarded as guarded
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from sklearn.svm import LinearSVC
 
-from experiments.evaluation.evaluate import feature_classifiers as downstream_classifiers
+from experiments.evaluation import feature_classifiers as downstream_classifiers
 from experiments.evaluation.feature_classifiers import BATCH, L2, LEARNING_RATE, RANK, LowRankClassifier, svm_scores
 from vatt.keras import keras
 

@@ -25,7 +25,7 @@ from experiments.evaluation.finetuned import Finetuned
 from experiments.evaluation.metrics import items
 from experiments.evaluation.result import Found, add_to_result
 from experiments.evaluation.table import format_table, rows
-from experiments.evaluation.tasks import DOWNSTREAM, open_tasks
+from experiments.evaluation.tasks import PROTOCOLS, open_tasks
 from experiments.evaluation.windows import Settings, together
 from experiments.finetuning import config as finetune_config
 from experiments.finetuning.run import FinetuneRun, build_run
@@ -33,7 +33,7 @@ from experiments.inference.trained_model import TrainedModel, open_run
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory, operative_config
-from experiments.sweeps.grid import DOWNSTREAM as COLUMNS
+from experiments.sweeps.grid import PAPER_COLUMNS as COLUMNS
 
 TREES = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "downstream_trees.py"))
 BATCH = 20  # windows; no set is a multiple of the clips that this makes
@@ -104,7 +104,7 @@ def result(quick_graphs, directory, run, finetuned, data_dir) -> dict:
     """All six tasks, evaluated once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("experiments.evaluation.evaluate.open_run", {str(directory.path): run}.get)
-        found, notes = evaluate(directory, data_dir, tasks=list(DOWNSTREAM), batch_size=BATCH, epochs=EPOCHS)
+        found, notes = evaluate(directory, data_dir, tasks=list(PROTOCOLS), batch_size=BATCH, epochs=EPOCHS)
     assert not notes and json.loads(directory.result.read_text()) == found
     return found
 
@@ -327,16 +327,16 @@ def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, 
 
 def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_records(settings):
     with pytest.raises(BadInput, match="holds 10 frames/s, which is no whole multiple of the 4 asked for"):
-        DOWNSTREAM["youcook2"]("youcook2", settings(frames_per_second=4.0))
-    assert DOWNSTREAM["youcook2"]("youcook2", settings(frames_per_second=5.0)).clips.clip_seconds == 1.6
+        PROTOCOLS["youcook2"]("youcook2", settings(frames_per_second=4.0))
+    assert PROTOCOLS["youcook2"]("youcook2", settings(frames_per_second=5.0)).clips.clip_seconds == 1.6
     # Without frames, the length of the sound stays the run's own.
-    assert DOWNSTREAM["esc50"]("esc50", settings(frames_per_second=5.0)).clips.clip_seconds == 0.8
+    assert PROTOCOLS["esc50"]("esc50", settings(frames_per_second=5.0)).clips.clip_seconds == 0.8
 
 
 def test_a_model_without_the_modality_is_refused(settings, run):
     silent = dataclasses.replace(run, model=types.SimpleNamespace(modalities=("video",)))
     with pytest.raises(BadInput, match="esc50 needs a model with audio. .* has no audio; leave esc50 out of --tasks"):
-        DOWNSTREAM["esc50"]("esc50", settings(run=silent))
+        PROTOCOLS["esc50"]("esc50", settings(run=silent))
 
 
 def test_the_papers_table_finds_its_figures(result):

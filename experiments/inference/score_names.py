@@ -1,0 +1,8 @@
+"""What clips are scored by, without TensorFlow, so that --help need not load it."""
+
+SCORES = {
+    "feature_gradient_cosine": "gradient cosine, pooled video feature",
+    "video_text_similarity": "similarity of video and text",
+    "video_audio_similarity": "similarity of video and sound",
+    "summed_similarity": "sum of both similarities",
+}

@@ -1,0 +1,91 @@
+"""What `experiments.import_checkpoint` does: a published checkpoint becomes a run directory."""
+
+import json
+
+import tensorflow as tf
+from absl import flags
+
+import vatt
+from data import WordTokenizer
+from experiments.pretraining import config
+from experiments.pretraining.assembly import make_model
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.run_directory import RunDirectory, operative_config
+
+FLAGS = flags.FLAGS
+
+
+def run() -> int:
+    """Runs the command line; returns the exit code."""
+    if not FLAGS.source or not FLAGS.model or not FLAGS.workdir:
+        raise BadInput("--source, --model and --workdir are needed; see --help for an example.")
+    directory = RunDirectory(FLAGS.workdir)
+    if directory.config.exists():
+        raise BadInput(f"{directory.path} holds a run already. Use another --workdir.")
+    settings = config.parse([], [*release_bindings(FLAGS.model), *FLAGS.gin_bindings])
+    with bad_input():
+        step, words = vatt.release_facts(FLAGS.source)
+        if FLAGS.vocabulary:
+            check_vocabulary(FLAGS.vocabulary, words, settings.clips.words)
+        model = make_model(settings, words or 1)
+        model.create_variables()
+        matched = vatt.import_release(FLAGS.source, model)
+    make_directory(directory)
+    write_run(directory, model, step, matched)
+    print(f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json.")
+    if "text" in model.modalities and not FLAGS.vocabulary:
+        print("Note: without --vocabulary the imported model takes token ids, but no sentences.")
+    print(f"Done: {directory.path}. In Python: vatt.load({str(directory.path)!r})")
+    return 0
+
+
+def make_directory(directory: RunDirectory) -> None:
+    """Makes the run directory, before the work and not after it.
+
+    Raises:
+      BadInput: It cannot be made.
+    """
+    try:
+        directory.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--workdir should be a directory that can be made. {directory.path} cannot: {error}") from error
+
+
+def release_bindings(model: str) -> list[str]:
+    """Returns the gin bindings of a published model; its clips are those of the published pre-training."""
+    return [
+        "pretrain.model = @VATT",
+        f"VATT.preset = {model!r}",
+        "VATT.release_compatible = True",
+        "pretrain.clips = @ClipSpec()",
+        "pretrain.tokenizer = 'words'",
+        "pretrain.loss = 'asymmetric_nce'",
+    ]
+
+
+def check_vocabulary(path: str, words: int | None, caption_words: int) -> None:
+    """Checks that a vocabulary can be that of the checkpoint.
+
+    Raises:
+      BadInput: The checkpoint has no words, or fewer than the file.
+      data.DataError: The file is no vocabulary.
+    """
+    size = WordTokenizer(path, caption_words).vocabulary_size
+    if words is None or size > words:
+        raise BadInput(
+            f"--vocabulary should name at most as many words as the checkpoint has vectors for, {words or 0}. "
+            f"Found {size} in {path}."
+        )
+
+
+def write_run(directory: RunDirectory, model: vatt.VATT, step: int, matched: dict) -> None:
+    """Writes the run directory; config.gin comes last, so that a half-written one is no run."""
+    state = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
+    tf.train.CheckpointManager(state, str(directory.checkpoints), max_to_keep=1).save(checkpoint_number=step)
+    if FLAGS.vocabulary:
+        with tf.io.gfile.GFile(FLAGS.vocabulary) as file:
+            directory.write(directory.vocabulary, file.read())
+    report = {"source": FLAGS.source, "step": step, "parameters": model.count_params(), "matched": matched}
+    directory.write(directory.path / "import_report.json", json.dumps(report, indent=2) + "\n")
+    directory.write_model(model.get_config())
+    directory.write(directory.config, operative_config())

@@ -1,0 +1,3 @@
+"""The names of the distribution strategies, without TensorFlow, so that --help need not load it."""
+
+STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
