@@ -1,31 +1,110 @@
-"""Data sets, media, text and the input pipeline; knows no model."""
+"""Data sets, media, text and the input pipeline; knows no model. All that other packages may import is here."""
 
-from data.errors import DataError
-from data.pipeline.augmentation import Augmentation
+from data.errors import DataError, PreparationError
+from data.media.reader import INT16_RANGE, DecodedClip
+from data.pipeline.augmentation import Augmentation, random_crop_box
 from data.pipeline.batches import distributed_train_batches, eval_batches, mixed_clips, train_batches, training_files
 from data.pipeline.file_clips import FileClip, read_clips
-from data.pipeline.service import DataService, connect_service
+from data.pipeline.order import WRONG_LENGTHS
+from data.pipeline.service import OUT_OF_STEP, DataService, connect_service
 from data.pipeline.spec import ClipSpec
+from data.preparing.parallel import interleave
+from data.preparing.prepare import prepare
+from data.preparing.unit_runners import in_processes, in_this_process, on_beam
+from data.records.damage import Damage, drop_damaged, file_damage, first_damage
 from data.records.prepared_dataset import PreparedDataset, open_dataset
+from data.records.schema import dataset_info, make_record
+from data.records.stored_clips import (
+    Shard,
+    StoredClip,
+    parse_clip,
+    read_record,
+    read_records,
+    read_stored_clips,
+    shards_of,
+)
+from data.sets.audioset import AudioSet
+from data.sets.crema_d import CremaD
+from data.sets.esc50 import ESC50
+from data.sets.folder import Folder
+from data.sets.hmdb51 import HMDB51
+from data.sets.howto100m import HowTo100M
+from data.sets.imbalanced import Imbalanced
+from data.sets.kinetics400 import Kinetics400
+from data.sets.kinetics_sounds import KineticsSounds
+from data.sets.msrvtt import MSRVTT
+from data.sets.synthetic import Synthetic, SyntheticConfig
+from data.sets.ucf101 import UCF101
+from data.sets.youcook2 import YouCook2
+from data.sets.youtube8m import YouTube8M
+from data.source.archives import open_source
+from data.source.storage import join as join_path
+from data.source.written_files import as_os_errors, renamed_when_done, write_json
+from data.text.captions import Cue
 from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
 from data.text.vocabulary import build_vocabularies
 
 __all__ = [
+    "ESC50",
+    "HMDB51",
+    "INT16_RANGE",
+    "MSRVTT",
+    "OUT_OF_STEP",
+    "UCF101",
+    "WRONG_LENGTHS",
+    "AudioSet",
     "Augmentation",
     "ClipSpec",
+    "CremaD",
+    "Cue",
+    "Damage",
     "DataError",
     "DataService",
+    "DecodedClip",
     "FileClip",
+    "Folder",
+    "HowTo100M",
+    "Imbalanced",
+    "Kinetics400",
+    "KineticsSounds",
+    "PreparationError",
     "PreparedDataset",
+    "Shard",
+    "StoredClip",
+    "Synthetic",
+    "SyntheticConfig",
     "WordPieceTokenizer",
     "WordTokenizer",
+    "YouCook2",
+    "YouTube8M",
+    "as_os_errors",
     "build_vocabularies",
     "connect_service",
+    "dataset_info",
     "distributed_train_batches",
+    "drop_damaged",
     "eval_batches",
+    "file_damage",
+    "first_damage",
+    "in_processes",
+    "in_this_process",
+    "interleave",
+    "join_path",
+    "make_record",
     "mixed_clips",
+    "on_beam",
     "open_dataset",
+    "open_source",
+    "parse_clip",
+    "prepare",
+    "random_crop_box",
     "read_clips",
+    "read_record",
+    "read_records",
+    "read_stored_clips",
+    "renamed_when_done",
+    "shards_of",
     "train_batches",
     "training_files",
+    "write_json",
 ]

@@ -33,9 +33,7 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
 
-    from data.records.damage import drop_damaged
-    from data.records.prepared_dataset import open_dataset
-    from data.source.written_files import write_json
+    from data import drop_damaged, open_dataset, write_json
     from experiments.dataset_checks.check import check
 
     with bad_input():

@@ -29,7 +29,7 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
 
-    from data.records.prepared_dataset import open_dataset
+    from data import open_dataset
     from experiments.dataset_checks.page import build_page
 
     with bad_input():
@@ -55,7 +55,7 @@ def _line(name, values):
 
 def _read(prepared):
     """Returns what is in each split, what is in all of them together, and the clips to show."""
-    from data.records.stored_clips import read_clips, shards_of
+    from data import read_stored_clips, shards_of
     from experiments.dataset_checks.contact_sheet import RandomClips
     from experiments.dataset_checks.summary import SplitSummary, merged
 
@@ -63,7 +63,7 @@ def _read(prepared):
     by_shard = {shard.path: SplitSummary() for shard in shards}
     with tqdm.tqdm(total=sum(shard.records for shard in shards), unit=" clips", mininterval=1) as progress:
         for shard in shards:
-            for clip in read_clips(shard):
+            for clip in read_stored_clips(shard):
                 by_shard[shard.path].add(clip, prepared)
                 shown.offer(clip, shard.split, prepared)
                 progress.update()
@@ -74,7 +74,7 @@ def _read(prepared):
 def _write(output_dir, page, figures):
     import tensorflow as tf
 
-    from data.source.written_files import as_os_errors, renamed_when_done, write_json
+    from data import as_os_errors, renamed_when_done, write_json
 
     with as_os_errors(output_dir):
         tf.io.gfile.makedirs(output_dir)

@@ -20,7 +20,6 @@ Exit codes: 0 done, 1 nothing usable or too many bad files, 2 bad input or confi
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 import sys
@@ -31,22 +30,22 @@ from absl import flags
 
 from experiments.running.command_line import BadInput, RunFailed, run
 
-# Name: module and builder. Imported when needed: TensorFlow takes seconds, which --help need not wait for.
+# The builders' names in `data`, which is imported late: --help need not wait for TensorFlow.
 _BUILDERS = {
-    "synthetic": ("data.sets.synthetic", "Synthetic"),
-    "imbalanced": ("data.sets.imbalanced", "Imbalanced"),
-    "folder": ("data.sets.folder", "Folder"),
-    "crema_d": ("data.sets.crema_d", "CremaD"),
-    "kinetics_sounds": ("data.sets.kinetics_sounds", "KineticsSounds"),
-    "howto100m": ("data.sets.howto100m", "HowTo100M"),
-    "audioset": ("data.sets.audioset", "AudioSet"),
-    "youtube8m": ("data.sets.youtube8m", "YouTube8M"),
-    "youcook2": ("data.sets.youcook2", "YouCook2"),
-    "msrvtt": ("data.sets.msrvtt", "MSRVTT"),
-    "ucf101": ("data.sets.ucf101", "UCF101"),
-    "hmdb51": ("data.sets.hmdb51", "HMDB51"),
-    "kinetics400": ("data.sets.kinetics400", "Kinetics400"),
-    "esc50": ("data.sets.esc50", "ESC50"),
+    "synthetic": "Synthetic",
+    "imbalanced": "Imbalanced",
+    "folder": "Folder",
+    "crema_d": "CremaD",
+    "kinetics_sounds": "KineticsSounds",
+    "howto100m": "HowTo100M",
+    "audioset": "AudioSet",
+    "youtube8m": "YouTube8M",
+    "youcook2": "YouCook2",
+    "msrvtt": "MSRVTT",
+    "ucf101": "UCF101",
+    "hmdb51": "HMDB51",
+    "kinetics400": "Kinetics400",
+    "esc50": "ESC50",
 }
 _DATASET = flags.DEFINE_enum(
     "dataset",
@@ -208,16 +207,13 @@ def main(_: list[str]) -> int:
     builder_class = _builder(_DATASET.value)
     config_class = builder_class.config_class()
 
-    from data.errors import DataError, PreparationError
-    from data.preparing.prepare import prepare
-    from data.source.archives import open_source
-    from data.source.storage import join
+    from data import DataError, PreparationError, join_path, open_source, prepare
 
     given = _given(config_class)
     try:
         run_units = _runner()
         if "source_dir" in given:
-            given["source_dir"] = open_source(given["source_dir"], join(_DATA_DIR.value, _DATASET.value))
+            given["source_dir"] = open_source(given["source_dir"], join_path(_DATA_DIR.value, _DATASET.value))
         config = config_class(**given)
         prepared = prepare(
             builder_class, config, _DATA_DIR.value, overwrite=_OVERWRITE.value, run_units=run_units
@@ -232,13 +228,14 @@ def main(_: list[str]) -> int:
 
 
 def _builder(dataset: str) -> type:
-    module, name = _BUILDERS[dataset]
-    return getattr(importlib.import_module(module), name)
+    import data
+
+    return getattr(data, _BUILDERS[dataset])
 
 
 def _runner() -> Callable[..., None]:
     """Returns who makes the records."""
-    from data.preparing.unit_runners import in_processes, in_this_process
+    from data import in_processes, in_this_process, on_beam
 
     if _BEAM_RUNNER.value and _WORKERS.value:
         raise BadInput("--workers is for this machine; --beam_runner has workers of its own, see --beam_options.")
@@ -249,10 +246,9 @@ def _runner() -> Callable[..., None]:
     if not _BEAM_RUNNER.value:
         return in_this_process
     try:
-        from data.preparing.beam_units import on_beam
+        return on_beam(_BEAM_RUNNER.value, [f"--{option.lstrip('-')}" for option in _BEAM_OPTIONS.value])
     except ImportError as error:
         raise BadInput(f"--beam_runner needs Apache Beam: pip install 'vatt-harmonization[beam]' ({error})") from error
-    return on_beam(_BEAM_RUNNER.value, [f"--{option.lstrip('-')}" for option in _BEAM_OPTIONS.value])
 
 
 def _given(config_class: type) -> dict[str, Any]:

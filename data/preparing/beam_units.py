@@ -20,7 +20,7 @@ from data.preparing.unit_runners import Runner
 from data.preparing.units import Done, Job, prepare_unit
 
 
-def on_beam(runner: str, options: Sequence[str] = ()) -> Runner:
+def pipeline_runner(runner: str, options: Sequence[str] = ()) -> Runner:
     """Returns a runner that has a pipeline prepare the units.
 
     Every worker must have this package, reach `--source_dir` and `--data_dir`, and find the plan there. The

@@ -87,3 +87,14 @@ def _die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def on_beam(runner: str, options: Sequence[str] = ()) -> Runner:
+    """Returns a runner that has an Apache Beam pipeline prepare the units; see `data.preparing.beam_units`.
+
+    Raises:
+      ImportError: Apache Beam is not installed.
+    """
+    from data.preparing.beam_units import pipeline_runner  # late: Beam is an extra, and takes seconds to load
+
+    return pipeline_runner(runner, options)

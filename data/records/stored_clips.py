@@ -105,7 +105,7 @@ def _only(field: tf.train.Feature) -> bytes:
     return field.bytes_list.value[0]
 
 
-def read_clips(shard: Shard) -> Iterator[StoredClip]:
+def read_stored_clips(shard: Shard) -> Iterator[StoredClip]:
     """Yields the clips of a file of records, in order.
 
     Raises:

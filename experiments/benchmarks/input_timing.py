@@ -11,10 +11,7 @@ from absl import flags, logging
 from PIL import Image
 
 import data
-from data.media.reader import DecodedClip
-from data.pipeline.augmentation import random_crop_box
-from data.records.schema import dataset_info, make_record
-from data.text.captions import Cue
+from data import Cue, DecodedClip, dataset_info, make_record, random_crop_box
 
 FLAGS = flags.FLAGS
 

@@ -8,10 +8,17 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tqdm
 
-from data.preparing.parallel import interleave
-from data.records.damage import Damage, file_damage
-from data.records.prepared_dataset import PreparedDataset
-from data.records.stored_clips import Shard, parse_clip, read_record, read_records, shards_of
+from data import (
+    Damage,
+    PreparedDataset,
+    Shard,
+    file_damage,
+    interleave,
+    parse_clip,
+    read_record,
+    read_records,
+    shards_of,
+)
 from experiments.dataset_checks.clip_check import WARNINGS, CheckedClip, check_clip
 from experiments.dataset_checks.duplicates import HashedClips, Place
 

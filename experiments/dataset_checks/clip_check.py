@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-from data.errors import DataError
-from data.records.prepared_dataset import PreparedDataset
-from data.records.stored_clips import StoredClip, parse_clip
+from data import DataError, PreparedDataset, StoredClip, parse_clip
 from experiments.dataset_checks.clip_signals import (
     SILENT_DB,
     decode_luma,

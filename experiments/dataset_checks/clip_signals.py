@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from data.media.reader import INT16_RANGE
+from data import INT16_RANGE
 
 SILENT_DB = -60.0
 """Our choice: sound is silent if no sample is louder, in dB below full scale."""

@@ -13,10 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from data.media.reader import INT16_RANGE
-from data.records.prepared_dataset import PreparedDataset
-from data.records.stored_clips import StoredClip
-from data.text.captions import Cue
+from data import INT16_RANGE, Cue, PreparedDataset, StoredClip
 from experiments.dataset_checks.clip_signals import mean_db
 from experiments.dataset_checks.summary import class_name, clip_seconds
 

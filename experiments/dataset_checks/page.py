@@ -4,8 +4,7 @@ import html
 import itertools
 from collections.abc import Mapping, Sequence
 
-from data.records.prepared_dataset import PreparedDataset
-from data.records.stored_clips import shards_of
+from data import PreparedDataset, shards_of
 from experiments.dataset_checks.contact_sheet import Card, contact_sheet
 from experiments.dataset_checks.plots import class_bars, histograms
 from experiments.dataset_checks.summary import MISSING, SplitSummary, class_name

@@ -9,7 +9,7 @@ from absl import flags
 
 import data
 import vatt
-from data.records.stored_clips import StoredClip
+from data import StoredClip
 from experiments.dataset_checks.contact_sheet import make_card
 from experiments.dataset_checks.ranking import Ranking, clips_of, write_csv
 from experiments.dataset_checks.ranking_page import build_page

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from data.records.prepared_dataset import PreparedDataset
-from data.records.stored_clips import StoredClip, read_clips, shards_of
+from data import PreparedDataset, StoredClip, read_stored_clips, shards_of
 from experiments.inference.score_names import SCORES
 
 _SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
@@ -93,7 +92,7 @@ def clips_of(prepared: PreparedDataset, split: str) -> Iterator[StoredClip]:
     """
     shards = {shard.path: shard for shard in shards_of(prepared, [split])}
     for path in prepared.shard_paths[split]:
-        yield from read_clips(shards[path])
+        yield from read_stored_clips(shards[path])
 
 
 def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndarray) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data.records.prepared_dataset import PreparedDataset
-from data.records.stored_clips import StoredClip
+from data import PreparedDataset, StoredClip
 from experiments.dataset_checks.clip_signals import SILENT_DB, mean_db, peak_db
 
 MISSING = ("video", "sound", "captions", "class")

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import tensorflow as tf
 
 import data
-from data.pipeline.order import WRONG_LENGTHS
-from data.pipeline.service import OUT_OF_STEP
-from data.records.damage import first_damage
+from data import OUT_OF_STEP, WRONG_LENGTHS, first_damage
 from experiments.running.command_line import RunFailed
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import data
-from data.preparing.prepare import prepare
-from data.sets.synthetic import Synthetic, SyntheticConfig
+from data import Synthetic, SyntheticConfig, prepare
 from experiments.running.command_line import bad_input
 from experiments.studies.config import CLEAN, Point, Study
 

@@ -9,7 +9,7 @@ import pytest
 from absl.testing import flagsaver
 
 import data
-from data.records.stored_clips import read_clips, shards_of
+from data.records.stored_clips import read_stored_clips, shards_of
 from data.text.captions import Cue
 from experiments.dataset_checks.contact_sheet import RandomClips
 from experiments.running.command_line import _guarded as guarded
@@ -134,7 +134,7 @@ def test_the_page_needs_nothing_else_and_shows_the_clips(made):
 
 def test_which_clips_are_shown_depends_on_the_seed_alone(stored):
     prepared = data.open_dataset("stored", str(stored.parents[1]))
-    passing = [(clip, shard.split) for shard in shards_of(prepared) for clip in read_clips(shard)]
+    passing = [(clip, shard.split) for shard in shards_of(prepared) for clip in read_stored_clips(shard)]
 
     def shown(clips, seed=0, count=4):
         chosen = RandomClips(count, seed)

@@ -103,8 +103,9 @@ def test_data_sets_that_tfds_has_too_stay_its_own():
 
 def test_flags_say_who_makes_the_records(monkeypatch):
     asked = []
-    monkeypatch.setitem(sys.modules, "data.preparing.beam_units", types.SimpleNamespace(on_beam=lambda *arguments: asked.append(arguments)))
-    monkeypatch.setattr("data.preparing.unit_runners.in_processes", lambda workers: asked.append(workers))
+    beam_units = types.SimpleNamespace(pipeline_runner=lambda *arguments: asked.append(arguments))
+    monkeypatch.setitem(sys.modules, "data.preparing.beam_units", beam_units)
+    monkeypatch.setattr("data.in_processes", lambda workers: asked.append(workers))
     with flagsaver.flagsaver(beam_runner="FlinkRunner", beam_options=["flink_master=host:8081", "--streaming"]):
         prepare_data._runner()
     with flagsaver.flagsaver(workers=3):
@@ -148,7 +149,7 @@ def test_nothing_usable_exits_with_one(tmp_path, capsys):
 def test_a_killed_run_goes_on_and_other_parameters_start_anew(tmp_path, capfd):
     """Its data are those of a run that was left alone, and what it had finished is not made again."""
     root = tmp_path / "killed" / "synthetic"
-    small_units = "import data.preparing.plan; data.preparing.plan.UNIT_BYTES = 1; from experiments.prepare_data import main, run; run(main)"
+    small_units = "from data.preparing import plan; plan.UNIT_BYTES = 1; from experiments.prepare_data import main, run; run(main)"
     flags = [f"--{name}={value}" for name, value in (MORE | dict(data_dir=f"{tmp_path}/killed")).items()]
     command = [sys.executable, "-c", small_units, "--dataset=synthetic", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -89,7 +89,7 @@ def decoded(monkeypatch):
 
 
 def test_threads_processes_and_a_pipeline_write_the_same_bytes(whole, run, tmp_path, monkeypatch):
-    from data.preparing.beam_units import on_beam
+    from data import on_beam
 
     expected = contents(whole.directory)
     assert len([name for name in expected if "-train.tfrecord-" in name]) >= 4
@@ -109,7 +109,7 @@ def test_threads_processes_and_a_pipeline_write_the_same_bytes(whole, run, tmp_p
     ],
 )
 def test_options_of_a_pipeline_are_refused_before_anything_is_planned(runner, options, message, capfd):
-    from data.preparing.beam_units import on_beam
+    from data import on_beam
 
     with pytest.raises(DataError, match=message):
         on_beam(runner, options)
@@ -236,7 +236,8 @@ def test_records_are_written_as_they_come(run, tmp_path, monkeypatch):
 
 def test_many_names_go_into_a_file_of_their_own(run, videos, tmp_path, monkeypatch):
     monkeypatch.setattr(data.preparing.report, "_MOST_NOTES", 1)
-    monkeypatch.setattr(data.sets.folder, "read_labels", lambda path: _labels({f"{number}.mp4" for number in range(5)} | {"broken.mp4"}))
+    names = {f"{number}.mp4" for number in range(5)} | {"broken.mp4"}
+    monkeypatch.setattr(data.sets.folder, "read_labels", lambda path: _labels(names))
     monkeypatch.setattr(data.sets.folder, "find_labels", lambda path, tree: path)
     preparation = run(tmp_path, labels="labels.csv")
     assert preparation.report["skipped"].pop("the labels do not name it") == 3

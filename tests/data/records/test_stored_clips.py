@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 import data
 from data.errors import DataError
 from data.records.schema import record_features
-from data.records.stored_clips import parse_clip, read_clips, read_record, read_records, shards_of
+from data.records.stored_clips import parse_clip, read_record, read_records, read_stored_clips, shards_of
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def test_clips_are_those_that_tfds_reads(prepared):
     skip = {"video": tfds.decode.SkipDecoding()}
     for shard in shards_of(prepared):
         records = list(tf.data.TFRecordDataset(shard.path).as_numpy_iterator())
-        clips = list(read_clips(shard))
+        clips = list(read_stored_clips(shard))
         assert len(clips) == len(records) == shard.records
         for clip, record in zip(clips, records, strict=True):
             expected = prepared.features.deserialize_example(record, decoders=skip)
