@@ -183,7 +183,7 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
         RunDirectory(tmp_path).write(tmp_path / method / seed / "result.json", json.dumps(result))
         return command
 
-    monkeypatch.setattr(program, "run_jobs", run_jobs)
+    monkeypatch.setattr("experiments.sweeps.classifier_comparison.run_jobs", run_jobs)
     values = dict(gin_file=["some.gin"], data_dir="data", outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"])
     for expected in (4, 4):
         with flagsaver.flagsaver(**values):

@@ -83,7 +83,7 @@ def embed(only_flags_of, opened, run_path, monkeypatch, capsys):
     """A function (*arguments, **flags) -> exit code, stdout and stderr of the command line, run in this process."""
     module = only_flags_of("experiments.embed")
     once = lambda path: opened() if path == str(run_path) else open_run(path)  # noqa: E731
-    monkeypatch.setattr(module, "open_run", once)
+    monkeypatch.setattr("experiments.inference.embed_program.open_run", once)
 
     def run(*arguments, **values) -> tuple[int, str, str]:
         capsys.readouterr()

@@ -96,9 +96,10 @@ def test_the_run_directory_holds_what_it_should(stopped):
     for event in tf.compat.v1.train.summary_iterator(str(path)):
         for value in event.summary.value:
             {"histograms": histograms, "scalars": scalars}[value.metadata.plugin_data.plugin_name].add(value.tag)
-    assert histograms == {"cosine", "layer_cosine"}
+    assert histograms == {"cosines", "layer_cosine"}
     wanted = {f"{field}_{loss}" for field in ("loss", "gradient_norm", "weight") for loss in ("video_audio", "video_text")}
     assert scalars >= wanted | {"cosine", "conflict_rate", "keep", "learning_rate", "step_seconds"}
+    assert not histograms & scalars, "TensorBoard shows only one of the two"
     by_layer = {f"{field}/block_0" for field in ("layer_cosine", "layer_conflict_rate", "layer_gradient_norm_video_text")}
     assert scalars >= by_layer and "layer_cosine/audio_patches" not in scalars
 

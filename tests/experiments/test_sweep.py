@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
-from experiments.pretraining import config
+from experiments.pretraining import config, program
 from experiments.running import jobs
 from experiments.running.jobs import FAILED, FINISHED, STOPPED, Outcome
 from experiments.running.progress import Progress
@@ -63,11 +63,11 @@ class Deaf(contextlib.nullcontext):
 
 
 @pytest.fixture
-def begun_here(only_flags_of, monkeypatch):
+def begun_here(monkeypatch):
     """Runs the points' pre-training in this process, where it costs half; returns the places of those that have begun."""
-    pretrain, begun = only_flags_of("experiments.pretrain"), []
-    monkeypatch.setattr(pretrain, "StopSignal", Deaf)  # the true one needs the main thread
-    monkeypatch.setattr(pretrain, "FLAGS", types.SimpleNamespace(allow_config_change=False, data_service=""))
+    begun = []
+    monkeypatch.setattr(program, "StopSignal", Deaf)  # the true one needs the main thread
+    monkeypatch.setattr(program, "FLAGS", types.SimpleNamespace(allow_config_change=False, data_service=""))
 
     def execute(batch, command, environment, log, claim) -> int:
         options = collections.defaultdict(list)
@@ -77,7 +77,7 @@ def begun_here(only_flags_of, monkeypatch):
         directory, (data_dir,) = RunDirectory(options["workdir"][0]), options["data_dir"]
         begun.append(directory.path.name)
         settings = config.parse(options["gin_file"], options["gin_bindings"])
-        return pretrain.pretrain(settings, tf.distribute.get_strategy(), data_dir, directory)
+        return program.pretrain(settings, tf.distribute.get_strategy(), data_dir, directory)
 
     monkeypatch.setattr(jobs._Batch, "_execute", execute)
     return begun
@@ -132,7 +132,7 @@ def without_running(monkeypatch):
             given.append((jobs, at_a_time))
             return [Outcome(job, status, message=f"{job.name}: said why") for job, status in zip(jobs, statuses, strict=True)]
 
-        monkeypatch.setattr(sys.modules["experiments.sweep"], "run_jobs", run_jobs)
+        monkeypatch.setattr("experiments.sweeps.program.run_jobs", run_jobs)
         return given
 
     return install

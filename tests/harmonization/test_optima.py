@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from harmonization.methods.aligned_mtl import AlignedMTL
 from harmonization.methods.cagrad import CAGrad
@@ -44,9 +44,14 @@ def weights_of(method, cases) -> np.ndarray:
     return solve(grams).numpy().astype(np.float64)
 
 
+def nonnegative(matrix, target):
+    """The x >= 0 that brings matrix @ x nearest to the target. SciPy 1.15, the last one for Python 3.10, errs in `nnls`."""
+    return lsq_linear(matrix, target, bounds=(0, np.inf), method="bvls", tol=1e-14).x
+
+
 def projected(vector, vectors):
     """Onto the cone of what conflicts with none of the vectors: the vector plus the dual solution."""
-    return vector + vectors.T @ nnls(vectors.T, -vector, maxiter=1000)[0]
+    return vector + vectors.T @ nonnegative(vectors.T, -vector)
 
 
 def upgrad(vectors):
@@ -59,7 +64,7 @@ def dualproj(vectors):
 
 def mgda(vectors):
     above = np.vstack([vectors.T, np.ones(len(vectors))])
-    shares = nnls(above, np.eye(len(above))[-1], maxiter=1000)[0]
+    shares = nonnegative(above, np.eye(len(above))[-1])
     return vectors.T @ (shares / shares.sum())
 
 

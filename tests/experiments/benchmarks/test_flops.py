@@ -8,9 +8,10 @@ import tensorflow as tf
 from absl.testing import flagsaver
 
 import vatt
+from experiments.benchmarks import model_timing
 from experiments.benchmarks.flops import forward_flops, training_flops
 from experiments.benchmarks.measure import median_seconds
-from experiments.benchmarks.step import bound
+from experiments.benchmarks.step_timing import bound
 from experiments.running.command_line import _guarded as guarded
 
 
@@ -62,9 +63,9 @@ def benchmark(only_flags_of):
     return only_flags_of("experiments.benchmarks.model")
 
 
-@pytest.mark.usefixtures("eager")
-def test_the_models_benchmark_measures_every_way(benchmark):
-    calls, flops = benchmark.calls("ut_tiny", 8, 32), benchmark.operations("ut_tiny", 8, 32)
+@pytest.mark.usefixtures("eager", "benchmark")
+def test_the_models_benchmark_measures_every_way():
+    calls, flops = model_timing.calls("ut_tiny", 8, 32), model_timing.operations("ut_tiny", 8, 32)
     assert set(calls) | {"matrix products"} == set(flops) and flops["recomputed"] / flops["step"] == pytest.approx(4 / 3)
     seconds = median_seconds(calls, repeats=1)
     assert all(spent > 0 for spent in seconds.values())
