@@ -1,6 +1,7 @@
 """The shape of the house: which room may import which, and how large its pieces may be."""
 
 import ast
+import collections
 import pathlib
 
 import pytest
@@ -12,6 +13,16 @@ ALLOWED = {
     "harmonization": {"harmonization"},
     "experiments": {"vatt", "data", "harmonization", "experiments"},
 }
+# What stands earlier may be imported by what stands later, never the other way round. "" is what lies in the room itself.
+ORDER = {
+    "data": ("errors", "source", "media", "text", "records", "pipeline", "preparing", "sets", "__init__"),
+    "harmonization": ("", "solvers", "methods", "keras_model", "__init__"),
+    "experiments": (
+        "__init__", "running", "pretraining", "classifiers", "finetuning", "inference", "evaluation", "reports",
+        "dataset_checks", "sweeps", "benchmarks", "studies", "inspection", "method_docs", "", "notebooks",
+    ),
+}  # fmt: skip
+MOST_MODULES = 25
 FILES = sorted(path for room in ALLOWED for path in (ROOT / room).rglob("*.py"))
 
 
@@ -31,6 +42,53 @@ def test_imports_run_one_way(path):
     room = path.relative_to(ROOT).parts[0]
     rooms = {module.split(".")[0] for module in imported(ast.parse(path.read_text()))} & set(ALLOWED)
     assert rooms <= ALLOWED[room]
+
+
+def folder_of(module: str) -> str:
+    """Where in its room's order a module stands: its folder, or its own name if it is named there, or ""."""
+    room, *inner = module.split(".")
+    first = inner[0] if inner else "__init__"
+    return first if first in ORDER[room] else ""
+
+
+def modules_imported(path: pathlib.Path) -> set[str]:
+    """The modules of the house that a file imports, also where `from package import module` names them."""
+    names = {str(file.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__") for file in FILES}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in names else node.module for name in inner}
+    return found & names
+
+
+def ordered_files() -> list[pathlib.Path]:
+    return [path for path in FILES if path.relative_to(ROOT).parts[0] in ORDER]
+
+
+@pytest.mark.parametrize("path", ordered_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_folders_are_imported_in_their_order(path):
+    room = path.relative_to(ROOT).parts[0]
+    module = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+    place = ORDER[room].index(folder_of(module))
+    later = {other for other in modules_imported(path) if other.split(".")[0] == room and other != module}
+    assert {other for other in later if ORDER[room].index(folder_of(other)) > place} == set()
+
+
+def test_experiments_enter_data_by_its_door():
+    inner = {
+        (str(path.relative_to(ROOT)), module)
+        for path in (ROOT / "experiments").rglob("*.py")
+        for module in modules_imported(path) if module.startswith("data.")
+    }  # fmt: skip
+    assert inner == set()
+
+
+def test_no_folder_has_too_many_modules():
+    folders = collections.Counter(path.parent for path in FILES if path.name != "__init__.py")
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 
 def test_harmonization_imports_only_tensorflow():
