@@ -10,7 +10,7 @@ DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test lint stats check-data notebook study study-quick docs lock clean
+.PHONY: install demo test test-python lint stats check-data notebook study study-quick docs lock clean
 
 install: $(VENV)/installed
 
@@ -32,6 +32,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet
+
+# What depends on the version of Python, or of what differs between them: make test-python PYTHON=python3.12
+test-python: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet -m every_python
 
 lint: install
 	$(BIN)/ruff check .

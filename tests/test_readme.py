@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.every_python
+
 ROOT = pathlib.Path(__file__).parent.parent
 NEEDS_MORE = ("vatt.load(", "compute_losses(")  # a run directory; a model and batches of the reader's own
 

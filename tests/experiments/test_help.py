@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.every_python
+
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = sorted(
     str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")

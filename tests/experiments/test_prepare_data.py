@@ -22,6 +22,8 @@ from data.sets.synthetic import Synthetic
 from experiments import prepare_data
 from experiments.running.command_line import BadInput, RunFailed, _guarded
 
+pytestmark = pytest.mark.every_python
+
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16, clip_seconds=0.8)
 MORE = FEW | dict(train_clips=24, test_clips=0)

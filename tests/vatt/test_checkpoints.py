@@ -8,6 +8,8 @@ import tensorflow as tf
 
 import vatt
 
+pytestmark = pytest.mark.every_python
+
 
 @pytest.fixture
 def run(make_model, tmp_path):

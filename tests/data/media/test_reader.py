@@ -9,6 +9,8 @@ import pytest
 from data.errors import DataError
 from data.media.reader import MediaFormat, MediaReader
 
+pytestmark = pytest.mark.every_python
+
 CLOCK = MediaFormat(frames_per_second=10.0, image_size_px=256, sample_rate_hz=16000)
 FLASH_SECONDS = 1.2
 CONTAINERS = {

@@ -8,6 +8,8 @@ import pytest
 
 from data.media.reader import MediaFormat, MediaReader
 
+pytestmark = pytest.mark.every_python
+
 COLORS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128), (0, 0, 0), (255, 255, 255)])
 # Share of red and of blue in the luma (ITU-R BT.601 and BT.709), and FFmpeg's numbers for the two.
 MATRICES = {"BT.601": (0.299, 0.114, 6), "BT.709": (0.2126, 0.0722, 1)}

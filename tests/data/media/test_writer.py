@@ -7,6 +7,8 @@ import pytest
 from data.media.reader import MediaFormat, MediaReader
 from data.media.writer import encode_mp4
 
+pytestmark = pytest.mark.every_python
+
 
 def encode(frames, audio, sample_rate_hz=16000):
     buffer = io.BytesIO()

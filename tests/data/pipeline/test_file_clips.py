@@ -12,6 +12,8 @@ from data.media.reader import MediaFormat, MediaReader
 from data.preparing.prepare import prepare
 from data.sets.folder import Folder, FolderConfig
 
+pytestmark = pytest.mark.every_python
+
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "media_files.py"))
 write_media, moving_square, tone = MEDIA["write_media"], MEDIA["moving_square"], MEDIA["tone"]
 SOUNDS = [suffix for suffix, (video_codec, _) in MEDIA["CODECS"].items() if video_codec is None]

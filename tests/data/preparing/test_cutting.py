@@ -14,6 +14,8 @@ from data.preparing.tally import Tally
 from data.source.tree import SourceTree
 from data.text.captions import Cue
 
+pytestmark = pytest.mark.every_python
+
 CUTTING = Cutting(MediaFormat(frames_per_second=10.0, image_size_px=16, sample_rate_hz=8000), clip_seconds=1.0)
 
 

@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
@@ -8,6 +9,8 @@ from PIL import Image
 from data.media.reader import DecodedClip
 from data.records.schema import encode_jpeg, make_record, record_features
 from data.text.captions import Cue
+
+pytestmark = pytest.mark.every_python
 
 
 def stored(record):

@@ -8,6 +8,8 @@ from data.errors import DataError
 from data.records.schema import record_features
 from data.records.stored_clips import parse_clip, read_record, read_records, read_stored_clips, shards_of
 
+pytestmark = pytest.mark.every_python
+
 
 @pytest.fixture(scope="module")
 def prepared(tiny):

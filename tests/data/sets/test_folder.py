@@ -10,6 +10,8 @@ from data.errors import DataError, PreparationError
 from data.preparing.prepare import prepare
 from data.sets.folder import Folder, FolderConfig
 
+pytestmark = pytest.mark.every_python
+
 SETTINGS = dict(image_size_px=32, sample_rate_hz=8000)
 CAPTIONS = (
     "WEBVTT\r\n\r\n00:01.000 --> 00:02.000\r\nstart here\r\n\r\n"

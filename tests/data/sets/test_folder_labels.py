@@ -13,6 +13,8 @@ from data.sets.folder import Folder, FolderConfig
 from data.sets.folder_labels import find_labels, read_labels
 from data.source.tree import SourceTree
 
+pytestmark = pytest.mark.every_python
+
 SETTINGS = dict(image_size_px=32, sample_rate_hz=8000)
 FILES = [f"{folder}/{number}.mp4" for folder in ("a", "b") for number in range(3)]
 SPEC = data.ClipSpec(frames=4, image_size=16, sample_rate_hz=8000)

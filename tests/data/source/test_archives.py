@@ -11,6 +11,8 @@ import pytest
 from data.errors import DataError
 from data.source.archives import open_source
 
+pytestmark = pytest.mark.every_python
+
 FILES = {"meta/list.csv": b"a.mp4,1\n", "videos/a.mp4": b"A" * 3000, "videos/sub/b.mp4": bytes(range(256)) * 9}
 
 

@@ -14,6 +14,8 @@ from data.text.captions import (
     read_captions,
 )
 
+pytestmark = pytest.mark.every_python
+
 VTT = """WEBVTT - a title
 Kind: captions
 

@@ -3,6 +3,8 @@ import tensorflow as tf
 
 from data import DataError, WordPieceTokenizer, WordTokenizer
 
+pytestmark = pytest.mark.every_python
+
 PIECES = ["[PAD]", "[UNK]", "un", "##aff", "##able", "cafe", "naive", "!", "play", "##ing"]
 PIECES += ["日", "本"]
 WORDS = ["<pad>", "<unk>", "dont", "stop", "the", "über", "straße", "café", "日本"]

@@ -6,6 +6,8 @@ import harmonization
 from experiments.pretraining import config
 from experiments.running.command_line import BadInput
 
+pytestmark = pytest.mark.every_python
+
 
 @pytest.mark.parametrize(
     "binding, message",

@@ -13,6 +13,8 @@ import pytest
 
 from experiments.running.jobs import FAILED, FINISHED, STOPPED, Job, environments, run_jobs
 
+pytestmark = pytest.mark.every_python
+
 
 @pytest.fixture
 def make_job(tmp_path):

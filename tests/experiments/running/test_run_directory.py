@@ -8,6 +8,8 @@ import pytest
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.run_directory import RunDirectory, config_difference, environment
 
+pytestmark = pytest.mark.every_python
+
 CONFIG = """\
 # Macros:
 # ==============================================================================

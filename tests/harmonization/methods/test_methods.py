@@ -2,6 +2,8 @@ import pytest
 
 import harmonization
 
+pytestmark = pytest.mark.every_python
+
 
 @pytest.mark.parametrize(
     ("name", "options", "cls"),
