@@ -10,7 +10,7 @@ DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test lint stats check-data notebook study study-quick docs lock clean
+.PHONY: install demo test lint stats check-data notebook study study-quick docs site lock clean
 
 install: $(VENV)/installed
 
@@ -65,10 +65,14 @@ study-quick: install
 docs: install
 	$(BIN)/python -m experiments.document_methods
 
+# The documentation site, in site/. A broken link fails it. To look at it: python -m http.server --directory site
+site: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Written anew when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
 		--extra dev setup.py --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
 
 clean:
-	rm -rf .venv .venv-* runs
+	rm -rf .venv .venv-* runs site
