@@ -44,7 +44,7 @@ stats: install
 check-data: install
 	$(BIN)/python -m experiments.check_data --dataset=$(DATASET) --data_dir=$(DATA_DIR)
 
-# Runs the notebook anew from its text form, on the demo's run and a plain one; makes what is missing.
+# Runs the notebook again from its text form, on the demo's run and a plain one; makes what is missing.
 notebook: install
 	test -d $(DEMO_RUN) || $(MAKE) demo
 	test -d $(DEMO_RUN)_plain || $(BIN)/python -m experiments.pretrain --gin_file=configs/demo.gin \
@@ -52,7 +52,7 @@ notebook: install
 	$(BIN)/jupytext --quiet --update --to ipynb $(NOTEBOOK).py
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False $(NOTEBOOK).ipynb
 
-# The study on planted noise, about 105 minutes; stopped and started again it goes on. study-quick: the same in small.
+# The study on planted noise, about 105 minutes; the same command resumes it. study-quick: a small version.
 study: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \
 		--output_dir=docs/study --jobs=2
@@ -61,7 +61,7 @@ study-quick: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_quick/data \
 		--study_dir=runs/study_quick --output_dir=runs/study_quick/page --jobs=2
 
-# The pages about the methods, written anew when a docstring of theirs changes.
+# The pages about the methods: run it when one of their docstrings changes.
 docs: install
 	$(BIN)/python -m experiments.document_methods
 
@@ -69,7 +69,7 @@ docs: install
 site: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Written anew when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
+# Run it when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
 		--extra dev setup.py --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock

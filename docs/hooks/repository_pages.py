@@ -17,7 +17,7 @@ LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
 
 
 def on_config(config):
-    """Replaces a folder in the navigation by its pages: README.md, then what that links to, in its order."""
+    """Replaces a folder in the navigation by its README.md and the pages in the table of that, in its order."""
     config.nav = [{name: _pages_of(item) for name, item in entry.items()} for entry in config.nav]
     return config
 
@@ -35,6 +35,8 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     """Turns links between files of the repository into links between pages of the site."""
     place = _repository_path(page.file.src_uri)
+    if place in PAGES:
+        page.meta["hide"] = ["navigation"]  # a tab of one page: the side bar would have this page only
     return LINK.sub(lambda match: _site_link(match[1], place), markdown) if place else markdown
 
 
@@ -42,8 +44,8 @@ def _pages_of(item):
     if not isinstance(item, str) or not item.endswith("/"):
         return item
     index = ROOT / "docs" / item / "README.md"
-    names = re.findall(r"^\| \[.*?\]\((.+?\.md)\)", index.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return [f"{item}README.md", *(f"{item}{name}" for name in names)]
+    rows = re.findall(r"^\| \[(.+?)\]\((.+?\.md)\)", index.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [f"{item}README.md", *({name: f"{item}{file}"} for name, file in rows)]
 
 
 def _repository_path(uri: str) -> str | None:
