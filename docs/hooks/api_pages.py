@@ -25,7 +25,8 @@ def api_page(package: str) -> str:
     for name, path in public_names(package).items():
         kind = loaded[path.removeprefix(f"{package}.")].kind.value
         kinds[HEADINGS[kind]].append(_entry(f"{package}.{name}", path))
-    parts = [f"# {package}", f"::: {package}\n    options: {{members: false, show_root_heading: false}}"]
+    docstring_only = "{members: false, show_root_heading: false, show_root_toc_entry: false}"
+    parts = [f"# {package}", f"::: {package}\n    options: {docstring_only}"]
     for heading, entries in kinds.items():
         parts += [f"## {heading}", *entries] if entries else []
     return "\n\n".join(parts) + "\n"
