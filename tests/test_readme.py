@@ -28,9 +28,11 @@ def _self_contained(page: pathlib.Path) -> list[str]:
 
 
 def _commands() -> list[str]:
-    """The indented and fenced lines of all pages that run a program of ours, continued lines joined."""
+    """The indented lines of all pages, continued ones joined, and what their sentences have as code."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("\\\n", " ")
-    return [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return lines + [" ".join(span.split()) for span in spans]
 
 
 def _targets() -> set[str]:
