@@ -10,7 +10,7 @@ DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test test-python lint stats check-data notebook study study-quick docs lock clean
+.PHONY: install demo test test-python lint stats check-data notebook study study-quick docs site lock clean
 
 install: $(VENV)/installed
 
@@ -48,7 +48,7 @@ stats: install
 check-data: install
 	$(BIN)/python -m experiments.check_data --dataset=$(DATASET) --data_dir=$(DATA_DIR)
 
-# Runs the notebook anew from its text form, on the demo's run and a plain one; makes what is missing.
+# Runs the notebook again from its text form, on the demo's run and a plain one; makes what is missing.
 notebook: install
 	test -d $(DEMO_RUN) || $(MAKE) demo
 	test -d $(DEMO_RUN)_plain || $(BIN)/python -m experiments.pretrain --gin_file=configs/demo.gin \
@@ -56,7 +56,7 @@ notebook: install
 	$(BIN)/jupytext --quiet --update --to ipynb $(NOTEBOOK).py
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False $(NOTEBOOK).ipynb
 
-# The study on planted noise, about 105 minutes; stopped and started again it goes on. study-quick: the same in small.
+# The study on planted noise, about 105 minutes; the same command resumes it. study-quick: a small version.
 study: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \
 		--output_dir=docs/study --jobs=2
@@ -65,14 +65,18 @@ study-quick: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_quick/data \
 		--study_dir=runs/study_quick --output_dir=runs/study_quick/page --jobs=2
 
-# The pages about the methods, written anew when a docstring of theirs changes.
+# The pages about the methods: run it when one of their docstrings changes.
 docs: install
 	$(BIN)/python -m experiments.document_methods
 
-# Written anew when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
+# The documentation site, in site/. A broken link fails it. To look at it: python -m http.server --directory site
+site: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Run it when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
 		--extra dev setup.py --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
 
 clean:
-	rm -rf .venv .venv-* runs
+	rm -rf .venv .venv-* runs site

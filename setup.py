@@ -49,6 +49,10 @@ setup(
             "pytest>=8",  # the tests
             "pytest-xdist>=3.6",  # on both cores
             "ruff==0.14.*",  # linting and import order
+            "mkdocs>=1.6,<2",  # the documentation site (make site); version 2 drops plugins and hooks
+            "mkdocs-material>=9.6",  # its theme: search, phones, dark mode, all without network
+            "mkdocstrings-python>=1.16",  # its API pages, read from the source without importing TensorFlow
+            "pymdown-extensions>=10,<12",  # highlighting; mkdocstrings 1.0 fails with version 12
         ],
     },
 )
