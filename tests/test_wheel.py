@@ -16,7 +16,7 @@ from experiments.running.programs import found_anywhere
 
 ROOT = pathlib.Path(__file__).parent.parent
 PARTS = ("vatt_harmonization", "vatt", "harmonization", "data", "experiments", "configs")
-PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
 OTHER = "raise RuntimeError('this is not the module that was meant')\n"
 DIRECTORIES = {
     "an empty one": {},
@@ -83,7 +83,8 @@ def wheel(tmp_path_factory) -> pathlib.Path:
         shutil.copy(ROOT / name, source)
     (source / "build" / "lib" / "data").mkdir(parents=True)
     (source / "build" / "lib" / "data" / "__init__.py").touch()
-    run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", f"--wheel-dir={target}", source, cwd=target)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", f"--wheel-dir={target}"]
+    run(sys.executable, *PIP, "wheel", *options, source, cwd=target)
     (built,) = target.iterdir()
     return built
 
@@ -102,8 +103,8 @@ def environment(wheel, tmp_path_factory) -> pathlib.Path:
 
 def install(environment: pathlib.Path, *arguments) -> None:
     """Installs a wheel into an environment."""
-    pip = [*PIP, "--python", environment / "bin" / "python"]
-    run(*pip, "install", "--no-deps", "--no-index", "--ignore-installed", *arguments, cwd=environment)
+    options = ["--no-deps", "--no-index", "--ignore-installed"]
+    run(environment / "bin" / "python", *PIP, "install", *options, *arguments, cwd=environment)
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_another_wheel_with_a_folder_data_does_no_harm_when_it_comes_and_goes(en
         assert run(python, "-c", plain, cwd=tmp_path).endswith("site-packages/data/__init__.py\n")
         assert "vatt_harmonization/packages/data/" in json.loads(run(python, "-c", FOUND, cwd=tmp_path))["data"]
     finally:
-        run(*PIP, "--python", python, "uninstall", "--yes", "other", cwd=tmp_path)
+        run(python, *PIP, "uninstall", "--yes", "other", cwd=tmp_path)
     assert "vatt_harmonization/packages/data/" in run(python, "-c", plain, cwd=tmp_path)
     assert "vatt_harmonization/packages/data/" in json.loads(run(python, "-c", FOUND, cwd=tmp_path))["data"]
     left = sorted(environment.glob("lib/python3*/site-packages/vatt_harmonization/**/*.*"))
@@ -219,7 +220,7 @@ def test_a_module_of_the_same_name_that_is_loaded_already_is_named(environment, 
 
 
 def test_public_names_are_found_where_pth_files_are_not_read(wheel, tmp_path):
-    run(*PIP, "install", "--no-deps", "--no-index", f"--target={tmp_path}", wheel, cwd=tmp_path)
+    run(sys.executable, *PIP, "install", "--no-deps", "--no-index", f"--target={tmp_path}", wheel, cwd=tmp_path)
     script = "import importlib.util; print([importlib.util.find_spec(name).origin for name in ('vatt', 'harmonization')])"
     found = run(sys.executable, "-S", "-c", script, cwd="/", PYTHONPATH=str(tmp_path))
     assert found == f"{[str(tmp_path / 'vatt.py'), str(tmp_path / 'harmonization.py')]}\n"
