@@ -1,6 +1,67 @@
-"""Packaging of vatt-harmonization."""
+"""Packaging of vatt-harmonization.
+
+A checkout has its packages at its root, and `make install` (an editable install) uses them there. Installed like this they
+would be in everybody's way: `data` and `experiments` are names that other projects have, too. Another wheel with a folder
+`data` would overwrite ours and take it along when it is uninstalled, and ours would hide a folder `data` that a user's own
+code imports. So a wheel holds them all, and `configs`, in a folder of the one package `vatt_harmonization`:
+
+    vatt_harmonization/__init__.py      `from vatt_harmonization import data`, and the console script
+    vatt_harmonization/packages/        vatt, harmonization, data, experiments, configs
+    vatt_harmonization.pth              lets `import data` and `python -m experiments.NAME` find ours if nothing else is found
+    vatt.py, harmonization.py           the two public names, also where .pth files are not read (`pip install --target`)
+
+The programs put that folder first on `sys.path`, so that no file in the current directory and no other wheel can take the
+place of a module. The packages are not renamed: a checkout and a wheel run the same code under the same names.
+"""
+
+import pathlib
+import shutil
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+PACKAGES = ("vatt", "harmonization", "data", "experiments")
+INSIDE = "vatt_harmonization.packages"
+ALIAS = """\
+\"\"\"The package of this name in `vatt_harmonization`.\"\"\"
+
+import sys
+
+import vatt_harmonization
+
+del sys.modules[__name__]
+vatt_harmonization.load(__name__)
+"""
+TOP_LEVEL = {
+    "vatt_harmonization.pth": "import vatt_harmonization; vatt_harmonization.find_last()\n",
+    "vatt.py": ALIAS,
+    "harmonization.py": ALIAS,
+}
+
+
+class BuildWheel(build_py):
+    """Adds the files next to the package."""
+
+    def run(self):
+        """Builds the packages, in a wheel's layout unless for an editable install."""
+        if self.editable_mode:
+            return super().run()
+        shutil.rmtree(pathlib.Path("build", "lib"), ignore_errors=True)  # what an earlier build left would be packed, too
+        super().run()
+        for name, text in TOP_LEVEL.items():
+            pathlib.Path(self.build_lib, name).write_text(text, encoding="utf-8")
+
+
+class UseCheckout(editable_wheel):
+    """Finds the packages at the root of the checkout."""
+
+    def finalize_options(self):
+        """Replaces the wheel's layout."""
+        self.distribution.packages = ["vatt_harmonization", *PACKAGES]
+        self.distribution.package_dir = self.distribution.package_data = {}
+        super().finalize_options()
+
 
 setup(
     name="vatt-harmonization",
@@ -10,8 +71,15 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=find_packages(include=["vatt*", "harmonization*", "data*", "experiments*"]),
-    package_data={"experiments": ["*/*.html", "*/*.csv"]},
+    packages=[
+        "vatt_harmonization",
+        *(f"{INSIDE}.{name}" for name in find_packages(include=[part for name in PACKAGES for part in (name, f"{name}.*")])),
+        f"{INSIDE}.configs",
+    ],
+    package_dir={f"{INSIDE}.{name}": name for name in (*PACKAGES, "configs")},
+    package_data={f"{INSIDE}.experiments": ["*/*.html", "*/*.csv"], f"{INSIDE}.configs": ["**/*.gin"]},
+    cmdclass={"build_py": BuildWheel, "editable_wheel": UseCheckout},
+    entry_points={"console_scripts": ["vatt-harmonization = vatt_harmonization:main"]},
     python_requires=">=3.10,<3.13",
     install_requires=[
         "tensorflow==2.20.*",  # everything; the release that tf-models-official and tensorflow-text are built for

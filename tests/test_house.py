@@ -11,7 +11,8 @@ ALLOWED = {
     "vatt": {"vatt"},
     "data": {"data"},
     "harmonization": {"harmonization"},
-    "experiments": {"vatt", "data", "harmonization", "experiments"},
+    "experiments": {"vatt", "data", "harmonization", "experiments", "vatt_harmonization"},
+    "vatt_harmonization": {"experiments", "vatt_harmonization"},
 }
 # What stands earlier may be imported by what stands later, never the other way round. "" is what lies in the room itself.
 ORDER = {

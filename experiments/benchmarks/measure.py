@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from experiments.running.programs import found_anywhere
+
 
 def median_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Returns the median wall time of each call. They take turns, so that a busy machine is unfair to none.
@@ -61,7 +63,7 @@ def run_worker(module: str, quantity: str, arguments: Sequence[str]) -> dict[str
     if quantity == "memory":
         environment["TF_CPU_ALLOCATOR_USE_BFC"] = "1"
     command = [sys.executable, "-m", module, f"--worker={quantity}", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(found_anywhere(command), env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"Measuring the {quantity} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

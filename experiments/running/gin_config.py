@@ -6,10 +6,12 @@ gin reaches the program's own configuration and the public constructors given to
 import difflib
 import functools
 import inspect
+import os
 import pathlib
 import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO
 
 import gin
 import typeguard
@@ -18,7 +20,8 @@ import harmonization
 import vatt
 from experiments.running.command_line import BadInput
 
-ROOT = pathlib.Path(__file__).parents[2]  # gin files include others by their path from here
+ROOT = pathlib.Path(__file__).parents[2]
+"""Has the folder `configs`, in a checkout and where the package is installed."""
 SCHEDULES = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
 HARMONIZERS = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *SCHEDULES)}
 """What every program that harmonizes gradients lets gin reach."""
@@ -47,13 +50,29 @@ def parse(
     """
     gin.clear_config()  # which unlocks it, so that another program's names can follow
     register(constructors)
-    gin.add_config_file_search_path(str(ROOT))
     try:
         gin.parse_config(list(earlier))
         gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
         return _REGISTERED[program]()
     except (ValueError, TypeError, OSError, SyntaxError) as error:
         raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error))}") from error
+
+
+def open_gin_file(path: str) -> IO[str]:
+    """Opens a gin file: one in the current directory, or else one that comes with this package, such as configs/demo.gin.
+
+    Raises:
+      FileNotFoundError: There is no such file; says where it was looked for.
+    """
+    for place in (path, ROOT / path):  # the same if `path` is absolute
+        if os.path.isfile(place):
+            return open(place, encoding="utf-8")
+    where = "" if os.path.isabs(path) else f" in the current directory, {os.getcwd()}, or among those of the package, {ROOT}"
+    raise FileNotFoundError(f"the gin file {path} should exist. Found none{where}.")
+
+
+# In place of gin's own readers, one of which takes configs/demo.gin for a file of a Python package `configs`.
+gin.config._FILE_READERS[:] = [(open_gin_file, lambda _: True)]
 
 
 def register(constructors: Mapping[str, Callable]) -> None:

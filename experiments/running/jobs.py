@@ -21,6 +21,7 @@ from typing import IO, NamedTuple
 
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
+from experiments.running.programs import found_anywhere
 
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -192,7 +193,7 @@ class _Batch:
 
     def _execute(self, command, environment, log, claim):
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            found_anywhere(command), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             start_new_session=True,  # a terminal's Ctrl-C would reach it as SIGINT, which saves nothing
             pass_fds=[claim.fileno()],
         )  # fmt: skip

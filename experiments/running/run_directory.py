@@ -191,14 +191,16 @@ def operative_config() -> str:
 def environment() -> dict:
     """Returns what a run depends on besides its configuration: versions, devices, commit, command."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    # An installed copy may lie in the repository of another project, which has a commit, too.
+    tracked = _git("ls-files", __file__) is not None
     return {
         "command": [sys.executable, *sys.argv],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": versions,
         "devices": [device.name for device in tf.config.list_logical_devices()],
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "commit": _git("rev-parse", "HEAD") if tracked else None,
+        "uncommitted_changes": tracked and bool(_git("status", "--porcelain")),
     }
 
 

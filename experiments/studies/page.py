@@ -155,7 +155,7 @@ def _again(results: Results, origin: Provenance) -> list[str]:
             [
                 f"{len(seconds)} runs, {sum(seconds) / max(1, len(seconds)):.0f} s each on average, tracing not counted.",
                 f"{origin.date}; {origin.processor}; {environment['platform']}.",
-                f"Python {environment['python']}, {versions}; commit {environment['commit']}{changes}.",
+                f"Python {environment['python']}, {versions}; commit {environment['commit'] or 'unknown'}{changes}.",
             ]
         ),
     ]

@@ -10,7 +10,6 @@ from absl import flags
 from experiments.classifiers.methods import METHODS
 from experiments.classifiers.table import run_row, table
 from experiments.running.command_line import BadInput, RunFailed
-from experiments.running.gin_config import ROOT
 from experiments.running.jobs import FAILED, Job, run_jobs
 from experiments.running.run_directory import RunDirectory
 from experiments.sweeps.table import csv_text
@@ -60,8 +59,7 @@ def _result(seed: str, method: str) -> pathlib.Path:
 def _job(seed: str, method: str) -> Job:
     """Returns the run of one method with one seed; it is done when it has its result."""
     result = _result(seed, method)
-    method_file = ROOT / "configs" / "classify" / "methods" / f"{method}.gin"
     command = [sys.executable, "-m", "experiments.classify", f"--data_dir={FLAGS.data_dir}", f"--workdir={result.parent}"]
-    command += [f"--gin_file={path}" for path in (*FLAGS.gin_file, method_file)]
+    command += [f"--gin_file={path}" for path in (*FLAGS.gin_file, f"configs/classify/methods/{method}.gin")]
     command += [f"--gin_bindings={binding}" for binding in (*FLAGS.gin_bindings, f"classify.seed = {seed}")]
     return Job(f"{method}, seed {seed}", result.parent, {"classify": command}, lambda _: result.exists())

@@ -2,9 +2,11 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
+from experiments.running import run_directory
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.run_directory import RunDirectory, config_difference, environment
 
@@ -116,3 +118,18 @@ def test_a_file_appears_whole_or_not_at_all(directory, monkeypatch):
 def test_other_workers_write_elsewhere(directory):
     assert directory.of_worker(0) is directory
     assert directory.of_worker(2).metrics == directory.path / "workers" / "2" / "metrics.jsonl"
+
+
+def test_the_commit_is_the_codes_own_and_not_that_of_a_project_it_is_installed_in(tmp_path, monkeypatch):
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for arguments in (["init", "--quiet"], [*identity, "commit", "--quiet", "--allow-empty", "--message=Another project"]):
+        subprocess.run(["git", "-C", tmp_path, *arguments], check=True)
+    installed = tmp_path / ".venv" / "run_directory.py"
+    installed.parent.mkdir()
+    installed.touch()
+    monkeypatch.setattr(run_directory, "__file__", str(installed))
+    found = run_directory.environment()
+    assert found["commit"] is None and found["uncommitted_changes"] is False
+    subprocess.run(["git", "-C", tmp_path, "add", installed], check=True)
+    found = run_directory.environment()
+    assert len(found["commit"]) == 40 and found["uncommitted_changes"] is True

@@ -1,0 +1,58 @@
+"""Which gin files are read: those of the current directory first, then those of the package."""
+
+import pytest
+
+from experiments.running import gin_config
+from experiments.running.command_line import BadInput
+
+
+def make_pair(first: int = 0, second: int = 0) -> tuple[int, int]:
+    return first, second
+
+
+def parse(*files: str) -> tuple[int, int]:
+    return gin_config.parse("pair", {"pair": make_pair}, files, [])
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with two gin files, one of which includes the other; the current directory is another one, and empty."""
+    root, current = tmp_path / "package", tmp_path / "current"
+    (root / "configs" / "parts").mkdir(parents=True)
+    (root / "configs" / "whole.gin").write_text("include 'configs/parts/part.gin'\npair.first = 1\n")
+    (root / "configs" / "parts" / "part.gin").write_text("pair.second = 2\n")
+    current.mkdir()
+    monkeypatch.chdir(current)
+    monkeypatch.setattr(gin_config, "ROOT", root)
+    return root
+
+
+def test_files_of_the_package_and_what_they_include_are_found_from_any_directory(package):
+    assert parse("configs/whole.gin") == (1, 2)
+    assert parse(str(package / "configs" / "whole.gin")) == (1, 2)
+
+
+def test_a_file_in_the_current_directory_wins(package, tmp_path):
+    own = tmp_path / "current" / "configs" / "parts"
+    own.mkdir(parents=True)
+    (own / "part.gin").write_text("pair.second = 7\n")
+    assert parse("configs/whole.gin") == (1, 7)
+    (own.parent / "whole.gin").write_text("include 'configs/parts/part.gin'\npair.first = 6\n")
+    assert parse("configs/whole.gin") == (6, 7)
+
+
+def test_a_python_package_of_the_folders_name_does_not_matter(package, tmp_path):
+    (tmp_path / "current" / "configs").mkdir()
+    (tmp_path / "current" / "configs" / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    assert parse("configs/whole.gin") == (1, 2)
+
+
+def test_a_missing_file_is_explained_with_the_places_where_it_was_looked_for(package, tmp_path):
+    (tmp_path / "current" / "mine.gin").write_text("include 'configs/nowhere.gin'\n")
+    for file, missing in (("nowhere.gin", "nowhere.gin"), ("mine.gin", "configs/nowhere.gin")):
+        with pytest.raises(BadInput) as refusal:
+            parse(file)
+        assert f"the gin file {missing} should exist. Found none in the current directory, {tmp_path}/current" in str(refusal.value)
+        assert f"among those of the package, {package}." in str(refusal.value)
+    with pytest.raises(BadInput, match=r"the gin file /nowhere\.gin should exist\. Found none\.$"):
+        parse("/nowhere.gin")
