@@ -5,7 +5,7 @@ would be in everybody's way: `data` and `experiments` are names that other proje
 `data` would overwrite ours and take it along when it is uninstalled, and ours would hide a folder `data` that a user's own
 code imports. So a wheel holds them all, and `configs`, in a folder of the one package `vatt_harmonization`:
 
-    vatt_harmonization/__init__.py      `from vatt_harmonization import data`, and the console script
+    vatt_harmonization/__init__.py      experiments/distribution: `from vatt_harmonization import data`, the console script
     vatt_harmonization/packages/        vatt, harmonization, data, experiments, configs
     vatt_harmonization.pth              lets `import data` and `python -m experiments.NAME` find ours if nothing else is found
     vatt.py, harmonization.py           the two public names, also where .pth files are not read (`pip install --target`)
@@ -22,6 +22,7 @@ from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
 PACKAGES = ("vatt", "harmonization", "data", "experiments")
+ENTRANCE = "experiments/distribution"
 INSIDE = "vatt_harmonization.packages"
 ALIAS = """\
 \"\"\"The package of this name in `vatt_harmonization`.\"\"\"
@@ -59,7 +60,8 @@ class UseCheckout(editable_wheel):
     def finalize_options(self):
         """Replaces the wheel's layout."""
         self.distribution.packages = ["vatt_harmonization", *PACKAGES]
-        self.distribution.package_dir = self.distribution.package_data = {}
+        self.distribution.package_dir = {"vatt_harmonization": ENTRANCE}
+        self.distribution.package_data = {}
         super().finalize_options()
 
 
@@ -76,7 +78,7 @@ setup(
         *(f"{INSIDE}.{name}" for name in find_packages(include=[part for name in PACKAGES for part in (name, f"{name}.*")])),
         f"{INSIDE}.configs",
     ],
-    package_dir={f"{INSIDE}.{name}": name for name in (*PACKAGES, "configs")},
+    package_dir={"vatt_harmonization": ENTRANCE, **{f"{INSIDE}.{name}": name for name in (*PACKAGES, "configs")}},
     package_data={f"{INSIDE}.experiments": ["*/*.html", "*/*.csv"], f"{INSIDE}.configs": ["**/*.gin"]},
     cmdclass={"build_py": BuildWheel, "editable_wheel": UseCheckout},
     entry_points={"console_scripts": ["vatt-harmonization = vatt_harmonization:main"]},

@@ -2,7 +2,7 @@
 
 import os
 
-import vatt_harmonization
+from experiments import distribution
 
 # Before TensorFlow is loaded: its start-up chatter would bury the one line that a person needs. Failures still raise.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,4 +10,4 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 # The siblings, also where the current directory has a `data` of its own.
-vatt_harmonization.put_first()
+distribution.put_first()

@@ -11,15 +11,14 @@ ALLOWED = {
     "vatt": {"vatt"},
     "data": {"data"},
     "harmonization": {"harmonization"},
-    "experiments": {"vatt", "data", "harmonization", "experiments", "vatt_harmonization"},
-    "vatt_harmonization": {"experiments", "vatt_harmonization"},
+    "experiments": {"vatt", "data", "harmonization", "experiments"},
 }
 # What stands earlier may be imported by what stands later, never the other way round. "" is what lies in the room itself.
 ORDER = {
     "data": ("errors", "source", "media", "text", "records", "pipeline", "preparing", "sets", "__init__"),
     "harmonization": ("", "solvers", "methods", "keras_model", "__init__"),
     "experiments": (
-        "__init__", "running", "pretraining", "classifiers", "finetuning", "inference", "evaluation", "reports",
+        "distribution", "__init__", "running", "pretraining", "classifiers", "finetuning", "inference", "evaluation", "reports",
         "dataset_checks", "sweeps", "benchmarks", "studies", "inspection", "method_docs", "", "notebooks",
     ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ import tensorflow as tf
 from experiments.running.programs import found_anywhere
 
 ROOT = pathlib.Path(__file__).parent.parent
-PARTS = ("vatt_harmonization", "vatt", "harmonization", "data", "experiments", "configs")
+PARTS = ("vatt", "harmonization", "data", "experiments", "configs")
 PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
 OTHER = "raise RuntimeError('this is not the module that was meant')\n"
 DIRECTORIES = {

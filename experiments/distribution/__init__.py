@@ -1,4 +1,4 @@
-"""The installed package: `from vatt_harmonization import data, harmonization, vatt`.
+"""The installed package `vatt_harmonization`: `from vatt_harmonization import data, harmonization, vatt`.
 
 The packages import each other as `vatt`, `harmonization`, `data` and `experiments`. These are common names, which others
 have, too; here they are loaded from one place whatever the current directory holds. Kept small: an installed copy is
@@ -13,8 +13,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 PACKAGES = ("vatt", "harmonization", "data", "experiments")
 _HERE = os.path.dirname(os.path.realpath(__file__))
 _WHEEL = os.path.join(_HERE, "packages")
-ROOT = _WHEEL if os.path.isdir(_WHEEL) else os.path.dirname(_HERE)
-"""Where the packages and `configs` are: in a wheel a folder of this package, in a checkout its root."""
+ROOT = _WHEEL if os.path.isdir(_WHEEL) else os.path.dirname(os.path.dirname(_HERE))
+"""Where the packages and `configs` are: in a wheel a folder of `vatt_harmonization`, otherwise above `experiments`."""
 
 
 def __getattr__(name: str):
@@ -75,6 +75,4 @@ def find_last() -> None:
 def main() -> int:
     """Runs the console script `vatt-harmonization`; returns the exit code."""
     put_first()
-    from experiments.running.programs import main as run_program  # late: this process has to find it first
-
-    return run_program()
+    return importlib.import_module("experiments.running.programs").main()  # late: this process has to find it first
