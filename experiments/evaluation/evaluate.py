@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.result import Found, add_to_result
 from experiments.evaluation.settings import Settings
-from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS, find_task
+from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.trained_model import open_run
 from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory
@@ -27,7 +28,7 @@ def evaluate(
       directory: The run's.
       data_dir: Where `experiments.prepare_data` has put the data sets.
       dataset: Name of the data set of `OWN_TASKS`; the run's first by default.
-      tasks: Some of `OWN_TASKS` and `DOWNSTREAM_TASKS`.
+      tasks: Names of tasks.
       batch_size: Clips, or windows of clips, that are embedded at once.
       **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.evaluation.settings.Settings`.
 
@@ -40,7 +41,7 @@ def evaluate(
     _check_tasks(tasks)
     run = open_run(str(directory.path))
     settings = Settings(run, data_dir, dataset, batch_size, **downstream)
-    opened = open_tasks([task for task in (*OWN_TASKS, *DOWNSTREAM_TASKS) if task in tasks], settings)
+    opened = open_tasks([name for name in TASKS if name in tasks], settings)
     # Tasks on the run's own data are kept together: what reads a result finds all of them or none.
     if own := {name: evaluate_task() for name, evaluate_task in opened.items() if name in OWN_TASKS}:
         result = add_to_result(directory, run, Found(settings.own_dataset, own, settings.own_data.arrays, {}))
@@ -55,7 +56,7 @@ def open_tasks(names: Sequence[str], settings: Settings) -> dict[str, Callable[[
     """Makes tasks ready, without embedding anything.
 
     Args:
-      names: Some of `OWN_TASKS` and `DOWNSTREAM_TASKS`.
+      names: Some of `TASKS`.
       settings: What all tasks are given.
 
     Returns:
@@ -67,7 +68,7 @@ def open_tasks(names: Sequence[str], settings: Settings) -> dict[str, Callable[[
     ready, problems = {}, []
     for name in names:
         try:
-            ready[name] = find_task(name).open(settings)
+            ready[name] = TASKS[name].open(settings)
         except BadInput as error:
             problems.append(str(error))
     if problems:
@@ -76,7 +77,6 @@ def open_tasks(names: Sequence[str], settings: Settings) -> dict[str, Callable[[
 
 
 def _check_tasks(tasks):
-    known = (*OWN_TASKS, *DOWNSTREAM_TASKS)
-    unknown = [task for task in tasks if task not in known]
+    unknown = [task for task in tasks if task not in TASKS]
     if unknown or not tasks:
-        raise BadInput(f"--tasks should be some of {','.join(known)}. Found {','.join(unknown) or 'none'}.")
+        raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {','.join(unknown) or 'none'}.")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.evaluation.tasks import OWN_TASKS, find_task
+from experiments.evaluation.all_tasks import TASKS
+from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.trained_model import TrainedModel, fingerprint
 from experiments.running.npz_file import write_npz
 from experiments.running.run_directory import RunDirectory
@@ -45,7 +46,7 @@ def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> d
         "step": run.step,
         "checkpoint": fingerprint(run.checkpoint),
         "dataset": same_set.get("dataset", found.dataset),
-        **{name: found.figures.get(name, same_set.get(name, find_task(name).nothing)) for name in OWN_TASKS},
+        **{name: found.figures.get(name, same_set.get(name, TASKS[name].nothing)) for name in OWN_TASKS},
         "harmonization": harmonization_summary(directory.read_metrics()),
         "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in left_out}},
     }

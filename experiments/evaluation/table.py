@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.rows import number, percent
 from experiments.evaluation.task import Row
-from experiments.evaluation.tasks import OWN_TASKS, find_task
+from experiments.evaluation.tasks import OWN_TASKS
 
 
 def rows(result: dict) -> list[Row]:
     """Returns the table's lines; what was not evaluated shows as a dash."""
-    own = {name: find_task(name).rows(result[name]) for name in OWN_TASKS}
+    own = {name: TASKS[name].rows(result[name]) for name in OWN_TASKS}
     alignment = own.pop("alignment")  # follows the training steps: both are about gradients
     downstream = [row for name, found in result.get("tasks", {}).items() for row in _downstream(name, found)]
     evaluated = [row for found in own.values() for row in found]
@@ -29,7 +30,7 @@ def format_table(lines: Sequence[Row]) -> str:
 
 
 def _downstream(name, found):
-    task = find_task(name)
+    task = TASKS[name]
     return task.rows(found) if found is not None else [Row(task.title, "left out", "-", "")]
 
 

@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Task(abc.ABC):
-    """One thing that a run is evaluated on.
+    """One thing that a run is evaluated on; `experiments.evaluation.all_tasks` has them by name.
 
     Attributes:
       name: What `--tasks` and `result.json` call it.

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.task import Metric
-from experiments.evaluation.tasks import find_task
 from experiments.studies.config import Study
 from experiments.studies.statistics import Difference, Interval, interval, paired_difference, verdicts
 
 Noise = tuple[float, float]
-FIGURES = (*find_task("retrieval").metrics, *find_task("linear_probe").metrics)
+FIGURES = (*TASKS["retrieval"].metrics, *TASKS["linear_probe"].metrics)
 """What is compared; higher is better, but of the median rank lower."""
 (PRIMARY,) = (metric for metric in FIGURES if metric.name == "R@10")
 """The study's conclusions are about it; all other figures are secondary."""

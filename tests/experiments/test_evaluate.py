@@ -10,12 +10,13 @@ import pytest
 
 import data
 from experiments.evaluation.alignment import INDICATORS
+from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.evaluate import evaluate
 from experiments.evaluation.own_data import OwnData
 from experiments.evaluation.result import read_arrays, write_arrays
 from experiments.evaluation.settings import Settings
 from experiments.evaluation.table import format_table, rows
-from experiments.evaluation.tasks import OWN_TASKS, find_task
+from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.retrieval import ranks
 from experiments.inference.split_embeddings import Embeddings
@@ -132,8 +133,8 @@ def unlabeled(settings, monkeypatch) -> Settings:
 
 
 def test_what_the_data_do_not_allow_is_left_out_with_a_reason(unlabeled):
-    found = {task: find_task(task).open(unlabeled)() for task in OWN_TASKS}
-    assert found == {task: find_task(task).nothing for task in OWN_TASKS}
+    found = {task: TASKS[task].open(unlabeled)() for task in OWN_TASKS}
+    assert found == {task: TASKS[task].nothing for task in OWN_TASKS}
     assert found["retrieval"]["text_to_video"]["r1"] is None and found["alignment"] is None
     assert found["linear_probe"]["audio"] == {"top1": None, "chance": None}
     assert [note.split(" is left out: ")[0] for note in unlabeled.notes] == list(OWN_TASKS)
@@ -151,7 +152,7 @@ def test_the_probe_of_sound_leaves_silent_clips_out(settings, monkeypatch):
     splits = {}
     monkeypatch.setattr(OwnData, "embed", embedded)
     monkeypatch.setattr(OwnData, "embedded_test", lambda self: self.embed("test"))
-    found = find_task("linear_probe").open(settings)()
+    found = TASKS["linear_probe"].open(settings)()
     assert (found["video"]["train_clips"], found["audio"]["train_clips"]) == (20, 10)
     train, test = splits["train"], splits["test"]
     heard = [values for split in (train, test) for values in (split.features["audio"][::2], split.facts["label"][::2])]

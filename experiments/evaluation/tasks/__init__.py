@@ -1,15 +1,14 @@
-"""The tasks that a run is evaluated on, by name. A task is imported when it is asked for: many need TensorFlow."""
+"""The names of the tasks that a run is evaluated on, and where they are: module of this package and object in it.
 
-import pkgutil
-
-from experiments.evaluation.task import Task
+The names are here without the tasks, so that --help need not load TensorFlow; `experiments.evaluation.all_tasks` imports them.
+"""
 
 OWN_TASKS = {
     "retrieval": "retrieval:RETRIEVAL",
     "linear_probe": "linear_probe:LINEAR_PROBE",
     "alignment": "alignment:ALIGNMENT",
 }
-"""Tasks on the data that a run was trained on, in the order in which they run: module of this package and object in it."""
+"""Tasks on the data that a run was trained on, in the order in which they run."""
 DOWNSTREAM_TASKS = {
     "ucf101": "frozen_features:UCF101",
     "hmdb51": "frozen_features:HMDB51",
@@ -19,8 +18,3 @@ DOWNSTREAM_TASKS = {
     "msrvtt": "zero_shot_retrieval:MSRVTT",
 }
 """Tasks on other data sets, likewise."""
-
-
-def find_task(name: str) -> Task:
-    """Returns the task of this name, a key of `OWN_TASKS` or `DOWNSTREAM_TASKS`."""
-    return pkgutil.resolve_name(f"{__name__}.{(OWN_TASKS | DOWNSTREAM_TASKS)[name]}")
