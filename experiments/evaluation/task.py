@@ -92,8 +92,8 @@ class Task(abc.ABC):
           settings: What all tasks are given.
 
         Returns:
-          What evaluates the run and returns the figures with their `chance`, for JSON. `None` if the task is skipped;
-          `settings.notes` then says why.
+          A function that evaluates the run and returns the figures with their `chance`, for JSON; or `None`, if the task is
+          skipped and `settings.notes` says why.
 
         Raises:
           BadInput: A data set is missing or does not fit the run.
