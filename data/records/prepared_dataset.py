@@ -13,6 +13,9 @@ from google.protobuf import json_format
 from data.errors import DataError
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
+LABELED_SPLITS = ("train", "validation", "test")
+"""What a classifier learns from, chooses its weights by and is tested on."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PreparedDataset:
@@ -112,6 +115,30 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
             f"({type(error).__name__}: {error}). "
             f"Prepare it again: {_prepare_command(name, data_dir)}"
         ) from error
+
+
+def open_labeled(name: str, data_dir: str, multi_label: bool = False) -> PreparedDataset:
+    """Opens a data set for a program that trains a classifier, as `open_dataset` does.
+
+    Args:
+      name: The data set.
+      data_dir: The directory given to `experiments.prepare_data`.
+      multi_label: Whether its clips may have several classes.
+
+    Raises:
+      DataError: There is none, it has no classes or too many for a clip, or lacks a split of `LABELED_SPLITS`.
+    """
+    prepared = open_dataset(name, data_dir)
+    if not prepared.class_names:
+        raise DataError(f"{prepared.directory} should have classes, for a classifier to learn. Found none.")
+    if prepared.multi_label and not multi_label:
+        raise DataError(
+            f"{prepared.directory} should have one class per clip for this program. Found a multi-label set; "
+            "experiments.finetune takes it."
+        )
+    for split in LABELED_SPLITS:
+        prepared.require_split(split)
+    return prepared
 
 
 def _shards(

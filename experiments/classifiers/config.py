@@ -8,7 +8,7 @@ from data import Augmentation, ClipSpec
 from experiments.classifiers.encoders import EncoderFactory, ResNet18, Spectrogram, VATTEncoder
 from experiments.classifiers.fusion import FUSIONS
 from experiments.classifiers.gradient_blending import GradientBlending
-from experiments.classifiers.methods import METHODS, Method
+from experiments.classifiers.recipes import RECIPES, Recipe
 from experiments.pretraining.config import PRECISIONS
 from experiments.running import gin_config
 
@@ -24,7 +24,7 @@ class Classify:
     They differ in the epochs (50 and 100) and the decay (at 30, which MMPareto's code never applies, and 70).
 
     Attributes:
-      method: A name in `experiments.classifiers.methods.METHODS`.
+      method: A name in `experiments.classifiers.recipes.RECIPES`.
       harmonizer: Replaces the method's own, for instance with other options; `None` for the method's defaults.
       encoder: Makes both encoders; in gin `@ResNet18` or `@VATTEncoder`.
       encoder_scale: Replaces the method's factor on the encoders' gradients, as a control for methods that lengthen
@@ -78,7 +78,7 @@ class Classify:
     def __post_init__(self) -> None:
         problems = [
             f"`classify.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
-            for name, allowed in dict(method=METHODS, fusion=FUSIONS, precision=PRECISIONS).items()
+            for name, allowed in dict(method=RECIPES, fusion=FUSIONS, precision=PRECISIONS).items()
             if getattr(self, name) not in allowed
         ]
         for name in ("epochs", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints"):
@@ -101,10 +101,10 @@ class Classify:
             raise ValueError("\n".join(problems))
 
     @property
-    def recipe(self) -> Method:
+    def recipe(self) -> Recipe:
         """What the method does with the losses."""
-        method = METHODS[self.method]
-        return method if self.encoder_scale is None else dataclasses.replace(method, encoder_scale=self.encoder_scale)
+        recipe = RECIPES[self.method]
+        return recipe if self.encoder_scale is None else dataclasses.replace(recipe, encoder_scale=self.encoder_scale)
 
     def build_harmonizer(self) -> harmonization.Harmonizer:
         """Returns the harmonizer."""

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.classifiers.gradient_blending import GradientBlending
-from experiments.classifiers.methods import MODALITIES
+from experiments.classifiers.recipes import MODALITIES
 from experiments.classifiers.scores import Scores
 from experiments.running.validated_progress import ValidatedProgress
 

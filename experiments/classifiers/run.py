@@ -88,11 +88,11 @@ def build_model(config: Classify, classes: int) -> Classifier:
     """
     vatt.set_initial_seed(config.seed)
     keras.mixed_precision.set_global_policy(config.precision)
-    method = config.recipe
+    recipe = config.recipe
     with bad_input():
         encoders = {name: config.encoder(name, config.clips) for name in MODALITIES}
-    fusion = FUSIONS[config.fusion](classes) if method.fused else None
-    model = Classifier(encoders, fusion, classes if method.heads else None, method.bias_share)
+    fusion = FUSIONS[config.fusion](classes) if recipe.fused else None
+    model = Classifier(encoders, fusion, classes if recipe.heads else None, recipe.bias_share)
     model.create_variables(clip_specs(config.clips))
     return model
 

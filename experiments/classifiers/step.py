@@ -5,8 +5,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 import harmonization
-from experiments.classifiers.methods import MODALITIES, Method
 from experiments.classifiers.model import Classifier
+from experiments.classifiers.recipes import MODALITIES, Recipe
 from experiments.running.step_trainer import StepTrainer, step_seed
 
 
@@ -17,7 +17,7 @@ class ClassifierTrainer(StepTrainer):
 
     Args:
       model: Its variables exist.
-      method: Which losses there are and what each one's gradient is taken of.
+      recipe: Which losses there are and what each one's gradient is taken of.
       optimizer: A tf_keras optimizer, built on the trainer's `weights`.
       harmonizer: Weighs the losses in each part.
       global_step: int64 variable.
@@ -32,7 +32,7 @@ class ClassifierTrainer(StepTrainer):
     def __init__(
         self,
         model: Classifier,
-        method: Method,
+        recipe: Recipe,
         optimizer,
         harmonizer: harmonization.Harmonizer,
         global_step: tf.Variable,
@@ -45,18 +45,18 @@ class ClassifierTrainer(StepTrainer):
         jit_compile: bool = False,
     ):
         super().__init__(global_step, seed, jit_compile)
-        self.model, self.method, self.optimizer, self.harmonizer = model, method, optimizer, harmonizer
+        self.model, self.recipe, self.optimizer, self.harmonizer = model, recipe, optimizer, harmonizer
         self.learning_rate = learning_rate
         self.batch_size, self.weight_decay, self.clip_norm = batch_size, weight_decay, clip_norm
         self.weights, self.parts = _in_one_list(model.parts())
         self.reached = {
-            name: [index for part in method.reaches(name, tuple(self.parts)) for index in self.parts[part]]
-            for name in method.objectives
+            name: [index for part in recipe.reaches(name, tuple(self.parts)) for index in self.parts[part]]
+            for name in recipe.objectives
         }
-        self.groups = _groups(self.weights, self.parts, method)
+        self.groups = _groups(self.weights, self.parts, recipe)
         self.statistics = model.non_trainable_variables  # the moving averages of the batch norms
         options = dict(trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-        self.epoch_losses = tf.Variable(tf.zeros([len(method.objectives)]), name="epoch_losses", **options)
+        self.epoch_losses = tf.Variable(tf.zeros([len(recipe.objectives)]), name="epoch_losses", **options)
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One replica's part of a step, from clips to updated weights; returns what is logged."""
@@ -85,14 +85,14 @@ class ClassifierTrainer(StepTrainer):
         labels = tf.maximum(labels, 0)
         return [
             tf.reduce_sum(labeled * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits[name])) / self.batch_size
-            for name in self.method.objectives
+            for name in self.recipe.objectives
         ]
 
     def _gradients(self, tape, losses):
         """Returns a list over objectives of lists over variables, `None` where a gradient is not asked for."""
-        losses = dict(zip(self.method.objectives, losses, strict=True))
+        losses = dict(zip(self.recipe.objectives, losses, strict=True))
         rows = {name: [None] * len(self.weights) for name in losses}
-        for names in self.method.passes():
+        for names in self.recipe.passes():
             places = [(name, index) for name in names for index in self.reached[name]]
             targets = [losses[name] for name in names]  # whose variables differ: the sum's gradient is each one's
             found = tape.gradient(targets, [self.weights[index] for _, index in places])
@@ -102,16 +102,16 @@ class ClassifierTrainer(StepTrainer):
 
     def _scores(self, logits, labels):
         """How sure each modality alone is of the truth, summed over the batch, for OGM-GE."""
-        if not self.method.scored:
+        if not self.recipe.scored:
             return None
         truth = tf.one_hot(labels, logits["audio"].shape[-1])
         return {name: tf.reduce_sum(truth * tf.nn.softmax(logits[name])) for name in MODALITIES}
 
     def _scaled(self, update):
-        if self.method.encoder_scale == 1.0:
+        if self.recipe.encoder_scale == 1.0:
             return update
         for index in (index for name in MODALITIES for index in self.parts[name]):
-            update[index] = None if update[index] is None else self.method.encoder_scale * update[index]
+            update[index] = None if update[index] is None else self.recipe.encoder_scale * update[index]
         return update
 
     def _clipped(self, update):
@@ -125,14 +125,14 @@ class ClassifierTrainer(StepTrainer):
 
     def compared(self) -> list[str]:
         """Returns the encoders that two losses reach, whose gradients have a cosine."""
-        return [name for name in MODALITIES if sum(name in self._reached_parts(one) for one in self.method.objectives) > 1]
+        return [name for name in MODALITIES if sum(name in self._reached_parts(one) for one in self.recipe.objectives) > 1]
 
     def _reached_parts(self, objective):
-        return self.method.reaches(objective, tuple(self.parts))
+        return self.recipe.reaches(objective, tuple(self.parts))
 
     def _log(self, losses, scores, report):
         """Collects one step's quantities: `loss_*`, per encoder `cosine_*`, and per encoder and loss norms and weights."""
-        objectives = self.method.objectives
+        objectives = self.recipe.objectives
         values = {f"loss_{name}": loss for name, loss in zip(objectives, losses, strict=True)}
         position = {name: place for place, name in enumerate(self.groups)}
         for part in MODALITIES:
@@ -155,8 +155,8 @@ def _in_one_list(parts):
     return weights, {name: [next(places) for _ in variables] for name, variables in parts.items()}
 
 
-def _groups(weights, parts, method):
+def _groups(weights, parts, recipe):
     """The parts, as groups of a harmonizer; for methods that treat kernels only, the encoders' kernels."""
-    if not method.kernels_only:
+    if not recipe.kernels_only:
         return parts
     return {name: [index for index in parts[name] if weights[index].shape.rank >= 2] for name in MODALITIES}

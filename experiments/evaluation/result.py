@@ -6,18 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.evaluation.arrays import read_arrays, write_arrays
+from experiments.evaluation.all_tasks import TASKS
+from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.trained_model import TrainedModel, fingerprint
+from experiments.running.npz_file import write_npz
 from experiments.running.run_directory import RunDirectory
 from experiments.running.training_history import harmonization_summary
 
-NO_RETRIEVAL = dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))
-NO_PROBE = dict.fromkeys(("top1", "chance"))
-_NOTHING = {
-    "retrieval": {"text_to_video": NO_RETRIEVAL},
-    "linear_probe": {"video": NO_PROBE, "audio": NO_PROBE},
-    "alignment": None,
-}
+_ARRAYS = "evaluation.npz"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +22,7 @@ class Found:
 
     Attributes:
       dataset: The data set of `figures` and `arrays`.
-      figures: Some of `retrieval`, `linear_probe` and `alignment`.
+      figures: Those of tasks on the run's own data.
       arrays: What the report draws of these.
       downstream: The figures of downstream tasks; `None` for one that was asked for and left out.
     """
@@ -38,7 +34,7 @@ class Found:
 
 
 def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> dict:
-    """Writes what was found beside what earlier evaluations of the same checkpoint have found; returns `result.json`.
+    """Writes what was found next to what earlier evaluations of the same checkpoint have found; returns `result.json`.
 
     Figures of another checkpoint are dropped, and of `figures` those on another data set.
     """
@@ -50,13 +46,32 @@ def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> d
         "step": run.step,
         "checkpoint": fingerprint(run.checkpoint),
         "dataset": same_set.get("dataset", found.dataset),
-        **{name: found.figures.get(name, same_set.get(name, nothing)) for name, nothing in _NOTHING.items()},
+        **{name: found.figures.get(name, same_set.get(name, TASKS[name].nothing)) for name in OWN_TASKS},
         "harmonization": harmonization_summary(directory.read_metrics()),
         "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in left_out}},
     }
     write_arrays(directory, {**(read_arrays(directory) if same_set else {}), **found.arrays})
     directory.write(directory.result, json.dumps(result, indent=2) + "\n")
     return result
+
+
+def write_arrays(directory: RunDirectory, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays of numbers, bools or strings to `report/evaluation.npz`; the file appears whole or not at all.
+
+    Raises:
+      RunFailed: The file cannot be written.
+      ValueError: An array holds Python objects, which would need pickle.
+    """
+    write_npz(directory.report / _ARRAYS, arrays)
+
+
+def read_arrays(directory: RunDirectory) -> dict[str, np.ndarray]:
+    """Returns what `write_arrays` wrote; empty if the run was never evaluated."""
+    path = directory.report / _ARRAYS
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
 
 
 def _earlier(directory, run):

@@ -1,7 +1,6 @@
 """What a model makes of the windows of the clips of a downstream set; several splits are read in one walk."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Sequence
 
@@ -11,70 +10,14 @@ import tqdm
 
 import data
 import vatt
-from experiments.inference.file_embeddings import Embedder
-from experiments.inference.trained_model import TrainedModel
-from experiments.running.command_line import BadInput, bad_input
+from experiments.evaluation.settings import Settings
+from experiments.running.command_line import bad_input
 
 WINDOWS = 4
 """Windows of a clip that is tested, evenly spaced (VATT, A.2.5 and the published code)."""
 SENTENCES = 32
 """Captions of a clip that are read where all are asked for: more than any clip of the sets has (MSR-VTT: 20 or 21)."""
 _TOGETHER = "together"
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What all downstream tasks are given.
-
-    Attributes:
-      run: The run that is evaluated.
-      data_dir: Where `experiments.prepare_data` has put the data sets.
-      batch_size: Windows that are embedded at once.
-      frames_per_second: Rate of the frames of a window; `None` for that of the run's own clips. VATT trains at 10 and
-        evaluates at 12.5: 32 frames, every second one at 25.
-      epochs: Of the low-rank classifier.
-      finetuned: The fine-tuning whose Kinetics-400 figures are this run's, as a run directory or a checkpoint.
-    """
-
-    run: TrainedModel
-    data_dir: str
-    batch_size: int = 32
-    frames_per_second: float | None = None
-    epochs: int = 1000
-    finetuned: str | None = None
-
-    @functools.cached_property
-    def embedder(self) -> Embedder:
-        """Runs the towers of the run's model, the same for all tasks, as each is traced."""
-        return Embedder(self.run.model)
-
-    def require(self, task: str, *modalities: str) -> None:
-        """Raises `BadInput` unless the run's model has these modalities, for a task that needs them."""
-        missing = [modality for modality in modalities if modality not in self.embedder.modalities]
-        if missing:
-            raise BadInput(
-                f"{task} needs a model with {' and '.join(modalities)}. That of {self.run.checkpoint} has no "
-                f"{' and no '.join(missing)}; leave {task} out of --tasks."
-            )
-
-    def open(self, name: str, splits: Sequence[str]) -> data.PreparedDataset:
-        """Opens a data set that has clips in all of these splits.
-
-        Raises:
-          BadInput: There is none; the message has the command that prepares it.
-        """
-        with bad_input():
-            prepared = data.open_dataset(name, self.data_dir)
-            for split in splits:
-                prepared.require_split(split)
-        return prepared
-
-    def video_clips(self, **changes: int) -> data.ClipSpec:
-        """Returns the run's clips at the rate asked for, with other changes."""
-        if self.frames_per_second is not None:
-            changes["frames_per_second"] = self.frames_per_second
-        with bad_input():
-            return dataclasses.replace(self.run.settings.clips, **changes)
 
 
 class Walk:

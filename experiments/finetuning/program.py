@@ -15,7 +15,6 @@ from experiments.running import strategies
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import BadInput, RunFailed, bad_input
 from experiments.running.damaged_data import damage_named, record_files
-from experiments.running.labeled_run import open_labeled
 from experiments.running.progress import printer
 from experiments.running.run_directory import RunDirectory, operative_config
 from experiments.running.stop_signal import StopSignal
@@ -36,7 +35,7 @@ def run() -> int:
     tf.config.experimental.enable_op_determinism()
     strategy = strategies.create_strategy(FLAGS.strategy)
     with bad_input():
-        prepared = open_labeled(config.dataset, FLAGS.data_dir, multi_label=True)
+        prepared = data.open_labeled(config.dataset, FLAGS.data_dir, multi_label=True)
     return finetune(config, strategy, prepared, directory, FLAGS.allow_config_change)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import harmonization
-from experiments.classifiers import methods as classifier_methods
+from experiments.classifiers.recipes import RECIPES
 from experiments.method_docs.docstrings import Docstring, one_line, read_docstring
 from experiments.method_docs.situations import ARGUMENTS, GOLDEN, SITUATIONS, example_options, golden, needs, objectives
 from experiments.running.gin_config import ROOT
@@ -131,7 +131,7 @@ def gin_bindings(name: str, docstring: Docstring, needed: Sequence[str]) -> list
         return []
     method = harmonization.METHODS[name].__name__
     if {"losses", "scores", "groups"} & set(needed):
-        treated = name if name in classifier_methods.METHODS else "uniform"
+        treated = name if name in RECIPES else "uniform"
         lines = [f"classify.method = {treated!r}", f"classify.harmonizer = @{method}()"]
     else:
         lines = [f"pretrain.harmonizer = @{method}()"]

@@ -5,7 +5,7 @@ import json
 
 import data
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.arrays import read_arrays
+from experiments.evaluation.result import read_arrays
 from experiments.evaluation.table import rows
 from experiments.reports.examples import examples
 from experiments.reports.html import missing, page, plots, table

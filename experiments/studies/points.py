@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import data
 from experiments.evaluation.alignment import clip_indicators, compiled_indicators, separation
-from experiments.evaluation.evaluate import ALIGNMENT_BATCH
+from experiments.evaluation.tasks.alignment import BATCH as ALIGNMENT_BATCH
 from experiments.inference import retrieval
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.split_embeddings import embed

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.metrics import Metric
+from experiments.evaluation.task import Metric
 from experiments.studies.config import CLEAN
 from experiments.studies.results import FIGURES, Comparison, Noise, Results
 from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Interval, interval

@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from experiments.classifiers.methods import METHODS
+from experiments.classifiers.recipes import RECIPES
 from experiments.classifiers.table import run_row, table
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.jobs import FAILED, Job, run_jobs
@@ -21,11 +21,11 @@ def run() -> int:
     """Runs the command line; returns the exit code."""
     if not (FLAGS.gin_file and FLAGS.data_dir and FLAGS.outdir):
         raise BadInput("--gin_file, --data_dir and --outdir are needed; see --help for an example.")
-    methods = FLAGS.methods or list(METHODS)
-    unknown = [name for name in methods if name not in METHODS]
+    methods = FLAGS.methods or list(RECIPES)
+    unknown = [name for name in methods if name not in RECIPES]
     if unknown or not all(seed.isdecimal() for seed in FLAGS.seeds):
         raise BadInput(
-            f"--methods should be of {', '.join(METHODS)}, and --seeds whole numbers. Found {methods}, {FLAGS.seeds}."
+            f"--methods should be of {', '.join(RECIPES)}, and --seeds whole numbers. Found {methods}, {FLAGS.seeds}."
         )
     outdir = RunDirectory(FLAGS.outdir)
     _require_same_settings(outdir)

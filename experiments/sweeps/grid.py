@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.metrics import PAPER_COLUMNS, items
+from experiments.evaluation.metrics import PAPER_COLUMNS
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import SweepState
 from experiments.sweeps.table import csv_text
@@ -21,7 +21,7 @@ MIXES = {
     "ht100m_audioset": "HT100M + AudioSet",
     "ht100m_audioset_yt8m": "HT100M + AudioSet + YT8M",
 }
-METHODS = {"vatt": "VATT", "rw_va": "RW (VA)", "rw_vt": "RW (VT)", "gr": "GR", "cl": "CL", "both": "Both"}
+METHOD_TITLES = {"vatt": "VATT", "rw_va": "RW (VA)", "rw_vt": "RW (VT)", "gr": "GR", "cl": "CL", "both": "Both"}
 NOT_RUN = "not run"
 _KINDS = ("ours", "published", "difference")
 
@@ -84,7 +84,7 @@ def _row(results: Sequence[dict | None], theirs: Mapping[str, float | None]) -> 
     cells = {}
     for name, metric in PAPER_COLUMNS.items():
         values = [value for result in results if (value := metric.value(result)) is not None]
-        counts = {count for result in results if (count := items(result, metric)) is not None}
+        counts = {count for result in results if (count := metric.items(result)) is not None}
         count = counts.pop() if len(counts) == 1 else None
         cells[name] = Cell(float(np.mean(values)) if values else None, len(values), count, theirs.get(name))
     return cells
@@ -101,7 +101,7 @@ def groups(found: Grid) -> dict[str, list[list[str]]]:
     for (mix, method), cells in found.items():
         figures = zip(*(cell.texts() for cell in cells.values()), strict=True)
         for kind, texts in zip(_KINDS, figures, strict=True):
-            under.setdefault(MIXES.get(mix, mix), []).append([METHODS.get(method, method), kind, *texts])
+            under.setdefault(MIXES.get(mix, mix), []).append([METHOD_TITLES.get(method, method), kind, *texts])
     return under
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.evaluation.metrics import Metric
+from experiments.evaluation.task import Metric
 from experiments.reports.plots import NEUTRAL, PALETTE, binned, new_axes, styled, svg
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import PointRun, SweepState

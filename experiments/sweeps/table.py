@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.metrics import METRICS, Metric
+from experiments.evaluation.metrics import METRICS
+from experiments.evaluation.task import Metric
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import FINISHED, PointRun, SweepState
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from absl.testing import flagsaver
 from tensorflow.python.framework.config import disable_op_determinism
 
-from experiments.classifiers.methods import METHODS
 from experiments.classifiers.progress import ClassifierProgress
+from experiments.classifiers.recipes import RECIPES
 from experiments.running import strategies
 from experiments.running.command_line import _guarded as guarded
 from experiments.running.jobs import FINISHED, Outcome
@@ -199,4 +199,4 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
     assert "holds a comparison with" in capsys.readouterr().err
     with flagsaver.flagsaver(**{**values, "methods": ["unifrm"]}):
         assert guarded(program.main, ["compare"]) == 2
-    assert f"--methods should be of {', '.join(METHODS)}" in capsys.readouterr().err
+    assert f"--methods should be of {', '.join(RECIPES)}" in capsys.readouterr().err

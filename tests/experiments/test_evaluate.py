@@ -10,10 +10,13 @@ import pytest
 
 import data
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.arrays import read_arrays, write_arrays
-from experiments.evaluation.evaluate import Evaluation, evaluate
-from experiments.evaluation.metrics import OWN_TASKS
+from experiments.evaluation.all_tasks import TASKS
+from experiments.evaluation.evaluate import evaluate
+from experiments.evaluation.own_data import OwnData
+from experiments.evaluation.result import read_arrays, write_arrays
+from experiments.evaluation.settings import Settings
 from experiments.evaluation.table import format_table, rows
+from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.retrieval import ranks
 from experiments.inference.split_embeddings import Embeddings
@@ -116,34 +119,40 @@ def test_a_task_alone_leaves_the_others_empty(trained_run, noisy_data, tmp_path)
 
 
 @pytest.fixture
-def unlabeled(trained_run, noisy_data):
-    """An evaluation on a data set without classes, and with a training split only."""
-    prepared = data.open_dataset("synthetic", noisy_data)
+def settings(trained_run, noisy_data) -> Settings:
+    return Settings(open_run(str(trained_run)), noisy_data, batch_size=4)
+
+
+@pytest.fixture
+def unlabeled(settings, monkeypatch) -> Settings:
+    """For an evaluation on a data set without classes, and with a training split only."""
+    prepared = data.open_dataset("synthetic", settings.data_dir)
     prepared = dataclasses.replace(prepared, class_names=(), split_sizes={"train": 12})
-    return Evaluation(open_run(str(trained_run)), prepared, batch_size=4)
+    monkeypatch.setattr(data, "open_dataset", lambda *_: prepared)
+    return settings
 
 
 def test_what_the_data_do_not_allow_is_left_out_with_a_reason(unlabeled):
-    found = {task: getattr(unlabeled, task)() for task in OWN_TASKS}
-    assert found["retrieval"]["r1"] is None and found["alignment"] is None
+    found = {task: TASKS[task].open(unlabeled)() for task in OWN_TASKS}
+    assert found == {task: TASKS[task].nothing for task in OWN_TASKS}
+    assert found["retrieval"]["text_to_video"]["r1"] is None and found["alignment"] is None
     assert found["linear_probe"]["audio"] == {"top1": None, "chance": None}
     assert [note.split(" is left out: ")[0] for note in unlabeled.notes] == list(OWN_TASKS)
     assert "no clips in test" in unlabeled.notes[0] and "no classes" in unlabeled.notes[1]
 
 
-def test_the_probe_of_sound_leaves_silent_clips_out(trained_run, noisy_data, monkeypatch):
+def test_the_probe_of_sound_leaves_silent_clips_out(settings, monkeypatch):
     generator = np.random.default_rng(0)
 
-    def embedded(_, split, modalities):
+    def embedded(_, split, *modalities):
         features = {name: generator.normal(size=(20, 6)) for name in ("video", "audio")}
         facts = {"label": np.arange(20) % 3, "has_audio": np.arange(20) % 2 == 0}
         return splits.setdefault(split, Embeddings(facts, features, {}, {}))
 
     splits = {}
-    monkeypatch.setattr(Evaluation, "_embed", embedded)
-    monkeypatch.setattr(Evaluation, "_embedded_test", lambda self: self._embed("test", ()))
-    prepared = data.open_dataset("synthetic", noisy_data)
-    found = Evaluation(open_run(str(trained_run)), prepared, batch_size=4).linear_probe()
+    monkeypatch.setattr(OwnData, "embed", embedded)
+    monkeypatch.setattr(OwnData, "embedded_test", lambda self: self.embed("test"))
+    found = TASKS["linear_probe"].open(settings)()
     assert (found["video"]["train_clips"], found["audio"]["train_clips"]) == (20, 10)
     train, test = splits["train"], splits["test"]
     heard = [values for split in (train, test) for values in (split.features["audio"][::2], split.facts["label"][::2])]

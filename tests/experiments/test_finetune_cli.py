@@ -217,11 +217,9 @@ def test_a_multi_label_set_from_scratch_on_two_replicas(
 
 
 def test_a_classifier_of_single_labels_refuses_a_multi_label_set(multi_label_data):
-    from experiments.running.labeled_run import open_labeled
-
-    assert open_labeled("folder", multi_label_data, multi_label=True).class_names == ("even", "high", "low", "odd")
+    assert data.open_labeled("folder", multi_label_data, multi_label=True).class_names == ("even", "high", "low", "odd")
     with pytest.raises(data.DataError, match="should have one class per clip .* Found a multi-label set"):
-        open_labeled("folder", multi_label_data)
+        data.open_labeled("folder", multi_label_data)
 
 
 def test_only_spectrograms_keep_the_rate_of_pre_training(tmp_path, pretrained):

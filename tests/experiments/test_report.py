@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data
-from experiments.evaluation.arrays import read_arrays, write_arrays
+from experiments.evaluation.result import read_arrays, write_arrays
 from experiments.reports import html as report_html
 from experiments.reports.examples import examples
 from experiments.reports.page import build_page

@@ -9,7 +9,7 @@ import tensorflow as tf
 import harmonization
 from experiments.classifiers import config as classifier_config
 from experiments.classifiers.gradient_blending import GradientBlending
-from experiments.classifiers.methods import METHODS
+from experiments.classifiers.recipes import RECIPES
 from experiments.classifiers.run import build_run, clip_specs, random_batch
 from experiments.running.command_line import BadInput
 
@@ -26,7 +26,7 @@ def method_file(method):
     return str(CONFIGS / "methods" / f"{method}.gin")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RECIPES)
 def test_every_method_has_a_file_that_chooses_it(method):
     config = classifier_config.parse([str(CONFIGS / "imbalanced.gin"), method_file(method)], [])
     assert config.method == method
@@ -35,7 +35,7 @@ def test_every_method_has_a_file_that_chooses_it(method):
 
 
 def test_there_is_no_file_without_a_method():
-    assert {path.stem for path in (CONFIGS / "methods").glob("*.gin")} == set(METHODS)
+    assert {path.stem for path in (CONFIGS / "methods").glob("*.gin")} == set(RECIPES)
 
 
 @pytest.mark.parametrize("path", DATASETS, ids=name)
@@ -62,7 +62,7 @@ SMALL_RESNET = ["ResNet18.depth_multiplier = 0.0625"]
 @pytest.mark.parametrize(
     "files, encoders",
     [([str(path), method_file("uniform")], SMALL_RESNET) for path in DATASETS]
-    + [([str(CONFIGS / "imbalanced.gin"), method_file(method)], TINY_VATT) for method in METHODS],
+    + [([str(CONFIGS / "imbalanced.gin"), method_file(method)], TINY_VATT) for method in RECIPES],
     ids=lambda value: "-".join(pathlib.Path(part).stem for part in value if "gin" in part) or "encoders",
 )
 def test_every_file_runs_one_shrunken_step(files, encoders):
@@ -107,8 +107,8 @@ def test_a_wrong_binding_is_explained(binding, message):
 
 def test_the_encoders_scale_can_be_another_s():
     files = [str(CONFIGS / "imbalanced.gin"), method_file("uniform")]
-    assert classifier_config.parse(files, []).recipe is METHODS["uniform"]
+    assert classifier_config.parse(files, []).recipe is RECIPES["uniform"]
     assert classifier_config.parse(files, ["classify.encoder_scale = 4.0"]).recipe.encoder_scale == 4.0
-    assert METHODS["uniform"].encoder_scale == 1.0
+    assert RECIPES["uniform"].encoder_scale == 1.0
     with pytest.raises(BadInput, match="`classify.encoder_scale` should be None or above 0. Found 0.0"):
         classifier_config.parse(files, ["classify.encoder_scale = 0.0"])

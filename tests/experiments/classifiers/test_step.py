@@ -8,7 +8,7 @@ import harmonization
 from data import ClipSpec
 from experiments.classifiers.config import Classify
 from experiments.classifiers.fusion import FUSIONS
-from experiments.classifiers.methods import METHODS
+from experiments.classifiers.recipes import RECIPES
 from experiments.classifiers.run import build_run, random_batch
 
 CLASSES, BATCH = 3, 8
@@ -216,7 +216,7 @@ def test_two_replicas_do_what_one_does(method, make_run, mirrored):
 
 
 def test_every_method_takes_a_step_that_changes_all_it_trains(make_run):
-    for method in METHODS:
+    for method in RECIPES:
         run = make_run(method)
         before = values(run)
         logged = run.trainer.replica_step(random_batch(CLIPS, BATCH, CLASSES))

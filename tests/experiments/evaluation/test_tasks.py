@@ -18,22 +18,22 @@ from sklearn.metrics import top_k_accuracy_score
 from sklearn.svm import LinearSVC
 
 import data
-from experiments.evaluation.arrays import read_arrays
-from experiments.evaluation.evaluate import evaluate
+from experiments.evaluation.all_tasks import TASKS
+from experiments.evaluation.evaluate import evaluate, open_tasks
 from experiments.evaluation.feature_classifiers import LowRankClassifier
-from experiments.evaluation.finetuned import Finetuned
-from experiments.evaluation.metrics import items
-from experiments.evaluation.result import Found, add_to_result
+from experiments.evaluation.metrics import PAPER_COLUMNS
+from experiments.evaluation.result import Found, add_to_result, read_arrays
+from experiments.evaluation.settings import Settings
 from experiments.evaluation.table import format_table, rows
-from experiments.evaluation.tasks import PROTOCOLS, open_tasks
-from experiments.evaluation.windows import Settings, together
+from experiments.evaluation.task import DownstreamTask
+from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
+from experiments.evaluation.windows import together
 from experiments.finetuning import config as finetune_config
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.inference.trained_model import TrainedModel, open_run
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory, operative_config
-from experiments.sweeps.grid import PAPER_COLUMNS as COLUMNS
 
 TREES = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "downstream_trees.py"))
 BATCH = 20  # windows; no set is a multiple of the clips that this makes
@@ -104,7 +104,7 @@ def result(quick_graphs, directory, run, finetuned, data_dir) -> dict:
     """All six tasks, evaluated once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("experiments.evaluation.evaluate.open_run", {str(directory.path): run}.get)
-        found, notes = evaluate(directory, data_dir, tasks=list(PROTOCOLS), batch_size=BATCH, epochs=EPOCHS)
+        found, notes = evaluate(directory, data_dir, tasks=list(DOWNSTREAM_TASKS), batch_size=BATCH, epochs=EPOCHS)
     assert not notes and json.loads(directory.result.read_text()) == found
     return found
 
@@ -237,7 +237,7 @@ def test_kinetics_is_scored_by_the_best_weights_in_twelve_views(result, best, da
 
 def test_a_checkpoint_of_the_finetuning_can_be_named(settings, finetuned):
     last = f"{finetuned.path}/checkpoints/ckpt-12"
-    assert Finetuned("kinetics400", settings(finetuned=last)).checkpoint == last
+    assert TASKS["kinetics400"].open(settings(finetuned=last)).checkpoint == last
 
 
 def test_another_evaluation_keeps_what_others_have_found(result, run, directory, tmp_path):
@@ -299,7 +299,7 @@ def test_the_command_line(result, trained_run, data_dir, only_flags_of, monkeypa
 def test_what_is_wrong_with_a_finetuning_is_named(settings, run, directory, finetuned, tmp_path):
     def message(path, **changes) -> str:
         with pytest.raises(BadInput) as error:
-            Finetuned("kinetics400", settings(finetuned=str(path), **changes))
+            TASKS["kinetics400"].open(settings(finetuned=str(path), **changes))
         return str(error.value)
 
     copy = RunDirectory(shutil.copytree(finetuned.path, tmp_path / "copy"))
@@ -315,6 +315,13 @@ def test_what_is_wrong_with_a_finetuning_is_named(settings, run, directory, fine
     assert "that has come to its end" in message(directory.path)
 
 
+def test_every_task_is_found_by_its_own_name():
+    assert list(TASKS) == [*OWN_TASKS, *DOWNSTREAM_TASKS]
+    assert all(task.name == name and task.title and task.metrics for name, task in TASKS.items())
+    assert all(isinstance(TASKS[name], DownstreamTask) for name in DOWNSTREAM_TASKS)
+    assert all(metric.path[0] == name for name in OWN_TASKS for metric in TASKS[name].metrics)
+
+
 def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, tmp_path):
     shutil.copytree(f"{data_dir}/youcook2", tmp_path / "youcook2")
     with pytest.raises(BadInput) as error:
@@ -327,21 +334,21 @@ def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, 
 
 def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_records(settings):
     with pytest.raises(BadInput, match="holds 10 frames/s, which is no whole multiple of the 4 asked for"):
-        PROTOCOLS["youcook2"]("youcook2", settings(frames_per_second=4.0))
-    assert PROTOCOLS["youcook2"]("youcook2", settings(frames_per_second=5.0)).clips.clip_seconds == 1.6
+        TASKS["youcook2"].open(settings(frames_per_second=4.0))
+    assert TASKS["youcook2"].open(settings(frames_per_second=5.0)).clips.clip_seconds == 1.6
     # Without frames, the length of the sound stays the run's own.
-    assert PROTOCOLS["esc50"]("esc50", settings(frames_per_second=5.0)).clips.clip_seconds == 0.8
+    assert TASKS["esc50"].open(settings(frames_per_second=5.0)).clips.clip_seconds == 0.8
 
 
 def test_a_model_without_the_modality_is_refused(settings, run):
     silent = dataclasses.replace(run, model=types.SimpleNamespace(modalities=("video",)))
     with pytest.raises(BadInput, match="esc50 needs a model with audio. .* has no audio; leave esc50 out of --tasks"):
-        PROTOCOLS["esc50"]("esc50", settings(run=silent))
+        TASKS["esc50"].open(settings(run=silent))
 
 
 def test_the_papers_table_finds_its_figures(result):
-    for name, column in COLUMNS.items():
-        assert column.value(result) is not None and items(result, column) > 0, name
+    for name, column in PAPER_COLUMNS.items():
+        assert column.value(result) is not None and column.items(result) > 0, name
 
 
 def test_chance_of_an_older_result_is_named_for_what_it_is(result):

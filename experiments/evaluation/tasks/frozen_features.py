@@ -1,48 +1,80 @@
 """Frozen features and linear classifiers, over all official splits: UCF101, HMDB51, ESC-50."""
 
+import dataclasses
+from collections.abc import Mapping
+
 import numpy as np
 
 from experiments.classifiers.constant_answer import constant_answer
 from experiments.evaluation.feature_classifiers import LowRankClassifier, svm_scores
-from experiments.evaluation.windows import WINDOWS, Settings, Walk
+from experiments.evaluation.rows import top_rows
+from experiments.evaluation.settings import Settings
+from experiments.evaluation.task import DownstreamTask, Row
+from experiments.evaluation.windows import WINDOWS, Walk
 from experiments.finetuning.scores import single_label_scores
 from experiments.running.command_line import BadInput, RunFailed
 
 _SEED = 1  # the published code's
 _FIGURES = ("top1", "top5")
-CLASSIFIERS = ("low_rank", "svm")
+CLASSIFIERS = {"low_rank": "low-rank classifier", "svm": "linear SVM"}
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenFeatures(DownstreamTask):
+    """A task on a set with several official splits.
+
+    Attributes:
+      modality: "video" or "audio".
+      splits: How many official splits there are: `train1`, `test1` and so on.
+    """
+
+    modality: str
+    splits: int
+    figures = {"T1": "top1", "T5": "top5"}
+
+    def open(self, settings: Settings) -> "Classification":
+        """See the base class."""
+        return Classification(self, settings)
+
+    def rows(self, found: Mapping) -> list[Row]:
+        """See the base class."""
+        counts = f"mean of {len(found['svm']['splits'])} splits, {found['items']} test clips in all"
+        group = f"{self.title}, linear classifiers on frozen features, {counts}"
+        return [
+            row
+            for key, name in CLASSIFIERS.items()
+            for row in top_rows(group, found[key], found["chance"], prefix=f"{name}, ")
+        ]
 
 
 class Classification:
-    """A task on a set with several official splits; see `__call__`.
+    """A task of frozen features that is ready to run; see `__call__`.
 
     A classifier learns from the middle window of a clip, not augmented, and is tested on `WINDOWS` windows, whose scores
     are averaged: the probabilities of the one, the signed distances of the other (the published code). Every clip passes
     through the model once for each of both uses, whatever number of splits uses it so.
 
     Args:
-      modality: "video" or "audio".
-      splits: How many official splits there are: `train1`, `test1` and so on.
-      name: Name of the data set, and of the task.
+      task: The task.
       settings: What all tasks are given.
 
     Raises:
       BadInput: The data set is not there, has not all splits, or does not fit the run.
     """
 
-    def __init__(self, modality: str, splits: int, name: str, settings: Settings):
-        settings.require(name, modality)
-        self.name, self.modality, self.settings = name, modality, settings
-        self.pairs = [(f"train{number}", f"test{number}") for number in range(1, splits + 1)]
+    def __init__(self, task: FrozenFeatures, settings: Settings):
+        settings.require(task.name, task.modality)
+        self.name, self.modality, self.settings = task.name, task.modality, settings
+        self.pairs = [(f"train{number}", f"test{number}") for number in range(1, task.splits + 1)]
         trained, tested = zip(*self.pairs, strict=True)
-        prepared = settings.open(name, trained + tested)
+        prepared = settings.open(task.name, trained + tested)
         self.classes = len(prepared.class_names)
         if self.classes < 2:
             raise BadInput(f"{prepared.directory} should have classes, to tell apart. Found {self.classes}.")
-        # Without frames, the length of the sound in a window hangs on the run's own rate.
-        self.clips = settings.video_clips() if modality == "video" else settings.run.settings.clips
-        self.train = Walk(settings, prepared, trained, modality, self.clips, windows=1)
-        self.test = Walk(settings, prepared, tested, modality, self.clips, windows=WINDOWS)
+        # Without frames, the length of the sound in a window depends on the run's own rate.
+        self.clips = settings.video_clips() if task.modality == "video" else settings.run.settings.clips
+        self.train = Walk(settings, prepared, trained, task.modality, self.clips, windows=1)
+        self.test = Walk(settings, prepared, tested, task.modality, self.clips, windows=WINDOWS)
 
     def __call__(self) -> dict:
         """Embeds the clips, trains and tests both classifiers on every split.
@@ -66,7 +98,7 @@ class Classification:
                 found[name][test] = {figure: figures[figure] for figure in _FIGURES} | counts
             chances.append(constant_answer(answers))
         results = {name: {**_means(splits.values()), "splits": splits} for name, splits in found.items()}
-        first, items = results[CLASSIFIERS[0]], sum(chance["items"] for chance in chances)
+        first, items = results["low_rank"], sum(chance["items"] for chance in chances)
         return {
             **{figure: first[figure] for figure in _FIGURES},
             "items": items,
@@ -89,3 +121,8 @@ class Classification:
 
 def _means(figures):
     return {name: float(np.mean([figure[name] for figure in figures])) for name in _FIGURES}
+
+
+UCF101 = FrozenFeatures("ucf101", "UCF101", "video", 3, published=1)
+HMDB51 = FrozenFeatures("hmdb51", "HMDB51", "video", 3, published=2)
+ESC50 = FrozenFeatures("esc50", "ESC-50", "audio", 5, published=6)

@@ -2,13 +2,16 @@
 
 import json
 import os
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 import tqdm
 
 import data
 import vatt
-from experiments.evaluation.windows import Settings
+from experiments.evaluation.rows import top_rows
+from experiments.evaluation.settings import Settings
+from experiments.evaluation.task import DownstreamTask, Row
 from experiments.finetuning import config as finetune_config
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import ClipClassifier
@@ -18,28 +21,47 @@ from experiments.running.command_line import BadInput, bad_input
 from experiments.running.run_directory import RunDirectory
 from vatt.keras import keras
 
-KINETICS = "kinetics400"
 SPLIT = "validation"
 """What VATT tests on: the labels of Kinetics' test split were long unknown."""
 
 
+class FinetunedVideo(DownstreamTask):
+    """The figures of a fine-tuning of video on the task's data set, which `Settings.finetuned` or the run's directory has."""
+
+    figures = {"T1": "top1", "T5": "top5"}
+
+    def open(self, settings: Settings) -> Callable[[], dict | None]:
+        """See the base class; the task is skipped if there is no fine-tuning."""
+        if path := _find_finetuned(self.name, settings):
+            return Finetuned(self.name, path, settings)
+        settings.notes.append(_missing_finetuning(self.name, settings))
+        return lambda: None
+
+    def rows(self, found: Mapping) -> list[Row]:
+        """See the base class."""
+        older = "" if "items" in found["chance"] else "; chance: 1 / classes"  # as earlier versions took it
+        group = f"{self.title}, fine-tuned, {found['views']} views of {found['items']} clips{older}"
+        return top_rows(group, found, found["chance"])
+
+
 class Finetuned:
-    """The task of a fine-tuned classifier of video; see `__call__`.
+    """A fine-tuned classifier of video that is ready to be scored; see `__call__`.
 
     If that was trained on the same data set, its best weights were chosen on the split that tests them here, by one view per
     clip. The last weights, which nothing has chosen, are tested by naming their checkpoint, RUN/checkpoints/ckpt-STEP.
 
     Args:
       name: Name of the data set, and of the task.
-      settings: What all tasks are given; `find_finetuned` finds something.
+      path: The fine-tuning, as a run directory or a checkpoint.
+      settings: What all tasks are given.
 
     Raises:
       BadInput: There is no such fine-tuning, it is of another run or of other classes, or the data set is not there.
     """
 
-    def __init__(self, name: str, settings: Settings):
+    def __init__(self, name: str, path: str, settings: Settings):
         self.name, self.settings = name, settings
-        self.checkpoint, self.directory = _find(find_finetuned(settings))
+        self.checkpoint, self.directory = _find(path)
         self.config = finetune_config.parse([str(self.directory.config)], [])
         self.prepared = settings.open(name, [SPLIT])
         _check_origin(self.config, self.directory, vatt.run_directory(settings.run.checkpoint))
@@ -98,18 +120,20 @@ class Finetuned:
             )
 
 
-def find_finetuned(settings: Settings) -> str | None:
-    """Returns the fine-tuning that was given, else that in the run's own directory, where `missing_finetuning` puts it."""
-    own = os.path.join(vatt.run_directory(settings.run.checkpoint), KINETICS)
+def _find_finetuned(name: str, settings: Settings) -> str | None:
+    """Returns the fine-tuning that was given, else that in the run's own directory, where `_missing_finetuning` puts it."""
+    own = os.path.join(vatt.run_directory(settings.run.checkpoint), name)
     return settings.finetuned or (own if os.path.isdir(own) else None)
 
 
-def missing_finetuning(run: str, data_dir: str) -> str:
-    """Returns a sentence that says why there are no figures of Kinetics-400, and how to get them."""
+def _missing_finetuning(name: str, settings: Settings) -> str:
+    """Returns a sentence that says why there are no figures, and how to get them."""
+    run = vatt.run_directory(settings.run.checkpoint)
     return (
-        f"{KINETICS} is left out: its figures are those of a fine-tuning, and there is none of this run. Make one, then "
+        f"{name} is left out: its figures are those of a fine-tuning, and there is none of this run. Make one, then "
         "evaluate again: python -m experiments.finetune --gin_file=configs/finetune/kinetics400.gin "
-        f"--gin_bindings=\"finetune.dataset = '{KINETICS}'\" --checkpoint={run} --data_dir={data_dir} --workdir={run}/{KINETICS}"
+        f"--gin_bindings=\"finetune.dataset = '{name}'\" --checkpoint={run} --data_dir={settings.data_dir} "
+        f"--workdir={run}/{name}"
     )
 
 
@@ -153,3 +177,6 @@ def _restore_classifier(model: ClipClassifier, checkpoint: str) -> None:
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{checkpoint} should hold the classifier of a fine-tuning. It does not: {reason}") from error
+
+
+KINETICS400 = FinetunedVideo("kinetics400", "K400", published=3)

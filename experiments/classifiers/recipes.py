@@ -12,7 +12,7 @@ ALL = (MULTIMODAL, *MODALITIES)
 
 
 @dataclasses.dataclass(frozen=True)
-class Method:
+class Recipe:
     """What a method does with the losses.
 
     Attributes:
@@ -57,16 +57,16 @@ def _named(name: str) -> Callable[[], harmonization.Harmonizer]:
     return lambda: harmonization.get(name)
 
 
-METHODS: dict[str, Method] = {
-    "joint": Method((MULTIMODAL,), _named("sum")),
-    "uniform": Method(ALL, _named("sum"), heads=True),
+RECIPES: dict[str, Recipe] = {
+    "joint": Recipe((MULTIMODAL,), _named("sum")),
+    "uniform": Recipe(ALL, _named("sum"), heads=True),
     # What MMPareto does in every step without conflict.
-    "uniform_scaled": Method(ALL, _named("sum"), heads=True, encoder_scale=1.5),
-    "unimodal": Method(MODALITIES, _named("sum"), heads=True, fused=False),
-    "gradient_blending": Method(ALL, GradientBlending, heads=True),
-    "ogm_ge": Method((MULTIMODAL,), _named("ogm_ge"), scored=True, kernels_only=True, bias_share=0.5),
-    "mmpareto": Method(ALL, _named("mmpareto"), heads=True),
-    "dgl": Method(ALL, _named("dgl"), disentangled=True),
+    "uniform_scaled": Recipe(ALL, _named("sum"), heads=True, encoder_scale=1.5),
+    "unimodal": Recipe(MODALITIES, _named("sum"), heads=True, fused=False),
+    "gradient_blending": Recipe(ALL, GradientBlending, heads=True),
+    "ogm_ge": Recipe((MULTIMODAL,), _named("ogm_ge"), scored=True, kernels_only=True, bias_share=0.5),
+    "mmpareto": Recipe(ALL, _named("mmpareto"), heads=True),
+    "dgl": Recipe(ALL, _named("dgl"), disentangled=True),
 }
 """By name, as `classify.method` takes it.
 

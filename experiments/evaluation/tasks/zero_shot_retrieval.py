@@ -1,40 +1,75 @@
 """Zero-shot text to video retrieval by single sentences: YouCook2, MSR-VTT."""
 
+import dataclasses
+from collections.abc import Mapping
+
 import numpy as np
 import tqdm
 
-from experiments.evaluation.windows import SENTENCES, WINDOWS, Settings, Walk
+from experiments.evaluation.rows import recall_rows
+from experiments.evaluation.settings import Settings
+from experiments.evaluation.task import DownstreamTask, Row
+from experiments.evaluation.windows import SENTENCES, WINDOWS, Walk
 from experiments.inference import retrieval
 from experiments.running.command_line import BadInput, RunFailed
 
 
-class Retrieval:
-    """A retrieval task; see `__call__`.
+@dataclasses.dataclass(frozen=True)
+class ZeroShotRetrieval(DownstreamTask):
+    """A retrieval task.
 
     Every clip of a split is in the gallery, whatever the batch size, and every sentence that is asked with is a query.
 
-    Args:
+    Attributes:
       split: The split that the figures are of.
       entire: A split that holds it, to be asked with all sentences of every clip; `None` for none.
       hint: What to do where `split` is not there, besides preparing the data set; may be empty.
-      name: Name of the data set, and of the task.
+    """
+
+    split: str
+    entire: str | None = None
+    hint: str = ""
+    figures = {"rank": "median_rank", "R@10": "r10"}
+
+    def open(self, settings: Settings) -> "Retrieval":
+        """See the base class."""
+        return Retrieval(self, settings)
+
+    def rows(self, found: Mapping) -> list[Row]:
+        """See the base class."""
+        lines = _rows(self.title, found)
+        return lines + _rows(f"{self.title} {self.entire}, all sentences", found[self.entire]) if self.entire else lines
+
+
+def _rows(title: str, found: Mapping) -> list[Row]:
+    """Lines of text to video retrieval by single sentences, with the windows averaged in both ways."""
+    group = f"{title}, {found['items']} sentences, {found['gallery']} clips"
+    by_similarity = recall_rows(group, {**found, **found["similarities"]}, suffix=", similarities averaged")
+    return recall_rows(group, found) + by_similarity
+
+
+class Retrieval:
+    """A retrieval task that is ready to run; see `__call__`.
+
+    Args:
+      task: The task.
       settings: What all tasks are given.
 
     Raises:
       BadInput: The data set is not there, lacks a split, or does not fit the run.
     """
 
-    def __init__(self, split: str, entire: str | None, hint: str, name: str, settings: Settings):
-        settings.require(name, "video", "text")
+    def __init__(self, task: ZeroShotRetrieval, settings: Settings):
+        settings.require(task.name, "video", "text")
         if settings.run.tokenizer is None:
-            raise BadInput(f"{name} needs a run with a vocabulary. {settings.run.checkpoint} has none.")
-        self.name, self.settings, self.split, self.entire = name, settings, split, entire
+            raise BadInput(f"{task.name} needs a run with a vocabulary. {settings.run.checkpoint} has none.")
+        self.name, self.settings, self.split, self.entire = task.name, settings, task.split, task.entire
+        splits = [task.split, task.entire] if task.entire else [task.split]
         try:
-            prepared = settings.open(name, [split, entire] if entire else [split])
+            prepared = settings.open(task.name, splits)
         except BadInput as error:
-            raise BadInput(f"{error} {hint}".rstrip()) from error
-        self.clips = settings.video_clips(candidates=SENTENCES if entire else 1)
-        splits = [split, entire] if entire else [split]
+            raise BadInput(f"{error} {task.hint}".rstrip()) from error
+        self.clips = settings.video_clips(candidates=SENTENCES if task.entire else 1)
         self.walk = Walk(settings, prepared, splits, "video", self.clips, windows=WINDOWS, text=True)
 
     def __call__(self) -> dict:
@@ -92,3 +127,10 @@ def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray)
     figures = retrieval.metrics(by_similarity, len(windows))
     similarities = {name: figures[name] for name in ("r1", "r5", "r10", "median_rank")}
     return {**retrieval.metrics(by_embedding, len(windows)), "items": len(own), "similarities": similarities}
+
+
+YOUCOOK2 = ZeroShotRetrieval("youcook2", "YouCook2", "validation", published=4)
+MSRVTT = ZeroShotRetrieval(
+    "msrvtt", "MSR-VTT", "test_1k_a", entire="test", published=5,
+    hint="The split is there if MSRVTT_JSFUSION_test.csv was in the source folder when the set was prepared.",
+)  # fmt: skip

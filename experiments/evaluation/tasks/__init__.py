@@ -1,0 +1,20 @@
+"""The names of the tasks that a run is evaluated on, and where they are: module of this package and object in it.
+
+The names are here without the tasks, so that --help need not load TensorFlow; `experiments.evaluation.all_tasks` imports them.
+"""
+
+OWN_TASKS = {
+    "retrieval": "retrieval:RETRIEVAL",
+    "linear_probe": "linear_probe:LINEAR_PROBE",
+    "alignment": "alignment:ALIGNMENT",
+}
+"""Tasks on the data that a run was trained on, in the order in which they run."""
+DOWNSTREAM_TASKS = {
+    "ucf101": "frozen_features:UCF101",
+    "hmdb51": "frozen_features:HMDB51",
+    "esc50": "frozen_features:ESC50",
+    "kinetics400": "finetuned:KINETICS400",
+    "youcook2": "zero_shot_retrieval:YOUCOOK2",
+    "msrvtt": "zero_shot_retrieval:MSRVTT",
+}
+"""Tasks on other data sets, likewise."""
