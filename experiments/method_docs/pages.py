@@ -10,7 +10,17 @@ import numpy as np
 import harmonization
 from experiments.classifiers import methods as classifier_methods
 from experiments.method_docs.docstrings import Docstring, read_docstring
-from experiments.method_docs.situations import ARGUMENTS, GOLDEN, SITUATIONS, example_options, golden, needs, objectives
+from experiments.method_docs.situations import (
+    ARGUMENTS,
+    GOLDEN,
+    example_options,
+    golden,
+    groups_of,
+    needs,
+    objectives,
+    scores_of,
+    situation,
+)
 from experiments.running.docstring_sections import one_line
 from experiments.running.gin_config import ROOT
 
@@ -55,7 +65,7 @@ def page(name: str, needed: Sequence[str]) -> str:
         fenced(example(name, needed), "python"),
         *_gin(name, docstring, needed),
         "## Golden value",
-        _golden(name),
+        _golden(name, needed),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -100,18 +110,18 @@ def index(found: dict[str, Sequence[str]]) -> str:
 
 
 def _setting(name: str) -> str:
-    caption, options = SITUATIONS[name].caption, SITUATIONS[name].options
+    caption, options, *_ = situation(name)
     written = ", ".join(f"`{option}={_source(value)}`" for option, value in options.items())
     return f"{caption}; {written}" if written else caption
 
 
 def example(name: str, needed: Sequence[str]) -> str:
     """Python source that takes a step; it expects `gradients`, `variables`, `optimizer` and what the method needs."""
-    situation, options = SITUATIONS[name], example_options(name)
+    groups, options = groups_of(name), example_options(name)
     arguments = "".join(f", {option}={_source(value)}" for option, value in options.items())
     lines, passed = [f'method = harmonization.get("{name}"{arguments})'], ""
-    if situation.groups:
-        parts = ", ".join(f'"{group}": {group}' for group in situation.groups)
+    if groups:
+        parts = ", ".join(f'"{group}": {group}' for group in groups)
         lines.append(f"groups = harmonization.indices_of(variables, {{{parts}}})  # layers or lists of variables")
         passed += ", groups=groups"
     passed += "".join(f", {key}={key}" for key in ARGUMENTS if any(need.startswith(key) for need in _now(needed)))
@@ -185,18 +195,17 @@ def _options(docstring: Docstring) -> list[str]:
     return blocks + [f"Raises `{name}`: {prose(meaning)}" for name, meaning in docstring.raises.items()]
 
 
-def _golden(name: str) -> str:
+def _golden(name: str, needed: Sequence[str]) -> str:
     weights, update, kept = golden(name)
     rows = [("weights", _numbers(weights)), ("update", _numbers(update))]
     text = (
         f"What the method above makes of g₁ = {_numbers(GOLDEN[0])} and g₂ = {_numbers(GOLDEN[1])}, whose cosine is "
         f"{_number(_cosine(*GOLDEN))}, in step 0"
     )
-    situation = SITUATIONS[name]
-    text += f", with losses {_numbers(situation.losses)}" if situation.losses else ""
-    scores = ", ".join(f"{group} {score}" for group, score in (situation.scores or {}).items())
-    text += f", with scores {scores}" if scores else ""
-    text += f", in the group `{situation.groups[0]}`" if situation.groups else ""
+    text += f", with losses {_numbers(situation(name).losses)}" if "losses" in needed else ""
+    scores = ", ".join(f"{group} {score}" for group, score in scores_of(name).items())
+    text += f", with scores {scores}" if "scores" in needed else ""
+    text += f", in the group `{groups_of(name)[0]}`" if groups_of(name) else ""
     if not kept:
         text += ": the step is left out"
     elif not np.allclose(weights @ np.array(GOLDEN), update, atol=1e-4):
