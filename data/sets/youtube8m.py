@@ -72,7 +72,7 @@ class YouTube8MConfig(CaptionedClipsConfig):
 
     def parameters(self) -> dict[str, object]:
         """Returns the base's; the list counts by what it says, not by what it is called."""
-        settings = super().parameters() | {"languages": list(self.languages)}
+        settings = super().parameters()
         del settings["list_file"]
         return settings
 
