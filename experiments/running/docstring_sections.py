@@ -13,8 +13,7 @@ def read_sections(text: str) -> tuple[str, dict[str, dict[str, str]]]:
       text: Without indentation, as `inspect.cleandoc` returns it.
 
     Returns:
-      What comes before the first section, and for each of `SECTIONS` names to meanings, each in one line. An entry
-      `first, second: ...` counts for both.
+      What comes before the first section, and for each of `SECTIONS` names to meanings, each in one line.
     """
     found = re.split(rf"^({'|'.join(SECTIONS)}):\n", text, flags=re.MULTILINE)
     sections = dict(zip(found[1::2], map(_entries, found[2::2]), strict=True))
@@ -28,9 +27,5 @@ def one_line(text: str) -> str:
 
 def _entries(section: str) -> dict[str, str]:
     indented = re.match(r"(?:[ \t].*\n?|\n)*", section)[0]
-    found = re.split(r"^(\w+(?:, \w+)*): ", inspect.cleandoc(indented), flags=re.MULTILINE)
-    return {
-        name: one_line(meaning)
-        for names, meaning in zip(found[1::2], found[2::2], strict=True)
-        for name in names.split(", ")
-    }
+    found = re.split(r"^(\w+): ", inspect.cleandoc(indented), flags=re.MULTILINE)
+    return dict(zip(found[1::2], map(one_line, found[2::2]), strict=True))
