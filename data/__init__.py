@@ -23,20 +23,8 @@ from data.records.stored_clips import (
     read_stored_clips,
     shards_of,
 )
-from data.sets.audioset import AudioSet
-from data.sets.crema_d import CremaD
-from data.sets.esc50 import ESC50
-from data.sets.folder import Folder
-from data.sets.hmdb51 import HMDB51
-from data.sets.howto100m import HowTo100M
-from data.sets.imbalanced import Imbalanced
-from data.sets.kinetics400 import Kinetics400
-from data.sets.kinetics_sounds import KineticsSounds
-from data.sets.msrvtt import MSRVTT
+from data.sets.by_name import dataset_builder
 from data.sets.synthetic import Synthetic, SyntheticConfig
-from data.sets.ucf101 import UCF101
-from data.sets.youcook2 import YouCook2
-from data.sets.youtube8m import YouTube8M
 from data.source.archives import open_source
 from data.source.storage import join as join_path
 from data.source.written_files import as_os_errors, renamed_when_done, write_json
@@ -45,28 +33,17 @@ from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
 from data.text.vocabulary import build_vocabularies
 
 __all__ = [
-    "ESC50",
-    "HMDB51",
     "INT16_RANGE",
-    "MSRVTT",
     "OUT_OF_STEP",
-    "UCF101",
     "WRONG_LENGTHS",
-    "AudioSet",
     "Augmentation",
     "ClipSpec",
-    "CremaD",
     "Cue",
     "Damage",
     "DataError",
     "DataService",
     "DecodedClip",
     "FileClip",
-    "Folder",
-    "HowTo100M",
-    "Imbalanced",
-    "Kinetics400",
-    "KineticsSounds",
     "PreparationError",
     "PreparedDataset",
     "Shard",
@@ -75,11 +52,10 @@ __all__ = [
     "SyntheticConfig",
     "WordPieceTokenizer",
     "WordTokenizer",
-    "YouCook2",
-    "YouTube8M",
     "as_os_errors",
     "build_vocabularies",
     "connect_service",
+    "dataset_builder",
     "dataset_info",
     "distributed_train_batches",
     "drop_damaged",

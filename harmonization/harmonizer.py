@@ -1,7 +1,7 @@
 """What every method of gradient harmonization is: a rule from a small matrix to a few numbers."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -64,9 +64,17 @@ class Harmonizer(tf.Module):
     Attributes:
       losses_after: Whether the method wants `after_step` called with the losses of the same batch
         under the updated weights, which costs a forward pass more.
+      example_groups: Names of groups for an example, of methods for which groups matter; `None` for the others.
     """
 
     losses_after = False
+    example_groups: tuple[str, ...] | None = None
+
+    @classmethod
+    def example_options(cls, objectives: int = 2) -> dict[str, Any]:
+        """Options for an example with so many objectives; by default none, which methods with required options override."""
+        del objectives
+        return {}
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """Creates the state, if there is any; does nothing when called again.

@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tensorflow as tf
+from absl.testing import flagsaver
 
 from experiments.running.strategies import split_cpu
 
@@ -66,3 +67,22 @@ def mirrored():
         return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(replicas)])
 
     return make
+
+
+def _argument(name, value):
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return f"--{name}={','.join(value) if isinstance(value, list) else value}"
+
+
+@pytest.fixture(scope="session")
+def run_prepare():
+    """Runs the command line `experiments.prepare_data` in this process, with the flags of its keyword arguments."""
+    from experiments import prepare_data
+
+    def run(**values):
+        with flagsaver.flagsaver():
+            arguments = prepare_data.parse(["prepare_data", *(_argument(name, value) for name, value in values.items())])
+            return prepare_data.main(arguments)
+
+    return run

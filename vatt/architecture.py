@@ -1,8 +1,9 @@
-"""What a model is made of, worked out of the arguments of `VATT`."""
+"""What a model is made of, worked out of its options."""
 
 import dataclasses
 
 from vatt.heads import FineAndCoarseHead, JointHead
+from vatt.options import ModelOptions
 from vatt.presets import DIMENSIONS, KINDS, MODALITIES, PRESETS, TINY_DIMENSIONS, Tower
 from vatt.presets import tower as named_tower
 from vatt.sizes import Size
@@ -11,25 +12,25 @@ from vatt.towers import TowerOptions
 HEADS = ("fine_and_coarse", "joint")
 
 
-def choose_towers(arguments: dict) -> dict[str, Tower]:
+def choose_towers(options: ModelOptions) -> dict[str, Tower]:
     """Returns the towers, by modality.
 
     Raises:
       ValueError: For an unknown name, or a combination that makes no model.
     """
-    preset = arguments["preset"]
+    preset = options.preset
     if preset not in PRESETS:
         raise ValueError(f"`preset` should be one of {', '.join(PRESETS)}. Found `preset = {preset!r}`.")
-    chosen = {modality: arguments[modality] or PRESETS[preset].get(modality) for modality in MODALITIES}
+    chosen = {modality: getattr(options, modality) or PRESETS[preset].get(modality) for modality in MODALITIES}
     towers = {
-        modality: _resized(named_tower(name) if isinstance(name, str) else name, arguments)
+        modality: _resized(named_tower(name) if isinstance(name, str) else name, options)
         for modality, name in chosen.items()
-        if name is not None and (arguments["modalities"] is None or modality in arguments["modalities"])
+        if name is not None and (options.modalities is None or modality in options.modalities)
     }
-    missing = set(arguments["modalities"] or ()) - set(towers)
+    missing = set(options.modalities or ()) - set(towers)
     wrong = [modality for modality, tower in towers.items() if modality not in KINDS[tower.kind]]
     if missing or not towers:
-        raise ValueError(f"`modalities` should be some of those of {preset!r}. Found {list(arguments['modalities'] or ())}.")
+        raise ValueError(f"`modalities` should be some of those of {preset!r}. Found {list(options.modalities or ())}.")
     if wrong:
         raise ValueError(f"`{wrong[0]}` should be a tower for it. Found one of the kind {towers[wrong[0]].kind!r}.")
     if len({tower.size for tower in towers.values() if tower.kind == "ut"}) > 1:
@@ -37,59 +38,59 @@ def choose_towers(arguments: dict) -> dict[str, Tower]:
     return towers
 
 
-def _resized(tower: Tower, arguments: dict) -> Tower:
+def _resized(tower: Tower, options: ModelOptions) -> Tower:
     names = [field.name for field in dataclasses.fields(Size)]
-    overrides = {name: arguments[name] for name in names if arguments[name] is not None}
+    overrides = {name: value for name in names if (value := getattr(options, name)) is not None}
     return dataclasses.replace(tower, size=dataclasses.replace(tower.size, **overrides))
 
 
-def dimensions(arguments: dict) -> dict[str, int]:
+def dimensions(options: ModelOptions) -> dict[str, int]:
     """Returns the sizes besides the towers' own, under the names of `vatt.presets.DIMENSIONS`."""
-    published = TINY_DIMENSIONS if arguments["preset"] == "ut_tiny" else DIMENSIONS
-    return {name: value if arguments[name] is None else arguments[name] for name, value in published.items()}
+    published = TINY_DIMENSIONS if options.preset == "ut_tiny" else DIMENSIONS
+    return {name: value if (own := getattr(options, name)) is None else own for name, value in published.items()}
 
 
-def tower_options(arguments: dict, word_dim: int) -> TowerOptions:
+def tower_options(options: ModelOptions, word_dim: int) -> TowerOptions:
     """Returns what all towers have in common; a switch that is `None` is as `release_compatible` says.
 
     Raises:
       ValueError: A rate is no share.
     """
     for name in ("drop_token_rate", "dropout", "position_dropout"):
-        if arguments[name] is not None and not 0 <= arguments[name] < 1:
-            raise ValueError(f"`{name}` should be at least 0 and less than 1. Found {arguments[name]}.")
+        if (rate := getattr(options, name)) is not None and not 0 <= rate < 1:
+            raise ValueError(f"`{name}` should be at least 0 and less than 1. Found {rate}.")
 
     def switch(name: str) -> bool:
-        return arguments["release_compatible"] if arguments[name] is None else arguments[name]
+        return options.release_compatible if (own := getattr(options, name)) is None else own
 
     switches = ("shared_drop", "normalize_positions", "positions_from_edges", "transposed_spectrogram_positions",
                 "convolution_init", "kept_tokens_of_tables")  # fmt: skip
     plain = ("sample_rate_hz", "mel_bands", "vocabulary_size", "video_patch", "waveform_patch", "spectrogram_patch",
              "drop_token_rate", "dropout", "recompute", "pad_patches")  # fmt: skip
-    position_dropout = arguments["position_dropout"]
+    position_dropout = options.position_dropout
     if position_dropout is None:
-        position_dropout = 0.1 if arguments["release_compatible"] else arguments["dropout"]
+        position_dropout = 0.1 if options.release_compatible else options.dropout
     return TowerOptions(
         word_dim=word_dim,
         position_dropout=position_dropout,
         trainable_words=not switch("frozen_words"),
         **{name: switch(name) for name in switches},
-        **{name: arguments[name] for name in plain},
+        **{name: getattr(options, name) for name in plain},
     )
 
 
 def build_head(
-    arguments: dict, dims: dict[str, int], modalities: tuple[str, ...]
+    options: ModelOptions, dims: dict[str, int], modalities: tuple[str, ...]
 ) -> FineAndCoarseHead | JointHead | None:
     """Builds the head; `None` for a single tower.
 
     Raises:
       ValueError: There is no such head.
     """
-    if arguments["head"] not in HEADS:
-        raise ValueError(f"`head` should be one of {', '.join(HEADS)}. Found {arguments['head']!r}.")
+    if options.head not in HEADS:
+        raise ValueError(f"`head` should be one of {', '.join(HEADS)}. Found {options.head!r}.")
     if len(modalities) < 2:
         return None
-    if arguments["head"] == "joint":
+    if options.head == "joint":
         return JointHead(dims["video_audio_dim"], modalities)
-    return FineAndCoarseHead(dims["video_audio_dim"], dims["video_text_dim"], arguments["paper_head"])
+    return FineAndCoarseHead(dims["video_audio_dim"], dims["video_text_dim"], options.paper_head)

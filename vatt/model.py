@@ -1,13 +1,13 @@
 """VATT: Transformers over raw video, sound and text (arXiv 2104.11178; NeurIPS 2021)."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import tensorflow as tf
 
 from vatt import randomness
 from vatt.architecture import build_head, choose_towers, dimensions, tower_options
 from vatt.keras import keras
+from vatt.options import ModelOptions, takes_model_options
 from vatt.presets import MODALITIES, Tower
 from vatt.sizes import Size
 from vatt.towers import build_embedding, build_encoder
@@ -28,50 +28,11 @@ class VATT(keras.Model):
     stretched.
 
     Args:
-      preset: A name in `vatt.PRESETS`: "ut_medium" (modality-agnostic), "mbs" (modality-specific), "vit_base" (one tower).
-      frames: Frames in a clip.
-      image_size: Height and width of a frame, pixels.
-      waveform_samples: Samples of sound in a clip.
-      sample_rate_hz: Rate of the sound; only spectrograms depend on it.
-      vocabulary_size: Token ids, 0 (padding) included.
-      words: Token ids in a caption.
-      modalities: Build only these towers of the preset; with less than two there is no head.
-      video: Another tower than the preset's: a name such as "vit_large", or a `Tower`; likewise the next two.
-      audio: "wat_..." reads the waveform, "spt_..." a log-mel spectrogram of it.
-      text: "t5_..." has relative positions, "bert_..." absolute ones, "linear" is no Transformer.
-      head: "fine_and_coarse", or "joint": one space of size `video_audio_dim` for all.
-      layers: Encoder blocks of every tower, if not the preset's; likewise the next four, see `Size`.
-      width: Size of a token.
-      heads: Attention heads.
-      head_dim: Size of a head.
-      feed_forward: Size of the feed-forward hidden layer.
-      word_dim: Size of a word vector before it is projected to `width`.
-      feature_dim: Size of the pooled features in the modality-agnostic model (elsewhere the tower's width).
-      video_audio_dim: Size of the fine space.
-      video_text_dim: Size of the coarse space.
-      video_patch: Frames, rows and columns of a patch.
-      waveform_patch: Samples of a patch.
-      spectrogram_patch: Windows and mel bands of a patch.
-      mel_bands: Bands of a spectrogram.
-      pad_patches: Fill up with zeros what does not fill a patch (the paper's formula), or cut it off (published code; default).
-      drop_token_rate: Share of the video and waveform tokens that training drops.
-      dropout: Rate of every dropout.
-      recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
-      paper_head: See `FineAndCoarseHead`; the published code's head is the default, its results are the published ones.
-      release_compatible: What the next switches are where they are `None`.
-      shared_drop: One DropToken subset for the whole batch (published code) instead of one per clip (paper; default).
-      normalize_positions: A LayerNorm on the positions (published code), or none (paper; default).
-      positions_from_edges: Align the patches' edges where positions are stretched (published code), or their centers.
-      transposed_spectrogram_positions: See `AxialPositions` (published code), or in order (default).
-      convolution_init: See `Patches` (published code), or a linear map's (default).
-      kept_tokens_of_tables: DropToken keeps as many tokens as of a clip of the size named here, also of larger ones
-        (published code), or the same share of any clip (default).
-      position_dropout: Rate after the positions are added: 0.1 whatever `dropout` is (published code), 0 (paper), or the
-        same as `dropout` (default).
-      frozen_words: Keep the word vectors as they are (published code), or learn them (paper; default).
-      name: The Keras model's name.
+      *args: `preset`, which may come without its name.
+      **kwargs: The fields of `ModelOptions`, which explains them.
 
     Attributes:
+      options: The arguments it was made with.
       modalities: Those that it has a tower for.
       kinds: The towers' kinds, by modality; see `vatt.presets.KINDS`.
       input_shapes: Of one clip, by the names of a batch's entries.
@@ -81,71 +42,29 @@ class VATT(keras.Model):
       ValueError: For an unknown name, a combination that makes no model, or input that is smaller than one patch.
     """
 
-    def __init__(
-        self,
-        preset: str = "ut_medium",
-        *,
-        frames: int = 32,
-        image_size: int = 224,
-        waveform_samples: int = 153_600,
-        sample_rate_hz: int = 48_000,
-        vocabulary_size: int = 65_536,
-        words: int = 16,
-        modalities: Sequence[str] | None = None,
-        video: str | Tower | None = None,
-        audio: str | Tower | None = None,
-        text: str | Tower | None = None,
-        head: str = "fine_and_coarse",
-        layers: int | None = None,
-        width: int | None = None,
-        heads: int | None = None,
-        head_dim: int | None = None,
-        feed_forward: int | None = None,
-        word_dim: int | None = None,
-        feature_dim: int | None = None,
-        video_audio_dim: int | None = None,
-        video_text_dim: int | None = None,
-        video_patch: tuple[int, int, int] = (4, 16, 16),
-        waveform_patch: int = 128,
-        spectrogram_patch: tuple[int, int] = (16, 5),
-        mel_bands: int = 80,
-        pad_patches: bool = False,
-        drop_token_rate: float = 0.5,
-        dropout: float = 0.1,
-        recompute: bool = False,
-        paper_head: bool = False,
-        release_compatible: bool = False,
-        shared_drop: bool | None = None,
-        normalize_positions: bool | None = None,
-        positions_from_edges: bool | None = None,
-        transposed_spectrogram_positions: bool | None = None,
-        convolution_init: bool | None = None,
-        kept_tokens_of_tables: bool | None = None,
-        position_dropout: float | None = None,
-        frozen_words: bool | None = None,
-        name: str | None = None,
-    ):
-        arguments = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        super().__init__(name=name)
-        self.arguments = arguments
+    @takes_model_options
+    def __init__(self, *args, **kwargs):
+        options = ModelOptions(*args, **kwargs)
+        super().__init__(name=options.name)
+        self.options = options
         self.precision = keras.mixed_precision.global_policy().name
         self.input_shapes = {
-            "video": (frames, image_size, image_size, 3),
-            "waveform": (waveform_samples,),
-            "text": (words,),
+            "video": (options.frames, options.image_size, options.image_size, 3),
+            "waveform": (options.waveform_samples,),
+            "text": (options.words,),
         }
-        dims = dimensions(arguments)
-        options = tower_options(arguments, dims["word_dim"])
-        towers = choose_towers(arguments)
+        dims = dimensions(options)
+        shared = tower_options(options, dims["word_dim"])
+        towers = choose_towers(options)
         self.modalities = tuple(towers)
         self.kinds = {modality: tower.kind for modality, tower in towers.items()}
         self.embeddings = {
-            modality: build_embedding(modality, tower, self.input_shapes[MODALITIES[modality]], options)
+            modality: build_embedding(modality, tower, self.input_shapes[MODALITIES[modality]], shared)
             for modality, tower in towers.items()
         }
         unified = [modality for modality, tower in towers.items() if tower.kind == "ut"]
         encoders = {
-            modality: build_encoder(modality, tower, options)
+            modality: build_encoder(modality, tower, shared)
             for modality, tower in towers.items()
             if modality not in unified[1:]
         }
@@ -154,7 +73,7 @@ class VATT(keras.Model):
             modality: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{modality}_features")
             for modality in unified
         }
-        self.head = build_head(arguments, dims, self.modalities)
+        self.head = build_head(options, dims, self.modalities)
 
     @property
     def encoder(self) -> keras.layers.Layer:
@@ -259,11 +178,7 @@ class VATT(keras.Model):
 
     def get_config(self) -> dict[str, object]:
         """Returns the constructor's arguments and the precision as JSON values; `from_config` makes an equal model of them."""
-        arguments = {
-            name: {"kind": value.kind, "size": dataclasses.asdict(value.size)} if isinstance(value, Tower) else value
-            for name, value in self.arguments.items()
-        }
-        return {"precision": self.precision, **arguments}
+        return {"precision": self.precision, **dataclasses.asdict(self.options)}
 
     @classmethod
     def from_config(cls, config: dict[str, object]) -> "VATT":

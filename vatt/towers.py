@@ -13,7 +13,7 @@ from vatt.presets import Tower
 
 @dataclasses.dataclass(frozen=True)
 class TowerOptions:
-    """What all towers of a model have in common; see the arguments of `VATT` with these names."""
+    """What all towers of a model have in common; see the fields of `ModelOptions` with these names."""
 
     sample_rate_hz: int
     mel_bands: int

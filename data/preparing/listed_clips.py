@@ -26,13 +26,15 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
     """Decides what is made of a data set's files. Each data set has its own subclass.
 
     Attributes:
-      source_dir: the folder that holds the data set as it is published; None for `tfds build`, which
-        has `--manual_dir`.
-      clip_seconds: a longer clip is cut off after this; a file without listed clips is cut into clips
+      source_dir: The folder that holds the data set as it is published; None for `tfds build`, which
+        has `--manual_dir`. `prepare_data` also takes a .zip or .tar(.gz, .bz2, .xz) file of it, which it
+        unpacks in `--data_dir`.
+      clip_seconds: A longer clip is cut off after this; a file without listed clips is cut into clips
         of this length.
-      image_size_px: the shorter side of a frame is scaled down to it, never up.
-      frames_per_second, sample_rate_hz: rates of what is stored.
-      max_bad_fraction: preparation fails if more than this share of a split's files is unusable.
+      image_size_px: The shorter side of a frame is scaled down to it, never up.
+      frames_per_second: Rate of the stored frames.
+      sample_rate_hz: Rate of the stored sound.
+      max_bad_fraction: Preparation fails if more than this share of a split's files is unusable.
 
     With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, what `read_source` made of it.
     """
@@ -108,10 +110,10 @@ class CaptionedClipsConfig(ListedClipsConfig):
     """Settings of `ListedClipsConfig`, and how whole videos with captions are cut.
 
     Attributes:
-      minimum_seconds: the remainder at a video's end is kept if it is this long. A video that is
+      minimum_seconds: The remainder at a video's end is kept if it is this long. A video that is
         shorter than that is one clip all the same.
-      max_captions: a clip has at most this many captions, the nearest in time.
-      caption_reach_seconds: captions further from the clip than this are not its own.
+      max_captions: A clip has at most this many captions, the nearest in time.
+      caption_reach_seconds: Captions further from the clip than this are not its own.
     """
 
     minimum_seconds: float = 2.0

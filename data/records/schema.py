@@ -58,10 +58,11 @@ def record_features(multi_label: bool = False) -> tfds.features.FeaturesDict:
 
 
 def settings_of(config: tfds.core.BuilderConfig, *left_out: str) -> dict[str, Any]:
-    """Returns the values of a config's own fields, but for some, for the metadata of the data set made with it."""
+    """Returns the values of a config's own fields except some, as JSON values for the metadata of its data set."""
     inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
     own = (field.name for field in dataclasses.fields(config))
-    return {name: getattr(config, name) for name in own if name not in inherited | set(left_out)}
+    values = {name: getattr(config, name) for name in own if name not in inherited | set(left_out)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def make_record(

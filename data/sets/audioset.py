@@ -51,9 +51,9 @@ class AudioSetConfig(ListedClipsConfig):
     """Settings of `ListedClipsConfig`, and which clips are taken.
 
     Attributes:
-      unbalanced: whether the clips of unbalanced_train_segments.csv are in the split `train`. Without
+      unbalanced: Whether the clips of unbalanced_train_segments.csv are in the split `train`. Without
         them the config is called "balanced".
-      sound_only: whether the records have sound and no frames; then files of sound alone serve, too.
+      sound_only: Whether the records have sound and no frames; then files of sound alone serve, too.
         The config is then called "sound" or "balanced_sound".
     """
 

@@ -35,9 +35,9 @@ class CremaDConfig(ListedClipsConfig):
     """Settings of `ListedClipsConfig`, and how the clips are split.
 
     Attributes:
-      validation_fraction, test_fraction: shares of the 91 speakers. With `split_csv_dir` only the
-        first counts: it is then a share of the clips of train.csv.
-      split_csv_dir: folder with `train.csv` and `test.csv` as the OGM-GE, MMPareto and DGL code has
+      validation_fraction: Share of the 91 speakers; with `split_csv_dir`, of the clips of train.csv.
+      test_fraction: Share of the 91 speakers; ignored with `split_csv_dir`.
+      split_csv_dir: Folder with `train.csv` and `test.csv` as the OGM-GE, MMPareto and DGL code has
         them, and a `validation.csv` if there is one: rows of name and emotion, such as
         `1001_DFA_ANG_XX,ANG`, without a header. The config is then called "csv". Speakers are in
         several splits there.

@@ -24,11 +24,12 @@ class FolderConfig(CaptionedClipsConfig):
     """Settings of `CaptionedClipsConfig`, and which files are for what.
 
     Attributes:
-      test_fraction: share of the files that become the `test` split, unless `labels` names splits.
-      labels: a CSV file with the classes of the files (see `data.sets.folder_labels.read_labels`), as a
-        path from here or from `source_dir`. Files that it does not name are left out. Where any
-        file has several classes, the records get the feature `labels`.
-      validation_fraction: with `labels` that name no validation split, the share of the training
+      test_fraction: Share of the files that become the `test` split, unless `labels` names splits.
+      labels: A CSV file with the classes of the files, as a path from here or from `source_dir`. Columns:
+        file (relative to `source_dir`), labels (a name, or several with | between them) and optionally
+        split (train, validation or test); see `data.sets.folder_labels.read_labels`. Files that it does
+        not name are skipped. Where any file has several classes, the records get the feature `labels`.
+      validation_fraction: With `labels` that name no validation split, the share of the training
         files that becomes it (0.1 by default); see `data.sets.folder_splits.split_labeled`.
     """
 

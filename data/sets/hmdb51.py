@@ -26,7 +26,7 @@ class HMDB51Config(ListedClipsConfig):
     """Settings of `ListedClipsConfig`.
 
     Attributes:
-      clip_seconds: as there; the longest of the videos lasts 36 s, so by default none is cut off.
+      clip_seconds: A longer video is cut off after this; the longest lasts 36 s, so by default none is.
     """
 
     clip_seconds: float = 40.0

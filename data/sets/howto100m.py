@@ -25,7 +25,7 @@ class HowTo100MConfig(CaptionedClipsConfig):
     """Settings of `CaptionedClipsConfig`, and which captions are taken.
 
     Attributes:
-      captions_file: the JSON file with the captions, relative to the source folder. None for
+      captions_file: The JSON file with the captions, relative to the source folder. None for
         raw_caption.json, or caption.json where that is not there (our choice: caption.json has no
         stop words any more, which a tokenizer can still leave out but not put back).
     """

@@ -31,20 +31,21 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
     """Decides every byte of the imbalanced data set, and how hard either modality is.
 
     Attributes:
-      train_clips, validation_clips, test_clips: sizes of the splits, all drawn alike; classes take
-        turns.
-      video_contrast: how much brighter the shapes are than what is behind them, at most, as a share
+      train_clips: Size of the split. All splits are drawn alike, and classes take turns.
+      validation_clips: Size of the split.
+      test_clips: Size of the split.
+      video_contrast: How much brighter the shapes are than what is behind them, at most, as a share
         of full scale; less is harder.
-      video_clutter: smaller shapes in the picture; more is harder.
-      video_hidden: probability that the class's shape is not in the picture, only smaller ones; it
+      video_clutter: Smaller shapes in the picture; more is harder.
+      video_hidden: Probability that the class's shape is not in the picture, only smaller ones; it
         bounds what can be learned from the video, the two above how fast that is.
-      audio_noise_db: how loud the noise over the sound may be, in decibels above it; it is drawn
+      audio_noise_db: How loud the noise over the sound may be, in decibels above it; it is drawn
         evenly between -30 dB and this. More is harder: at +15 dB even a good ear hears nothing else.
-      seed: of every draw, together with split and position.
-      clip_seconds: length of a clip.
-      image_size_px: height and width, at least 16.
-      frames_per_second: rate of the frames.
-      sample_rate_hz: rate of the sound, at least 4000.
+      seed: Of every draw, together with split and position.
+      clip_seconds: Length of a clip.
+      image_size_px: Height and width, at least 16.
+      frames_per_second: Rate of the frames.
+      sample_rate_hz: Rate of the sound, at least 4000.
     """
 
     name: str = "default"

@@ -55,7 +55,7 @@ class KineticsSoundsConfig(ListedClipsConfig):
     """Settings of `ListedClipsConfig`, and which classes are taken.
 
     Attributes:
-      class_list: text file with other classes, one name per line, as the CSV files have them; None
+      class_list: Text file with other classes, one name per line, as the CSV files have them; None
         for the 31 of `CLASS_NAMES`. The config is then called like the file.
     """
 

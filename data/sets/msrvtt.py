@@ -46,7 +46,7 @@ class MSRVTTConfig(ListedClipsConfig):
     """Settings of `ListedClipsConfig`.
 
     Attributes:
-      clip_seconds: a longer clip is cut off after this; 32 keeps all whole (our choice).
+      clip_seconds: A longer clip is cut off after this; 32 keeps all whole (our choice).
     """
 
     clip_seconds: float = 32.0

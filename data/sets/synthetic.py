@@ -37,15 +37,17 @@ class SyntheticConfig(tfds.core.BuilderConfig):
     """Decides every byte of the synthetic data set.
 
     Attributes:
-      train_clips, validation_clips, test_clips: sizes of the splits; classes take turns.
-      text_noise: probability that a clip's narration is of a scene of another class.
-      audio_noise: the same for its sound. The test split is clean.
-      seed: of every draw, together with split and position.
-      clip_seconds: length of a clip.
-      image_size_px: height and width; even, at least 16.
-      frames_per_second: rate of the frames.
-      sample_rate_hz: one that AAC knows, at least 16000.
-      source_dir: where to keep the mp4 and vtt files; None for not at all. Not a parameter of the
+      train_clips: Size of the split; classes take turns.
+      validation_clips: Size of the split, drawn like the training split.
+      test_clips: Size of the split, whose clips have no noise.
+      text_noise: Probability that a clip's narration is of a scene of another class.
+      audio_noise: Probability that a clip's sound is of a scene of another class.
+      seed: Of every draw, together with split and position.
+      clip_seconds: Length of a clip.
+      image_size_px: Height and width; even, at least 16.
+      frames_per_second: Rate of the frames.
+      sample_rate_hz: One that AAC knows, at least 16000.
+      source_dir: Where to keep the mp4 and vtt files; None to keep none. Not a parameter of the
         records.
     """
 

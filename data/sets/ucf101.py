@@ -28,7 +28,7 @@ class UCF101Config(ListedClipsConfig):
     """Settings of `ListedClipsConfig`.
 
     Attributes:
-      clip_seconds: as there; the longest of the videos lasts 71 s, so by default none is cut off.
+      clip_seconds: A longer video is cut off after this; the longest lasts 71 s, so by default none is.
     """
 
     clip_seconds: float = 80.0

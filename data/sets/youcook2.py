@@ -23,7 +23,7 @@ class YouCook2Config(ListedClipsConfig):
     """Settings of `ListedClipsConfig`.
 
     Attributes:
-      clip_seconds: a longer step is cut off after this; 60 keeps nearly all whole (our choice).
+      clip_seconds: A longer step is cut off after this; 60 keeps nearly all whole (our choice).
     """
 
     clip_seconds: float = 60.0

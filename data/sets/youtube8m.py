@@ -41,8 +41,8 @@ class YouTube8MConfig(CaptionedClipsConfig):
     """Settings of `CaptionedClipsConfig`, and what is taken.
 
     Attributes:
-      list_file: the CSV file of the videos, relative to the source folder.
-      languages: those of the captions, the most wanted first. "en" stands for en, then en-orig (what
+      list_file: The CSV file of the videos, relative to the source folder.
+      languages: Those of the captions, the most wanted first. "en" stands for en, then en-orig (what
         YouTube calls its own transcript), then en-US and the like.
     """
 
@@ -72,7 +72,7 @@ class YouTube8MConfig(CaptionedClipsConfig):
 
     def parameters(self) -> dict[str, object]:
         """Returns the base's; the list counts by what it says, not by what it is called."""
-        settings = super().parameters() | {"languages": list(self.languages)}
+        settings = super().parameters()
         del settings["list_file"]
         return settings
 

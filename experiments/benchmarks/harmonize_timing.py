@@ -11,12 +11,6 @@ from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worke
 
 FLAGS = flags.FLAGS
 FLOAT_BYTES = 4
-NEEDS = {
-    "reweight": lambda objectives: {"weights": [1.0] * objectives},
-    "cl": lambda _: {"schedule": -0.9},
-    "both": lambda _: {"schedule": -0.9},
-}
-"""Options of the methods that have no defaults for all."""
 
 
 def ways() -> list[str]:
@@ -81,7 +75,7 @@ def _method(name: str, objectives: int) -> Callable:
 
     import harmonization
 
-    method = harmonization.get(name, **NEEDS.get(name, lambda _: {})(objectives))
+    method = harmonization.get(name, **harmonization.METHODS[name].example_options(objectives))
     losses, step = tf.ones([objectives]), tf.constant(3, tf.int64)
     scores = {"fusion": tf.constant(0.9), "encoder": tf.constant(0.4)}
 

@@ -51,7 +51,7 @@ def open_run(path: str) -> TrainedModel:
         tokenizer = None
         if directory.vocabulary.exists():
             tokenizer = config.TOKENIZERS[settings.tokenizer](str(directory.vocabulary), settings.clips.words)
-    vectors = model.arguments["vocabulary_size"]
+    vectors = model.options.vocabulary_size
     if tokenizer is not None and tokenizer.vocabulary_size > vectors:
         raise BadInput(
             f"{directory.vocabulary} should have at most the {vectors} words that the model has vectors for. "

@@ -97,7 +97,7 @@ def untrained(run: TrainedModel) -> TrainedModel:
 
     Not so where it did not start from random weights, as one that went on from an imported checkpoint.
     """
-    model = build_model(run.settings, run.model.arguments["vocabulary_size"])
+    model = build_model(run.settings, run.model.options.vocabulary_size)
     return dataclasses.replace(run, model=model, step=0, checkpoint="")
 
 
@@ -218,7 +218,7 @@ def facts(run: TrainedModel) -> list[Fact]:
     tokens = ", ".join(f"{count} of {modality}" for modality, count in model.token_counts(training=False).items())
     return [
         Fact("checkpoint", f"{pathlib.Path(run.checkpoint).name}, step {run.step:,} of {settings.steps:,}"),
-        Fact("model", f"{model.arguments['preset']}, {sum(map(np.size, layer_values(model).values())):,} trainable weights"),
+        Fact("model", f"{model.options.preset}, {sum(map(np.size, layer_values(model).values())):,} trainable weights"),
         Fact("tokens per clip (per caption for text)", tokens),
         Fact("method", f"{method}, per {settings.granularity}, on {settings.scope} variables"),
         Fact("data", ", ".join(settings.datasets)),

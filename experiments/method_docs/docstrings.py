@@ -5,9 +5,9 @@ import re
 from typing import NamedTuple
 
 import harmonization
+from experiments.running.docstring_sections import read_sections
 
 HEADINGS = ("Rule", "Source", "Promises", "Costs", "Not for")
-SECTIONS = ("Args", "Attributes", "Raises")
 
 
 class Option(NamedTuple):
@@ -56,7 +56,7 @@ def read_docstring(method: type[harmonization.Harmonizer]) -> Docstring:
     if not summary or "\n" in summary:
         raise ValueError(f"The docstring of {method.__name__} should begin with a line of its own. Found {summary!r}.")
     parts = _parts(method, headed)
-    body, sections = _sections(rest)
+    body, sections = read_sections(rest)
     return Docstring(
         summary,
         parts,
@@ -65,11 +65,6 @@ def read_docstring(method: type[harmonization.Harmonizer]) -> Docstring:
         sections["Attributes"],
         sections["Raises"],
     )
-
-
-def one_line(text: str) -> str:
-    """The text without its line breaks."""
-    return " ".join(text.split())
 
 
 def _parts(method, headed: str) -> dict[str, str]:
@@ -90,18 +85,6 @@ def _parts(method, headed: str) -> dict[str, str]:
     if empty:
         raise ValueError(f"The docstring of {method.__name__} says nothing after `{empty[0]}:`.")
     return parts
-
-
-def _sections(rest: str) -> tuple[str, dict[str, dict[str, str]]]:
-    """What stands before `Args:` and its like, and their entries."""
-    found = re.split(rf"^({'|'.join(SECTIONS)}):\n", rest, flags=re.MULTILINE)
-    sections = dict(zip(found[1::2], map(_entries, found[2::2]), strict=True))
-    return found[0], {name: sections.get(name, {}) for name in SECTIONS}
-
-
-def _entries(section: str) -> dict[str, str]:
-    found = re.split(r"^(\w+): ", inspect.cleandoc(section), flags=re.MULTILINE)
-    return dict(zip(found[1::2], map(one_line, found[2::2]), strict=True))
 
 
 def _options(method, meanings: dict[str, str]) -> list[Option]:

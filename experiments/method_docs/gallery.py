@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 from PIL import Image
 
-from experiments.method_docs.situations import ANGLES_DEGREES, LENGTHS, SITUATIONS, Turned
+from experiments.method_docs.situations import ANGLES_DEGREES, LENGTHS, Turned, situation
 
 # Blue, orange and vermilion of Okabe and Ito, made to be told apart by everyone; viridis without its pale end.
 FIRST, SECOND, CONFLICT, NEUTRAL = "#0072B2", "#E69F00", "#D55E00", "#8a919c"
@@ -58,7 +58,7 @@ def draw_gallery(turned: Mapping[str, Turned], path: pathlib.Path) -> None:
         axes = figure.add_subplot(grid[index // COLUMNS, index % COLUMNS])
         _panel(axes, one, length=1)
         axes.set_title(name, loc="left", fontweight="bold", fontsize=11, pad=3)
-        axes.set_title(SITUATIONS[name].caption, loc="right", fontsize=8, color=FAINT, pad=3)
+        axes.set_title(situation(name).caption, loc="right", fontsize=8, color=FAINT, pad=3)
     _legend(figure.add_subplot(grid[-1, -2:]))
     _save(figure, path)
 
@@ -77,7 +77,7 @@ def draw_method(name: str, turned: Turned, path: pathlib.Path) -> None:
     for length, axes, title in ((0, left, "|g₂| = |g₁|"), (1, middle, "|g₂| = 2 |g₁|")):
         _panel(axes, turned, length)
         axes.set_title(title, loc="left")
-    middle.set_title(SITUATIONS[name].caption, loc="right", fontsize=8, color=FAINT)
+    middle.set_title(situation(name).caption, loc="right", fontsize=8, color=FAINT)
     _gains(right, turned, length=1)
     right.set_title("gain of each objective, |g₂| = 2 |g₁|", loc="left")
     _save(figure, path)

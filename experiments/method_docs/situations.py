@@ -16,38 +16,29 @@ GOLDEN = ((-4.0, 1.0, 1.0), (6.0, 1.0, 1.0))
 AGREEING = ((2.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 TRIED = range(1, 4)
 """Numbers of objectives that a method is tried with."""
+SCORES = (0.6, 0.5)
+"""Of the groups of variables, in turn."""
 ARGUMENTS = ("step", "losses", "scores")
 """What `harmonize` can be told about the step beside gradients and groups."""
 
 
 class Situation(NamedTuple):
-    """What a method is given beside two gradients.
+    """The setting of a method's picture, and of its golden value.
 
     Attributes:
       caption: Says in a few words what the picture assumes.
-      options: Of the method in the picture, where they differ from `EXAMPLES` and the defaults.
+      options: Of the method in the picture, where they differ from `example_options` and the defaults.
       losses: Of the two objectives.
-      scores: Of the groups.
-      groups: Names of the groups of variables; the picture shows the first.
       draws: Steps to look at; more than one for methods with random numbers. The first makes the curve.
       settling: Steps before the first that counts; for methods with state.
     """
 
-    caption: str
+    caption: str = "the defaults"
     options: Mapping[str, Any] = {}
-    losses: Sequence[float] | None = None
-    scores: Mapping[str, float] | None = None
-    groups: Sequence[str] | None = None
+    losses: Sequence[float] = (1.0, 2.0)
     draws: int = 1
     settling: int = 0
 
-
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "reweight": {"weights": (1.5, 0.5)},
-    "cl": {"schedule": harmonization.LinearSchedule(steps=500_000)},
-    "both": {"schedule": harmonization.LinearSchedule(steps=500_000)},
-}
-"""Options of the methods that cannot do without."""
 
 SITUATIONS = {
     "sum": Situation("w = (1, 1)"),
@@ -67,18 +58,13 @@ SITUATIONS = {
     "dualproj": Situation("the mean, projected"),
     "config": Situation("equal cosines"),
     "rlw": Situation("step 0; points: other steps", draws=30),
-    "famo": Situation("first step, losses 1 and 2", losses=(1.0, 2.0)),
+    "famo": Situation("first step, losses 1 and 2"),
     "gradnorm": Situation("settled, losses equal", {"learning_rate": 0.0005}, losses=(1.0, 1.0), settling=1500),
-    "mmpareto": Situation("γ = 1 (default 1.5)", {"gamma": 1.0}, groups=("encoder",)),
-    "dgl": Situation("encoder, α = 1 (default 4)", {"alpha": 1.0}, groups=("encoder", "fusion")),
-    "ogm_ge": Situation(
-        "scores 0.6, 0.5; points: with noise",
-        {"noise_steps": (1, 30)},
-        scores={"audio": 0.6, "video": 0.5},
-        groups=("audio", "video"),
-        draws=30,
-    ),
+    "mmpareto": Situation("γ = 1 (default 1.5)", {"gamma": 1.0}),
+    "dgl": Situation("encoder, α = 1 (default 4)", {"alpha": 1.0}),
+    "ogm_ge": Situation("scores 0.6, 0.5; points: with noise", {"noise_steps": (1, 30)}, draws=30),
 }
+"""Settings that show more than the default one does; a method need not be here."""
 
 
 class Turned(NamedTuple):
@@ -95,33 +81,48 @@ class Turned(NamedTuple):
     keep: np.ndarray
 
 
-def example_options(name: str) -> dict[str, Any]:
+def situation(name: str) -> Situation:
+    """The setting of a method's picture."""
+    return SITUATIONS.get(name, Situation())
+
+
+def example_options(name: str, objectives: int = 2) -> dict[str, Any]:
     """Options with which a page shows the method."""
-    return EXAMPLES.get(name, {})
+    return harmonization.METHODS[name].example_options(objectives)
+
+
+def groups_of(name: str) -> tuple[str, ...] | None:
+    """Names of the groups of variables with which a page shows the method; the picture shows the first."""
+    return harmonization.METHODS[name].example_groups
+
+
+def scores_of(name: str) -> dict[str, float]:
+    """Scores of the groups."""
+    return dict(zip(groups_of(name) or ("all",), itertools.cycle(SCORES), strict=False))
 
 
 def updates_by_angle(name: str) -> Turned:
     """Turns the second gradient through `ANGLES_DEGREES`, with each of `LENGTHS`."""
-    situation, angles = SITUATIONS[name], np.deg2rad(ANGLES_DEGREES)
+    setting, angles = situation(name), np.deg2rad(ANGLES_DEGREES)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     gradients = np.array([length * directions for length in LENGTHS], np.float32)
     points = [
         (turned, step)
         for row in gradients
         for turned, step in (
-            *[(row[0], 0)] * situation.settling,
-            *((turned, step) for step in range(situation.draws) for turned in row),
+            *[(row[0], 0)] * setting.settling,
+            *((turned, step) for step in range(setting.draws) for turned in row),
         )
     ]
     updates, keep = _run(name, np.array([turned for turned, _ in points]), np.array([step for _, step in points]))
-    shape = (len(LENGTHS), situation.draws, len(angles), 2)
-    updates = updates.reshape(len(LENGTHS), -1, 2)[:, situation.settling :].reshape(shape)
-    keep = keep.reshape(len(LENGTHS), -1)[:, situation.settling :].reshape(shape[:-1])
+    shape = (len(LENGTHS), setting.draws, len(angles), 2)
+    updates = updates.reshape(len(LENGTHS), -1, 2)[:, setting.settling :].reshape(shape)
+    keep = keep.reshape(len(LENGTHS), -1)[:, setting.settling :].reshape(shape[:-1])
     return Turned(gradients, updates, keep.all(axis=1))
 
 
 def _run(name: str, turned: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    harmonizer = harmonization.get(name, **{**example_options(name), **SITUATIONS[name].options})
+    harmonizer = harmonization.get(name, **{**example_options(name), **situation(name).options})
     first = tf.constant([1.0, 0.0])
 
     def updated(point):
@@ -157,31 +158,23 @@ def harmonized(
     Returns:
       The update of the first group's variable, and the report.
     """
-    situation = SITUATIONS[name]
-    given = {
-        "step": step,
-        "losses": situation.losses and [float(value) for value in _extended(situation.losses, len(gradients))],
-        "scores": situation.scores,
-    }
-    names = situation.groups or ("all",)
+    losses = itertools.islice(itertools.cycle(situation(name).losses), len(gradients))
+    given = {"step": step, "losses": list(losses), "scores": scores_of(name)}
+    groups = groups_of(name)
     update, report = harmonization.harmonize(
-        [[gradient] * len(names) for gradient in gradients],
+        [[gradient] * len(groups or ("all",)) for gradient in gradients],
         harmonizer,
-        groups=situation.groups and {group: [index] for index, group in enumerate(names)},
+        groups=groups and {group: [index] for index, group in enumerate(groups)},
         **{key: value for key, value in given.items() if key not in without},
     )
     return update[0], report
-
-
-def _extended(losses: Sequence[float], objectives: int) -> Sequence[float]:
-    return tuple(itertools.islice(itertools.cycle(losses), objectives))
 
 
 def golden(name: str) -> tuple[np.ndarray, np.ndarray, bool]:
     """Weights and update of the first step on the gradients `GOLDEN`, and whether it is taken."""
     harmonizer = harmonization.get(name, **example_options(name))
     update, report = harmonized(name, harmonizer, [tf.constant(row) for row in GOLDEN], 0)
-    weights = report["weights"][0] if SITUATIONS[name].groups else report["weights"]
+    weights = report["weights"][0] if groups_of(name) else report["weights"]
     return weights.numpy(), update.numpy(), bool(report["keep"])
 
 
@@ -193,8 +186,8 @@ def needs(name: str) -> list[str]:
         if not _accepts(name, 3, without=(key,)):
             found.append(f"{key} (for more than two objectives)" if _accepts(name, 2, without=(key,)) else key)
     found += ["losses after the step"] * harmonizer.losses_after
-    found += ["groups"] * (SITUATIONS[name].groups is not None)
-    harmonizer.build(2, SITUATIONS[name].groups or ("all",))
+    found += ["groups"] * (groups_of(name) is not None)
+    harmonizer.build(2, groups_of(name) or ("all",))
     return found + ["state"] * bool(harmonizer.variables)
 
 
@@ -207,9 +200,8 @@ def objectives(name: str) -> str:
 
 
 def _accepts(name: str, objectives: int, without: Sequence[str] = ()) -> bool:
-    options = dict(example_options(name))
-    if without and "weights" in options:  # what is asked then is not how many there are
-        options["weights"] = _extended(options["weights"], objectives)
+    # What is asked with `without` is not how many objectives there may be.
+    options = example_options(name, objectives) if without else example_options(name)
     rows = [tf.one_hot(index, objectives) for index in range(objectives)]
     try:
         harmonized(name, harmonization.get(name, **options), rows, 0, without)

@@ -4,10 +4,11 @@ Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
 """
 
 import contextlib
+import functools
 import logging as stdlib_logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -29,19 +30,28 @@ def bad_input() -> Iterator[None]:
         raise BadInput(str(error)) from error
 
 
-def run(main: Callable[[list[str]], int | None], takes_arguments: bool = False) -> None:
+def run(
+    main: Callable[[list[str]], int | None],
+    takes_arguments: bool = False,
+    parse: Callable[[Sequence[str]], list[str]] = flags.FLAGS,
+) -> None:
     """Runs `main` as an absl program with the project's exit codes.
 
     Args:
       main: Takes the arguments that are no flags, the program's name first; returns the exit code.
       takes_arguments: Whether there may be such arguments.
+      parse: Takes the whole command line and sets the flags; returns those arguments. For flags that depend on others.
     """
-    app.run(lambda arguments: _guarded(main, arguments, takes_arguments), flags_parser=_parse_flags)
+    parser = functools.partial(_parse_flags, parse)
+    app.run(lambda arguments: _guarded(main, arguments, takes_arguments), flags_parser=parser)
 
 
-def _parse_flags(arguments):
+def _parse_flags(parse, arguments):
+    _quiet_warnings()
     try:
-        return flags.FLAGS(arguments)
+        return parse(arguments)
+    except BadInput as error:
+        sys.exit(_fail(2, str(error)))
     except flags.Error as error:
         sys.exit(_fail(2, f"{str(error).rstrip('.')}. See --help."))
     except SystemExit:  # absl leaves with 1 when it has shown the help
@@ -51,7 +61,7 @@ def _parse_flags(arguments):
 def _guarded(main, arguments, takes_arguments=False):
     if len(arguments) > 1 and not takes_arguments:
         return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
-    _quiet_libraries()
+    _quiet_logs()
     try:
         return main(arguments) or 0
     except BadInput as error:
@@ -60,15 +70,19 @@ def _guarded(main, arguments, takes_arguments=False):
         return _fail(1, str(error))
 
 
-def _quiet_libraries():
-    """Keeps off the terminal what libraries say of their own insides; what the user asked to see is shown."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
-    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)  # likewise
+def _quiet_warnings():
+    """Keeps off the terminal what libraries say of their own insides."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore", FutureWarning)
         # scikit-learn, of a linear probe on a few clips: that it has few of them is in the result.
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50% of the number of samples")
+
+
+def _quiet_logs():
+    """Likewise for their logs; what the user asked to see is shown."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.ERROR)  # TFDS warns of its own deprecated calls
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)  # likewise
 
 
 def _fail(code, message):

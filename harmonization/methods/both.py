@@ -1,5 +1,7 @@
 """Both of the paper's methods: gate by the curriculum, then project what is kept."""
 
+from typing import Any
+
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.methods.curriculum import GradientCurriculum
 from harmonization.methods.realignment import GradientRealignment
@@ -34,6 +36,11 @@ class Both(Harmonizer):
         super().__init__(name=name)
         self._gate = GradientCurriculum(schedule, indicator)
         self._projection = GradientRealignment()
+
+    @classmethod
+    def example_options(cls, objectives: int = 2) -> dict[str, Any]:
+        """See `Harmonizer.example_options`: those of `GradientCurriculum`."""
+        return GradientCurriculum.example_options(objectives)
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without a step, unless gamma is constant."""

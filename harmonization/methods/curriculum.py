@@ -1,5 +1,7 @@
 """Gradient-based curriculum learning (CL): steps whose gradients disagree too much are left out."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from harmonization.harmonizer import (
@@ -11,7 +13,7 @@ from harmonization.harmonizer import (
     smallest_over_pairs,
 )
 from harmonization.methods.sum import Sum
-from harmonization.schedule import ConstantSchedule, Schedule
+from harmonization.schedule import ConstantSchedule, LinearSchedule, Schedule
 
 INDICATORS = ("cosine", "dot")
 
@@ -62,6 +64,12 @@ class GradientCurriculum(Harmonizer):
                 "The threshold on a cosine should stay within [-1, 1). "
                 f"Found a schedule from {self._schedule.start} to {self._schedule.end}."
             )
+
+    @classmethod
+    def example_options(cls, objectives: int = 2) -> dict[str, Any]:
+        """See `Harmonizer.example_options`: the schedule of a long training."""
+        del objectives
+        return {"schedule": LinearSchedule(steps=500_000)}
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without a step, unless gamma is constant."""

@@ -41,6 +41,8 @@ class DGL(Harmonizer):
       ValueError: If an option is not such.
     """
 
+    example_groups = ("encoder", "fusion")
+
     def __init__(
         self,
         multimodal: int = 0,

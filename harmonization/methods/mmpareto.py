@@ -58,6 +58,8 @@ class MMPareto(Harmonizer):
       ValueError: If an option is not such.
     """
 
+    example_groups = ("encoder",)
+
     def __init__(self, gamma: float = 1.5, scope: str = "tensor", name: str | None = None):
         super().__init__(name=name)
         self._gamma, self._scope = float(gamma), scope

@@ -51,6 +51,8 @@ class OGMGE(Harmonizer):
       ValueError: If an option is not such.
     """
 
+    example_groups = ("audio", "video")
+
     def __init__(
         self,
         alpha: float = 0.8,

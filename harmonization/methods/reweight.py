@@ -1,7 +1,9 @@
 """Fixed weights on the objectives: the paper's baselines RW(VA) and RW(VT)."""
 
+import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,6 +42,11 @@ class Reweight(GramHarmonizer):
                 "`weights` should be finite numbers >= 0, one per objective, not all zero. "
                 f"Found {self._weights}."
             )
+
+    @classmethod
+    def example_options(cls, objectives: int = 2) -> dict[str, Any]:
+        """See `Harmonizer.example_options`: the weights of RW(VA), in turn."""
+        return {"weights": tuple(itertools.islice(itertools.cycle((1.5, 0.5)), objectives))}
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`; raises a ValueError unless there is a weight per objective."""

@@ -7,8 +7,6 @@ import types
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from absl import flags
-from absl.testing import flagsaver
 
 import data
 from data.media.writer import encode_mp4
@@ -213,20 +211,6 @@ def trees() -> types.SimpleNamespace:
 def write_flash(trees):
     """A function (path, seconds, at): a real media file by its suffix, with a flash and a click at a second."""
     return trees.write_flash
-
-
-@pytest.fixture(scope="session")
-def run_prepare():
-    """Runs the command line `experiments.prepare_data` in this process."""
-    from experiments import prepare_data
-
-    def run(**values):
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS(["prepare_data"])
-        with flagsaver.flagsaver(**values):
-            return prepare_data.main([])
-
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,7 @@ from vatt.keras import keras
 BATCH, STEPS = 8, 5
 ENCODERS = {"audio": [0], "video": [1], "fusion": [2]}
 SCHEDULE = harmonization.LinearSchedule(STEPS, start=-0.2)
-OPTIONS = {"reweight": {"weights": (1.5, 0.5, 0.2)}, "cl": {"schedule": SCHEDULE}, "both": {"schedule": SCHEDULE}}
-GROUPED = ("mmpareto", "dgl", "ogm_ge")
+OPTIONS = {"cl": {"schedule": SCHEDULE}, "both": {"schedule": SCHEDULE}}
 START = ([[0.1, -0.3], [-0.2, 0.2], [0.3, 0.1]], [[0.2, -0.1], [0.4, 0.2], [-0.1, 0.3]], [0.5, -0.4, 0.3, 0.2])
 
 
@@ -47,13 +46,16 @@ class Training:
         # The graph of all methods runs a few times only, so that optimizing it would cost more than it saves.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         self.strategy, self.data = strategy, _data()
-        self.methods = {name: harmonization.get(name, **OPTIONS.get(name, {})) for name in harmonization.METHODS}
+        self.methods = {
+            name: harmonization.get(name, **OPTIONS.get(name, method.example_options(3)))
+            for name, method in harmonization.METHODS.items()
+        }
         with strategy.scope():
             self.weights = {name: [tf.Variable(value) for value in START] for name in self.methods}
             self.optimizers = {name: keras.optimizers.SGD(0.1) for name in self.methods}
             for name, method in self.methods.items():
                 self.optimizers[name].build(self.weights[name])
-                method.build(3, tuple(ENCODERS) if name in GROUPED else ("all",))
+                method.build(3, tuple(ENCODERS) if method.example_groups else ("all",))
         self.run = tf.function(
             lambda step: strategy.run(self._replica_step, args=(step,)), autograph=False
         )
@@ -81,7 +83,7 @@ class Training:
         method, weights = self.methods[name], self.weights[name]
         with tf.GradientTape(persistent=True) as tape:
             losses = _losses(batch, *weights)
-        groups = ENCODERS if name in GROUPED else None
+        groups = ENCODERS if method.example_groups else None
         scores = {"audio": tf.constant(0.9), "video": tf.constant(0.2)}
         report = harmonization.minimize(
             tape, losses, weights, self.optimizers[name], method, groups, step, scores=scores,
@@ -108,9 +110,10 @@ def _assert_same(together, alone, replicas):
 
 
 def test_the_steps_meet_conflict_and_gates(alone):
-    assert len(alone) == 22
+    assert alone.keys() == harmonization.METHODS.keys()
     for name, (weights, outcomes) in alone.items():
-        assert {keep for _, keep in outcomes} == ({True, False} if name in ("cl", "both") else {True})
+        gated = harmonization.METHODS[name].split_gate is not harmonization.Harmonizer.split_gate
+        assert {keep for _, keep in outcomes} == ({True, False} if gated else {True}), name
         assert True in {conflict for conflict, _ in outcomes}, name
         assert not np.allclose(weights[2], START[2], atol=1e-3)
     assert {conflict for conflict, _ in alone["gr"][1]} == {True, False}

@@ -1,8 +1,14 @@
+import dataclasses
+import inspect
+import json
+import typing
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import vatt
+from vatt.options import ModelOptions
 
 SEED = tf.constant([1, 2])
 
@@ -92,3 +98,23 @@ def test_model_is_equal_with_and_without_xla(make_model, make_batch):
 def test_wrong_arguments_are_explained(arguments, message):
     with pytest.raises(ValueError, match=message):
         vatt.VATT(**arguments)
+
+
+def test_the_constructor_shows_the_fields_of_the_options():
+    parameters = inspect.signature(vatt.VATT).parameters
+    assert parameters == inspect.signature(ModelOptions).parameters and len(parameters) == 40
+    hints = typing.get_type_hints(vatt.VATT.__init__)
+    assert {name: hints[name] for name in parameters} == {field.name: field.type for field in dataclasses.fields(ModelOptions)}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'prest'"):
+        vatt.VATT(prest="ut_tiny")
+
+
+def test_the_configuration_holds_every_argument_as_json():
+    model = vatt.VATT("vit_base", video=vatt.Tower("vit", vatt.SIZES["tiny"]), video_patch=(2, 8, 8), name="small")
+    config = model.get_config()
+    assert list(config) == ["precision", *inspect.signature(vatt.VATT).parameters]
+    read = json.loads(json.dumps(config))
+    assert read["video"] == {"kind": "vit", "size": dict(layers=2, width=96, heads=3, feed_forward=384, head_dim=32)}
+    assert (read["preset"], read["video_patch"], read["name"], read["audio"]) == ("vit_base", [2, 8, 8], "small", None)
+    again = vatt.VATT.from_config(read)
+    assert json.dumps(again.get_config()) == json.dumps(config) and again.options.video == model.options.video

@@ -1,0 +1,1 @@
+"""Preparing a data set: its flags, and who makes its records."""
