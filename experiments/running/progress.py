@@ -155,6 +155,10 @@ class Progress:
         """Returns the steps of the whole run, of this program."""
         return self.run.config.steps
 
+    def to_border(self, step: int) -> int:
+        """Returns the steps, at least 1, from a step to the next one that no loop may pass, of this program."""
+        return max(self.steps() - step, 1)
+
     def method_and_data(self) -> tuple[str, str]:
         """Returns the names of the method and of the data sets, of this program."""
         method = type(self.run.trainer.harmonizer).__name__
