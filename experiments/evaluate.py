@@ -18,7 +18,7 @@ have found, and prints a table: each figure with what it is over and its chance 
 
 from absl import flags
 
-from experiments.evaluation.metrics import DOWNSTREAM_TASKS, OWN_TASKS
+from experiments.evaluation.task_names import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -15,9 +14,11 @@ from experiments.classifiers.scores import Evaluator
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import bad_input
 from experiments.running.labeled_run import LabeledProgram, open_labeled
+from experiments.running.quantities import conflict_rate, mean_cosine
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
 from experiments.running.train_program import require_directories, strategy_from_flags
+from experiments.running.training_history import all_cosines
 
 FLAGS = flags.FLAGS
 
@@ -90,13 +91,11 @@ def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluat
 
 
 def _gradients(records: list[dict], encoders: list[str]) -> dict[str, dict[str, float]]:
-    """Returns the mean cosine and the conflict rate of all steps in the encoders that several losses reach."""
-    cosines = {
-        part: np.concatenate([record[f"cosines_{part}"] for record in records if "validation" not in record])
-        for part in encoders
-    }
+    """Returns the mean cosine and the conflict rate of all steps, in the encoders that several losses reach."""
+    loops = [record for record in records if "validation" not in record]
+    cosines = {part: all_cosines(loops, f"cosines_{part}") for part in encoders}
     return {
-        part: {"mean_cosine": float(values.mean()), "conflict_rate": float((values < 0).mean())}
+        part: {"mean_cosine": float(mean_cosine(values)), "conflict_rate": float(conflict_rate(values))}
         for part, values in cosines.items()
     }
 

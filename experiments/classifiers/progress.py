@@ -54,10 +54,6 @@ class ClassifierProgress(ValidatedProgress):
         """See `Progress.objectives`."""
         return self.run.config.recipe.objectives
 
-    def cosines(self, columns: dict[str, np.ndarray]) -> list[str]:
-        """See `Progress.cosines`."""
-        return [name for name in columns if name.startswith("cosine_")]
-
     def losses_text(self, means: dict[str, float]) -> str:
         """See `Progress.losses_text`."""
         losses = " ".join(f"{name} {means[f'loss_{name}']:.3f}" for name in self.objectives())

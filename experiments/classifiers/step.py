@@ -7,6 +7,7 @@ import tensorflow as tf
 import harmonization
 from experiments.classifiers.methods import MODALITIES, Method
 from experiments.classifiers.model import Classifier
+from experiments.running import quantities
 from experiments.running.step_trainer import StepTrainer, step_seed
 
 
@@ -131,21 +132,24 @@ class ClassifierTrainer(StepTrainer):
         return self.method.reaches(objective, tuple(self.parts))
 
     def _log(self, losses, scores, report):
-        """Collects one step's quantities: `loss_*`, per encoder `cosine_*`, and per encoder and loss norms and weights."""
-        objectives = self.method.objectives
-        values = {f"loss_{name}": loss for name, loss in zip(objectives, losses, strict=True)}
-        position = {name: place for place, name in enumerate(self.groups)}
-        for part in MODALITIES:
-            for index, name in enumerate(objectives):
-                if part in self._reached_parts(name):
-                    values[f"gradient_norm_{name}_{part}"] = report["norms"][position[part], index]
-                    values[f"weight_{name}_{part}"] = report["weights"][position[part], index]
-        values |= {f"cosine_{part}": report["cosine"][position[part]] for part in self.compared()}
-        values |= {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
-        values |= {"finite": report["finite"], "keep": report["keep"]}
-        values["bad_variable"], values["bad_objective"] = harmonization.find_nonfinite(report["variable_gram"])
-        values["learning_rate"] = self.learning_rate(self.global_step)
-        return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+        """Collects one step's quantities: per loss, per encoder that several losses reach, and per encoder and loss."""
+        step = {**report, "losses": tf.stack(losses), "learning_rate": self.learning_rate(self.global_step)}
+        shares = {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
+        return quantities.read_step(step, self._places()) | shares
+
+    def _places(self):
+        objectives = {name: index for index, name in enumerate(self.method.objectives)}
+        groups = {name: index for index, name in enumerate(self.groups)}
+        return {
+            quantities.PER_OBJECTIVE: objectives,
+            quantities.PER_GROUP: {part: groups[part] for part in self.compared()},
+            quantities.PER_GROUP_AND_OBJECTIVE: {
+                f"{name}_{part}": (groups[part], index)
+                for part in MODALITIES
+                for name, index in objectives.items()
+                if part in self._reached_parts(name)
+            },
+        }
 
 
 def _in_one_list(parts):

@@ -7,8 +7,8 @@ import numpy as np
 import data
 from experiments.evaluation.alignment import clip_indicators, separation
 from experiments.evaluation.finetuned import KINETICS, missing_finetuning
-from experiments.evaluation.metrics import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.evaluation.result import NO_PROBE, NO_RETRIEVAL, Found, add_to_result
+from experiments.evaluation.task_names import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.evaluation.tasks import open_tasks
 from experiments.evaluation.windows import Settings
 from experiments.inference import retrieval

@@ -5,6 +5,10 @@ The losses are not in it: `PointRun.figures` adds them.
 
 from typing import NamedTuple
 
+from experiments.evaluation.task_names import DOWNSTREAM_TASKS
+from experiments.pretraining.step import OBJECTIVES
+from experiments.running.quantities import QUANTITIES, RUN_QUANTITIES, objective_title
+
 
 class Metric(NamedTuple):
     """A figure of a run.
@@ -36,19 +40,6 @@ class Metric(NamedTuple):
         return None if found is None else found * (100 if self.percent else 1)
 
 
-_TOP = {"T1": "top1", "T5": "top5"}
-_RANKS = {"rank": "median_rank", "R@10": "r10"}
-OWN_TASKS = ("retrieval", "linear_probe", "alignment")
-"""What a run is evaluated for on the data it was trained on."""
-DOWNSTREAM_TASKS = {
-    "ucf101": ("UCF101", _TOP),
-    "hmdb51": ("HMDB51", _TOP),
-    "kinetics400": ("K400", _TOP),
-    "youcook2": ("YouCook2", _RANKS),
-    "msrvtt": ("MSR-VTT", _RANKS),
-    "esc50": ("ESC-50", _TOP),
-}
-"""The paper's downstream tasks in the poster's order: key in `result["tasks"]`, title, the keys of the figures by their titles."""
 PAPER_COLUMNS = {
     f"{task}_{key}": Metric(title, name, ("tasks", task, key), percent=key != "median_rank", digits=2)
     for task, (title, keys) in DOWNSTREAM_TASKS.items()
@@ -57,16 +48,21 @@ PAPER_COLUMNS = {
 """The columns of the paper's table, by their names in published_results.csv."""
 _RETRIEVAL, _PROBE, _GRADIENTS, _AREA = "text to video", "linear probe", "gradients", "AUC of misaligned clips:"
 METRICS = (
-    Metric("last loss", "video-audio", ("loss", "video_audio"), percent=False, digits=3),
-    Metric("last loss", "video-text", ("loss", "video_text"), percent=False, digits=3),
+    *(
+        Metric(f"last {each.noun}", objective_title(objective), (each.name, objective), percent=each.percent, digits=3)
+        for each in QUANTITIES
+        if each.last_loop
+        for objective in OBJECTIVES
+    ),
     *(Metric(_RETRIEVAL, f"R@{k}", ("retrieval", "text_to_video", f"r{k}")) for k in (1, 5, 10)),
     Metric(_RETRIEVAL, "median rank", ("retrieval", "text_to_video", "median_rank"), percent=False),
     Metric(_PROBE, "video", ("linear_probe", "video", "top1")),
     Metric(_PROBE, "audio", ("linear_probe", "audio", "top1")),
     *PAPER_COLUMNS.values(),
-    Metric(_GRADIENTS, "mean cosine", ("harmonization", "mean_cosine"), percent=False, digits=4),
-    Metric(_GRADIENTS, "conflict rate", ("harmonization", "conflict_rate")),
-    Metric(_GRADIENTS, "steps kept", ("harmonization", "kept_rate")),
+    *(
+        Metric(_GRADIENTS, each.figure.title, ("harmonization", each.figure.key), each.percent, each.figure.digits)
+        for each in RUN_QUANTITIES
+    ),
     Metric(_AREA, "gradient cosine", ("alignment", "auc", "encoder_gradient_cosine", "misaligned"), percent=False, digits=3),
     Metric(_AREA, "similarity", ("alignment", "auc", "summed_similarity", "misaligned"), percent=False, digits=3),
 )

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.metrics import DOWNSTREAM_TASKS
+from experiments.evaluation.task_names import DOWNSTREAM_TASKS
+from experiments.running.quantities import RUN_QUANTITIES
 
 
 class Row(NamedTuple):
@@ -67,18 +68,15 @@ def _of_clips(probe):
 
 def _harmonization(found):
     group = "the two gradients, all training steps"
-    clips = []
-    if "clip_weight" in found:
-        clips = [
-            Row(group, "mean cosine of a clip's own", _number(found["clip_alignment"], "+.4f"), ""),
-            Row(group, "mean weight of judged clips", _percent(found["clip_weight"]), ""),
-        ]
     return [
-        Row(group, "mean cosine", _number(found["mean_cosine"], "+.4f"), ""),
-        Row(group, "conflict rate", _percent(found["conflict_rate"]), ""),
-        Row(group, "share of steps kept", _percent(found["kept_rate"]), ""),
-        *clips,
+        Row(group, each.figure.title, _run_figure(each, found[each.figure.key]), "")
+        for each in RUN_QUANTITIES
+        if each.figure.key in found
     ]
+
+
+def _run_figure(quantity, value):
+    return _percent(value) if quantity.percent else _number(value, f"+.{quantity.figure.digits}f")
 
 
 def _alignment(found):

@@ -8,6 +8,7 @@ import harmonization
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.targets import balancing_weights, clip_losses, is_counted, mix, one_or_many_hot
+from experiments.running import quantities
 from experiments.running.step_trainer import StepTrainer, step_seed
 
 OBJECTIVE = "classification"
@@ -89,8 +90,10 @@ class FinetuneTrainer(StepTrainer):
         return [factor * gradient if index in inside else gradient for index, gradient in enumerate(update)]
 
     def _log(self, loss, report):
-        values = {f"loss_{OBJECTIVE}": loss, "finite": report["finite"], "keep": report["keep"]}
-        values |= {f"gradient_norm_{name}": report["norms"][at, 0] for at, name in enumerate(self.groups)}
-        values["bad_variable"], values["bad_objective"] = harmonization.find_nonfinite(report["variable_gram"])
-        values["learning_rate"] = self.learning_rate(self.global_step)
-        return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+        step = {**report, "losses": loss[tf.newaxis], "learning_rate": self.learning_rate(self.global_step)}
+        places = {
+            quantities.PER_OBJECTIVE: {OBJECTIVE: 0},
+            quantities.PER_GROUP: {},  # one gradient has no cosine
+            quantities.PER_GROUP_AND_OBJECTIVE: {name: (index, 0) for index, name in enumerate(self.groups)},
+        }
+        return quantities.read_step(step, places, unlogged=("weight",))

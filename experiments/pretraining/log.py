@@ -4,19 +4,15 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-import harmonization
-
-OBJECTIVE_FIELDS = ("loss", "gradient_norm", "weight")
+from experiments.running import quantities
 
 
 class StepLog(tf.Module):
     """A table of the loop's steps: one row per step, one column per quantity.
 
-    Columns: `loss_*`, `gradient_norm_*` and `weight_*` per objective; `cosine` of the two gradients; `keep`, the share
-    of the replicas that kept the step; `finite`; `bad_objective` and `bad_variable`, where something was first not
-    finite (-1: nowhere); `learning_rate`; `data_wait_seconds`. Columns with a number per layer: `layer_cosine`, NaN where one of
-    the gradients is zero in the layer (always, in a layer that only one loss reaches), and `layer_gradient_norm_*` per
-    objective. Others may be asked for. It lives on the host, outside any distribution strategy.
+    Columns: those of `experiments.running.quantities` that a step has. Columns with a number per layer: `layer_cosine`,
+    NaN where one of the gradients is zero in the layer (always, in a layer that only one loss reaches), and
+    `layer_gradient_norm_*` per objective. It lives on the host, outside any distribution strategy.
 
     Args:
       capacity: The most steps a loop may have.
@@ -34,12 +30,13 @@ class StepLog(tf.Module):
     ):
         super().__init__()
         self.objectives, self.layers, self.others = objectives, tuple(layers), tuple(others)
-        self.fields = (
-            *(f"{field}_{name}" for field in OBJECTIVE_FIELDS for name in objectives),
-            *("cosine", "keep", "finite", "bad_objective", "bad_variable", "learning_rate"),
-            *self.others,
-            "data_wait_seconds",
-        )
+        places = {name: index for index, name in enumerate(objectives)}
+        self.places = {
+            quantities.PER_OBJECTIVE: places,
+            quantities.PER_GROUP: {"": ...},
+            quantities.PER_GROUP_AND_OBJECTIVE: {name: (..., index) for name, index in places.items()},
+        }
+        self.fields = quantities.step_fields(self.places, self.others)
         self.layer_fields = ("layer_cosine", *(f"layer_gradient_norm_{name}" for name in objectives))
         self._widths = [1] * len(self.fields) + [len(self.layers)] * len(self.layer_fields)
         with tf.device("CPU:0"):
@@ -58,22 +55,9 @@ class StepLog(tf.Module):
         Returns:
           [] float32 per quantity, [layers] per quantity of the layers.
         """
-        values = {f"loss_{name}": losses[name] for name in self.objectives}
-        bad_variable, bad_objective = harmonization.find_nonfinite(report["variable_gram"])
-        for index, name in enumerate(self.objectives):
-            values[f"gradient_norm_{name}"] = report["norms"][..., index]
-            values[f"weight_{name}"] = report["weights"][..., index]
-        values.update(
-            cosine=report["cosine"],
-            keep=report.get("kept_share", report["keep"]),
-            finite=report["finite"],
-            learning_rate=learning_rate,
-            bad_variable=bad_variable,
-            bad_objective=bad_objective,
-            **{name: report[name] for name in self.others},
-        )
-        row = {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
-        return {**row, **self._layer_values(report)}
+        step = {**report, "losses": tf.stack([losses[name] for name in self.objectives]), "learning_rate": learning_rate}
+        others = {name: tf.cast(report[name], tf.float32) for name in self.others}
+        return {**quantities.read_step(step, self.places), **others, **self._layer_values(report)}
 
     def _layer_values(self, report):
         # Between 0 and 1 where replicas harmonized each on its own: the mean is over those that had something to compare.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from absl import flags
 
 import data
-from experiments.evaluation.metrics import DOWNSTREAM_TASKS
+from experiments.evaluation.task_names import DOWNSTREAM_TASKS
 from experiments.pretraining import config
 from experiments.pretraining.assembly import make_model
 from experiments.pretraining.dry_run import VOCABULARY_SIZE

@@ -12,8 +12,8 @@ import data
 from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.arrays import read_arrays, write_arrays
 from experiments.evaluation.evaluate import Evaluation, evaluate
-from experiments.evaluation.metrics import OWN_TASKS
 from experiments.evaluation.table import format_table, rows
+from experiments.evaluation.task_names import OWN_TASKS
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.retrieval import ranks
 from experiments.inference.split_embeddings import Embeddings
