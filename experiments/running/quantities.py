@@ -220,13 +220,15 @@ def read_step(
     return row
 
 
-def step_fields(places: Mapping[str, Places], others: Sequence[str] = ()) -> tuple[str, ...]:
-    """Returns the names that `read_step` gives with these places, and those of `others`, in the table's order."""
+def step_fields(
+    places: Mapping[str, Places], others: Sequence[str] = (), unlogged: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Returns the names of a log's columns: those that `read_step` gives, `others` and `data_wait_seconds`."""
     places = {PER_STEP: {"": ...}, **places}
     names = [
         f"{quantity.name}_{suffix}" if suffix else quantity.name
         for quantity in QUANTITIES
-        if quantity.read is not None
+        if quantity.read is not None and quantity.name not in unlogged
         for suffix in places[quantity.per]
     ]
     return (*names, *others, "data_wait_seconds")
