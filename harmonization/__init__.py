@@ -7,7 +7,7 @@ Example:
 """
 
 from harmonization.apply import apply_if
-from harmonization.diagnostics import conflict_rate, gram_statistics, layer_statistics
+from harmonization.diagnostics import gram_statistics, layer_statistics
 from harmonization.gram import find_nonfinite
 from harmonization.groups import indices_of
 from harmonization.harmonize import harmonize
@@ -82,7 +82,6 @@ __all__ = [
     "Sum",
     "UPGrad",
     "apply_if",
-    "conflict_rate",
     "find_nonfinite",
     "get",
     "gram_statistics",

@@ -68,17 +68,3 @@ def layer_statistics(variable_gram: tf.Tensor, layers: Groups) -> dict[str, tf.T
     # Not a product with a matrix of zeros and ones: one layer's NaN would reach all others.
     chosen = tf.where(tf.constant(inside)[:, :, None, None], variable_gram, 0.0)
     return gram_statistics(tf.reduce_sum(chosen, axis=1))
-
-
-def conflict_rate(cosine: tf.Tensor, defined: tf.Tensor) -> tf.Tensor:
-    """The share of steps in conflict, among those in which there is something to compare.
-
-    Args:
-      cosine: [steps, ...] float32.
-      defined: [steps, ...] bool.
-
-    Returns:
-      [...] float32 in [0, 1]; zero if no step is defined.
-    """
-    conflicts = tf.reduce_sum(tf.cast(defined & (cosine < 0.0), tf.float32), axis=0)
-    return tf.math.divide_no_nan(conflicts, tf.reduce_sum(tf.cast(defined, tf.float32), axis=0))

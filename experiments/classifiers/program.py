@@ -1,8 +1,8 @@
 """Training a classifier, from the command line's flags to the test's figures."""
 
 import json
+from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -11,14 +11,14 @@ from experiments.classifiers import config as classifier_config
 from experiments.classifiers.progress import ClassifierProgress, accuracies
 from experiments.classifiers.run import ClassifierRun, build_run, clip_specs
 from experiments.classifiers.scores import Evaluator
-from experiments.running import strategies
 from experiments.running.checkpoints import RunCheckpoints
-from experiments.running.command_line import BadInput, bad_input
-from experiments.running.damaged_data import damage_named, record_files
-from experiments.running.progress import printer
-from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.command_line import bad_input
+from experiments.running.labeled_program import LabeledProgram
+from experiments.running.quantities import conflict_rate, mean_cosine
+from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.running.training_loop import make_controller, train
+from experiments.running.train_program import require_directories, strategy_from_flags
+from experiments.running.training_history import all_cosines
 
 FLAGS = flags.FLAGS
 
@@ -28,57 +28,40 @@ EVALUATION_BATCH = 64
 def run() -> int:
     """Runs the command line; returns the exit code."""
     config = classifier_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
-    if not FLAGS.data_dir or not FLAGS.workdir:
-        raise BadInput("--data_dir and --workdir are needed; see --help for an example.")
-    if FLAGS.cpu_replicas > 1:
-        strategies.split_cpu(FLAGS.cpu_replicas)
-    tf.config.experimental.enable_op_determinism()
-    strategy = strategies.create_strategy(FLAGS.strategy)
+    require_directories("; see --help for an example.")
+    strategy = strategy_from_flags()
     with bad_input():
         prepared = data.open_labeled(config.dataset, FLAGS.data_dir)
-    return classify(config, strategy, prepared, RunDirectory(FLAGS.workdir), FLAGS.allow_config_change)
-
-
-def classify(
-    config: classifier_config.Classify,
-    strategy: tf.distribute.Strategy,
-    prepared: data.PreparedDataset,
-    directory: RunDirectory,
-    allow_config_change: bool = False,
-) -> int:
-    """Trains, from the newest checkpoint of `directory` if there is one, and tests; returns the exit code."""
     run = build_run(config, strategy, len(prepared.class_names), prepared.split_sizes["train"])
-    description = {prepared.name: prepared.describe()}
-    directory.check(operative_config(), description, allow_config_change)
-    checkpoints = RunCheckpoints(
-        run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints
-    )
-    best = RunCheckpoints(tf.train.Checkpoint(model=run.model), directory.best, run.best_epoch, every_steps=1, keep=1)
-    evaluator = Evaluator(
-        run.model, clip_specs(config.clips), lambda split: _evaluation_batches(config, prepared, split)
-    )
-    progress = ClassifierProgress(directory, run, StopSignal(), printer(), evaluator, best)
-    controller = make_controller(run, progress, checkpoints, lambda step: run.steps_per_epoch - step % run.steps_per_epoch)
-    step = int(run.trainer.global_step.numpy())
-    with bad_input():
-        run.trainer.train_dataset = data.distributed_train_batches(
-            strategy, prepared, config.clips, batch_size=config.batch_size, seed=config.seed, start_step=step,
-            shuffle_window=config.shuffle_window, augmentation=config.augmentation,
-        )  # fmt: skip
-    # Nothing was written so far: a start that is refused leaves nothing behind.
-    directory.start(operative_config(), description, None, allow_config_change)
-    directory.drop_metrics_after(step)
-    progress.announce(step)
-    with damage_named(lambda: record_files(prepared)):
-        if not train(controller, progress):
-            return 0
-        write_result(run, directory, evaluator, best)
-    progress.show(_summary(json.loads(directory.result.read_text(encoding="utf-8"))))
-    return 0
+    return ClassifyProgram(run, RunDirectory(FLAGS.workdir), prepared).train(FLAGS.allow_config_change)
 
 
-def _evaluation_batches(config, prepared, split):
-    return data.eval_batches(prepared, split, config.clips, batch_size=EVALUATION_BATCH)
+class ClassifyProgram(LabeledProgram):
+    """Training and testing a classifier.
+
+    Args:
+      run: The run.
+      directory: Where it is.
+      prepared: The data set.
+    """
+
+    def __init__(self, run: ClassifierRun, directory: RunDirectory, prepared: data.PreparedDataset):
+        super().__init__(run, directory, prepared, prepared.describe())
+        self.evaluator = Evaluator(run.model, clip_specs(run.config.clips), self._evaluation_batches)
+
+    def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> ClassifierProgress:
+        """See `TrainProgram.make_progress`."""
+        run = self.run
+        self.best = self.best_checkpoint(tf.train.Checkpoint(model=run.model), run.best_epoch)
+        return ClassifierProgress(self.directory, run, stop, show, self.evaluator, self.best)
+
+    def finish(self) -> str:
+        """See `TrainProgram.finish`."""
+        write_result(self.run, self.directory, self.evaluator, self.best)
+        return _summary(json.loads(self.directory.result.read_text(encoding="utf-8")))
+
+    def _evaluation_batches(self, split):
+        return data.eval_batches(self.prepared, split, self.run.config.clips, batch_size=EVALUATION_BATCH)
 
 
 def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> None:
@@ -108,13 +91,11 @@ def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluat
 
 
 def _gradients(records: list[dict], encoders: list[str]) -> dict[str, dict[str, float]]:
-    """Returns the mean cosine and the conflict rate of all steps in the encoders that several losses reach."""
-    cosines = {
-        part: np.concatenate([record[f"cosines_{part}"] for record in records if "validation" not in record])
-        for part in encoders
-    }
+    """Returns the mean cosine and the conflict rate of all steps, in the encoders that several losses reach."""
+    loops = [record for record in records if "validation" not in record]
+    cosines = {part: all_cosines(loops, f"cosines_{part}") for part in encoders}
     return {
-        part: {"mean_cosine": float(values.mean()), "conflict_rate": float((values < 0).mean())}
+        part: {"mean_cosine": float(mean_cosine(values)), "conflict_rate": float(conflict_rate(values))}
         for part, values in cosines.items()
     }
 

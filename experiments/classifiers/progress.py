@@ -15,6 +15,10 @@ class ClassifierProgress(ValidatedProgress):
     advice = "Lower `classify.learning_rate`, or look at the data with another `classify.seed`."
     shorter = "Shorter: lower `classify.epochs`, `ClipSpec.frames` or `ClipSpec.image_size`, or take a smaller `classify.encoder`."
 
+    def to_border(self, step: int) -> int:
+        """Returns the steps from a step to the end of its epoch, which no loop may pass."""
+        return self.run.steps_per_epoch - step % self.run.steps_per_epoch
+
     def validates(self, step: int) -> bool:
         """See `ValidatedProgress.validates`."""
         return step % self.run.steps_per_epoch == 0
@@ -49,10 +53,6 @@ class ClassifierProgress(ValidatedProgress):
     def objectives(self) -> tuple[str, ...]:
         """See `Progress.objectives`."""
         return self.run.config.recipe.objectives
-
-    def cosines(self, columns: dict[str, np.ndarray]) -> list[str]:
-        """See `Progress.cosines`."""
-        return [name for name in columns if name.startswith("cosine_")]
 
     def losses_text(self, means: dict[str, float]) -> str:
         """See `Progress.losses_text`."""

@@ -113,11 +113,14 @@ def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, 
         # is all by the new rate, Keras' still carries momentum of the old one for about ten steps.
         optimizer = keras.optimizers.SGD(schedule, momentum=config.momentum, jit_compile=False)
         harmonizer = config.build_harmonizer()
-        trainer = ClassifierTrainer(
-            model, config.recipe, optimizer, harmonizer, global_step, learning_rate=schedule,
-            batch_size=config.batch_size, seed=config.seed, weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm, jit_compile=config.jit_compile,
-        )  # fmt: skip
+        options = dict(trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        epoch_losses = tf.Variable(tf.zeros([len(config.recipe.objectives)]), name="epoch_losses", **options)
+    trainer = ClassifierTrainer(
+        model, config.recipe, optimizer, harmonizer, global_step, epoch_losses, learning_rate=schedule,
+        batch_size=config.batch_size, steps_per_loop=config.steps_per_loop, seed=config.seed,
+        weight_decay=config.weight_decay, clip_norm=config.clip_norm, jit_compile=config.jit_compile,
+    )  # fmt: skip
+    with strategy.scope():
         optimizer.build(trainer.weights)
         with bad_input():
             harmonizer.build(len(config.recipe.objectives), tuple(trainer.groups))
@@ -127,7 +130,7 @@ def build_run(config: Classify, strategy: tf.distribute.Strategy, classes: int, 
     best_epoch, best_accuracy = host_number("best_epoch", 0, tf.int64), host_number("best_accuracy", -math.inf)
     state = tf.train.Checkpoint(
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
-        epoch_losses=trainer.epoch_losses, best_epoch=best_epoch, best_accuracy=best_accuracy,
+        epoch_losses=epoch_losses, best_epoch=best_epoch, best_accuracy=best_accuracy,
     )  # fmt: skip
     return ClassifierRun(
         config, strategy, classes, steps_per_epoch, model, trainer, seconds_spent, best_epoch, best_accuracy, state

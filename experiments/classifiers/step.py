@@ -7,6 +7,8 @@ import tensorflow as tf
 import harmonization
 from experiments.classifiers.model import Classifier
 from experiments.classifiers.recipes import MODALITIES, Recipe
+from experiments.running import quantities
+from experiments.running.step_table import StepTable
 from experiments.running.step_trainer import StepTrainer, step_seed
 
 
@@ -21,8 +23,10 @@ class ClassifierTrainer(StepTrainer):
       optimizer: A tf_keras optimizer, built on the trainer's `weights`.
       harmonizer: Weighs the losses in each part.
       global_step: int64 variable.
+      epoch_losses: float32 [objectives] variable; the sum of the losses since it was last set to zero.
       learning_rate: Learning rate at a step, for the log.
       batch_size: Clips per step over all replicas.
+      steps_per_loop: The most steps of a loop.
       seed: Names the run's random draws.
       weight_decay: Factor of the weights in the gradient, added after all that the method does.
       clip_norm: Greatest global norm of the update before the decay; `None` for none.
@@ -36,31 +40,35 @@ class ClassifierTrainer(StepTrainer):
         optimizer,
         harmonizer: harmonization.Harmonizer,
         global_step: tf.Variable,
+        epoch_losses: tf.Variable,
         *,
         learning_rate: Callable[[tf.Tensor], tf.Tensor],
         batch_size: int,
+        steps_per_loop: int,
         seed: int,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         jit_compile: bool = False,
     ):
-        super().__init__(global_step, seed, jit_compile)
-        self.model, self.recipe, self.optimizer, self.harmonizer = model, recipe, optimizer, harmonizer
-        self.learning_rate = learning_rate
+        self.model, self.recipe, self.harmonizer = model, recipe, harmonizer
+        self.learning_rate, self.epoch_losses = learning_rate, epoch_losses
         self.batch_size, self.weight_decay, self.clip_norm = batch_size, weight_decay, clip_norm
-        self.weights, self.parts = _in_one_list(model.parts())
+        weights, self.parts = _in_one_list(model.parts())
         self.reached = {
             name: [index for part in recipe.reaches(name, tuple(self.parts)) for index in self.parts[part]]
             for name in recipe.objectives
         }
-        self.groups = _groups(self.weights, self.parts, recipe)
-        self.statistics = model.non_trainable_variables  # the moving averages of the batch norms
-        options = dict(trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-        self.epoch_losses = tf.Variable(tf.zeros([len(recipe.objectives)]), name="epoch_losses", **options)
+        self.groups = _groups(weights, self.parts, recipe)
+        self.places = self._places()
+        scores = [f"score_{name}" for name in MODALITIES] if recipe.scored else []
+        super().__init__(
+            optimizer, weights, global_step, StepTable(steps_per_loop, quantities.step_fields(self.places, scores)),
+            seed=seed, statistics=model.non_trainable_variables, jit_compile=jit_compile,
+        )  # fmt: skip
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One replica's part of a step, from clips to updated weights; returns what is logged."""
-        statistics = [tf.identity(variable) for variable in self.statistics]
+        """See `StepTrainer.replica_step`."""
+        statistics = self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
             logits = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
@@ -73,9 +81,7 @@ class ClassifierTrainer(StepTrainer):
         )
         update = self._decayed(self._clipped(self._scaled(update)))
 
-        harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
-        for variable, previous in zip(self.statistics, statistics, strict=True):
-            variable.assign(tf.where(report["keep"], variable, previous))
+        self.apply(update, report["keep"], statistics)
         self.epoch_losses.assign_add(tf.stack(losses))
         return self._log(losses, scores, report)
 
@@ -131,21 +137,24 @@ class ClassifierTrainer(StepTrainer):
         return self.recipe.reaches(objective, tuple(self.parts))
 
     def _log(self, losses, scores, report):
-        """Collects one step's quantities: `loss_*`, per encoder `cosine_*`, and per encoder and loss norms and weights."""
-        objectives = self.recipe.objectives
-        values = {f"loss_{name}": loss for name, loss in zip(objectives, losses, strict=True)}
-        position = {name: place for place, name in enumerate(self.groups)}
-        for part in MODALITIES:
-            for index, name in enumerate(objectives):
-                if part in self._reached_parts(name):
-                    values[f"gradient_norm_{name}_{part}"] = report["norms"][position[part], index]
-                    values[f"weight_{name}_{part}"] = report["weights"][position[part], index]
-        values |= {f"cosine_{part}": report["cosine"][position[part]] for part in self.compared()}
-        values |= {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
-        values |= {"finite": report["finite"], "keep": report["keep"]}
-        values["bad_variable"], values["bad_objective"] = harmonization.find_nonfinite(report["variable_gram"])
-        values["learning_rate"] = self.learning_rate(self.global_step)
-        return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+        """Collects one step's quantities: per loss, per encoder that several losses reach, and per encoder and loss."""
+        step = {**report, "losses": tf.stack(losses), "learning_rate": self.learning_rate(self.global_step)}
+        shares = {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
+        return quantities.read_step(step, self.places) | shares
+
+    def _places(self):
+        objectives = {name: index for index, name in enumerate(self.recipe.objectives)}
+        groups = {name: index for index, name in enumerate(self.groups)}
+        return {
+            quantities.PER_OBJECTIVE: objectives,
+            quantities.PER_GROUP: {part: groups[part] for part in self.compared()},
+            quantities.PER_GROUP_AND_OBJECTIVE: {
+                f"{name}_{part}": (groups[part], index)
+                for part in MODALITIES
+                for name, index in objectives.items()
+                if part in self._reached_parts(name)
+            },
+        }
 
 
 def _in_one_list(parts):

@@ -6,6 +6,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.rows import number, percent
 from experiments.evaluation.task import Row
 from experiments.evaluation.tasks import OWN_TASKS
+from experiments.running.quantities import RUN_QUANTITIES
 
 
 def rows(result: dict) -> list[Row]:
@@ -36,15 +37,12 @@ def _downstream(name, found):
 
 def _harmonization(found):
     group = "the two gradients, all training steps"
-    clips = []
-    if "clip_weight" in found:
-        clips = [
-            Row(group, "mean cosine of a clip's own", number(found["clip_alignment"], "+.4f"), ""),
-            Row(group, "mean weight of judged clips", percent(found["clip_weight"]), ""),
-        ]
     return [
-        Row(group, "mean cosine", number(found["mean_cosine"], "+.4f"), ""),
-        Row(group, "conflict rate", percent(found["conflict_rate"]), ""),
-        Row(group, "share of steps kept", percent(found["kept_rate"]), ""),
-        *clips,
+        Row(group, each.figure.title, _run_figure(each, found[each.figure.key]), "")
+        for each in RUN_QUANTITIES
+        if each.figure.key in found
     ]
+
+
+def _run_figure(quantity, value):
+    return percent(value) if quantity.percent else number(value, f"+.{quantity.figure.digits}f")

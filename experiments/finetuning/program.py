@@ -1,6 +1,7 @@
 """Fine-tuning, from the command line's flags to the test's figures."""
 
 import json
+from collections.abc import Callable
 
 import tensorflow as tf
 from absl import flags
@@ -11,14 +12,13 @@ from experiments.finetuning.config import Finetune
 from experiments.finetuning.progress import FinetuneProgress, figures
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
-from experiments.running import strategies
 from experiments.running.checkpoints import RunCheckpoints
-from experiments.running.command_line import BadInput, RunFailed, bad_input
-from experiments.running.damaged_data import damage_named, record_files
+from experiments.running.command_line import RunFailed, bad_input
+from experiments.running.labeled_program import LabeledProgram
 from experiments.running.progress import printer
-from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.running.training_loop import make_controller, train
+from experiments.running.train_program import require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS
 
@@ -28,54 +28,40 @@ def run() -> int:
     directory = RunDirectory(FLAGS.workdir)
     earlier = directory.earlier_defaults("finetune") if FLAGS.workdir else []
     config = finetune_config.parse(FLAGS.gin_file, FLAGS.gin_bindings, FLAGS.checkpoint, earlier)
-    if not FLAGS.data_dir or not FLAGS.workdir:
-        raise BadInput("--data_dir and --workdir are needed; see --help for an example.")
-    if FLAGS.cpu_replicas > 1:
-        strategies.split_cpu(FLAGS.cpu_replicas)
-    tf.config.experimental.enable_op_determinism()
-    strategy = strategies.create_strategy(FLAGS.strategy)
+    require_directories("; see --help for an example.")
+    strategy = strategy_from_flags()
     with bad_input():
         prepared = data.open_labeled(config.dataset, FLAGS.data_dir, multi_label=True)
-    return finetune(config, strategy, prepared, directory, FLAGS.allow_config_change)
-
-
-def finetune(
-    config: Finetune,
-    strategy: tf.distribute.Strategy,
-    prepared: data.PreparedDataset,
-    directory: RunDirectory,
-    allow_config_change: bool = False,
-) -> int:
-    """Trains, from the newest checkpoint of `directory` if there is one, and tests; returns the exit code."""
-    show = printer()
     if config.checkpoint is None:
-        show("No --checkpoint: training FROM SCRATCH, on random weights.")
+        printer()("No --checkpoint: training FROM SCRATCH, on random weights.")
     run = build_run(config, strategy, len(prepared.class_names), prepared.multi_label, _source(config, directory))
-    description = {prepared.name: {**prepared.describe(), "class_names": list(prepared.class_names)}}
-    directory.check(operative_config(), description, allow_config_change)
-    checkpoints = RunCheckpoints(
-        run.state, directory.checkpoints, run.trainer.global_step, config.checkpoint_every_steps, config.keep_checkpoints
-    )
-    best = RunCheckpoints(run.best_state, directory.best, run.best_step, every_steps=1, keep=1)
-    progress = FinetuneProgress(directory, run, StopSignal(), show, make_evaluator(run, prepared), best)
-    controller = make_controller(run, progress, checkpoints, progress.to_border)
-    step = int(run.trainer.global_step.numpy())
-    with bad_input():
-        run.trainer.train_dataset = data.distributed_train_batches(
-            strategy, prepared, config.clips, batch_size=config.batch_size, seed=config.seed, start_step=step,
-            shuffle_window=config.shuffle_window, augmentation=config.augmentation, video=config.modality == "video",
-        )  # fmt: skip
-    # Nothing was written so far: a start that is refused leaves nothing behind.
-    directory.start(operative_config(), description, None, allow_config_change)
-    directory.write_model(run.model.backbone.get_config())
-    directory.drop_metrics_after(step)
-    progress.announce(step)
-    with damage_named(lambda: record_files(prepared)):
-        if not train(controller, progress):
-            return 0
-        result = write_result(run, directory, make_evaluator(run, prepared, test_views=True), best)
-    progress.show(_summary(result))
-    return 0
+    return FinetuneProgram(run, directory, prepared).train(FLAGS.allow_config_change)
+
+
+class FinetuneProgram(LabeledProgram):
+    """Fine-tuning and testing one modality.
+
+    Args:
+      run: The run.
+      directory: Where it is.
+      prepared: The data set.
+    """
+
+    def __init__(self, run: FinetuneRun, directory: RunDirectory, prepared: data.PreparedDataset):
+        description = {**prepared.describe(), "class_names": list(prepared.class_names)}
+        super().__init__(run, directory, prepared, description, video=run.config.modality == "video")
+        self.model_config = run.model.backbone.get_config()
+
+    def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> FinetuneProgress:
+        """See `TrainProgram.make_progress`."""
+        run = self.run
+        self.best = self.best_checkpoint(run.best_state, run.best_step)
+        return FinetuneProgress(self.directory, run, stop, show, make_evaluator(run, self.prepared), self.best)
+
+    def finish(self) -> str:
+        """See `TrainProgram.finish`."""
+        evaluator = make_evaluator(self.run, self.prepared, test_views=True)
+        return _summary(write_result(self.run, self.directory, evaluator, self.best))
 
 
 def _source(config: Finetune, directory: RunDirectory) -> str | None:

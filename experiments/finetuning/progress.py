@@ -56,10 +56,6 @@ class FinetuneProgress(ValidatedProgress):
         """See `Progress.objectives`."""
         return (OBJECTIVE,)
 
-    def cosines(self, columns: dict[str, np.ndarray]) -> list[str]:
-        """See `Progress.cosines`."""
-        return []
-
     def losses_text(self, means: dict[str, float]) -> str:
         """See `Progress.losses_text`."""
         norms = [f"{part} {means[f'gradient_norm_{part}']:.3g}" for part in self.run.trainer.groups]

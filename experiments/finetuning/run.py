@@ -92,7 +92,8 @@ def build_run(
         model = build_model(config, classes, multi_label, checkpoint)
         schedule = GlobalStepSchedule(global_step, config.learning_rate, 0.0, config.warmup_steps, config.steps)
         optimizer = keras.optimizers.SGD(schedule, momentum=config.momentum, jit_compile=False)
-        trainer = FinetuneTrainer(model, config, multi_label, optimizer, global_step, learning_rate=schedule)
+    trainer = FinetuneTrainer(model, config, multi_label, optimizer, global_step, learning_rate=schedule)
+    with strategy.scope():
         optimizer.build(trainer.weights)
     seconds_spent = host_number("seconds_spent", 0.0)
     best_step, best_score = host_number("best_step", 0, tf.int64), host_number("best_score", -math.inf)

@@ -8,10 +8,13 @@ import harmonization
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.targets import balancing_weights, clip_losses, is_counted, mix, one_or_many_hot
+from experiments.running import quantities
+from experiments.running.step_table import StepTable
 from experiments.running.step_trainer import StepTrainer, step_seed
 
 OBJECTIVE = "classification"
 _MODEL, _MIXUP = 0, 1  # what a draw is for
+_UNLOGGED = ("weight",)  # it is 1
 
 
 class FinetuneTrainer(StepTrainer):
@@ -39,16 +42,26 @@ class FinetuneTrainer(StepTrainer):
         global_step: tf.Variable,
         learning_rate: Callable[[tf.Tensor], tf.Tensor],
     ):
-        super().__init__(global_step, config.seed, config.jit_compile)
-        self.model, self.config, self.multi_label, self.optimizer = model, config, multi_label, optimizer
+        self.model, self.config, self.multi_label = model, config, multi_label
         self.learning_rate = learning_rate
         parts = model.parts()
-        self.weights = [variable for variables in parts.values() for variable in variables]
-        places = iter(range(len(self.weights)))
-        self.groups = {name: [next(places) for _ in variables] for name, variables in parts.items()}
+        weights = [variable for variables in parts.values() for variable in variables]
+        indices = iter(range(len(weights)))
+        self.groups = {name: [next(indices) for _ in variables] for name, variables in parts.items()}
+        self.places = {
+            quantities.PER_OBJECTIVE: {OBJECTIVE: 0},
+            quantities.PER_GROUP: {},  # one gradient has no cosine
+            quantities.PER_GROUP_AND_OBJECTIVE: {name: (index, 0) for index, name in enumerate(self.groups)},
+        }
+        fields = quantities.step_fields(self.places, unlogged=_UNLOGGED)
+        super().__init__(
+            optimizer, weights, global_step, StepTable(config.steps_per_loop, fields),
+            seed=config.seed, jit_compile=config.jit_compile,
+        )  # fmt: skip
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`."""
+        statistics = self.copy_statistics()
         seed = step_seed(self.seed, self.global_step)
         raw, labels, weights = self._inputs(clips, tf.random.fold_in(seed, _MIXUP))
 
@@ -63,7 +76,7 @@ class FinetuneTrainer(StepTrainer):
         update, report = harmonization.harmonize(
             [gradients], harmonization.Sum(), groups=self.groups, step=self.global_step
         )
-        harmonization.apply_if(report["keep"], self.optimizer, self._clipped(update, report), self.weights)
+        self.apply(self._clipped(update, report), report["keep"], statistics)
         return self._log(loss, report)
 
     def _inputs(self, clips, seed):
@@ -89,8 +102,5 @@ class FinetuneTrainer(StepTrainer):
         return [factor * gradient if index in inside else gradient for index, gradient in enumerate(update)]
 
     def _log(self, loss, report):
-        values = {f"loss_{OBJECTIVE}": loss, "finite": report["finite"], "keep": report["keep"]}
-        values |= {f"gradient_norm_{name}": report["norms"][at, 0] for at, name in enumerate(self.groups)}
-        values["bad_variable"], values["bad_objective"] = harmonization.find_nonfinite(report["variable_gram"])
-        values["learning_rate"] = self.learning_rate(self.global_step)
-        return {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
+        step = {**report, "losses": loss[tf.newaxis], "learning_rate": self.learning_rate(self.global_step)}
+        return quantities.read_step(step, self.places, _UNLOGGED)

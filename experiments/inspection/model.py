@@ -16,6 +16,7 @@ from experiments.inference.trained_model import TrainedModel
 from experiments.pretraining.assembly import build_model
 from experiments.pretraining.layers import layers_of
 from experiments.reports.layers import conflict_rates
+from experiments.running.quantities import mean_cosine
 from experiments.running.run_directory import RunDirectory
 from experiments.running.training_history import layer_history
 
@@ -165,8 +166,7 @@ def conflicts(records: Sequence[dict]) -> list[LayerConflict]:
     history = layer_history(records)
     if history is None:
         return []
-    with np.errstate(invalid="ignore"):
-        means = {name: np.mean(row[~np.isnan(row)]) for name, row in zip(history.compared, history.cosines, strict=True)}
+    means = {name: mean_cosine(row) for name, row in zip(history.compared, history.cosines, strict=True)}
     rates = dict(zip(history.compared, conflict_rates(history.cosines), strict=True))
     detailed = [record for record in records if "layer_gradient_norms" in record]
     lengths = [len(record["cosines"]) for record in detailed]

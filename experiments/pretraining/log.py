@@ -1,22 +1,19 @@
-"""Keeps what happened in each step of a loop, so that Python, which sees only the loop's end, misses no step."""
+"""The log of pre-training: what a step's losses and report say, also layer by layer."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-import harmonization
+from experiments.running import quantities
+from experiments.running.step_table import StepTable
 
-OBJECTIVE_FIELDS = ("loss", "gradient_norm", "weight")
 
+class StepLog(StepTable):
+    """The steps of a loop of pre-training.
 
-class StepLog(tf.Module):
-    """A table of the loop's steps: one row per step, one column per quantity.
-
-    Columns: `loss_*`, `gradient_norm_*` and `weight_*` per objective; `cosine` of the two gradients; `keep`, the share
-    of the replicas that kept the step; `finite`; `bad_objective` and `bad_variable`, where something was first not
-    finite (-1: nowhere); `learning_rate`; `data_wait_seconds`. Columns with a number per layer: `layer_cosine`, NaN where one of
-    the gradients is zero in the layer (always, in a layer that only one loss reaches), and `layer_gradient_norm_*` per
-    objective. Others may be asked for. It lives on the host, outside any distribution strategy.
+    Columns: those of `experiments.running.quantities` that a step has. Columns with a number per layer: `layer_cosine`,
+    NaN where one of the gradients is zero in the layer (always, in a layer that only one loss reaches), and
+    `layer_gradient_norm_*` per objective.
 
     Args:
       capacity: The most steps a loop may have.
@@ -32,19 +29,15 @@ class StepLog(tf.Module):
         layers: Sequence[str] = (),
         others: Sequence[str] = (),
     ):
-        super().__init__()
-        self.objectives, self.layers, self.others = objectives, tuple(layers), tuple(others)
-        self.fields = (
-            *(f"{field}_{name}" for field in OBJECTIVE_FIELDS for name in objectives),
-            *("cosine", "keep", "finite", "bad_objective", "bad_variable", "learning_rate"),
-            *self.others,
-            "data_wait_seconds",
-        )
-        self.layer_fields = ("layer_cosine", *(f"layer_gradient_norm_{name}" for name in objectives))
-        self._widths = [1] * len(self.fields) + [len(self.layers)] * len(self.layer_fields)
-        with tf.device("CPU:0"):
-            self.rows = tf.Variable(tf.zeros([capacity, sum(self._widths)]), trainable=False)
-            self.count = tf.Variable(0, trainable=False)
+        self.objectives, self.others = objectives, tuple(others)
+        places = {name: index for index, name in enumerate(objectives)}
+        self.places = {
+            quantities.PER_OBJECTIVE: places,
+            quantities.PER_GROUP: {"": ...},
+            quantities.PER_GROUP_AND_OBJECTIVE: {name: (..., index) for name, index in places.items()},
+        }
+        layer_fields = ("layer_cosine", *(f"layer_gradient_norm_{name}" for name in objectives))
+        super().__init__(capacity, quantities.step_fields(self.places, self.others), layer_fields, layers)
 
     def row(self, losses: dict, report: dict, learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
         """Collects one step's quantities.
@@ -58,42 +51,12 @@ class StepLog(tf.Module):
         Returns:
           [] float32 per quantity, [layers] per quantity of the layers.
         """
-        values = {f"loss_{name}": losses[name] for name in self.objectives}
-        bad_variable, bad_objective = harmonization.find_nonfinite(report["variable_gram"])
-        for index, name in enumerate(self.objectives):
-            values[f"gradient_norm_{name}"] = report["norms"][..., index]
-            values[f"weight_{name}"] = report["weights"][..., index]
-        values.update(
-            cosine=report["cosine"],
-            keep=report.get("kept_share", report["keep"]),
-            finite=report["finite"],
-            learning_rate=learning_rate,
-            bad_variable=bad_variable,
-            bad_objective=bad_objective,
-            **{name: report[name] for name in self.others},
-        )
-        row = {name: tf.reshape(tf.cast(value, tf.float32), []) for name, value in values.items()}
-        return {**row, **self._layer_values(report)}
+        step = {**report, "losses": tf.stack([losses[name] for name in self.objectives]), "learning_rate": learning_rate}
+        others = {name: tf.cast(report[name], tf.float32) for name in self.others}
+        return {**quantities.read_step(step, self.places), **others, **self._layer_values(report)}
 
     def _layer_values(self, report):
         # Between 0 and 1 where replicas harmonized each on its own: the mean is over those that had something to compare.
         defined = tf.cast(report["layer_defined"], tf.float32)
         cosine = tf.where(defined > 0.0, tf.math.divide_no_nan(report["layer_cosine"], defined), float("nan"))
         return dict(zip(self.layer_fields, (cosine, *tf.unstack(report["layer_norms"], axis=1)), strict=True))
-
-    def append(self, row: dict[str, tf.Tensor], data_wait_seconds: tf.Tensor | float) -> None:
-        """Adds one step; call it in cross-replica context."""
-        row = {**row, "data_wait_seconds": tf.cast(data_wait_seconds, tf.float32)}
-        values = tf.concat([tf.reshape(row[field], [-1]) for field in (*self.fields, *self.layer_fields)], axis=0)
-        self.rows.scatter_nd_update([[self.count]], [values])
-        self.count.assign_add(1)
-
-    def clear(self) -> None:
-        """Forgets all steps."""
-        self.count.assign(0)
-
-    def read(self) -> dict[str, tf.Tensor]:
-        """Returns each column as float32 [steps], those of the layers as float32 [steps, layers]."""
-        columns = tf.split(self.rows[: self.count], self._widths, axis=1)
-        scalars = [column[:, 0] for column in columns[: len(self.fields)]]
-        return dict(zip((*self.fields, *self.layer_fields), (*scalars, *columns[len(self.fields) :]), strict=True))

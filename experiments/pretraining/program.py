@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 from absl import flags
@@ -11,13 +12,11 @@ from experiments.pretraining import config
 from experiments.pretraining.assembly import build_run
 from experiments.pretraining.dry_run import dry_run
 from experiments.running import strategies
-from experiments.running.checkpoints import RunCheckpoints
-from experiments.running.command_line import BadInput, bad_input
-from experiments.running.damaged_data import damage_named
-from experiments.running.progress import Progress, printer
-from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.command_line import bad_input
+from experiments.running.progress import Progress
+from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.running.training_loop import make_controller, train
+from experiments.running.train_program import TrainProgram, require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS
 
@@ -27,16 +26,11 @@ def run() -> int:
     directory = RunDirectory(FLAGS.workdir)
     earlier = directory.earlier_defaults("pretrain") if FLAGS.workdir else []
     settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings, earlier)
-    if FLAGS.cpu_replicas > 1:
-        strategies.split_cpu(FLAGS.cpu_replicas)
-    if FLAGS.strategy != "tpu":  # a TPU's operations are deterministic, and its loop needs TensorFlow's clock
-        tf.config.experimental.enable_op_determinism()
-    strategy = strategies.create_strategy(FLAGS.strategy, FLAGS.tpu)
+    strategy = strategy_from_flags()
     if FLAGS.dry_run:
         dry_run(settings, strategy)
         return 0
-    if not FLAGS.data_dir or not FLAGS.workdir:
-        raise BadInput("--data_dir and --workdir are needed, unless with --dry_run.")
+    require_directories(", unless with --dry_run.")
     return pretrain(settings, strategy, FLAGS.data_dir, directory)
 
 
@@ -44,41 +38,63 @@ def pretrain(
     settings: config.Pretrain, strategy: tf.distribute.Strategy, data_dir: str, directory: RunDirectory
 ) -> int:
     """Trains, from the newest checkpoint of `directory` if there is one; returns the exit code."""
-    chief_checkpoints = directory.checkpoints
-    directory = directory.of_worker(strategies.worker_index(strategy))
+    own = directory.of_worker(strategies.worker_index(strategy))
     with bad_input():
         prepared = [data.open_dataset(name, data_dir) for name in settings.datasets]
-        vocabulary = _vocabulary(settings, prepared[0], directory)
+        vocabulary = _vocabulary(settings, prepared[0], own)
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
-    description = {name: one_set.describe() for name, one_set in zip(settings.datasets, prepared, strict=True)}
-    directory.check(operative_config(), description, FLAGS.allow_config_change)
-    checkpoints = RunCheckpoints(
-        run.state, directory.checkpoints, run.trainer.global_step,
-        settings.checkpoint_every_steps, settings.keep_checkpoints, source=chief_checkpoints,
-    )  # fmt: skip
-    counts = functools.partial(_clips_by, settings) if len(prepared) > 1 else None
-    progress = Progress(directory, run, StopSignal(), printer(), counts)
-    controller = make_controller(run, progress, checkpoints)
-    step = int(run.trainer.global_step.numpy())
-    options = dict(
-        batch_size=settings.batch_size, seed=settings.seed, shuffle_window=settings.shuffle_window,
-        weights=settings.dataset_weights,
-    )  # fmt: skip
-    with bad_input():
-        run.trainer.train_dataset = data.distributed_train_batches(
-            strategy, prepared, settings.clips, tokenizer, start_step=step, augmentation=settings.augmentation,
-            data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **options,
+    program = PretrainProgram(run, own, prepared, tokenizer, vocabulary, directory.checkpoints)
+    return program.train(FLAGS.allow_config_change)
+
+
+class PretrainProgram(TrainProgram):
+    """Pre-training on one data set or a mixture.
+
+    Args:
+      run: The run.
+      directory: Where this worker writes.
+      prepared: The data sets, in the order of `settings.datasets`.
+      tokenizer: Strings to token ids.
+      vocabulary: The tokenizer's file.
+      chief_checkpoints: Where to restore from.
+    """
+
+    def __init__(
+        self, run, directory: RunDirectory, prepared: Sequence[data.PreparedDataset], tokenizer,
+        vocabulary: pathlib.Path, chief_checkpoints: pathlib.Path,
+    ):  # fmt: skip
+        settings = run.config
+        description = {name: one_set.describe() for name, one_set in zip(settings.datasets, prepared, strict=True)}
+        super().__init__(run, directory, description, chief_checkpoints)
+        self.prepared, self.tokenizer, self.vocabulary = prepared, tokenizer, vocabulary
+        self.model_config = run.model.get_config()
+        self.order = dict(
+            batch_size=settings.batch_size, seed=settings.seed, shuffle_window=settings.shuffle_window,
+            weights=settings.dataset_weights,
         )  # fmt: skip
-    # Nothing was written so far: a start that is refused leaves nothing behind.
-    directory.start(operative_config(), description, vocabulary, FLAGS.allow_config_change)
-    directory.write_model(run.model.get_config())
-    directory.drop_metrics_after(step)
-    progress.announce(step)
-    with damage_named(lambda: data.training_files(prepared, step=int(run.trainer.global_step.numpy()), **options)):
-        if train(controller, progress):
-            progress.show(f"Done: {settings.steps} steps. Checkpoints: {directory.checkpoints}")
-    return 0
+
+    def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
+        """See `TrainProgram.batches`."""
+        settings = self.run.config
+        return data.distributed_train_batches(
+            self.run.strategy, self.prepared, settings.clips, self.tokenizer, start_step=start_step,
+            augmentation=settings.augmentation,
+            data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **self.order,
+        )  # fmt: skip
+
+    def record_files(self) -> Iterable[str]:
+        """See `TrainProgram.record_files`."""
+        return data.training_files(self.prepared, step=int(self.run.trainer.global_step.numpy()), **self.order)
+
+    def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> Progress:
+        """See `TrainProgram.make_progress`."""
+        counts = functools.partial(_clips_by, self.run.config) if len(self.prepared) > 1 else None
+        return Progress(self.directory, self.run, stop, show, counts)
+
+    def finish(self) -> str:
+        """See `TrainProgram.finish`."""
+        return f"Done: {self.run.config.steps} steps. Checkpoints: {self.directory.checkpoints}"
 
 
 def _clips_by(settings, step):

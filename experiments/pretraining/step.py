@@ -1,6 +1,5 @@
 """The training step: clip -> tokens -> embeddings -> two losses -> two gradients -> Gram -> weights -> update."""
 
-import time
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -10,15 +9,13 @@ import vatt
 from experiments.pretraining.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
-from experiments.running.step_trainer import WatchedTrainer, step_seed
+from experiments.running.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 
 
-class HarmonizedTrainer(WatchedTrainer):
+class HarmonizedTrainer(StepTrainer):
     """Trains a model on two objectives whose gradients are harmonized before the optimizer applies their sum.
-
-    Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
 
     Args:
       model: Maps a batch of clips to embeddings, like `vatt.VATT`; its variables exist.
@@ -38,9 +35,8 @@ class HarmonizedTrainer(WatchedTrainer):
       loss_options: Arguments of `vatt.losses`.
       learning_rate: Learning rate at a step, for the log. An optimizer asks its schedule only when it applies an update,
         so what it remembers is out of date in a gated step; `None` logs that.
-      jit_compile: Compile the replica's step with XLA (a TPU always does).
-      host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs; elsewhere Python calls step by step, as
-        TensorFlow's clock, which tells how long a step waited for data, refuses to work with deterministic operations.
+      jit_compile: See `StepTrainer`.
+      host_loop: See `StepTrainer`.
     """
 
     def __init__(
@@ -61,38 +57,23 @@ class HarmonizedTrainer(WatchedTrainer):
         jit_compile: bool = False,
         host_loop: bool = False,
     ):
-        super().__init__(dataset, host_loop)
-        self.model, self.optimizer, self.harmonizer = model, optimizer, harmonizer
-        self.global_step, self.seed, self.all_reduce = global_step, seed, all_reduce
+        weights = model.trainable_variables
+        self.layers = layers_of(model, weights)
+        # Frozen word vectors are not trained either, but no step touches them.
+        super().__init__(
+            optimizer, weights, global_step,
+            StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), curriculum.fields if curriculum else ()),
+            seed=seed, statistics=model.head.non_trainable_variables, dataset=dataset, jit_compile=jit_compile,
+            host_loop=host_loop,
+        )  # fmt: skip
+        self.model, self.harmonizer, self.all_reduce = model, harmonizer, all_reduce
         self.curriculum, self.loss_options = curriculum, dict(loss_options or {})
         self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
-        self.weights = model.trainable_variables
-        self.layers = layers_of(model, self.weights)
-        self.log = StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), curriculum.fields if curriculum else ())
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
-        # The moving averages of the batch norms. Frozen word vectors are not trained either, but no step touches them.
-        self.statistics = model.head.non_trainable_variables
-        self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
-        self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
-
-    def train_step(self, iterator) -> None:
-        """Takes a batch and trains on it; called in cross-replica context, by Orbit's loop."""
-        now = tf.timestamp if tf.inside_function() else time.monotonic
-        started = now()
-        batch = next(iterator)
-        # As a tensor: the step would be traced anew for every Python number.
-        self.train_on_batch(batch, tf.cast(now() - started, tf.float32))
-
-    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> None:
-        strategy = tf.distribute.get_strategy()
-        logged = strategy.run(self._replica_step, args=(batch,))
-        row = {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
-        self.log.append(row, waited_seconds)
-        self.global_step.assign_add(1)
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One replica's part of a step, from clips to updated weights; returns what is logged."""
-        statistics = [tf.identity(variable) for variable in self.statistics]
+        """See `StepTrainer.replica_step`."""
+        statistics = self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
             embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
@@ -113,18 +94,8 @@ class HarmonizedTrainer(WatchedTrainer):
         if self.all_reduce == "before":
             update, report = harmonization.sum_over_replicas(update), _combine_reports(report)
 
-        harmonization.apply_if(report["keep"], self.optimizer, update, self.weights)
-        for variable, previous in zip(self.statistics, statistics, strict=True):
-            variable.assign(tf.where(report["keep"], variable, previous))
+        self.apply(update, report["keep"], statistics)
         return self.log.row(losses | trust.losses, report | trust.report, self.learning_rate(self.global_step))
-
-    def train_loop_begin(self) -> None:
-        """Starts a new log."""
-        self.log.clear()
-
-    def train_loop_end(self) -> dict[str, tf.Tensor]:
-        """Returns the steps of the loop so far, one float32 [steps] or [steps, layers] per quantity; see `StepLog`."""
-        return self.log.read()
 
     def _trust(self, embeddings, clips, terms):
         if self.curriculum is None:

@@ -5,6 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, styled, svg
+from experiments.running.quantities import conflict_rate
 from experiments.running.training_history import LayerHistory
 
 COLUMNS = 200
@@ -56,7 +57,7 @@ def binned(values: np.ndarray, columns: int) -> np.ndarray:
 
 def conflict_rates(cosines: np.ndarray) -> np.ndarray:
     """Returns the share of the steps in conflict among those that have a cosine: `[layers, steps]` to `[layers]`."""
-    return (cosines < 0).sum(axis=1) / np.maximum((~np.isnan(cosines)).sum(axis=1), 1)
+    return np.array([conflict_rate(row) for row in cosines])
 
 
 def _draw_map(axes, history):

@@ -3,6 +3,8 @@
 import html
 import json
 
+import numpy as np
+
 import data
 from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.result import read_arrays
@@ -67,6 +69,7 @@ def _table(result):
 
 def _cosines(records, arrays, result, evaluate):
     cosines = all_cosines(records)
+    cosines = cosines[~np.isnan(cosines)]
     drawings = [cosine_histogram(cosines)] if len(cosines) else []
     if not result:
         return plots(drawings) + missing("The cosines of single clips are not known yet", evaluate)

@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from sklearn.metrics import roc_auc_score
 
+from experiments.running.quantities import QUANTITIES
+from experiments.running.training_history import all_cosines
+
 # One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white
 # and on black.
 COLORS = {"video": "#3b82f6", "audio": "#e08a00", "text": "#10a36f"}
@@ -22,6 +25,13 @@ OBJECTIVES = {
 COSINE, MISALIGNED, ALIGNED, NEUTRAL = "#8b5cf6", "#e5484d", "#0d9aa5", "#8a919c"
 PALETTE = ("#3b82f6", "#e08a00", "#10a36f", "#e5484d", "#8b5cf6", "#0d9aa5", "#d6499f", "#8c6d31")
 """For whatever has no color of its own."""
+_QUANTITY_COLORS = {
+    "cosine": COSINE,
+    "conflict_rate": MISALIGNED,
+    "keep": ALIGNED,
+    "clip_alignment": COSINE,
+    "clip_weight": ALIGNED,
+}
 _FOREGROUND = "#010203"  # no plot uses it; becomes the page's text color
 _POINTS = 400  # more cannot be told apart at this size
 _STYLE = {
@@ -102,58 +112,48 @@ def painted(paint: Painter) -> Axes:
 def curve_painters(records: Sequence[dict]) -> dict[str, Painter]:
     """Returns what draws each quantity of a run, by its name; see `curves`."""
     steps, groups, means = binned(records)
-    single, pair = partial(_single, steps), partial(_per_objective, steps, means)
-    judged = _clips_judged(single, means) if "clip_weight" in means else {}
-    conflict, keep = (100 * means[name] for name in ("conflict_rate", "keep"))
-    return {
-        "loss": partial(pair, "loss", "Losses", "loss, nats"),
-        "gradient_norm": partial(pair, "gradient_norm", "Gradient norms", "l2 norm", log=True),
-        "cosine": partial(_cosine_curve, steps, groups),
-        "conflict_rate": partial(single, conflict, "Steps in conflict", "cosine < 0, % of the steps", color=MISALIGNED),
-        "keep": partial(single, keep, "Steps kept", "not gated, % of the steps", color=ALIGNED),
-        **judged,
-        "weight": partial(pair, "weight", "Weights of the gradients", "weight"),
-        "learning_rate": partial(single, means["learning_rate"], "Learning rate", "learning rate"),
-        "step_seconds": partial(single, means["step_seconds"], "Time of a step", "seconds per step", log=True),
-        "data_wait_share": partial(single, 100 * means["data_wait_share"], "Waiting for data", "% of the time"),
-    }
+    found = {}
+    for quantity in QUANTITIES:
+        if quantity.curve and quantity.every_step:
+            found[quantity.name] = partial(_every_step_curve, quantity, steps, groups)
+        elif quantity.curve and f"{quantity.name}_{next(iter(OBJECTIVES))}" in means:
+            found[quantity.name] = partial(_per_objective, quantity, steps, means)
+        elif quantity.curve and quantity.name in means:
+            found[quantity.name] = partial(_single, quantity, steps, means[quantity.name])
+    return found
 
 
-def _clips_judged(single, means):
-    alignment, weight = means["clip_alignment"], 100 * means["clip_weight"]
-    label = "mean cosine of a clip's own gradients"
-    return {
-        "clip_alignment": partial(single, alignment, "Alignment of the clips", label, color=COSINE),
-        "clip_weight": partial(single, weight, "Clips kept", "mean weight of judged clips, %", color=ALIGNED),
-    }
-
-
-def _per_objective(steps, means, field, title, y_label, axes, log=False):
-    axes.set(title=title, xlabel="step", ylabel=y_label)
+def _per_objective(quantity, steps, means, axes):
     for name, (label, color) in OBJECTIVES.items():
-        axes.plot(steps, means[f"{field}_{name}"], color=color, label=label)
-    if log:
-        _log_scale(axes)
+        axes.plot(steps, quantity.factor * means[f"{quantity.name}_{name}"], color=color, label=label)
+    _describe(quantity, axes)
     axes.legend()
 
 
-def _cosine_curve(steps, groups, axes):
-    cosines = [np.concatenate([record["cosines"] for record in group]) for group in groups]
-    low, high = np.array([np.percentile(values, [10, 90]) for values in cosines]).T
-    axes.set(title="Cosine of the two gradients", xlabel="step", ylabel="cosine")
+def _every_step_curve(quantity, steps, groups, axes):
+    """Draws the mean and the spread of a quantity over each group's steps, as far as they have it."""
+    values = [all_cosines(group, quantity.every_step) for group in groups]
+    defined = [each[~np.isnan(each)] for each in values]
+    low, high, mean = np.array([[*np.percentile(each, [10, 90]), each.mean()] if len(each) else [np.nan] * 3 for each in defined]).T
+    color = _QUANTITY_COLORS[quantity.name]
     axes.axhline(0, color=NEUTRAL, linewidth=1)
-    axes.fill_between(steps, low, high, color=COSINE, alpha=0.25, linewidth=0, label="10th to 90th percentile")
-    axes.plot(steps, [values.mean() for values in cosines], color=COSINE, label="mean")
+    axes.fill_between(steps, low, high, color=color, alpha=0.25, linewidth=0, label="10th to 90th percentile")
+    axes.plot(steps, mean, color=color, label="mean")
+    _describe(quantity, axes)
     axes.legend()
 
 
-def _single(steps, values, title, y_label, axes, color=NEUTRAL, log=False):
-    axes.set(title=title, xlabel="step", ylabel=y_label)
-    axes.plot(steps, values, color=color)
-    if log:
-        _log_scale(axes)
-    elif "%" in y_label:
+def _single(quantity, steps, values, axes):
+    axes.plot(steps, quantity.factor * values, color=_QUANTITY_COLORS.get(quantity.name, NEUTRAL))
+    _describe(quantity, axes)
+    if quantity.percent:
         axes.set_ylim(-3, 103)
+
+
+def _describe(quantity, axes):
+    axes.set(title=quantity.title, xlabel="step", ylabel=quantity.unit)
+    if quantity.log_scale:
+        _log_scale(axes)
 
 
 def _log_scale(axes):

@@ -12,6 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from experiments.running.quantities import conflict_rate, mean_cosine
+
+
+def json_list(values: np.ndarray, digits: int) -> list[float | None]:
+    """Returns values, `[steps]`, rounded, as JSON can hold them: NaN becomes `None`."""
+    return [None if np.isnan(value) else value for value in values.astype(np.float64).round(digits).tolist()]
+
 
 def layer_record(
     columns: Mapping[str, np.ndarray], layers: Sequence[str], objectives: Sequence[str]
@@ -23,11 +30,11 @@ def layer_record(
       layers: Names of the layers.
       objectives: Names of the losses.
     """
-    cosines = columns["layer_cosine"].astype(np.float64).round(3)
+    cosines = columns["layer_cosine"]
     norms = np.stack([columns[f"layer_gradient_norm_{name}"].mean(axis=0) for name in objectives], axis=1)
     return {
         "layer_cosines": {
-            name: [None if np.isnan(cosine) else cosine for cosine in column.tolist()]
+            name: json_list(column, digits=3)
             for name, column in zip(layers, cosines.T, strict=True)
             if not np.isnan(column).all()
         },
@@ -40,13 +47,12 @@ def layer_record(
 def write_layer_summaries(record: Mapping[str, Mapping[str, list]], objectives: Sequence[str], step: int) -> None:
     """Shows a `layer_record` in TensorBoard: numbers per layer, and the histogram of the mean cosine over the layers."""
     cosines = {name: np.array(column, np.float64) for name, column in record["layer_cosines"].items()}  # None becomes NaN
-    means = {name: np.nanmean(column) for name, column in cosines.items()}
+    means = {name: mean_cosine(column) for name, column in cosines.items()}
     if means:
         tf.summary.histogram("layer_cosine", list(means.values()), step=step)
     for name, column in cosines.items():
         tf.summary.scalar(f"layer_cosine/{name}", means[name], step=step)
-        conflicts = np.mean(column[~np.isnan(column)] < 0)
-        tf.summary.scalar(f"layer_conflict_rate/{name}", conflicts, step=step)
+        tf.summary.scalar(f"layer_conflict_rate/{name}", conflict_rate(column), step=step)
     for name, norms in record["layer_gradient_norms"].items():
         for objective, norm in zip(objectives, norms, strict=True):
             tf.summary.scalar(f"layer_gradient_norm_{objective}/{name}", norm, step=step)

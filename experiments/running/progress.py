@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from experiments.running import quantities
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
-from experiments.running.layer_metrics import layer_record, write_layer_summaries
+from experiments.running.layer_metrics import json_list, layer_record, write_layer_summaries
 from experiments.running.pace import Pace, peak_memory_gib
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
@@ -124,15 +125,14 @@ class Progress:
         columns = _arrays(output)
         line_seconds, seconds, steps = self._line_lap(), self._lap(), len(columns["finite"])
         self._stop_if_not_finite(columns)
-        means = self._means(columns, seconds / steps)
+        means = quantities.over_loop(columns, seconds / steps)
         step = int(self.run.trainer.global_step.numpy())
         record = {"step": step, **means}
         if self.clips_by:
             record["clips"] = self.clips_by(step)
-        for name in self.cosines(columns):
-            every_step = name.replace("cosine", "cosines")
-            record[every_step] = columns[name].astype(np.float64).round(4).tolist()
-            tf.summary.histogram(every_step, columns[name], step=step)  # TensorBoard hides a scalar of the same tag
+        for name, values in quantities.every_step(columns).items():
+            record[name] = json_list(values, digits=4)
+            tf.summary.histogram(name, values[~np.isnan(values)], step=step)  # TensorBoard hides a scalar of the same tag
         if "layer_cosine" in columns:
             layers = layer_record(columns, self.run.trainer.log.layers, self.objectives())
             record.update(layers)
@@ -155,6 +155,10 @@ class Progress:
         """Returns the steps of the whole run, of this program."""
         return self.run.config.steps
 
+    def to_border(self, step: int) -> int:
+        """Returns the steps, at least 1, from a step to the next one that no loop may pass, of this program."""
+        return max(self.steps() - step, 1)
+
     def method_and_data(self) -> tuple[str, str]:
         """Returns the names of the method and of the data sets, of this program."""
         method = type(self.run.trainer.harmonizer).__name__
@@ -166,19 +170,10 @@ class Progress:
         """Returns the names of the losses, of this program."""
         return self.run.trainer.log.objectives
 
-    def cosines(self, columns: dict[str, np.ndarray]) -> list[str]:
-        """Returns the columns that hold cosines of gradients, of this program."""
-        return ["cosine"]
-
     def losses_text(self, means: dict[str, float]) -> str:
         """Returns the end of the line, of this program."""
-        text = (
-            f"loss va {means['loss_video_audio']:.3f} vt {means['loss_video_text']:.3f} | "
-            f"cos {means['cosine']:+.3f} | kept {means['keep']:.0%}"
-        )
-        if "clip_weight" not in means:
-            return text
-        return f"{text} | clips cos {means['clip_alignment']:+.3f} kept {means['clip_weight']:.0%}"
+        losses = f"loss va {means['loss_video_audio']:.3f} vt {means['loss_video_text']:.3f}"
+        return losses + quantities.line(means)
 
     def _lap(self):
         now = time.monotonic()
@@ -202,7 +197,7 @@ class Progress:
         speed = self._compilation_text(steps, seconds) if compiling else self._speed_text(columns, seconds / steps)
         memory = f"peak memory {peak_memory_gib():.1f} GiB | " if untimed else ""
         step = int(self.run.trainer.global_step.numpy())
-        losses = self.losses_text(self._means(columns, seconds / steps))
+        losses = self.losses_text(quantities.over_loop(columns, seconds / steps))
         self.show(f"step {step}/{self.steps()} {step / self.steps():.1%} | {speed}{memory}{losses}")
         if untimed and not compiling and self._remaining_seconds() > LONG_RUN_SECONDS:
             self.show(f"This run will take about {duration(self._remaining_seconds())}. {self.shorter}")
@@ -227,25 +222,12 @@ class Progress:
             f"good one is in {self.directory.checkpoints}. {self.advice}"
         )
 
-    def _means(self, columns, step_seconds):
-        means = {
-            name: float(column.mean())
-            for name, column in columns.items()
-            if name not in ("finite", "bad_objective", "bad_variable") and column.ndim == 1
-        }
-        for name in self.cosines(columns):
-            means[name.replace("cosine", "conflict_rate")] = float((columns[name] < 0).mean())
-        means["step_seconds"] = step_seconds
-        means["data_wait_share"] = min(1.0, means.pop("data_wait_seconds") / step_seconds)
-        means["learning_rate"] = float(columns["learning_rate"][-1])
-        return means
-
     def _compilation_text(self, steps, seconds):
         first = "first step" if steps == 1 else f"first {steps} steps"
         return f"{first}, compilation included: {seconds:.1f} s | "
 
     def _speed_text(self, columns, step_seconds):
-        waited = min(1.0, float(columns["data_wait_seconds"].mean()) / step_seconds)
+        waited = quantities.over_loop(columns, step_seconds)["data_wait_share"]
         return (
             f"{step_seconds:.3g} s/step | {self.run.config.batch_size / step_seconds:.1f} clips/s | "
             f"data {waited:.0%} | ETA {duration(self._remaining_seconds())} | "
@@ -256,4 +238,4 @@ class Progress:
 
 
 def _arrays(output: dict) -> dict[str, np.ndarray]:
-    return {name: np.asarray(column) for name, column in output.items()}
+    return quantities.with_undefined({name: np.asarray(column) for name, column in output.items()})

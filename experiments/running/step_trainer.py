@@ -1,10 +1,13 @@
-"""What trainers share: Python's loop over steps, the seed of a step and, for labeled clips, the log of a loop."""
+"""The one trainer under pre-training, classifiers and fine-tuning: the loop, the batch statistics, the log of a loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orbit
 import tensorflow as tf
+
+import harmonization
+from experiments.running.step_table import StepTable
 
 
 def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
@@ -13,25 +16,97 @@ def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
     return tf.random.fold_in(tf.random.fold_in([seed, 0], global_step), tf.cast(replica, tf.int32))
 
 
-class WatchedTrainer(orbit.StandardTrainer):
-    """An Orbit trainer that can be watched step by step.
+class StepTrainer(orbit.StandardTrainer):
+    """An Orbit trainer that can be watched step by step; a subclass says what a replica does in a step.
+
+    Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
 
     Args:
+      optimizer: A tf_keras optimizer, built on `weights`.
+      weights: The trainable variables, in the order of the gradients.
+      global_step: int64 variable; counts gated steps too.
+      log: Keeps the steps of a loop.
+      seed: Names the run's random draws.
+      statistics: The moving averages of the batch norms, which a gated step leaves as they were.
       dataset: Batches of clips, distributed over the replicas; `None` if they come later.
-      host_loop: Run a whole loop of steps in one call of TensorFlow, which cannot be watched.
+      jit_compile: Compile the replica's step with XLA (a TPU always does).
+      host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs, which cannot be watched. Elsewhere Python
+        calls step by step, as TensorFlow's clock, which tells how long a step waited for data, refuses to work with
+        deterministic operations.
 
     Attributes:
       before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
+      train_on_batch: A function (batch, seconds that the step waited for it) -> what was logged; call it in
+        cross-replica context.
     """
 
-    def __init__(self, dataset=None, host_loop: bool = False):
+    def __init__(
+        self,
+        optimizer,
+        weights: Sequence[tf.Variable],
+        global_step: tf.Variable,
+        log: StepTable,
+        *,
+        seed: int,
+        statistics: Sequence[tf.Variable] = (),
+        dataset=None,
+        jit_compile: bool = False,
+        host_loop: bool = False,
+    ):
         super().__init__(dataset, orbit.StandardTrainerOptions(use_tf_function=host_loop, use_tf_while_loop=host_loop))
+        self.optimizer, self.weights, self.statistics = optimizer, weights, statistics
+        self.global_step, self.log, self.seed = global_step, log, seed
         self.before_step = lambda done, remaining: None
         self._host_loop = host_loop
+        self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
+        self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
+
+    def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One replica's part of a step, from clips to updated weights.
+
+        Args:
+          clips: This replica's part of the batch.
+
+        Returns:
+          What is logged, [] float32 each, or [layers]: the columns of `log` but `data_wait_seconds`.
+        """
+        raise NotImplementedError
+
+    def copy_statistics(self) -> list[tf.Tensor]:
+        """Returns the batch statistics as they are; call it before the model sees the batch."""
+        return [tf.identity(variable) for variable in self.statistics]
+
+    def apply(self, update: Sequence[tf.Tensor | None], keep: tf.Tensor, statistics: Sequence[tf.Tensor]) -> None:
+        """Takes a step, or leaves weights, moments and batch statistics as they were.
+
+        Args:
+          update: What the optimizer gets for each of `weights`.
+          keep: [] bool, whether the step is taken.
+          statistics: What `copy_statistics` returned before the step.
+        """
+        harmonization.apply_if(keep, self.optimizer, update, self.weights)
+        for variable, previous in zip(self.statistics, statistics, strict=True):
+            variable.assign(tf.where(keep, variable, previous))
 
     def create_train_loop_fn(self) -> Callable:
         """Returns what runs a number of steps."""
         return super().create_train_loop_fn() if self._host_loop else self._run_steps
+
+    def train_step(self, iterator) -> None:
+        """Takes a batch and trains on it; called in cross-replica context, by Orbit's loop."""
+        now = tf.timestamp if tf.inside_function() else time.monotonic
+        started = now()
+        batch = next(iterator)
+        # As a tensor: the step would be traced anew for every Python number.
+        self.train_on_batch(batch, tf.cast(now() - started, tf.float32))
+
+    def train_loop_begin(self) -> None:
+        """Starts a new log."""
+        self.log.clear()
+
+    def train_loop_end(self) -> dict[str, tf.Tensor]:
+        """Returns the steps of the loop so far, one float32 [steps] or [steps, layers] per quantity; see `StepTable`."""
+        return self.log.read()
 
     def _run_steps(self, iterator, num_steps: tf.Tensor) -> None:
         steps = int(num_steps)
@@ -39,47 +114,10 @@ class WatchedTrainer(orbit.StandardTrainer):
             self.before_step(done, steps - done)
             self.train_step(iterator)
 
-
-class StepTrainer(WatchedTrainer):
-    """Trains step by step; a subclass says what a replica does in a step.
-
-    Every random draw of a step is a function of (seed, step, replica), so a resumed run repeats the one it resumes.
-
-    Args:
-      global_step: int64 variable.
-      seed: Names the run's random draws.
-      jit_compile: Compile the replica's step with XLA.
-    """
-
-    def __init__(self, global_step: tf.Variable, seed: int, jit_compile: bool = False):
-        # Python calls step by step: TensorFlow's clock refuses to work with deterministic operations.
-        super().__init__()
-        self.global_step, self.seed = global_step, seed
-        self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
-        self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
-        self._rows = []
-
-    def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One replica's part of a step, from clips to updated weights; returns what is logged, [] float32 each."""
-        raise NotImplementedError
-
-    def train_step(self, iterator) -> None:
-        """Takes a batch and trains on it; called in cross-replica context, by Orbit's loop."""
-        started = time.monotonic()
-        batch = next(iterator)
-        waited = time.monotonic() - started
-        self._rows.append({**self.train_on_batch(batch), "data_wait_seconds": waited})
-
-    def train_loop_begin(self) -> None:
-        """Starts a new log."""
-        self._rows = []
-
-    def train_loop_end(self) -> dict[str, tf.Tensor]:
-        """Returns the steps of the loop so far, one float32 [steps] per quantity."""
-        return {name: tf.stack([row[name] for row in self._rows]) for name in self._rows[0]}
-
-    def _train_on_batch(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> dict[str, tf.Tensor]:
         strategy = tf.distribute.get_strategy()
         logged = strategy.run(self._replica_step, args=(batch,))
+        row = {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
+        self.log.append(row, waited_seconds)
         self.global_step.assign_add(1)
-        return {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
+        return row

@@ -5,32 +5,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.running.quantities import RUN_QUANTITIES
+
 
 def harmonization_summary(records: Sequence[dict]) -> dict[str, float | None]:
-    """Summarizes the conflict of the two gradients over a run.
+    """Summarizes a run: the figures of `experiments.running.quantities`, under their keys.
 
     Args:
       records: The lines of metrics.jsonl, one per loop of steps.
 
     Returns:
-      Means over all steps, so a longer loop weighs more: `mean_cosine` of the gradients, `conflict_rate`, the share of
-      steps whose cosine was negative, `kept_rate`, the share that was not gated; `None` each if no step was recorded. Of a
-      run whose clips were judged one by one, also `clip_alignment` and `clip_weight`; see `ClipCurriculum`.
+      Means over all steps, or over those that have a cosine, so that a longer loop weighs more; `None` each if no step
+      was recorded. Optional figures, as of a run whose clips were judged one by one, are there if all lines have them.
     """
-    names = {"mean_cosine": "cosine", "conflict_rate": "conflict_rate", "kept_rate": "keep"}
-    if records and all("clip_weight" in record for record in records):
-        names |= {name: name for name in ("clip_alignment", "clip_weight")}
     steps = [len(record["cosines"]) for record in records]
     if not sum(steps):
-        return dict.fromkeys(names)
+        return {quantity.figure.key: None for quantity in RUN_QUANTITIES if not quantity.figure.optional}
+    found = [each for each in RUN_QUANTITIES if not each.figure.optional or all(each.name in record for record in records)]
+    compared = [int((~np.isnan(all_cosines([record]))).sum()) for record in records]
     return {
-        name: float(np.average([record[field] for record in records], weights=steps)) for name, field in names.items()
+        quantity.figure.key: _mean_over_loops(records, quantity.name, compared if quantity.compared_steps else steps)
+        for quantity in found
     }
 
 
-def all_cosines(records: Sequence[dict]) -> np.ndarray:
-    """Returns the cosine of the two gradients in every step: float64 [steps]."""
-    return np.concatenate([np.zeros(0), *(record["cosines"] for record in records)])
+def _mean_over_loops(records, name, weights):
+    return float(np.average([record[name] for record in records], weights=weights)) if sum(weights) else 0.0
+
+
+def all_cosines(records: Sequence[dict], name: str = "cosines") -> np.ndarray:
+    """Returns the cosine of the gradients in every step, float64 [steps]: NaN where there was none.
+
+    Lines of earlier versions have 0 there.
+    """
+    return np.array([cosine for record in records for cosine in record[name]], np.float64)  # None becomes NaN
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Orbit's loop, as every program that trains runs it."""
 
-from collections.abc import Callable
-
 import orbit
 
 from experiments.running.checkpoints import RunCheckpoints
@@ -9,16 +7,13 @@ from experiments.running.progress import Progress, quiet
 from experiments.running.stop_signal import Stopped
 
 
-def make_controller(
-    run, progress: Progress, checkpoints: RunCheckpoints, border: Callable[[int], int] | None = None
-) -> orbit.Controller:
+def make_controller(run, progress: Progress, checkpoints: RunCheckpoints) -> orbit.Controller:
     """Returns Orbit's controller, which restores the newest checkpoint at once.
 
     Args:
       run: Has `config.steps_per_loop`, `trainer` and `strategy`.
-      progress: Looks at every loop and, where Python runs the steps, into it.
+      progress: Looks at every loop and, where Python runs the steps, into it; says where a loop must end.
       checkpoints: Saves the run.
-      border: Steps from a step to the next border that no loop may go over, such as the end of an epoch; `None` for none.
     """
     longest = run.config.steps_per_loop
     run.trainer.before_step = progress.before_step
@@ -28,7 +23,7 @@ def make_controller(
             trainer=run.trainer,
             strategy=run.strategy,
             train_actions=[progress],
-            steps_per_loop=longest if border is None else lambda step: int(min(longest, border(step))),
+            steps_per_loop=lambda step: int(min(longest, progress.to_border(step))),
             checkpoint_manager=checkpoints,
             summary_dir=str(progress.directory.path),
         )

@@ -11,6 +11,7 @@ from experiments.evaluation.tasks.alignment import BATCH as ALIGNMENT_BATCH
 from experiments.inference import retrieval
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.split_embeddings import embed
+from experiments.running import quantities
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
 from experiments.running.run_directory import operative_config
@@ -20,8 +21,6 @@ from experiments.studies.directory import StudyDirectory
 from experiments.studies.training import ReusableRun
 
 _EVALUATION_BATCH = 48
-# What a training step logs and a point keeps the mean of, where there is such a column.
-_KEPT_COLUMNS = ("cosine", "keep", "clip_alignment", "clip_weight")
 _LAST_STEPS = 20  # over which the losses at the end are averaged
 
 
@@ -87,11 +86,17 @@ def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: 
 
 
 def _training(columns):
-    """Means over the run; the losses at its end."""
-    cosines = columns["cosine"]
-    means = {name: float(columns[name].mean()) for name in _KEPT_COLUMNS if name in columns}
-    losses = {name: float(columns[name][-_LAST_STEPS:].mean()) for name in columns if name.startswith("loss_")}
-    return means | losses | {"conflict_rate": float((cosines < 0).mean()), "steps": len(cosines)}
+    """Summaries of the run; the losses at its end."""
+    columns = quantities.with_undefined(columns)
+    # The time of a step is not among those that are kept.
+    whole, last = (
+        quantities.over_loop({name: values[start:] for name, values in columns.items()}, step_seconds=1.0)
+        for start in (0, -_LAST_STEPS)
+    )
+    kept = {quantity.name for quantity in quantities.RUN_QUANTITIES}
+    means = {name: value for name, value in whole.items() if name in kept}
+    losses = {name: value for name, value in last.items() if name.startswith("loss_")}
+    return means | losses | {"steps": len(columns["cosine"])}
 
 
 class Evaluation:

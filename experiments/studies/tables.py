@@ -7,6 +7,8 @@ import numpy as np
 
 from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.task import Metric
+from experiments.pretraining.step import OBJECTIVES
+from experiments.running.quantities import BY_NAME, objective_title
 from experiments.studies.config import CLEAN
 from experiments.studies.results import FIGURES, Comparison, Noise, Results
 from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Interval, interval
@@ -16,13 +18,13 @@ KINDS = {"misaligned": "either", "text_only": "text only", "audio_only": "sound 
 """The kinds of misaligned clips, as `alignment.separation` names them, with their titles."""
 _SIGNS = {BETTER: " **better**", WORSE: " **worse**", NOT_SHOWN: "", SAME: ""}
 _GRADIENTS = {
-    "mean cosine": ("cosine", 1, 3),
-    "steps in conflict, %": ("conflict_rate", 100, 1),
-    "steps kept, %": ("keep", 100, 1),
-    "clips kept, %": ("clip_weight", 100, 1),
-    "loss video-audio": ("loss_video_audio", 1, 2),
-    "loss video-text": ("loss_video_text", 1, 2),
+    **{
+        each.figure_title: (each.name, each.factor, min(each.figure.digits, 3))
+        for each in (BY_NAME[name] for name in ("cosine", "conflict_rate", "keep", "clip_weight"))
+    },
+    **{f"loss {objective_title(name)}": (f"loss_{name}", 1, 2) for name in OBJECTIVES},
 }
+"""Heads of columns: name in a point's `training`, factor, digits after the point."""
 
 
 def noise_title(noise: Noise) -> str:

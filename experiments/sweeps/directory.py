@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.pretraining.step import OBJECTIVES
 from experiments.running.command_line import BadInput
+from experiments.running.quantities import QUANTITIES
 from experiments.running.run_directory import RunDirectory
 from experiments.running.training_history import harmonization_summary
 
@@ -55,8 +56,12 @@ class PointRun:
         """
         if not self.records or not (self.result or self.is_done("pretrain")):
             return self.result
-        losses = {name: self.records[-1][f"loss_{name}"] for name in OBJECTIVES}
-        return {"loss": losses, "harmonization": harmonization_summary(self.records), **(self.result or {})}
+        last = {
+            each.name: {name: self.records[-1][f"{each.name}_{name}"] for name in OBJECTIVES}
+            for each in QUANTITIES
+            if each.last_loop
+        }
+        return {**last, "harmonization": harmonization_summary(self.records), **(self.result or {})}
 
     @property
     def status(self) -> str:

@@ -1,24 +1,15 @@
 """A sweep's plots, as SVG: the final figures along each axis, and the runs over their steps."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from experiments.evaluation.task import Metric
+from experiments.pretraining.step import OBJECTIVES
 from experiments.reports.plots import NEUTRAL, PALETTE, binned, new_axes, styled, svg
+from experiments.running.quantities import PER_OBJECTIVE, QUANTITIES, Quantity, objective_title
 from experiments.sweeps.config import SEED
-from experiments.sweeps.directory import PointRun, SweepState
+from experiments.sweeps.directory import SweepState
 from experiments.sweeps.table import present_metrics, settings
 
-CURVES = {
-    "loss_video_audio": ("Video-audio loss", "loss, nats"),
-    "loss_video_text": ("Video-text loss", "loss, nats"),
-    "cosine": ("Cosine of the two gradients", "cosine"),
-    "conflict_rate": ("Steps in conflict", "cosine < 0, share of the steps"),
-    "keep": ("Steps kept", "not gated, share of the steps"),
-    "step_seconds": ("Time of a step", "seconds per step"),
-}
-"""The quantities of metrics.jsonl that are drawn: title and label of the axis."""
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -54,22 +45,28 @@ def curves_over_steps(state: SweepState) -> list[str]:
     found = [(setting, [point for point in setting.points if point.records]) for setting in settings(state)]
     if not any(points for _, points in found):
         return []
-    return [_curves(found, field, title, label) for field, (title, label) in CURVES.items()]
+    return [_curves(found, each, *field) for each in QUANTITIES if each.swept for field in _fields(each)]
 
 
-def _curves(found, field, title, y_label):
-    drawing = new_axes(title, "step", y_label, size_inches=(5.6, 4.2))
+def _fields(quantity: Quantity) -> list[tuple[str, str]]:
+    """Returns the names in metrics.jsonl and the titles of a quantity's curves."""
+    if quantity.per != PER_OBJECTIVE:
+        return [(quantity.name, quantity.title)]
+    return [
+        (f"{quantity.name}_{objective}", f"{objective_title(objective)} {quantity.noun}".capitalize())
+        for objective in OBJECTIVES
+    ]
+
+
+def _curves(found, quantity, field, title):
+    drawing = new_axes(title, "step", quantity.unit, size_inches=(5.6, 4.2))
     for place, (setting, points) in enumerate(found):
         turn, color = divmod(place, len(PALETTE))
         style = dict(color=PALETTE[color], linestyle=_STYLES[turn % len(_STYLES)], linewidth=1.2)
         for number, point in enumerate(points):
-            drawing.plot(*_line(point, field), label="" if number else setting.title, **style)
-    if field == "step_seconds":
+            steps, _, means = binned(point.records)
+            drawing.plot(steps, quantity.factor * means[field], label="" if number else setting.title, **style)
+    if quantity.log_scale:
         drawing.set_yscale("log")
     drawing.figure.legend(*drawing.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return svg(drawing)
-
-
-def _line(point: PointRun, field: str) -> tuple[Sequence[int], Sequence[float]]:
-    steps, _, means = binned(point.records)
-    return steps, means[field]

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments.pretraining import config, program
-from experiments.running import jobs
+from experiments.running import jobs, train_program
 from experiments.running.jobs import FAILED, FINISHED, STOPPED, Outcome
 from experiments.running.progress import Progress
 from experiments.running.run_directory import RunDirectory
@@ -66,7 +66,7 @@ class Deaf(contextlib.nullcontext):
 def begun_here(monkeypatch):
     """Runs the points' pre-training in this process, where it costs half; returns the places of those that have begun."""
     begun = []
-    monkeypatch.setattr(program, "StopSignal", Deaf)  # the true one needs the main thread
+    monkeypatch.setattr(train_program, "StopSignal", Deaf)  # the true one needs the main thread
     monkeypatch.setattr(program, "FLAGS", types.SimpleNamespace(allow_config_change=False, data_service=""))
 
     def execute(batch, command, environment, log, claim) -> int:

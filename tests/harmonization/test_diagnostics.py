@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import harmonization
-from harmonization.diagnostics import conflict_rate, gram_statistics, layer_statistics
+from harmonization.diagnostics import gram_statistics, layer_statistics
 
 LAYERS = {"first": [1], "second": [0, 2]}
 
@@ -96,12 +96,6 @@ def test_cosines_do_not_depend_on_scale(random_gradients, scale):
     found = gram_statistics(tf.stack(grams))
     np.testing.assert_allclose(found["cosine"][1], found["cosine"][0], rtol=1e-5)
     assert found["defined"].numpy().all()
-
-
-def test_the_conflict_rate_leaves_undefined_steps_out():
-    cosine = tf.constant([[-0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [-0.1, 0.5, 0.0], [-0.9, 0.5, 0.0]])
-    defined = tf.constant([[True, True, False]] * 3 + [[False, True, False]])
-    np.testing.assert_allclose(conflict_rate(cosine, defined), [2 / 3, 0, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

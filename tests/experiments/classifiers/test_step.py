@@ -207,7 +207,7 @@ def test_two_replicas_do_what_one_does(method, make_run, mirrored):
         for seed in range(3):
             batch = random_batch(CLIPS, BATCH, CLASSES, seed)
             with strategy.scope():
-                logged = run.trainer.train_on_batch(shared_out(batch, strategy))
+                logged = run.trainer.train_on_batch(shared_out(batch, strategy), tf.constant(0.0))
         after[replicas] = values(run), {name: float(value) for name, value in logged.items()}
     for one, other in zip(after[1][0], after[2][0], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

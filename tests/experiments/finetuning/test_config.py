@@ -28,7 +28,7 @@ def test_every_file_runs_one_shrunken_step(path):
     run = build_run(config, tf.distribute.get_strategy(), classes=5, multi_label=multi_label)
     before = [weight.numpy() for weight in run.trainer.weights]
     run.trainer.global_step.assign(config.warmup_steps)
-    logged = run.trainer.train_on_batch(random_batch(config, 4, 5, multi_label))
+    logged = run.trainer.train_on_batch(random_batch(config, 4, 5, multi_label), tf.constant(0.0))
     assert int(run.trainer.global_step) == config.warmup_steps + 1 and logged["finite"] == 1
     changed = [(old != new.numpy()).any() for old, new in zip(before, run.trainer.weights, strict=True)]
     # Keys have a bias that no output depends on.

@@ -1,0 +1,41 @@
+"""What the programs that train on labeled clips share: the batches and the best weights."""
+
+import tensorflow as tf
+
+import data
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.damaged_data import record_files
+from experiments.running.run_directory import RunDirectory
+from experiments.running.train_program import TrainProgram
+
+
+class LabeledProgram(TrainProgram):
+    """A training program on one labeled data set, whose validation split chooses the weights that are kept.
+
+    Args:
+      run: See `TrainProgram`.
+      directory: Where the run is.
+      prepared: The data set.
+      description: Describes it.
+      video: Whether batches hold video.
+    """
+
+    def __init__(self, run, directory: RunDirectory, prepared: data.PreparedDataset, description: dict, video: bool = True):
+        super().__init__(run, directory, {prepared.name: description})
+        self.prepared, self.video = prepared, video
+
+    def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
+        """See `TrainProgram.batches`."""
+        config = self.run.config
+        return data.distributed_train_batches(
+            self.run.strategy, self.prepared, config.clips, batch_size=config.batch_size, seed=config.seed,
+            start_step=start_step, shuffle_window=config.shuffle_window, augmentation=config.augmentation, video=self.video,
+        )  # fmt: skip
+
+    def record_files(self) -> list[str]:
+        """See `TrainProgram.record_files`."""
+        return record_files(self.prepared)
+
+    def best_checkpoint(self, weights: tf.train.Checkpoint, number: tf.Variable) -> RunCheckpoints:
+        """Returns what saves the best weights under a number, such as their epoch."""
+        return RunCheckpoints(weights, self.directory.best, number, every_steps=1, keep=1)

@@ -1,0 +1,283 @@
+"""The table of all numbers that training logs: how each is read from a step, summarized, named and shown.
+
+A step's numbers become columns, float32 [steps], such as `loss_video_audio`: a quantity's name, then the objective or the
+part of the model that it is of. A loop's columns become one line of metrics.jsonl and TensorBoard's scalars, under the
+same names. The progress line, the curves of the reports, the summary of a run and the result tables read this table, so
+a new quantity is a line here and, where `harmonization.harmonize` does not report it, the code that computes it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+import harmonization
+
+Columns = Mapping[str, np.ndarray]
+Places = Mapping[str, object]
+"""Suffixes of column names to where in a tensor the numbers are."""
+PER_STEP, PER_OBJECTIVE, PER_GROUP, PER_GROUP_AND_OBJECTIVE = "step", "objective", "group", "group and objective"
+
+
+def mean_cosine(cosines: np.ndarray) -> np.floating:
+    """Returns the mean of the cosines over the steps that have one; 0 if none has.
+
+    This and `conflict_rate` are the only definitions. In a step in which fewer than two gradients are not zero, as one
+    without text, nothing is compared. Counted as 0, such steps would pull the mean toward 0 and the rate toward "no
+    conflict" by their number, which is a property of the data set and not of the gradients, and runs on data with and
+    without text could not be compared. Layers that one loss reaches only now and then would hide their conflicts.
+
+    Args:
+      cosines: `[steps]`, NaN where there is none.
+    """
+    compared = cosines[~np.isnan(cosines)]
+    return compared.mean() if len(compared) else np.float64(0.0)
+
+
+def conflict_rate(cosines: np.ndarray) -> np.floating:
+    """Returns the share of negative cosines among the steps that have one; 0 if none has. See `mean_cosine`.
+
+    Args:
+      cosines: `[steps]`, NaN where there is none.
+    """
+    return (cosines < 0).sum() / max((~np.isnan(cosines)).sum(), 1)
+
+
+def _mean(values, step_seconds):
+    return values.mean()
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """How a quantity stands for a whole run.
+
+    Attributes:
+      key: Its name in `result["harmonization"]`.
+      title: Its name in tables.
+      digits: Digits after the point.
+      optional: Whether some runs do without it.
+    """
+
+    key: str
+    title: str
+    digits: int = 1
+    optional: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """A logged number.
+
+    Attributes:
+      name: In metrics.jsonl and TensorBoard, followed by objective or part.
+      title: Heads its curve.
+      unit: Labels the axis of its curve.
+      per: What there is one of it for: one of the constants of this module.
+      read: Reads it from the report of a step: a tensor `[]`, `[objectives]`, `[groups]` or `[groups, objectives]`, the
+        group's axis missing if there is one group only; `None` if it is computed elsewhere or only from a loop.
+      over_loop: A function (values [steps], seconds per step) -> the loop's number; `None` if metrics do not show it.
+      source: The quantity whose columns `over_loop` takes; `None` for its own.
+      every_step: Name in metrics.jsonl of the list of all steps' values; `None` for no list.
+      compared_steps: Whether it counts only the steps that have a cosine; see `mean_cosine`.
+      noun: What one of it is called, where there is one per objective.
+      line: Its part of the progress line, a format of its number.
+      percent: Whether it is a fraction that is shown in percent.
+      log_scale: Whether its curve has a logarithmic axis.
+      curve: Whether a report draws it.
+      swept: Whether the report on a sweep draws it.
+      last_loop: Whether a run is also judged by its last steps alone.
+      figure: How it is summarized over a run; `None` if it is not.
+    """
+
+    name: str
+    title: str
+    unit: str
+    per: str = PER_STEP
+    read: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None
+    over_loop: Callable[[np.ndarray, float], float] | None = _mean
+    source: str | None = None
+    every_step: str | None = None
+    compared_steps: bool = False
+    noun: str = ""
+    line: str = ""
+    percent: bool = False
+    log_scale: bool = False
+    curve: bool = True
+    swept: bool = False
+    last_loop: bool = False
+    figure: Figure | None = None
+
+    @property
+    def factor(self) -> int:
+        """What the number is multiplied by where it is shown."""
+        return 100 if self.percent else 1
+
+    @property
+    def figure_title(self) -> str:
+        """The title of its figure with the unit, for the head of a column."""
+        return f"{self.figure.title}{', %' if self.percent else ''}"
+
+    def columns(self, columns: Columns) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields its suffix and the values that it is summarized from, for each of its columns."""
+        source = self.source or self.name
+        for column, values in columns.items():
+            if column == source or (self.per != PER_STEP and column.startswith(f"{source}_")):
+                yield column.removeprefix(source), values
+
+
+QUANTITIES = (
+    Quantity(
+        "loss", "Losses", "loss, nats", PER_OBJECTIVE, lambda report: report["losses"],
+        noun="loss", swept=True, last_loop=True,
+    ),
+    Quantity(
+        "gradient_norm", "Gradient norms", "l2 norm", PER_GROUP_AND_OBJECTIVE, lambda report: report["norms"],
+        noun="gradient norm", log_scale=True,
+    ),
+    Quantity(
+        "cosine", "Cosine of the two gradients", "cosine", PER_GROUP, lambda report: report["cosine"],
+        over_loop=lambda cosines, _: mean_cosine(cosines), every_step="cosines", compared_steps=True,
+        line=" | cos {:+.3f}", swept=True, figure=Figure("mean_cosine", "mean cosine", digits=4),
+    ),
+    Quantity(
+        "conflict_rate", "Steps in conflict", "cosine < 0, % of the steps", PER_GROUP,
+        over_loop=lambda cosines, _: conflict_rate(cosines), source="cosine", compared_steps=True,
+        percent=True, swept=True, figure=Figure("conflict_rate", "conflict rate"),
+    ),
+    Quantity(
+        "keep", "Steps kept", "not gated, % of the steps", read=lambda report: report.get("kept_share", report["keep"]),
+        line=" | kept {:.0%}", percent=True, swept=True, figure=Figure("kept_rate", "steps kept"),
+    ),
+    Quantity(
+        "clip_alignment", "Alignment of the clips", "mean cosine of a clip's own gradients",
+        line=" | clips cos {:+.3f}", figure=Figure("clip_alignment", "mean cosine of a clip's own", 4, optional=True),
+    ),
+    Quantity(
+        "clip_weight", "Clips kept", "mean weight of judged clips, %",
+        line=" kept {:.0%}", percent=True, figure=Figure("clip_weight", "mean weight of judged clips", optional=True),
+    ),
+    Quantity("clips_judged", "Clips judged", "clips with both losses, %", percent=True, curve=False),
+    Quantity("score", "Scores of the modalities", "mean probability of the truth", PER_OBJECTIVE, curve=False, noun="score"),
+    Quantity(
+        "weight", "Weights of the gradients", "weight", PER_GROUP_AND_OBJECTIVE, lambda report: report["weights"],
+        noun="weight",
+    ),
+    Quantity(
+        "learning_rate", "Learning rate", "learning rate", read=lambda report: report["learning_rate"],
+        over_loop=lambda rates, _: rates[-1],
+    ),
+    Quantity(
+        "step_seconds", "Time of a step", "seconds per step", over_loop=lambda _, step_seconds: step_seconds,
+        source="data_wait_seconds", log_scale=True, swept=True,
+    ),
+    Quantity(
+        "data_wait_share", "Waiting for data", "% of the time", source="data_wait_seconds",
+        over_loop=lambda waited, step_seconds: min(1.0, float(waited.mean()) / step_seconds), percent=True,
+    ),
+    # What a run is stopped by, and what others are computed from.
+    Quantity("finite", "Finite steps", "0 or 1", read=lambda report: report["finite"], over_loop=None, curve=False),
+    Quantity(
+        "bad_objective", "First objective that is not finite", "index, -1 for none", over_loop=None, curve=False,
+        read=lambda report: harmonization.find_nonfinite(report["variable_gram"])[1],
+    ),
+    Quantity(
+        "bad_variable", "First variable that is not finite", "index, -1 for none", over_loop=None, curve=False,
+        read=lambda report: harmonization.find_nonfinite(report["variable_gram"])[0],
+    ),
+    Quantity("data_wait_seconds", "Waiting for data", "seconds per step", over_loop=None, curve=False),
+)
+BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
+RUN_QUANTITIES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
+"""Those that are summarized over a run."""
+
+
+def objective_title(objective: str) -> str:
+    """Returns the name of an objective as people read it."""
+    return objective.replace("_", "-")
+
+
+def read_step(
+    report: Mapping[str, tf.Tensor], places: Mapping[str, Places], unlogged: Sequence[str] = ()
+) -> dict[str, tf.Tensor]:
+    """Reads a step's columns from its report.
+
+    Args:
+      report: That of `harmonization.harmonize`; besides, `losses` [objectives] and `learning_rate` [].
+      places: For each `Quantity.per` but `PER_STEP`, the suffixes of the columns and where they are in a tensor.
+      unlogged: Names of quantities that the program does not log.
+
+    Returns:
+      [] float32 per column.
+    """
+    places, row = {PER_STEP: {"": ...}, **places}, {}
+    for quantity in QUANTITIES:
+        if quantity.read is not None and quantity.name not in unlogged:
+            value = tf.convert_to_tensor(quantity.read(report))
+            for suffix, place in places[quantity.per].items():
+                name = f"{quantity.name}_{suffix}" if suffix else quantity.name
+                row[name] = tf.reshape(tf.cast(value[place], tf.float32), [])
+    return row
+
+
+def step_fields(
+    places: Mapping[str, Places], others: Sequence[str] = (), unlogged: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Returns the names of a log's columns: those that `read_step` gives, `others` and `data_wait_seconds`."""
+    places = {PER_STEP: {"": ...}, **places}
+    names = [
+        f"{quantity.name}_{suffix}" if suffix else quantity.name
+        for quantity in QUANTITIES
+        if quantity.read is not None and quantity.name not in unlogged
+        for suffix in places[quantity.per]
+    ]
+    return (*names, *others, "data_wait_seconds")
+
+
+def with_undefined(columns: Columns) -> dict[str, np.ndarray]:
+    """Returns columns in which `cosine` and `cosine_PART` are NaN in the steps that have none.
+
+    The log has 0 there. A step has a cosine if two gradients are not zero, which their norms in the same part tell;
+    where each replica harmonizes on its own, if that is so of their mean norms.
+    """
+    found = dict(columns)
+    for suffix, values in BY_NAME["cosine"].columns(columns):
+        norms = [
+            column
+            for name, column in columns.items()
+            if name.startswith(f"{BY_NAME['gradient_norm'].name}_") and name.endswith(suffix)
+        ]
+        if len(norms) > 1:
+            found[f"cosine{suffix}"] = np.where((np.stack(norms) > 0).sum(axis=0) > 1, values, np.nan)
+    return found
+
+
+def over_loop(columns: Columns, step_seconds: float) -> dict[str, float]:
+    """Summarizes a loop.
+
+    Args:
+      columns: `[steps]` each; those with more axes are skipped. Cosines are NaN where there is none.
+      step_seconds: Mean time of a step.
+    """
+    return {
+        quantity.name + suffix: float(quantity.over_loop(values, step_seconds))
+        for quantity in QUANTITIES
+        if quantity.over_loop is not None
+        for suffix, values in quantity.columns(columns)
+        if values.ndim == 1
+    }
+
+
+def every_step(columns: Columns) -> dict[str, np.ndarray]:
+    """Returns the columns of which metrics.jsonl lists every step, by their names there."""
+    return {
+        quantity.every_step + suffix: values
+        for quantity in QUANTITIES
+        if quantity.every_step
+        for suffix, values in quantity.columns(columns)
+    }
+
+
+def line(means: Mapping[str, float]) -> str:
+    """Returns the progress line's part on the quantities that are not per objective or part."""
+    return "".join(quantity.line.format(means[quantity.name]) for quantity in QUANTITIES if quantity.name in means)

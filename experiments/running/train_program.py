@@ -1,0 +1,120 @@
+"""The one training program under pre-training, classifiers and fine-tuning: from flags to the last checkpoint."""
+
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+
+import tensorflow as tf
+from absl import flags
+
+from experiments.running import strategies
+from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.command_line import BadInput, bad_input
+from experiments.running.damaged_data import damage_named
+from experiments.running.progress import Progress, printer
+from experiments.running.run_directory import RunDirectory, operative_config
+from experiments.running.stop_signal import StopSignal
+from experiments.running.training_loop import make_controller, train
+
+FLAGS = flags.FLAGS
+
+
+def require_directories(hint: str) -> None:
+    """Checks that the flags say where the data and the run are.
+
+    Args:
+      hint: Ends the message.
+
+    Raises:
+      BadInput: --data_dir or --workdir is missing.
+    """
+    if not FLAGS.data_dir or not FLAGS.workdir:
+        raise BadInput(f"--data_dir and --workdir are needed{hint}")
+
+
+def strategy_from_flags() -> tf.distribute.Strategy:
+    """Sets up TensorFlow for a training run and returns the strategy; call it before anything else touches a device.
+
+    Raises:
+      BadInput: The strategy cannot be had here.
+    """
+    if FLAGS.cpu_replicas > 1:
+        strategies.split_cpu(FLAGS.cpu_replicas)
+    if FLAGS.strategy != "tpu":  # a TPU's operations are deterministic, and its loop needs TensorFlow's clock
+        tf.config.experimental.enable_op_determinism()
+    return strategies.create_strategy(FLAGS.strategy, FLAGS["tpu"].value if "tpu" in FLAGS else "")
+
+
+class TrainProgram:
+    """Trains a run from its newest checkpoint; a subclass supplies the data, the progress and the result.
+
+    Args:
+      run: Has `config`, `strategy`, `trainer` and `state`.
+      directory: Where this worker writes.
+      description: Describes the data sets; equal descriptions mean equal data.
+      chief_checkpoints: Where to restore from, if not from `directory`; see `RunCheckpoints`.
+    """
+
+    vocabulary: pathlib.Path | None = None
+    """File that is copied into the run; `None` for a run without text."""
+    model_config: Mapping[str, object] | None = None
+    """The constructor's arguments, from which `vatt.load` builds the model; `None` where there is no VATT."""
+
+    def __init__(self, run, directory: RunDirectory, description: dict, chief_checkpoints: pathlib.Path | None = None):
+        self.run, self.directory, self.description = run, directory, description
+        self.chief_checkpoints = chief_checkpoints
+
+    def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
+        """Returns the training batches from a step on.
+
+        Raises:
+          ValueError: The data do not fit the configuration.
+        """
+        raise NotImplementedError
+
+    def record_files(self) -> Iterable[str]:
+        """Returns the record files that may have been read, the one suspected most first."""
+        raise NotImplementedError
+
+    def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> Progress:
+        """Returns what looks at every loop of steps."""
+        raise NotImplementedError
+
+    def finish(self) -> str:
+        """Does what is left after the last step; returns the lines to show."""
+        raise NotImplementedError
+
+    def train(self, allow_config_change: bool) -> int:
+        """Trains to the end or until a signal; returns the exit code.
+
+        Args:
+          allow_config_change: Resume whatever run the directory holds.
+
+        Raises:
+          BadInput: The directory holds another run, or the data do not fit.
+          RunFailed: The run cannot be restored or continued.
+        """
+        run, directory = self.run, self.directory
+        directory.check(operative_config(), self.description, allow_config_change)
+        progress = self.make_progress(StopSignal(), printer())
+        controller = make_controller(run, progress, self._checkpoints())
+        step = int(run.trainer.global_step.numpy())
+        with bad_input():
+            run.trainer.train_dataset = self.batches(step)
+        # Nothing has been written so far: a refused start leaves nothing behind.
+        directory.start(operative_config(), self.description, self.vocabulary, allow_config_change)
+        if self.model_config is not None:
+            directory.write_model(self.model_config)
+        directory.drop_metrics_after(step)
+        progress.announce(step)
+        with damage_named(self.record_files):
+            result = self.finish() if train(controller, progress) else None
+        if result is not None:
+            progress.show(result)
+        return 0
+
+    def _checkpoints(self):
+        config = self.run.config
+        return RunCheckpoints(
+            self.run.state, self.directory.checkpoints, self.run.trainer.global_step,
+            config.checkpoint_every_steps, config.keep_checkpoints, source=self.chief_checkpoints,
+        )  # fmt: skip
