@@ -18,8 +18,8 @@ ORDER = {
     "data": ("errors", "source", "media", "text", "records", "pipeline", "preparing", "sets", "__init__"),
     "harmonization": ("", "solvers", "methods", "keras_model", "__init__"),
     "experiments": (
-        "distribution", "__init__", "running", "preparing", "pretraining", "classifiers", "finetuning", "inference",
-        "evaluation", "reports", "dataset_checks", "sweeps", "benchmarks", "studies", "inspection", "method_docs", "", "notebooks",
+        "distribution", "__init__", "running", "preparing", "training", "pretraining", "classifiers", "finetuning",
+        "inference", "evaluation", "reports", "dataset_checks", "sweeps", "benchmarks", "studies", "inspection", "method_docs", "", "notebooks",
     ),
 }  # fmt: skip
 MOST_MODULES = 25

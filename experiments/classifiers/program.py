@@ -13,12 +13,12 @@ from experiments.classifiers.run import ClassifierRun, build_run, clip_specs
 from experiments.classifiers.scores import Evaluator
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import bad_input
-from experiments.running.labeled_program import LabeledProgram
-from experiments.running.quantities import conflict_rate, mean_cosine
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.running.train_program import require_directories, strategy_from_flags
-from experiments.running.training_history import all_cosines
+from experiments.training.history import all_cosines
+from experiments.training.labeled_program import LabeledProgram
+from experiments.training.quantities import conflict_rate, mean_cosine
+from experiments.training.train_program import require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS
 

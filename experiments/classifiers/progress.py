@@ -6,7 +6,7 @@ import tensorflow as tf
 from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.recipes import MODALITIES
 from experiments.classifiers.scores import Scores
-from experiments.running.validated_progress import ValidatedProgress
+from experiments.training.validated_progress import ValidatedProgress
 
 
 class ClassifierProgress(ValidatedProgress):

@@ -7,9 +7,9 @@ import tensorflow as tf
 import harmonization
 from experiments.classifiers.model import Classifier
 from experiments.classifiers.recipes import MODALITIES, Recipe
-from experiments.running import quantities
-from experiments.running.step_table import StepTable
-from experiments.running.step_trainer import StepTrainer, step_seed
+from experiments.training import quantities
+from experiments.training.step_table import StepTable
+from experiments.training.step_trainer import StepTrainer, step_seed
 
 
 class ClassifierTrainer(StepTrainer):

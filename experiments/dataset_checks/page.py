@@ -9,7 +9,7 @@ from experiments.dataset_checks.contact_sheet import Card, contact_sheet
 from experiments.dataset_checks.plots import class_bars, histograms
 from experiments.dataset_checks.summary import MISSING, SplitSummary, class_name
 from experiments.reports.html import page, plots, table
-from experiments.running.progress import duration
+from experiments.training.progress import duration
 
 _SIZES = 12
 

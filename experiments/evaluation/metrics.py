@@ -4,7 +4,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.task import Metric
 from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.pretraining.step import OBJECTIVES
-from experiments.running.quantities import QUANTITIES, RUN_QUANTITIES, objective_title
+from experiments.training.quantities import QUANTITIES, RUN_QUANTITIES, objective_title
 
 _UNPUBLISHED = float("inf")  # these tasks come last
 _DOWNSTREAM = sorted(map(TASKS.get, DOWNSTREAM_TASKS), key=lambda task: task.published or _UNPUBLISHED)

@@ -11,7 +11,7 @@ from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.trained_model import TrainedModel, fingerprint
 from experiments.running.npz_file import write_npz
 from experiments.running.run_directory import RunDirectory
-from experiments.running.training_history import harmonization_summary
+from experiments.training.history import harmonization_summary
 
 _ARRAYS = "evaluation.npz"
 

@@ -6,7 +6,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.rows import number, percent
 from experiments.evaluation.task import Row
 from experiments.evaluation.tasks import OWN_TASKS
-from experiments.running.quantities import RUN_QUANTITIES
+from experiments.training.quantities import RUN_QUANTITIES
 
 
 def rows(result: dict) -> list[Row]:

@@ -14,11 +14,11 @@ from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import RunFailed, bad_input
-from experiments.running.labeled_program import LabeledProgram
-from experiments.running.progress import printer
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.running.train_program import require_directories, strategy_from_flags
+from experiments.training.labeled_program import LabeledProgram
+from experiments.training.progress import printer
+from experiments.training.train_program import require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS
 

@@ -5,7 +5,7 @@ import numpy as np
 from experiments.classifiers.constant_answer import Chance
 from experiments.finetuning.scores import Scores
 from experiments.finetuning.step import OBJECTIVE
-from experiments.running.validated_progress import ValidatedProgress
+from experiments.training.validated_progress import ValidatedProgress
 
 
 class FinetuneProgress(ValidatedProgress):

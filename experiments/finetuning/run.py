@@ -12,7 +12,7 @@ from experiments.finetuning.step import FinetuneTrainer
 from experiments.running import strategies
 from experiments.running.checkpoints import host_number, new_global_step
 from experiments.running.command_line import bad_input
-from experiments.running.optimizers import GlobalStepSchedule
+from experiments.training.optimizers import GlobalStepSchedule
 from vatt.keras import keras
 
 

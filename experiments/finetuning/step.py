@@ -8,9 +8,9 @@ import harmonization
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.targets import balancing_weights, clip_losses, is_counted, mix, one_or_many_hot
-from experiments.running import quantities
-from experiments.running.step_table import StepTable
-from experiments.running.step_trainer import StepTrainer, step_seed
+from experiments.training import quantities
+from experiments.training.step_table import StepTable
+from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVE = "classification"
 _MODEL, _MIXUP = 0, 1  # what a draw is for

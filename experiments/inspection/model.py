@@ -16,9 +16,9 @@ from experiments.inference.trained_model import TrainedModel
 from experiments.pretraining.assembly import build_model
 from experiments.pretraining.layers import layers_of
 from experiments.reports.layers import conflict_rates
-from experiments.running.quantities import mean_cosine
 from experiments.running.run_directory import RunDirectory
-from experiments.running.training_history import layer_history
+from experiments.training.history import layer_history
+from experiments.training.quantities import mean_cosine
 
 
 class Fact(NamedTuple):

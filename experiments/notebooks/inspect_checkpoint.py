@@ -53,7 +53,7 @@ from experiments.inspection.model import markdown
 from experiments.inspection.plots import clips_figure, jpeg
 from experiments.reports.layers import layer_figure
 from experiments.running.run_directory import RunDirectory
-from experiments.running.training_history import layer_history
+from experiments.training.history import layer_history
 
 for library in ("absl", "tensorflow"):
     logging.getLogger(library).setLevel(logging.ERROR)  # they warn of deprecated calls of their own

@@ -13,7 +13,7 @@ from experiments.pretraining.step import OBJECTIVES, HarmonizedTrainer
 from experiments.running import strategies
 from experiments.running.checkpoints import host_number, new_global_step
 from experiments.running.command_line import BadInput, bad_input
-from experiments.running.optimizers import GlobalStepSchedule, adam
+from experiments.training.optimizers import GlobalStepSchedule, adam
 from vatt.keras import keras
 
 

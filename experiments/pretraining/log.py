@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from experiments.running import quantities
-from experiments.running.step_table import StepTable
+from experiments.training import quantities
+from experiments.training.step_table import StepTable
 
 
 class StepLog(StepTable):
     """The steps of a loop of pre-training.
 
-    Columns: those of `experiments.running.quantities` that a step has. Columns with a number per layer: `layer_cosine`,
+    Columns: those of `experiments.training.quantities` that a step has. Columns with a number per layer: `layer_cosine`,
     NaN where one of the gradients is zero in the layer (always, in a layer that only one loss reaches), and
     `layer_gradient_norm_*` per objective.
 

@@ -13,10 +13,10 @@ from experiments.pretraining.assembly import build_run
 from experiments.pretraining.dry_run import dry_run
 from experiments.running import strategies
 from experiments.running.command_line import bad_input
-from experiments.running.progress import Progress
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.running.train_program import TrainProgram, require_directories, strategy_from_flags
+from experiments.training.progress import Progress
+from experiments.training.train_program import TrainProgram, require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS
 

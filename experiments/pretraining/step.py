@@ -9,7 +9,7 @@ import vatt
 from experiments.pretraining.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
-from experiments.running.step_trainer import StepTrainer, step_seed
+from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 

@@ -5,8 +5,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, styled, svg
-from experiments.running.quantities import conflict_rate
-from experiments.running.training_history import LayerHistory
+from experiments.training.history import LayerHistory
+from experiments.training.quantities import conflict_rate
 
 COLUMNS = 200
 """More could not be told apart."""

@@ -15,7 +15,7 @@ from experiments.reports.layers import COLUMNS, layer_map
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
 from experiments.reports.projection import Plane, Unmapped, map_spaces, method, projections
 from experiments.running.run_directory import RunDirectory
-from experiments.running.training_history import all_cosines, layer_history
+from experiments.training.history import all_cosines, layer_history
 
 _DRAWN_INDICATORS = {
     "encoder_gradient_cosine": "Gradients, encoder",

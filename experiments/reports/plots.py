@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from sklearn.metrics import roc_auc_score
 
-from experiments.running.quantities import QUANTITIES
-from experiments.running.training_history import all_cosines
+from experiments.training.history import all_cosines
+from experiments.training.quantities import QUANTITIES
 
 # One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white
 # and on black.

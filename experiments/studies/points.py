@@ -11,7 +11,6 @@ from experiments.evaluation.tasks.alignment import BATCH as ALIGNMENT_BATCH
 from experiments.inference import retrieval
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.split_embeddings import embed
-from experiments.running import quantities
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
 from experiments.running.run_directory import operative_config
@@ -19,6 +18,7 @@ from experiments.studies.config import CLEAN, Point, Study
 from experiments.studies.data import sets_of, vocabulary_path
 from experiments.studies.directory import StudyDirectory
 from experiments.studies.training import ReusableRun
+from experiments.training import quantities
 
 _EVALUATION_BATCH = 48
 _LAST_STEPS = 20  # over which the losses at the end are averaged

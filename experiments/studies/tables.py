@@ -8,10 +8,10 @@ import numpy as np
 from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
-from experiments.running.quantities import BY_NAME, objective_title
 from experiments.studies.config import CLEAN
 from experiments.studies.results import FIGURES, Comparison, Noise, Results
 from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Interval, interval
+from experiments.training.quantities import BY_NAME, objective_title
 
 Lines = list[list[str]]
 KINDS = {"misaligned": "either", "text_only": "text only", "audio_only": "sound only"}

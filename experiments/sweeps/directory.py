@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from experiments.pretraining.step import OBJECTIVES
 from experiments.running.command_line import BadInput
-from experiments.running.quantities import QUANTITIES
 from experiments.running.run_directory import RunDirectory
-from experiments.running.training_history import harmonization_summary
+from experiments.training.history import harmonization_summary
+from experiments.training.quantities import QUANTITIES
 
 FINISHED = "finished"
 FINETUNED = "kinetics400"

@@ -5,10 +5,10 @@ import numpy as np
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
 from experiments.reports.plots import NEUTRAL, PALETTE, binned, new_axes, styled, svg
-from experiments.running.quantities import PER_OBJECTIVE, QUANTITIES, Quantity, objective_title
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import SweepState
 from experiments.sweeps.table import present_metrics, settings
+from experiments.training.quantities import PER_OBJECTIVE, QUANTITIES, Quantity, objective_title
 
 _STYLES = ("-", "--", ":", "-.")
 

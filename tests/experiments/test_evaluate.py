@@ -24,7 +24,7 @@ from experiments.inference.trained_model import open_run
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory
-from experiments.running.training_history import harmonization_summary
+from experiments.training.history import harmonization_summary
 
 
 @pytest.fixture

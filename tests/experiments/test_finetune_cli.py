@@ -16,8 +16,9 @@ import vatt
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import build_backbone
 from experiments.finetuning.progress import FinetuneProgress
-from experiments.running import progress, strategies
+from experiments.running import strategies
 from experiments.running.run_directory import RunDirectory
+from experiments.training import progress
 
 MODEL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=8, feature_dim=16, waveform_patch=1280)
 CLIPS = [

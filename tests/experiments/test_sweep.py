@@ -17,10 +17,11 @@ import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments.pretraining import config, program
-from experiments.running import jobs, train_program
+from experiments.running import jobs
 from experiments.running.jobs import FAILED, FINISHED, STOPPED, Outcome
-from experiments.running.progress import Progress
 from experiments.running.run_directory import RunDirectory
+from experiments.training import train_program
+from experiments.training.progress import Progress
 
 SHORT = [
     "pretrain.steps = 10", "pretrain.checkpoint_every_steps = 4", "pretrain.shuffle_window = 8",

@@ -12,7 +12,7 @@ import tensorflow as tf
 import harmonization
 import vatt
 from experiments.pretraining.step import OBJECTIVES, HarmonizedTrainer
-from experiments.running.optimizers import GlobalStepSchedule, adam
+from experiments.training.optimizers import GlobalStepSchedule, adam
 from harmonization import reference
 from vatt.keras import keras
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from experiments.running import quantities
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
-from experiments.running.layer_metrics import json_list, layer_record, write_layer_summaries
-from experiments.running.pace import Pace, peak_memory_gib
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
+from experiments.training import quantities
+from experiments.training.layer_metrics import json_list, layer_record, write_layer_summaries
+from experiments.training.pace import Pace, peak_memory_gib
 
 LONG_RUN_SECONDS = 86_400
 STOP_SECONDS = 5.0

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from experiments.running.quantities import conflict_rate, mean_cosine
+from experiments.training.quantities import conflict_rate, mean_cosine
 
 
 def json_list(values: np.ndarray, digits: int) -> list[float | None]:

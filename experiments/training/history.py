@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.running.quantities import RUN_QUANTITIES
+from experiments.training.quantities import RUN_QUANTITIES
 
 
 def harmonization_summary(records: Sequence[dict]) -> dict[str, float | None]:
-    """Summarizes a run: the figures of `experiments.running.quantities`, under their keys.
+    """Summarizes a run: the figures of `experiments.training.quantities`, under their keys.
 
     Args:
       records: The lines of metrics.jsonl, one per loop of steps.

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 
 from experiments.pretraining.log import StepLog
-from experiments.running import progress
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
-from experiments.running.progress import Progress
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
+from experiments.training import progress
+from experiments.training.progress import Progress
 
 STEPS_PER_LOOP = 4
 

@@ -12,10 +12,10 @@ from experiments.evaluation.metrics import METRICS
 from experiments.evaluation.table import rows
 from experiments.pretraining.log import StepLog
 from experiments.reports.plots import curves
-from experiments.running import quantities
-from experiments.running.layer_metrics import json_list
-from experiments.running.quantities import conflict_rate, mean_cosine
-from experiments.running.training_history import all_cosines, harmonization_summary
+from experiments.training import quantities
+from experiments.training.history import all_cosines, harmonization_summary
+from experiments.training.layer_metrics import json_list
+from experiments.training.quantities import conflict_rate, mean_cosine
 
 NAN = math.nan
 

@@ -6,7 +6,7 @@ import data
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.damaged_data import record_files
 from experiments.running.run_directory import RunDirectory
-from experiments.running.train_program import TrainProgram
+from experiments.training.train_program import TrainProgram
 
 
 class LabeledProgram(TrainProgram):

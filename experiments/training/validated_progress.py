@@ -5,9 +5,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from experiments.running.checkpoints import RunCheckpoints
-from experiments.running.progress import Progress
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
+from experiments.training.progress import Progress
 
 
 class ValidatedProgress(Progress):

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from experiments.pretraining.log import StepLog
 from experiments.reports.layers import COLUMNS, binned, conflict_rates, layer_map
-from experiments.running.layer_metrics import layer_record, write_layer_summaries
-from experiments.running.training_history import LayerHistory, layer_history
+from experiments.training.history import LayerHistory, layer_history
+from experiments.training.layer_metrics import layer_record, write_layer_summaries
 
 LAYERS, OBJECTIVES = ("patches", "block", "head"), ("video_audio", "video_text")
 NAN = math.nan

@@ -10,10 +10,10 @@ from experiments.running import strategies
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import BadInput, bad_input
 from experiments.running.damaged_data import damage_named
-from experiments.running.progress import Progress, printer
 from experiments.running.run_directory import RunDirectory, operative_config
 from experiments.running.stop_signal import StopSignal
-from experiments.running.training_loop import make_controller, train
+from experiments.training.loop import make_controller, train
+from experiments.training.progress import Progress, printer
 
 FLAGS = flags.FLAGS
 

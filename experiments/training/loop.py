@@ -3,8 +3,8 @@
 import orbit
 
 from experiments.running.checkpoints import RunCheckpoints
-from experiments.running.progress import Progress, quiet
 from experiments.running.stop_signal import Stopped
+from experiments.training.progress import Progress, quiet
 
 
 def make_controller(run, progress: Progress, checkpoints: RunCheckpoints) -> orbit.Controller:

@@ -7,7 +7,7 @@ import orbit
 import tensorflow as tf
 
 import harmonization
-from experiments.running.step_table import StepTable
+from experiments.training.step_table import StepTable
 
 
 def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
