@@ -39,6 +39,7 @@ test-python: install
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 
 # What is in a prepared data set, as a page: make stats DATASET=ucf101 DATA_DIR=data_dir
 stats: install

@@ -48,7 +48,9 @@ class BuildWheel(build_py):
         """Builds the packages, in a wheel's layout unless for an editable install."""
         if self.editable_mode:
             return super().run()
-        shutil.rmtree(pathlib.Path("build", "lib"), ignore_errors=True)  # what an earlier build left would be packed, too
+        shutil.rmtree(
+            pathlib.Path("build", "lib"), ignore_errors=True
+        )  # what an earlier build left would be packed, too
         super().run()
         for name, text in TOP_LEVEL.items():
             pathlib.Path(self.build_lib, name).write_text(text, encoding="utf-8")
@@ -75,7 +77,10 @@ setup(
     license_files=["LICENSE"],
     packages=[
         "vatt_harmonization",
-        *(f"{INSIDE}.{name}" for name in find_packages(include=[part for name in PACKAGES for part in (name, f"{name}.*")])),
+        *(
+            f"{INSIDE}.{name}"
+            for name in find_packages(include=[part for name in PACKAGES for part in (name, f"{name}.*")])
+        ),
         f"{INSIDE}.configs",
     ],
     package_dir={"vatt_harmonization": ENTRANCE, **{f"{INSIDE}.{name}": name for name in (*PACKAGES, "configs")}},

@@ -17,7 +17,9 @@ flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'classify.e
 flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
 flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone on with if it holds a run.")
 flags.DEFINE_enum("strategy", "one_device", ("one_device", "mirrored"), "How the run is distributed.")
-flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1)
+flags.DEFINE_integer(
+    "cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1
+)
 flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
 
 

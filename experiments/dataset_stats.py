@@ -78,7 +78,10 @@ def _write(output_dir, page, figures):
 
     with as_os_errors(output_dir):
         tf.io.gfile.makedirs(output_dir)
-    with renamed_when_done(os.path.join(output_dir, "stats.html")) as temporary, tf.io.gfile.GFile(temporary, "w") as file:
+    with (
+        renamed_when_done(os.path.join(output_dir, "stats.html")) as temporary,
+        tf.io.gfile.GFile(temporary, "w") as file,
+    ):
         file.write(page)
     write_json(os.path.join(output_dir, "stats.json"), figures, for_people=True)
 

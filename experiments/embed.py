@@ -29,12 +29,16 @@ flags.DEFINE_string(
     "checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP; of --features by default."
 )
 flags.DEFINE_multi_string(
-    "inputs", [], "Files, or patterns such as 'clips/**/*.mp4'; may be given several times, or at the end without a flag."
+    "inputs",
+    [],
+    "Files, or patterns such as 'clips/**/*.mp4'; may be given several times, or at the end without a flag.",
 )
 flags.DEFINE_string("texts", "", "A UTF-8 file with one sentence per line.")
 flags.DEFINE_string("output", "", "The file to write, see above.")
 flags.DEFINE_string("features", "", "An earlier --output to search in; needs no --inputs.")
-flags.DEFINE_string("windows", "1", "Clips per file: 1 (its middle), more (evenly spaced), or 'all' (one after the other).")
+flags.DEFINE_string(
+    "windows", "1", "Clips per file: 1 (its middle), more (evenly spaced), or 'all' (one after the other)."
+)
 flags.DEFINE_integer("batch_size", 16, "Clips that are embedded at once.", lower_bound=1)
 flags.DEFINE_multi_string("search", [], "A sentence; prints the clips that fit it best. May be given several times.")
 flags.DEFINE_integer("top", 10, "How many clips a search prints.", lower_bound=1)

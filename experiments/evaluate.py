@@ -25,7 +25,9 @@ from experiments.running.command_line import BadInput
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")
 flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
-flags.DEFINE_string("dataset", "", "Set for the tasks on the run's own data; the first one it was trained on by default.")
+flags.DEFINE_string(
+    "dataset", "", "Set for the tasks on the run's own data; the first one it was trained on by default."
+)
 flags.DEFINE_list("tasks", list(OWN_TASKS), f"What to evaluate: some of {','.join((*OWN_TASKS, *DOWNSTREAM_TASKS))}.")
 flags.DEFINE_integer("batch_size", 32, "Clips, or windows of clips, that are embedded at once.", lower_bound=1)
 flags.DEFINE_float(
@@ -52,8 +54,10 @@ def main(_) -> int:
     downstream = {name: FLAGS[name].value for name in ("frames_per_second", "epochs", "finetuned")}
     result, notes = evaluate(
         directory, FLAGS.data_dir, FLAGS.dataset or None, FLAGS.tasks, FLAGS.batch_size, **downstream
-    )  # fmt: skip
-    print(f"\n{directory.path}, step {result['step']}, evaluated on {', '.join([result['dataset'], *result['tasks']])}\n")
+    )
+    print(
+        f"\n{directory.path}, step {result['step']}, evaluated on {', '.join([result['dataset'], *result['tasks']])}\n"
+    )
     print(format_table(rows(result)))
     for note in notes:
         print(f"Note: {note}")

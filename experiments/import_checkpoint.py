@@ -18,7 +18,9 @@ from absl import flags
 from experiments.running import command_line
 
 flags.DEFINE_string("source", "", "The checkpoint, without its ending: .../ckpt-500000.")
-flags.DEFINE_string("model", "", "What it is a checkpoint of: ut_medium, bbs, mbs, lbs, vit_base, ...; see vatt.PRESETS.")
+flags.DEFINE_string(
+    "model", "", "What it is a checkpoint of: ut_medium, bbs, mbs, lbs, vit_base, ...; see vatt.PRESETS."
+)
 flags.DEFINE_string("workdir", "", "The run directory to make.")
 flags.DEFINE_string(
     "vocabulary",
@@ -26,7 +28,9 @@ flags.DEFINE_string(
     "The words that its word vectors are of, one a line, as published (howto100m_en.txt: <pad> first, <unk> among the first "
     "few). Without it the result takes token ids, but no sentences.",
 )
-flags.DEFINE_multi_string("gin_bindings", [], "Where the model differs from the published one, such as 'VATT.layers = 6'.")
+flags.DEFINE_multi_string(
+    "gin_bindings", [], "Where the model differs from the published one, such as 'VATT.layers = 6'."
+)
 
 
 def main(_: list[str]) -> int:

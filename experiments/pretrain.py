@@ -17,7 +17,9 @@ flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the 
 flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone on with if it holds a run.")
 flags.DEFINE_enum("strategy", "one_device", STRATEGIES, "How the run is distributed.")
 flags.DEFINE_string("tpu", "", "Name of the TPU for --strategy=tpu; 'local' on a TPU VM.")
-flags.DEFINE_integer("cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1)
+flags.DEFINE_integer(
+    "cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1
+)
 flags.DEFINE_string(
     "data_service", "", "grpc://host:port of a data service, whose workers decode (see experiments.serve_data); the batches "
     "are the same, bit for bit."

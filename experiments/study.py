@@ -16,7 +16,9 @@ from absl import flags
 
 from experiments.running import command_line
 
-flags.DEFINE_multi_string("gin_file", [], "gin file that describes the study; may be given several times, later ones win.")
+flags.DEFINE_multi_string(
+    "gin_file", [], "gin file that describes the study; may be given several times, later ones win."
+)
 flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; wins over files.")
 flags.DEFINE_string("data_dir", "", "Where the study's data sets are, or will be.")
 flags.DEFINE_string("study_dir", "", "Directory of the runs; made if need be, gone on with if it holds some.")

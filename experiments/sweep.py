@@ -18,8 +18,12 @@ from absl import flags
 
 from experiments.running import command_line
 
-flags.DEFINE_multi_string("gin_file", [], "gin file that describes the sweep; may be given several times, later ones win.")
-flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as \"sweep.bindings = ('STEPS = 60',)\"; wins over files.")
+flags.DEFINE_multi_string(
+    "gin_file", [], "gin file that describes the sweep; may be given several times, later ones win."
+)
+flags.DEFINE_multi_string(
+    "gin_bindings", [], "A gin binding such as \"sweep.bindings = ('STEPS = 60',)\"; wins over files."
+)
 flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
 flags.DEFINE_string("sweep_dir", "", "Directory of the sweep; made if need be, gone on with if it holds one.")
 flags.DEFINE_integer("jobs", 1, "Points at a time; the cores are shared out among them.", lower_bound=1)

@@ -61,9 +61,7 @@ def layer_statistics(variable_gram: tf.Tensor, layers: Groups) -> dict[str, tf.T
     variables = variable_gram.shape[0]
     for name, indices in layers.items():
         if not len(indices) or not 0 <= min(indices) <= max(indices) < variables:
-            raise ValueError(
-                f"Layer {name!r} should have indices from 0 to {variables - 1}. Found {list(indices)}."
-            )
+            raise ValueError(f"Layer {name!r} should have indices from 0 to {variables - 1}. Found {list(indices)}.")
     inside = [[index in indices for index in range(variables)] for indices in map(set, layers.values())]
     # Not a product with a matrix of zeros and ones: one layer's NaN would reach all others.
     chosen = tf.where(tf.constant(inside)[:, :, None, None], variable_gram, 0.0)

@@ -41,10 +41,7 @@ def to_dense(gradients: Sequence[Sequence[Gradient]]) -> list[list[tf.Tensor | N
             "`gradients` should be a list over objectives of equally long lists over variables. "
             f"Found {len(rows)} objectives with {lengths} variables."
         )
-    dense = [
-        [_dense(entry, f"gradients[{i}][{k}]") for k, entry in enumerate(row)]
-        for i, row in enumerate(rows)
-    ]
+    dense = [[_dense(entry, f"gradients[{i}][{k}]") for k, entry in enumerate(row)] for i, row in enumerate(rows)]
     for k, column in enumerate(zip(*dense, strict=True)):
         present = [entry for entry in column if entry is not None]
         _check_shapes(k, [entry.shape for entry in present])
@@ -72,10 +69,7 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
     """
     objectives = len(gradients)
     pairs = list(itertools.combinations_with_replacement(range(objectives), 2))
-    columns = (
-        [None if g is None else widened(g) for g in column]
-        for column in zip(*gradients, strict=True)
-    )
+    columns = ([None if g is None else widened(g) for g in column] for column in zip(*gradients, strict=True))
     entries = [_inner_products(column, pairs) for column in columns]
     position = {pair: at for at, pair in enumerate(pairs)}
     order = [[position[min(i, j), max(i, j)] for j in range(objectives)] for i in range(objectives)]
@@ -111,9 +105,7 @@ def _dense(entry: Gradient, name: str) -> tf.Tensor | None:
     if entry is None:
         return None
     if isinstance(entry, tf.IndexedSlices) and entry.dense_shape is None:
-        raise ValueError(
-            f"{name} is an IndexedSlices without `dense_shape`. Set it, or pass a dense tensor."
-        )
+        raise ValueError(f"{name} is an IndexedSlices without `dense_shape`. Set it, or pass a dense tensor.")
     tensor = tf.convert_to_tensor(entry)
     if not tensor.dtype.is_floating:
         raise ValueError(f"{name} should be floating point. Found {tensor.dtype.name}.")
@@ -124,9 +116,7 @@ def _check_shapes(variable: int, shapes: list[tf.TensorShape]) -> None:
     for shape in shapes[1:]:
         if not shape.is_compatible_with(shapes[0]):
             found = ", ".join(str(shape) for shape in shapes)
-            raise ValueError(
-                f"The gradients of variable {variable} should have one shape. Found {found}."
-            )
+            raise ValueError(f"The gradients of variable {variable} should have one shape. Found {found}.")
 
 
 def _inner_products(column: Sequence[tf.Tensor | None], pairs: Sequence[tuple[int, int]]) -> list[tf.Tensor]:

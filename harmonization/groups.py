@@ -24,8 +24,7 @@ def members_of(groups: Groups | None, variables: int) -> dict[str, list[int]]:
         return {"all": list(range(variables))}
     if not isinstance(groups, Mapping) or not groups:
         raise ValueError(
-            "`groups` should be None or a dict from names to lists of variable indices. "
-            f"Found {groups!r}."
+            f"`groups` should be None or a dict from names to lists of variable indices. Found {groups!r}."
         )
     owner = {}
     for name, indices in groups.items():
@@ -78,9 +77,7 @@ def split(
             position=position,
             objectives=_present(gradients, indices),
         )
-        for position, (gram, (name, indices)) in enumerate(
-            zip(tf.unstack(about.gram), members.items(), strict=True)
-        )
+        for position, (gram, (name, indices)) in enumerate(zip(tf.unstack(about.gram), members.items(), strict=True))
     ]
 
 
@@ -104,9 +101,7 @@ def decide(harmonizer: Harmonizer, group: Group) -> Decision:
 def _present(gradients, indices: Sequence[int]) -> tuple[int, ...]:
     """The objectives that reach at least one of the variables."""
     return tuple(
-        objective
-        for objective, row in enumerate(gradients)
-        if any(row[index] is not None for index in indices)
+        objective for objective, row in enumerate(gradients) if any(row[index] is not None for index in indices)
     )
 
 
@@ -126,12 +121,7 @@ def _submatrix(matrix: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 def _claim(owner: dict[int, str], name: str, index: int, variables: int) -> None:
     if not 0 <= index < variables:
-        raise ValueError(
-            f"Group {name!r} should hold indices from 0 to {variables - 1}. Found {index}."
-        )
+        raise ValueError(f"Group {name!r} should hold indices from 0 to {variables - 1}. Found {index}.")
     if index in owner:
-        raise ValueError(
-            "A variable should be in one group, once. "
-            f"Found {index} in {owner[index]!r} and {name!r}."
-        )
+        raise ValueError(f"A variable should be in one group, once. Found {index} in {owner[index]!r} and {name!r}.")
     owner[index] = name

@@ -70,10 +70,7 @@ def harmonize(
         that is missing.
     """
     if not isinstance(harmonizer, Harmonizer):
-        raise ValueError(
-            "`harmonizer` should be a Harmonizer, as `harmonization.get` returns. "
-            f"Found {harmonizer!r}."
-        )
+        raise ValueError(f"`harmonizer` should be a Harmonizer, as `harmonization.get` returns. Found {harmonizer!r}.")
     gradients = to_dense(gradients)
     members = members_of(groups, variables=len(gradients[0]))
     with tf.init_scope():
@@ -113,9 +110,7 @@ def _losses(losses: Sequence[tf.Tensor] | tf.Tensor | None, objectives: int) -> 
         losses = tf.stack([tf.cast(loss, tf.float32) for loss in losses])
     losses = tf.cast(losses, tf.float32)
     if losses.shape != [objectives]:
-        raise ValueError(
-            f"`losses` should hold one number per objective, [{objectives}]. Found {losses.shape}."
-        )
+        raise ValueError(f"`losses` should hold one number per objective, [{objectives}]. Found {losses.shape}.")
     return losses
 
 
@@ -131,10 +126,7 @@ def _update(gradients, members, decisions, keep) -> list[tf.Tensor | None]:
     for indices, decision in zip(members, decisions, strict=True):
         for index, own in zip(indices, _weights_by_variable(decision, len(indices), keep), strict=True):
             weights[index] = own
-    return [
-        _weighted_sum(column, own)
-        for column, own in zip(zip(*gradients, strict=True), weights, strict=True)
-    ]
+    return [_weighted_sum(column, own) for column, own in zip(zip(*gradients, strict=True), weights, strict=True)]
 
 
 def _weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor]) -> tf.Tensor | None:

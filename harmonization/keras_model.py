@@ -66,9 +66,7 @@ class HarmonizedTraining:
                 f"gradients to harmonize. Found {loss!r}."
             )
         loss = recorded_losses(loss)
-        super().compile(
-            optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options
-        )
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options)
         self._harmonized = {"loss": loss, "loss_weights": loss_weights, "groups": groups}
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled anew, it goes on
@@ -79,9 +77,7 @@ class HarmonizedTraining:
     def harmonization_state(self) -> tf.Module:
         """The method's variables and its step, for a `tf.train.Checkpoint` beside the model."""
         if self._beside is None:
-            raise ValueError(
-                "The model has no method yet. Call `compile` with `harmonizer=`, also after loading it."
-            )
+            raise ValueError("The model has no method yet. Call `compile` with `harmonizer=`, also after loading it.")
         return self._beside.state
 
     @property
@@ -197,7 +193,6 @@ class _Beside:
 
 
 class _State(tf.Module):
-
     def __init__(self, harmonizer: Harmonizer, step: int):
         super().__init__()
         self.harmonizer = harmonizer

@@ -65,18 +65,14 @@ def minimize(
     losses = _listed(losses)
     _check(tape, losses, variables)
     if harmonizer.losses_after and losses_after is None:
-        raise ValueError(
-            f"{type(harmonizer).__name__} needs the losses after the update, too. Pass `losses_after=`."
-        )
+        raise ValueError(f"{type(harmonizer).__name__} needs the losses after the update, too. Pass `losses_after=`.")
     _build(optimizer, variables)
     with tape:
         scaled = [_scaled(optimizer, loss) for loss in [*losses, penalty] if loss is not None]
     gradients = [_gradient(tape, loss, variables, optimizer) for loss in scaled]
     gradients = sum_over_replicas(gradients)
     values = _summed(losses)
-    update, report = harmonize(
-        gradients[: len(losses)], harmonizer, groups, step, losses=values, scores=scores
-    )
+    update, report = harmonize(gradients[: len(losses)], harmonizer, groups, step, losses=values, scores=scores)
     if penalty is not None:
         update = [_added(*pair) for pair in zip(update, gradients[-1], strict=True)]
         finite = report["finite"] & _all_finite(gradients[-1])

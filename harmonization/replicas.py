@@ -24,6 +24,4 @@ def sum_over_replicas(values: Any) -> Any:
     flat = tf.nest.flatten(values)
     present = [value for value in flat if value is not None]
     summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
-    return tf.nest.pack_sequence_as(
-        values, [None if value is None else next(summed) for value in flat]
-    )
+    return tf.nest.pack_sequence_as(values, [None if value is None else next(summed) for value in flat])

@@ -107,9 +107,7 @@ class StepSchedule(Schedule):
                 f"Found {len(self.values)} values and {len(self.boundaries)} boundaries."
             )
         if list(self.boundaries) != sorted({int(step) for step in self.boundaries if step >= 1}):
-            raise ValueError(
-                f"`boundaries` should be strictly increasing steps >= 1. Found {self.boundaries}."
-            )
+            raise ValueError(f"`boundaries` should be strictly increasing steps >= 1. Found {self.boundaries}.")
         if list(self.values) != sorted(self.values):
             raise ValueError(f"`values` should not decrease. Found {self.values}.")
         super().__init__(self.values[0], self.values[-1])

@@ -82,7 +82,9 @@ def run_prepare():
 
     def run(**values):
         with flagsaver.flagsaver():
-            arguments = prepare_data.parse(["prepare_data", *(_argument(name, value) for name, value in values.items())])
+            arguments = prepare_data.parse(
+                ["prepare_data", *(_argument(name, value) for name, value in values.items())]
+            )
             return prepare_data.main(arguments)
 
     return run

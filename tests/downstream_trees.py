@@ -18,7 +18,9 @@ write_media = runpy.run_path(str(pathlib.Path(__file__).with_name("media_files.p
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox")
 SECONDS, FRAMES_PER_SECOND, SIZE, SAMPLE_RATE_HZ = 1.4, 10, (32, 40), 16000
 # MSR-VTT's test clips and their sentences; those with a first of their own are in the list 1k-A.
-QUERIES = {f"video70{number}": f"a {color} square moves" for number, color in enumerate(("red", "green", "blue"), start=10)}
+QUERIES = {
+    f"video70{number}": f"a {color} square moves" for number, color in enumerate(("red", "green", "blue"), start=10)
+}
 SENTENCES = {
     "video7010": ["a red square", "a circle grows"],
     "video7011": ["a green square moves", "the star turns"],
@@ -27,14 +29,24 @@ SENTENCES = {
     "video7014": ["the triangle is white", "a star"],
 }
 # YouCook2: the steps of a video, a sentence each.
-STEPS = ("a red square", "a green circle", "the blue star moves", "a triangle turns", "a circle grows", "a white star", "red")
+STEPS = (
+    "a red square",
+    "a green circle",
+    "the blue star moves",
+    "a triangle turns",
+    "a circle grows",
+    "a white star",
+    "red",
+)
 
 
 def clip(path, number, seconds=SECONDS, video=True):
     """Writes a media file of noise to see or to hear, another one for each number, the same every time."""
     generator = np.random.default_rng(number)
     if not video:
-        return write_media(path, None, generator.normal(0, 0.2, round(seconds * SAMPLE_RATE_HZ)), sample_rate_hz=SAMPLE_RATE_HZ)
+        return write_media(
+            path, None, generator.normal(0, 0.2, round(seconds * SAMPLE_RATE_HZ)), sample_rate_hz=SAMPLE_RATE_HZ
+        )
     # Coarse, so that it outlasts compression, and changing, so that windows differ.
     coarse = generator.integers(0, 256, (round(seconds * FRAMES_PER_SECOND), SIZE[0] // 8, SIZE[1] // 8, 3))
     return write_media(path, coarse.repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8), None, FRAMES_PER_SECOND)

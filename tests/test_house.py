@@ -19,7 +19,8 @@ ORDER = {
     "harmonization": ("", "solvers", "methods", "keras_model", "__init__"),
     "experiments": (
         "distribution", "__init__", "running", "preparing", "training", "pretraining", "classifiers", "finetuning",
-        "inference", "evaluation", "reports", "dataset_checks", "sweeps", "benchmarks", "studies", "inspection", "method_docs", "", "notebooks",
+        "inference", "evaluation", "reports", "dataset_checks", "sweeps", "benchmarks", "studies", "inspection",
+        "method_docs", "", "notebooks",
     ),
 }  # fmt: skip
 MOST_MODULES = 25
@@ -81,8 +82,9 @@ def test_experiments_enter_data_by_its_door():
     inner = {
         (str(path.relative_to(ROOT)), module)
         for path in (ROOT / "experiments").rglob("*.py")
-        for module in modules_imported(path) if module.startswith("data.")
-    }  # fmt: skip
+        for module in modules_imported(path)
+        if module.startswith("data.")
+    }
     assert inner == set()
 
 

@@ -135,7 +135,9 @@ def test_the_wheel_holds_everything_in_one_package(wheel):
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"vatt_harmonization", "vatt_harmonization.pth", "vatt.py", "harmonization.py"}
     inside = {name.removeprefix("vatt_harmonization/packages/") for name in names}
-    expected = [path for part in PARTS for path in (ROOT / part).rglob("*") if path.suffix in (".py", ".gin", ".html", ".csv")]
+    expected = [
+        path for part in PARTS for path in (ROOT / part).rglob("*") if path.suffix in (".py", ".gin", ".html", ".csv")
+    ]
     expected = {path.relative_to(ROOT).as_posix() for path in expected if "notebooks" not in path.parts}
     assert len(expected) > 300 and expected <= inside
 
@@ -161,12 +163,20 @@ def test_the_overview_names_programs_and_configurations_and_is_quick(environment
     overview = run(script, "--help", cwd=tmp_path)
     lines = dict(line.strip().split("  ", 1) for line in overview.splitlines() if line.startswith("  "))
     assert lines["pretrain"].strip() == "Pre-trains VATT with harmonized gradients."
-    assert {"prepare_data", "sweep", "benchmarks.step", "configs/demo.gin", "configs/paper/ht100m_both.gin"} <= lines.keys()
+    assert {
+        "prepare_data",
+        "sweep",
+        "benchmarks.step",
+        "configs/demo.gin",
+        "configs/paper/ht100m_both.gin",
+    } <= lines.keys()
     assert "studies.variant" not in overview and all(text.strip() for text in lines.values())
     program = "import sys, vatt_harmonization; vatt_harmonization.main(); print('tensorflow' in sys.modules)"
     assert run(environment / "bin" / "python", "-c", program, "--help", cwd=tmp_path).endswith("\nFalse\n")
     message = run(script, "pretrian", cwd=tmp_path, code=2)
-    assert message == "error: there is no program pretrian. Did you mean pretrain? vatt-harmonization --help lists them.\n"
+    assert (
+        message == "error: there is no program pretrian. Did you mean pretrain? vatt-harmonization --help lists them.\n"
+    )
 
 
 def test_a_script_and_the_demo_run_next_to_modules_of_the_same_names(environment, make_directory, run_directory):
@@ -221,7 +231,9 @@ def test_a_module_of_the_same_name_that_is_loaded_already_is_named(environment, 
 
 def test_public_names_are_found_where_pth_files_are_not_read(wheel, tmp_path):
     run(sys.executable, *PIP, "install", "--no-deps", "--no-index", f"--target={tmp_path}", wheel, cwd=tmp_path)
-    script = "import importlib.util; print([importlib.util.find_spec(name).origin for name in ('vatt', 'harmonization')])"
+    script = (
+        "import importlib.util; print([importlib.util.find_spec(name).origin for name in ('vatt', 'harmonization')])"
+    )
     found = run(sys.executable, "-S", "-c", script, cwd="/", PYTHONPATH=str(tmp_path))
     assert found == f"{[str(tmp_path / 'vatt.py'), str(tmp_path / 'harmonization.py')]}\n"
     answer = run(tmp_path / "bin" / "vatt-harmonization", "--help", cwd="/", PYTHONPATH=str(tmp_path))

@@ -57,9 +57,7 @@ class SelfAttention(keras.layers.Layer):
         Returns:
           `[batch, tokens, width]`.
         """
-        query, key, value = (
-            self._split_heads(project(tokens)) for project in (self.query, self.key, self.value)
-        )
+        query, key, value = (self._split_heads(project(tokens)) for project in (self.query, self.key, self.value))
         scores = tf.cast(tf.matmul(query * self.scale, key, transpose_b=True), tf.float32)
         if score_bias is not None:
             scores += tf.cast(score_bias, tf.float32)

@@ -8,9 +8,7 @@ def kept_tokens(tokens: int, drop_token_rate: float) -> int:
     return max(1, int(tokens * (1.0 - drop_token_rate) + 1e-6))
 
 
-def choose_tokens(
-    batch: int | tf.Tensor, tokens: int, kept: int, seed: tf.Tensor, shared: bool
-) -> tf.Tensor:
+def choose_tokens(batch: int | tf.Tensor, tokens: int, kept: int, seed: tf.Tensor, shared: bool) -> tf.Tensor:
     """Draws which tokens stay, uniformly and without replacement.
 
     Args:

@@ -36,15 +36,11 @@ class Encoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.dropout, self.recompute, self.width = dropout, recompute, size.width
-        self.blocks = [
-            EncoderBlock(size, dropout, use_bias, t5, name=f"block_{index}") for index in range(size.layers)
-        ]
+        self.blocks = [EncoderBlock(size, dropout, use_bias, t5, name=f"block_{index}") for index in range(size.layers)]
         self.relative_positions = RelativePositionBias(size.heads, _BUCKETS, _FARTHEST) if t5 else None
         self.norm = RMSNorm() if t5 else keras.layers.LayerNormalization(epsilon=1e-6)
 
-    def call(
-        self, tokens: tf.Tensor, mask: tf.Tensor | None = None, seed: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def call(self, tokens: tf.Tensor, mask: tf.Tensor | None = None, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Encodes one modality's tokens.
 
         Args:
@@ -59,9 +55,7 @@ class Encoder(keras.layers.Layer):
         for index, block in enumerate(self.blocks):
             draw = randomness.fold(seed, randomness.ENCODER, index)
             tokens = self._apply(block, tokens, score_bias, mask=mask, seed=draw)
-        return randomness.dropout(
-            self.norm(tokens), self.dropout, randomness.fold(seed, randomness.BLOCK_OUTPUT)
-        )
+        return randomness.dropout(self.norm(tokens), self.dropout, randomness.fold(seed, randomness.BLOCK_OUTPUT))
 
     def _apply(self, block, tokens, score_bias, **options):
         if not self.recompute or not block.built:  # no variables are created inside `recompute_grad`

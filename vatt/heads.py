@@ -48,9 +48,7 @@ class FineAndCoarseHead(keras.layers.Layer):
         paper draws it.
     """
 
-    def __init__(
-        self, video_audio_dim: int = 512, video_text_dim: int = 256, as_in_paper: bool = False, **kwargs
-    ):
+    def __init__(self, video_audio_dim: int = 512, video_text_dim: int = 256, as_in_paper: bool = False, **kwargs):
         super().__init__(**kwargs)
         dense, self.as_in_paper = keras.layers.Dense, as_in_paper
         self.video_hidden = dense(video_audio_dim, use_bias=False)
@@ -74,9 +72,7 @@ class FineAndCoarseHead(keras.layers.Layer):
         }
         return {name: [layer for layer in layers if layer is not None] for name, layers in parts.items()}
 
-    def call(
-        self, features: dict[str, tf.Tensor], training: bool = False, constant_statistics: bool = False
-    ) -> dict:
+    def call(self, features: dict[str, tf.Tensor], training: bool = False, constant_statistics: bool = False) -> dict:
         """Projects the pooled features of whichever modalities are given.
 
         Args:
@@ -123,18 +119,18 @@ class JointHead(keras.layers.Layer):
         """Returns the head's maps by name, each with the norm behind it."""
         return {f"{name}_to_joint": [layer, self.norms[name]] for name, layer in self.maps.items()}
 
-    def call(
-        self, features: dict[str, tf.Tensor], training: bool = False, constant_statistics: bool = False
-    ) -> dict:
+    def call(self, features: dict[str, tf.Tensor], training: bool = False, constant_statistics: bool = False) -> dict:
         """Projects the pooled features of whichever modalities are given; see `FineAndCoarseHead.call`.
 
         Returns:
           `{"video_audio": {...}, "video_text": {...}}` of float32 embeddings, where the video's are the same.
         """
         mode = (training, constant_statistics)
-        joint = _as_float32({
-            name: _normalize(self.norms[name], self.maps[name](tf.nn.relu(values)), *mode)
-            for name, values in features.items()
-        })
+        joint = _as_float32(
+            {
+                name: _normalize(self.norms[name], self.maps[name](tf.nn.relu(values)), *mode)
+                for name, values in features.items()
+            }
+        )
         pairs = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}
         return {space: {name: joint[name] for name in pair if name in joint} for space, pair in pairs.items()}

@@ -13,7 +13,11 @@ _UNIFIED = f"{_BASE}unified_backbone/unified_transformer/"
 _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SHORT = {"video": "vid", "audio": "aud", "text": "txt"}
 _PATCHES = {"vit": "voxel_to_patch", "wat": "wave_to_patch", "spt": "spectrum_to_patch"}
-_AXES = {"video": ("temporal", "vertical", "horizontal"), "audio": ("temporal", "spectoral"), "text": ("temporal",)}  # sic
+_AXES = {
+    "video": ("temporal", "vertical", "horizontal"),
+    "audio": ("temporal", "spectoral"),
+    "text": ("temporal",),
+}  # sic
 _WORDS = (f"{_UNIFIED}raw_to_embeddings/text/embeddings", f"{_BASE}txt_backbone/embedding/embeddings")
 
 
@@ -86,7 +90,9 @@ def _read(reader, source, key):
     try:
         return reader.get_tensor(key + _SUFFIX)
     except (ValueError, RuntimeError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
-        raise ReleaseError(f"{source} is damaged or incomplete: {key} cannot be read ({str(error).splitlines()[0]})") from error
+        raise ReleaseError(
+            f"{source} is damaged or incomplete: {key} cannot be read ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def published_keys(model: VATT) -> dict[str, tf.Variable]:
@@ -98,7 +104,9 @@ def published_keys(model: VATT) -> dict[str, tf.Variable]:
     unknown = {"bert", "linear"} & set(model.kinds.values())
     if unknown or isinstance(model.head, JointHead):
         what = f"a text tower of the kind {min(unknown)!r}" if unknown else "a joint head"
-        raise ReleaseError(f"The keys of {what} are not known to us. Published are ut_medium, bbs, mbs, lbs and their towers.")
+        raise ReleaseError(
+            f"The keys of {what} are not known to us. Published are ut_medium, bbs, mbs, lbs and their towers."
+        )
     keys = {}
     for modality, kind in model.kinds.items():
         tower = {"ut": _unified_tower, "t5": _t5_tower}.get(kind, _single_tower)
@@ -207,7 +215,9 @@ def _problems(shapes, ours, model):
         if key in shapes and shapes[key] != shape
     ]
     named = {id(variable) for variable in ours.values()}
-    return lines + [f"  {variable.name} of the model has no key" for variable in model.variables if id(variable) not in named]
+    return lines + [
+        f"  {variable.name} of the model has no key" for variable in model.variables if id(variable) not in named
+    ]
 
 
 def _published_shape(variable, model):

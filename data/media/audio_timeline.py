@@ -67,9 +67,7 @@ def _resampled(
         cursor += len(samples)
 
 
-def _resampled_frames(
-    frames: Iterator[av.AudioFrame], sample_rate_hz: int
-) -> Iterator[av.AudioFrame]:
+def _resampled_frames(frames: Iterator[av.AudioFrame], sample_rate_hz: int) -> Iterator[av.AudioFrame]:
     # A track may change its layout midway (broadcast recordings); each part has its own resampler.
     for _, part in itertools.groupby(
         frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)

@@ -28,9 +28,7 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
         raise DataError(f"the file cannot be opened ({error.strerror or error})") from error
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(
-            f"not a media file, or cut off before its index was written ({reason})"
-        ) from error
+        raise DataError(f"not a media file, or cut off before its index was written ({reason})") from error
     if container.format.name == "tty":  # FFmpeg would show the text, line by line
         container.close()
         raise DataError("a text file, not a media file")
@@ -101,9 +99,7 @@ def first_sound_time(container: av.container.InputContainer) -> float:
     return float(stream.start_time * stream.time_base)
 
 
-def presented_seconds(
-    container: av.container.InputContainer, stream: av.stream.Stream
-) -> float:
+def presented_seconds(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
     """Returns the time stamp at which a track ends, by its packets: those that are really there.
 
     Reads the file to its end, or to where it breaks off, without decoding anything. A video's last
@@ -129,9 +125,7 @@ def presented_seconds(
     return last + min(spacing, 1.0)
 
 
-def promised_seconds(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> float:
+def promised_seconds(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
     """Returns how long the video is by the file's header; 0 if it does not say."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)

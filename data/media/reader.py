@@ -136,9 +136,7 @@ class MediaReader:
             where = f" from second {first / rate:g} on" if first else ""
             raise DataError(f"not one video frame could be decoded{where}")
 
-    def windows(
-        self, starts: Iterable[int], frames: int, end: int | None = None
-    ) -> Iterator[DecodedClip]:
+    def windows(self, starts: Iterable[int], frames: int, end: int | None = None) -> Iterator[DecodedClip]:
         """Yields a clip for each of the given ticks of the video's clock, until the video ends.
 
         Args:
@@ -243,9 +241,7 @@ class MediaReader:
         frames = self._decoded(container, stream) if stream is not None else iter(())
         return AudioTimeline(frames, self._format.sample_rate_hz, origin_seconds(container))
 
-    def _decoded(
-        self, container: av.container.InputContainer, stream: av.stream.Stream
-    ) -> Iterator[av.frame.Frame]:
+    def _decoded(self, container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
         packets = container.demux(stream)
         while True:
             try:

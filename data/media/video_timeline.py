@@ -73,9 +73,7 @@ class VideoTimeline:
             self._held.extend(map(self._pixels, missing))
         return list(itertools.islice(self._held, length))
 
-    def _on_the_grid(
-        self, timed_frames: Iterator[tuple[float, av.VideoFrame]]
-    ) -> Iterator[av.VideoFrame]:
+    def _on_the_grid(self, timed_frames: Iterator[tuple[float, av.VideoFrame]]) -> Iterator[av.VideoFrame]:
         """Yields, for each tick of the clock, the frame that is on screen at that time."""
         ticks, shown, time, spacing = 0, None, 0.0, 1.0 / self._rate
         for next_time, frame in timed_frames:

@@ -56,9 +56,7 @@ class Augmentation:
         for name, greatest in limits.items():
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value <= greatest:
-                raise DataError(
-                    f"Augmentation.{name} must be a number in [0, {greatest:g}], but is {value!r}."
-                )
+                raise DataError(f"Augmentation.{name} must be a number in [0, {greatest:g}], but is {value!r}.")
 
 
 def _is_number(value: object) -> bool:
@@ -74,9 +72,7 @@ def _check_range(name: str, value: object, greatest: float) -> None:
         )
 
 
-def random_crop_box(
-    image_shape: tf.Tensor, augmentation: Augmentation, key: tf.Tensor
-) -> tf.Tensor:
+def random_crop_box(image_shape: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
     """Draws an Inception-style crop (Szegedy et al. 2015, as in VATT's appendix A.2).
 
     Args:
@@ -101,9 +97,7 @@ def random_crop_box(
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def random_flip(
-    frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor
-) -> Sequence[tf.Tensor]:
+def random_flip(frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor) -> Sequence[tf.Tensor]:
     """Mirrors all frames, [height, width, 3] each, left to right, or none of them."""
     if not augmentation.flip_probability:
         return frames
@@ -111,9 +105,7 @@ def random_flip(
     return tf.cond(flips, lambda: [tf.reverse(frame, axis=[1]) for frame in frames], lambda: list(frames))
 
 
-def random_color_jitter(
-    frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor
-) -> tf.Tensor:
+def random_color_jitter(frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
     """Changes brightness, saturation, contrast and hue, in this order, by one draw for all frames.
 
     Args:
@@ -145,9 +137,7 @@ def random_color_jitter(
     return tf.cond(changes, jitter, lambda: tf.reshape(colors.rescale(joined), shape))
 
 
-def random_audio_noise(
-    waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor
-) -> tf.Tensor:
+def random_audio_noise(waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
     """Adds Gaussian noise to a waveform [samples] in [-1, 1]; silence stays silent."""
     deviation = augmentation.audio_noise * tf.reduce_max(tf.abs(waveform))
     noise = tf.random.stateless_normal(tf.shape(waveform), key, stddev=deviation)

@@ -130,9 +130,7 @@ def training_files(
     return order.upcoming_files(step * (batch_size // context.num_input_pipelines))
 
 
-def mixed_clips(
-    names: Sequence[str], clips: int, weights: Sequence[float] | None = None
-) -> dict[str, int]:
+def mixed_clips(names: Sequence[str], clips: int, weights: Sequence[float] | None = None) -> dict[str, int]:
     """Returns how many of a run's first clips are of each set of a mixture; see `train_batches`."""
     whole = mixture(weights or [1] * len(names), batch_size=1)
     return dict(zip(names, whole.counts(clips), strict=True))

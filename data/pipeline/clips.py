@@ -89,9 +89,7 @@ class ClipReader:
         """
         example = self._parse(record)
         key = derive_key(seed, pipeline, CLIP, position)
-        time_key, *frame_keys, noise_key = tf.unstack(
-            tf.random.experimental.stateless_split(key, 5), num=5
-        )
+        time_key, *frame_keys, noise_key = tf.unstack(tf.random.experimental.stateless_split(key, 5), num=5)
         last = self._last_start(example)
         start = tf.random.stateless_uniform([], time_key, maxval=last + 1, dtype=tf.int32)
         clip = self._sound_and_text(example, start)
@@ -156,9 +154,7 @@ class ClipReader:
         ticks = tf.size(example["video" if self.prepared.has_video else "audio"])
         return tf.maximum(ticks - self._window_length, 0)
 
-    def _window_frames(
-        self, jpegs: tf.Tensor, start: tf.Tensor, key: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def _window_frames(self, jpegs: tf.Tensor, start: tf.Tensor, key: tf.Tensor | None = None) -> tf.Tensor:
         """Chooses the JPEGs of a window [frames]; `key` draws sparse frames, else the middle ones."""
         if self.spec.sparse_seconds is None:
             indices = start + self._stride * tf.range(self.spec.frames)
@@ -210,9 +206,7 @@ class ClipReader:
         padded = tf.pad(tokens, [[0, self.spec.candidates - tf.size(nearest)], [0, 0]])
         return tf.ensure_shape(padded, [self.spec.candidates, self.spec.words])
 
-    def _augmented_frames(
-        self, jpegs: tf.Tensor, augmentation: Augmentation, keys: list[tf.Tensor]
-    ) -> tf.Tensor:
+    def _augmented_frames(self, jpegs: tf.Tensor, augmentation: Augmentation, keys: list[tf.Tensor]) -> tf.Tensor:
         crop_key, flip_key, color_key = keys
         box = random_crop_box(tf.image.extract_jpeg_shape(jpegs[0]), augmentation, crop_key)
         frames = random_flip(self._decode(jpegs, box), augmentation, flip_key)
@@ -232,8 +226,7 @@ class ClipReader:
     def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> list[tf.Tensor]:
         """Decodes a box (top, left, height, width) of each frame; uint8 [height, width, 3] each."""
         return [
-            tf.image.decode_and_crop_jpeg(jpeg, box, channels=3)
-            for jpeg in tf.unstack(jpegs, num=self.spec.frames)
+            tf.image.decode_and_crop_jpeg(jpeg, box, channels=3) for jpeg in tf.unstack(jpegs, num=self.spec.frames)
         ]
 
     def _resize(self, frames: tf.Tensor) -> tf.Tensor:

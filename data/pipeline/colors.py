@@ -106,9 +106,10 @@ def _turn_hue(own, following, last, turn):
     span = high - low
     scale = tf.where(span > 0.0, 1.0 / span, 0.0)
     hue = tf.where(
-        high == own, (following - last) * scale,
+        high == own,
+        (following - last) * scale,
         tf.where(high == following, (last - own) * scale + 2.0, (own - following) * scale + 4.0),
-    )  # fmt: skip
+    )
     place = hue + 6.0 * turn + 5.0
     place -= 6.0 * tf.floor(place / 6.0)
     return high - span * tf.clip_by_value(tf.minimum(place, 4.0 - place), 0.0, 1.0)

@@ -99,9 +99,7 @@ class Mixture:
         return tf.data.Dataset.from_tensor_slices(pattern).repeat()
 
 
-def mixture(
-    weights: Sequence[float], batch_size: int, pipelines: int = 1, pipeline: int = 0
-) -> Mixture:
+def mixture(weights: Sequence[float], batch_size: int, pipelines: int = 1, pipeline: int = 0) -> Mixture:
     """Gives an input pipeline its part of the pattern that goes through the batches of the whole run.
 
     Every pipeline's batch, and the whole one, hold as many clips of each set as the shares say, to

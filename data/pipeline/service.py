@@ -86,9 +86,7 @@ class DataService:
         )
 
 
-def _require_number(
-    expected: tf.Tensor, number: tf.Tensor, batch: dict[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
+def _require_number(expected: tf.Tensor, number: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     check = tf.debugging.Assert(number == expected, [OUT_OF_STEP, "Expected and found:", expected, number])
     with tf.control_dependencies([check]):
         return tf.nest.map_structure(tf.identity, batch)

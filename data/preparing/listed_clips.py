@@ -129,10 +129,14 @@ class CaptionedClipsConfig(ListedClipsConfig):
 
     def cutting(self) -> Cutting:
         """Returns how the files are cut."""
-        return super().cutting()._replace(
-            minimum_seconds=self.minimum_seconds,
-            max_captions=self.max_captions,
-            caption_reach_seconds=self.caption_reach_seconds,
+        return (
+            super()
+            .cutting()
+            ._replace(
+                minimum_seconds=self.minimum_seconds,
+                max_captions=self.max_captions,
+                caption_reach_seconds=self.caption_reach_seconds,
+            )
         )
 
 
@@ -220,9 +224,7 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
             **{name: counts[name] for name in names},
             "video_seconds": round(counts["frames"] / config.frames_per_second, 3),
             "audio_seconds": round(counts["samples"] / config.sample_rate_hz, 3),
-            "clips_per_class": {
-                name: counts[f"class {label}"] for label, name in enumerate(config.listed.class_names)
-            },
+            "clips_per_class": {name: counts[f"class {label}"] for label, name in enumerate(config.listed.class_names)},
         }
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -147,7 +147,9 @@ def _prepare(
     tf.io.gfile.makedirs(place.records)
     pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
-        _say(f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
+        _say(
+            f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done"
+        )
     run_units(job, pending)
     results = read_done(job, plan.units)
     _require_enough(job, results)
@@ -256,9 +258,7 @@ def _read_finished(final: str, parameters: dict[str, Any]) -> dict[str, Any]:
         found = read_json(join(final, "metadata.json"))["parameters"]
         report = read_json(join(final, _REPORT))  # `tfds build` writes none, and no vocabularies.
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{final} exists but is not a finished data set; remove it or pass --overwrite"
-        ) from error
+        raise DataError(f"{final} exists but is not a finished data set; remove it or pass --overwrite") from error
     if found != parameters:
         differences = ", ".join(
             f"{name} is {found.get(name)!r} there and {parameters.get(name)!r} here"

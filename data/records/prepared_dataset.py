@@ -74,9 +74,7 @@ class PreparedDataset:
         """Raises `DataError` when there is no such split or no clip in it."""
         if not self.split_sizes.get(split):
             sizes = ", ".join(f"{name} ({size} clips)" for name, size in self.split_sizes.items())
-            raise DataError(
-                f"{self.directory} has no clips in the split {split!r}; it has: {sizes or 'none'}."
-            )
+            raise DataError(f"{self.directory} has no clips in the split {split!r}; it has: {sizes or 'none'}.")
 
 
 def open_dataset(name: str, data_dir: str) -> PreparedDataset:
@@ -161,12 +159,7 @@ def _newest_version(name: str, data_dir: str) -> epath.Path:
     root = epath.Path(data_dir) / name
     depths = ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json")
     # A directory that is still being written has `incomplete` in its name.
-    found = [
-        path
-        for depth in depths
-        for path in root.glob(depth)
-        if "incomplete" not in str(path.relative_to(root))
-    ]
+    found = [path for depth in depths for path in root.glob(depth) if "incomplete" not in str(path.relative_to(root))]
     if not found:
         raise DataError(
             f"No prepared data set at {root} (looked for <config>/<version>/dataset_info.json). "
@@ -176,6 +169,4 @@ def _newest_version(name: str, data_dir: str) -> epath.Path:
 
 
 def _prepare_command(name: str, data_dir: str) -> str:
-    return (
-        f"python -m experiments.prepare_data --dataset={name.split('/')[0]} --data_dir={data_dir}"
-    )
+    return f"python -m experiments.prepare_data --dataset={name.split('/')[0]} --data_dir={data_dir}"

@@ -40,9 +40,7 @@ def record_features(multi_label: bool = False) -> tfds.features.FeaturesDict:
             "source": tfds.features.Text(doc="path of the file the clip was cut from"),
             "start_seconds": tfds.features.Scalar(np.float32, doc="where in that file it starts"),
             "video": tfds.features.Video((None, None, None, 3), encoding_format="jpeg"),
-            "audio": tfds.features.Tensor(
-                shape=(None,), dtype=np.int16, encoding=tfds.features.Encoding.BYTES
-            ),
+            "audio": tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding=tfds.features.Encoding.BYTES),
             "captions": tfds.features.Sequence(
                 {
                     "text": tfds.features.Text(),

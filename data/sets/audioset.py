@@ -17,7 +17,11 @@ from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
 from data.preparing.named_files import NOT_THERE, pair, require_some
 from data.source.file_kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
-_BALANCED, _UNBALANCED, _EVALUATION = "balanced_train_segments.csv", "unbalanced_train_segments.csv", "eval_segments.csv"
+_BALANCED, _UNBALANCED, _EVALUATION = (
+    "balanced_train_segments.csv",
+    "unbalanced_train_segments.csv",
+    "eval_segments.csv",
+)
 _CLASSES = "class_labels_indices.csv"
 # An id of YouTube's, with a Y before it or not, and where the clip starts and ends.
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -106,7 +110,9 @@ class AudioSetConfig(ListedClipsConfig):
         lists = {_BALANCED: "train", _UNBALANCED: "train", _EVALUATION: "test"}
         there = [name for name in lists if self.tree.exists(name) and (self.unbalanced or name != _UNBALANCED)]
         if not there:
-            raise DataError(f"{self.tree.root} must hold {', '.join(lists)}, or one of them, but holds none that is wanted")
+            raise DataError(
+                f"{self.tree.root} must hold {', '.join(lists)}, or one of them, but holds none that is wanted"
+            )
         for name in there:
             for row in self.tree.stream_rows(name):
                 if not row[0].startswith("#"):
@@ -129,7 +135,9 @@ class AudioSetConfig(ListedClipsConfig):
         """Returns the classes' machine ids -> names, in the order of their indices."""
         header, *rows = self.tree.read_rows(_CLASSES) or [[]]
         try:
-            if header[:3] != ["index", "mid", "display_name"] or [int(row[0]) for row in rows] != list(range(len(rows))):
+            if header[:3] != ["index", "mid", "display_name"] or [int(row[0]) for row in rows] != list(
+                range(len(rows))
+            ):
                 raise ValueError
             return {row[1]: row[2] for row in rows}
         except (ValueError, IndexError) as error:

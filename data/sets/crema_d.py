@@ -153,7 +153,5 @@ def _read_names(path: str) -> list[str]:
     for row in rows:
         match = _NAME.fullmatch(row[0])
         if not match or row[1:2] != [match[2]]:
-            raise DataError(
-                f"{path} must have rows like 1001_DFA_ANG_XX,ANG, but has {','.join(row)!r}"
-            )
+            raise DataError(f"{path} must have rows like 1001_DFA_ANG_XX,ANG, but has {','.join(row)!r}")
     return [row[0] for row in rows]

@@ -78,7 +78,9 @@ def read_labels(path: str) -> FolderLabels:
     header, *rows = read_rows(path) or [[]]
     columns = [name.lower() for name in header]
     if sorted({*columns, _SPLIT}) != sorted({_FILE, _LABELS, _SPLIT}) or len(set(columns)) != len(columns):
-        raise DataError(f"{path} should have the columns file, labels and, if wanted, split; its first line is {header}")
+        raise DataError(
+            f"{path} should have the columns file, labels and, if wanted, split; its first line is {header}"
+        )
     if not rows:
         raise DataError(f"{path} names no file: it should have a line for each labeled file")
     names: dict[str, list[str]] = {}
@@ -86,7 +88,9 @@ def read_labels(path: str) -> FolderLabels:
     for row in rows:
         cells = _checked(path, columns, row)
         if cells[_FILE] in names:
-            raise DataError(f"{path} names {cells[_FILE]} twice; put its labels into one row, with {_SEPARATOR} between them")
+            raise DataError(
+                f"{path} names {cells[_FILE]} twice; put its labels into one row, with {_SEPARATOR} between them"
+            )
         names[cells[_FILE]] = cells[_LABELS]
         if _SPLIT in columns:
             split_of[cells[_FILE]] = cells[_SPLIT]
@@ -100,7 +104,9 @@ def read_labels(path: str) -> FolderLabels:
 def _checked(path: str, columns: Sequence[str], row: Sequence[str]) -> dict:
     """Returns the cells of a row by column, the labels as a list."""
     if len(row) != len(columns):
-        raise DataError(f"{path} should have {len(columns)} cells in each row; one is {row}. Put quotes around a comma.")
+        raise DataError(
+            f"{path} should have {len(columns)} cells in each row; one is {row}. Put quotes around a comma."
+        )
     cells = dict(zip(columns, row, strict=True))
     labels = [label.strip() for label in cells[_LABELS].split(_SEPARATOR)]
     if not cells[_FILE] or not all(labels):

@@ -9,9 +9,7 @@ from data.preparing.listing import ListedVideo, hash_position
 SPLITS = ("train", "validation", "test")
 
 
-def split_by_name(
-    videos: Sequence[ListedVideo], test_fraction: float
-) -> dict[str, list[ListedVideo]]:
+def split_by_name(videos: Sequence[ListedVideo], test_fraction: float) -> dict[str, list[ListedVideo]]:
     """Divides files into `train` and `test`; all clips of a file are on one side.
 
     A file's side follows from a hash of its name, so it stays when other files come or go. Only
@@ -46,9 +44,7 @@ def split_labeled(
     else:
         splits = split_by_name(videos, test_fraction)
     if not splits.get("validation"):
-        splits["train"], splits["validation"] = _set_apart(
-            splits["train"], validation_fraction, salt="validation "
-        )
+        splits["train"], splits["validation"] = _set_apart(splits["train"], validation_fraction, salt="validation ")
     return {name: splits[name] for name in SPLITS}
 
 

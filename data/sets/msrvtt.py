@@ -76,7 +76,9 @@ class MSRVTTConfig(ListedClipsConfig):
         """Returns video id -> split, label and seconds; video id -> its sentences, in the order of the first list."""
         paths = [path for path in self.tree.find((".json",)) if _is_list(path)]
         if not paths:
-            raise DataError(f"{self.tree.root} must hold train_val_videodatainfo.json and the like, but holds no such file")
+            raise DataError(
+                f"{self.tree.root} must hold train_val_videodatainfo.json and the like, but holds no such file"
+            )
         described, sentences = {}, {}
         for path in paths:
             content = self.tree.read_json(path)
@@ -106,7 +108,9 @@ class MSRVTTConfig(ListedClipsConfig):
             raise DataError(f"{self.tree.path(path)} must have the columns video_id and sentence ({error})") from error
         strangers = [name for name in queries if name not in described or described[name]["split"] != "test"]
         if strangers:
-            raise DataError(f"{self.tree.path(path)} names {strangers[0]}, which no videodatainfo file has as a test video")
+            raise DataError(
+                f"{self.tree.path(path)} names {strangers[0]}, which no videodatainfo file has as a test video"
+            )
         return queries
 
 

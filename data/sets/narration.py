@@ -72,10 +72,7 @@ def narrate(scene: Scene, clip_seconds: float, generator: np.random.Generator) -
     sentences = [_fill_in(template, scene, generator) for template in templates]
     # Pauses of random length between the sentences; milliseconds, as caption files hold them.
     borders = np.sort(generator.uniform(0, clip_seconds, 2 * count)).round(3)
-    return [
-        Cue(sentence, float(borders[2 * i]), float(borders[2 * i + 1]))
-        for i, sentence in enumerate(sentences)
-    ]
+    return [Cue(sentence, float(borders[2 * i]), float(borders[2 * i + 1])) for i, sentence in enumerate(sentences)]
 
 
 def _draw_template(generator: np.random.Generator) -> str:
@@ -86,9 +83,7 @@ def _draw_template(generator: np.random.Generator) -> str:
 
 
 def _fill_in(template: str, scene: Scene, generator: np.random.Generator) -> str:
-    color, shape, moves = (
-        generator.choice(_WORDS[word]) for word in (scene.color, scene.shape, scene.motion)
-    )
+    color, shape, moves = (generator.choice(_WORDS[word]) for word in (scene.color, scene.shape, scene.motion))
     size = _mention(_SIZES["small" if scene.radius < 0.17 else "large"], generator)
     manner = _mention(_SPEEDS["slow" if scene.turns_per_second < 0.8 else "fast"], generator)
     thing = f"{size} {color} {shape}".strip()

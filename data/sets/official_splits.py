@@ -27,7 +27,11 @@ class OfficialClip(NamedTuple):
 
 
 def list_clips(
-    tree: SourceTree, clips: Mapping[str, OfficialClip], paths: Mapping[str, str], class_names: Sequence[str], example: str
+    tree: SourceTree,
+    clips: Mapping[str, OfficialClip],
+    paths: Mapping[str, str],
+    class_names: Sequence[str],
+    example: str,
 ) -> ClipList:
     """Pairs the clips with their files.
 

@@ -24,9 +24,7 @@ COLORS = {
 }
 SHAPES = ("circle", "triangle", "cross")
 MOTIONS = ("slides", "bounces", "orbits")
-CLASS_NAMES = tuple(
-    f"{color} {shape} {motion}" for color in COLORS for shape in SHAPES for motion in MOTIONS
-)
+CLASS_NAMES = tuple(f"{color} {shape} {motion}" for color in COLORS for shape in SHAPES for motion in MOTIONS)
 
 _GRAIN_MARGIN_PX = 16
 _GRAIN_LEVELS = 4.0
@@ -98,9 +96,7 @@ def positions(scene: Scene, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return scene.center_x + scene.reach * offset_x, scene.center_y + scene.reach * offset_y
 
 
-def render_frames(
-    scene: Scene, seconds: np.ndarray, image_size_px: int, generator: np.random.Generator
-) -> np.ndarray:
+def render_frames(scene: Scene, seconds: np.ndarray, image_size_px: int, generator: np.random.Generator) -> np.ndarray:
     """Draws the scene.
 
     Args:
@@ -121,9 +117,7 @@ def render_frames(
     return np.clip(frames, 0, 255, out=frames).astype(np.uint8)
 
 
-def offsets(
-    center_x: np.ndarray, center_y: np.ndarray, image_size_px: int
-) -> tuple[np.ndarray, np.ndarray]:
+def offsets(center_x: np.ndarray, center_y: np.ndarray, image_size_px: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns how far each pixel lies from a center: x `[frames, 1, size]`, y `[frames, size, 1]`."""
     pixels = _pixel_centers(image_size_px)
     x = pixels[None, None, :] - center_x.astype(np.float32)[:, None, None]
@@ -140,9 +134,7 @@ def cover(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray
     return np.clip(0.5 - _distance(shape, x, y, radius) * x.shape[-1], 0, 1)
 
 
-def render_background(
-    scene: Scene, frames: int, image_size_px: int, generator: np.random.Generator
-) -> np.ndarray:
+def render_background(scene: Scene, frames: int, image_size_px: int, generator: np.random.Generator) -> np.ndarray:
     """Returns the gray levels behind the shape, `[frames, size, size]` float32: a slope and grain."""
     slope = np.float32(scene.slope) * (_pixel_centers(image_size_px) - 0.5)
     return np.float32(scene.background) + slope + _grain(frames, image_size_px, generator)
@@ -172,6 +164,4 @@ def _grain(frames: int, image_size_px: int, generator: np.random.Generator) -> n
     side = image_size_px + _GRAIN_MARGIN_PX
     field = generator.standard_normal((side, side), np.float32) * np.float32(_GRAIN_LEVELS)
     corners = generator.integers(0, _GRAIN_MARGIN_PX, (frames, 2))
-    return np.stack(
-        [field[top : top + image_size_px, left : left + image_size_px] for top, left in corners]
-    )
+    return np.stack([field[top : top + image_size_px, left : left + image_size_px] for top, left in corners])

@@ -20,9 +20,7 @@ _DECAY_SECONDS = 0.12
 _TREMOLO_PER_TURN = 8
 
 
-def synthesize(
-    scene: Scene, seconds: float, sample_rate_hz: int, generator: np.random.Generator
-) -> np.ndarray:
+def synthesize(scene: Scene, seconds: float, sample_rate_hz: int, generator: np.random.Generator) -> np.ndarray:
     """Makes the sound of a scene.
 
     Sliding glides in pitch with the shape's place, bouncing rings at every touch of the floor,

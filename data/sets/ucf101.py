@@ -45,7 +45,9 @@ class UCF101Config(ListedClipsConfig):
             raise DataError(f"{self.tree.root} must hold the lists of UCF101, {_CLASSES} and its kind, but does not")
         rows = self.tree.read_rows(_CLASSES, delimiter=" ")
         if [row[0] for row in rows] != [str(number + 1) for number in range(len(rows))]:
-            raise DataError(f"{self.tree.path(_CLASSES)} must number its classes from 1 on, in rows like 1 ApplyEyeMakeup")
+            raise DataError(
+                f"{self.tree.path(_CLASSES)} must number its classes from 1 on, in rows like 1 ApplyEyeMakeup"
+            )
         return [row[-1] for row in rows]
 
     def _clips(self, class_names: list[str]) -> dict[str, OfficialClip]:

@@ -96,7 +96,9 @@ class YouTube8MConfig(CaptionedClipsConfig):
         path = self.tree.inside(self.list_file, "list_file")
         if not self.tree.exists(path):
             hint = f" {_NO_PIXELS}" if next(self.tree.find((".tfrecord",)), None) else ""
-            raise DataError(f"{self.tree.root} must hold {path}, a CSV file of {','.join(_COLUMNS[:2])}, but does not.{hint}")
+            raise DataError(
+                f"{self.tree.root} must hold {path}, a CSV file of {','.join(_COLUMNS[:2])}, but does not.{hint}"
+            )
         columns = _COLUMNS
         for number, row in enumerate(self.tree.stream_rows(path)):
             if number == 0 and _COLUMNS[0] in row:

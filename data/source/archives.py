@@ -62,7 +62,9 @@ def open_source(source_dir: str | None, work_dir: str) -> str | None:
     if name.endswith(_OTHERS):
         raise DataError(f"{source_dir} cannot be unpacked by Python; unpack it (unrar x, 7z x) and give its folder")
     if scheme_of(work_dir):
-        raise DataError(f"{source_dir} is unpacked on this machine, but {work_dir} is not; unpack it and give its folder")
+        raise DataError(
+            f"{source_dir} is unpacked on this machine, but {work_dir} is not; unpack it and give its folder"
+        )
     folder = os.path.join(work_dir, _UNPACKED)
     os.makedirs(folder, exist_ok=True)
     target = os.path.join(folder, _fingerprint(source_dir))

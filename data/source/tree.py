@@ -76,7 +76,9 @@ class SourceTree:
         """
         path = posixpath.normpath(listed.replace("\\", "/"))
         if leaves(path):
-            raise DataError(f"{named_in} names {listed!r}, which lies outside of {self.root}; paths must be relative to it")
+            raise DataError(
+                f"{named_in} names {listed!r}, which lies outside of {self.root}; paths must be relative to it"
+            )
         return path
 
     def open_binary(self, relative: str) -> BinaryIO:

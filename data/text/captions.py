@@ -165,8 +165,7 @@ def one_line(text: str) -> str:
 def format_vtt(cues: Iterable[Cue]) -> str:
     """Returns the content of a WebVTT file with these cues."""
     blocks = [
-        f"{_format_time(cue.start_seconds)} --> {_format_time(cue.end_seconds)}\n"
-        f"{html.escape(cue.text, quote=False)}\n"
+        f"{_format_time(cue.start_seconds)} --> {_format_time(cue.end_seconds)}\n{html.escape(cue.text, quote=False)}\n"
         for cue in cues
     ]
     return "\n".join(["WEBVTT\n", *blocks])

@@ -19,9 +19,7 @@ flags.DEFINE_multi_integer(
 flags.DEFINE_multi_integer("objectives", [2, 8], "How many objectives.", lower_bound=2)
 flags.DEFINE_integer("repeats", 5, "Timed calls; the median counts.", lower_bound=1)
 flags.DEFINE_list("ways", None, "Only these rows of the table, next to the bound.")
-flags.DEFINE_enum(
-    "worker", None, ["time", "memory"], "Internal: measure every way in this process."
-)
+flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure every way in this process.")
 
 
 def main(_: list[str]) -> None:

@@ -59,7 +59,9 @@ def stored_jpegs(prepared: data.PreparedDataset) -> tf.data.Dataset:
     """Returns the first 32 JPEGs of each clip, [32] string, from memory, without end."""
     parse = {"video": tf.io.FixedLenFeature([_STORED_FRAMES], tf.string)}
     records = tf.data.TFRecordDataset(list(prepared.shard_paths["train"]))
-    return records.map(lambda record: tf.io.parse_single_example(record, parse)["video"][: SPEC.frames]).cache().repeat()
+    return (
+        records.map(lambda record: tf.io.parse_single_example(record, parse)["video"][: SPEC.frames]).cache().repeat()
+    )
 
 
 def decoded(jpegs: tf.Tensor) -> tf.Tensor:
@@ -103,7 +105,13 @@ def ways(builder: tfds.core.DatasetBuilder, prepared: data.PreparedDataset) -> d
 
     def pipeline(augmentation: data.Augmentation) -> tf.data.Dataset:
         return data.train_batches(
-            prepared, SPEC, tokenizer, batch_size=_BATCH, seed=0, augmentation=augmentation, shuffle_window=_STORED_CLIPS
+            prepared,
+            SPEC,
+            tokenizer,
+            batch_size=_BATCH,
+            seed=0,
+            augmentation=augmentation,
+            shuffle_window=_STORED_CLIPS,
         )
 
     whole = builder.as_dataset(split="train", shuffle_files=True).repeat()

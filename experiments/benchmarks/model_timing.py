@@ -91,7 +91,9 @@ def operations(preset: str, frames: int, pixels: int) -> dict[str, float]:
       ValueError: There is no such preset, or the clip is too small.
     """
     model = describe(preset, frames, pixels)
-    inference, training = (sum(forward_flops(model, name, training=way) for name in model.modalities) for way in (False, True))
+    inference, training = (
+        sum(forward_flops(model, name, training=way) for name in model.modalities) for way in (False, True)
+    )
     return {_PEAK: 1e12, "forward": inference, "step": 3 * training, "recomputed": 4 * training}
 
 
@@ -100,7 +102,9 @@ def report(preset: str, clip: str) -> None:
     with bad_input():  # also finds out whether there is such a model, before two processes do
         flops = operations(preset, *clip_size(clip))
     arguments = [f"--preset={preset}", f"--clip={clip}", f"--repeats={FLAGS.repeats}"]
-    seconds, extra = (run_worker("experiments.benchmarks.model", quantity, arguments) for quantity in ("time", "memory"))
+    seconds, extra = (
+        run_worker("experiments.benchmarks.model", quantity, arguments) for quantity in ("time", "memory")
+    )
     speeds = {name: flops[name] / spent for name, spent in seconds.items()}
     for way in WAYS:
         print(

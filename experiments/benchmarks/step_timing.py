@@ -39,7 +39,9 @@ def run() -> None:
     ratio, least = seconds["harmonized"] / seconds["plain"], bound(flops)
     shares = ", ".join(f"{name} {value / sum(flops.values()):.3f}" for name, value in flops.items())
     print(f"shares of the forward pass  {shares}")
-    print(f"plain step                  {seconds['plain']:.4f} s  (median of {FLAGS.repeats}, batch {settings.batch_size})")
+    print(
+        f"plain step                  {seconds['plain']:.4f} s  (median of {FLAGS.repeats}, batch {settings.batch_size})"
+    )
     print(f"harmonized step             {seconds['harmonized']:.4f} s")
     print(f"ratio                       {ratio:.3f}")
     print(f"bound                       {least:.3f}  1 + 2 (1 + v) over 3")

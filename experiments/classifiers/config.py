@@ -81,7 +81,14 @@ class Classify:
             for name, allowed in dict(method=RECIPES, fusion=FUSIONS, precision=PRECISIONS).items()
             if getattr(self, name) not in allowed
         ]
-        for name in ("epochs", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "shuffle_window",
+            "steps_per_loop",
+            "checkpoint_every_steps",
+            "keep_checkpoints",
+        ):
             if getattr(self, name) < 1:
                 problems.append(f"`classify.{name}` should be at least 1. Found {getattr(self, name)}.")
         for name in ("learning_rate", "decay_factor", "momentum", "weight_decay"):

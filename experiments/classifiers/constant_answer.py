@@ -38,6 +38,4 @@ def multi_label_constant_answer(labels: np.ndarray) -> Chance:
     judged = prevalence[(prevalence > 0) & (prevalence < 1)]
     if not len(judged):
         return {**dict.fromkeys(("map", "auc", "d_prime_mean", "d_prime_of_mean")), "items": len(labels)}
-    return {
-        "map": float(judged.mean()), "auc": 0.5, "d_prime_mean": 0.0, "d_prime_of_mean": 0.0, "items": len(labels)
-    }  # fmt: skip
+    return {"map": float(judged.mean()), "auc": 0.5, "d_prime_mean": 0.0, "d_prime_of_mean": 0.0, "items": len(labels)}

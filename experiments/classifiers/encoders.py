@@ -48,7 +48,9 @@ class Spectrogram:
 
     def __call__(self, waveform: tf.Tensor) -> tf.Tensor:
         """Returns [batch, windows, window_samples // 2 + 1] float32 of a waveform [batch, samples]."""
-        waves = tf.signal.stft(tf.cast(waveform, tf.float32), self.window_samples, self.hop_samples, self.window_samples)
+        waves = tf.signal.stft(
+            tf.cast(waveform, tf.float32), self.window_samples, self.hop_samples, self.window_samples
+        )
         return tf.math.log(tf.abs(waves) + self.floor)
 
 

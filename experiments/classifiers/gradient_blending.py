@@ -56,7 +56,9 @@ class GradientBlending(harmonization.Harmonizer):
 
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`."""
-        return Decision(tf.identity(self.blend) if group.objectives is None else tf.gather(self.blend, group.objectives))
+        return Decision(
+            tf.identity(self.blend) if group.objectives is None else tf.gather(self.blend, group.objectives)
+        )
 
     def end_epoch(self, epoch: int, training_losses: np.ndarray, validation_losses: np.ndarray) -> None:
         """Changes the weights if a super-epoch has ended.

@@ -90,7 +90,8 @@ class ClassifierTrainer(StepTrainer):
         labeled = tf.cast(labels >= 0, tf.float32)
         labels = tf.maximum(labels, 0)
         return [
-            tf.reduce_sum(labeled * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits[name])) / self.batch_size
+            tf.reduce_sum(labeled * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits[name]))
+            / self.batch_size
             for name in self.recipe.objectives
         ]
 
@@ -131,7 +132,9 @@ class ClassifierTrainer(StepTrainer):
 
     def compared(self) -> list[str]:
         """Returns the encoders that two losses reach, whose gradients have a cosine."""
-        return [name for name in MODALITIES if sum(name in self._reached_parts(one) for one in self.recipe.objectives) > 1]
+        return [
+            name for name in MODALITIES if sum(name in self._reached_parts(one) for one in self.recipe.objectives) > 1
+        ]
 
     def _reached_parts(self, objective):
         return self.recipe.reaches(objective, tuple(self.parts))

@@ -42,7 +42,9 @@ def table(rows: Sequence[dict]) -> str:
       rows: What `run_row` returns, of all runs.
     """
     chance = _chance(rows)
-    return "\n".join(f"Test accuracy in percent {when}; {chance}.\n\n{_table(rows, epoch)}\n" for epoch, when in EPOCHS.items())
+    return "\n".join(
+        f"Test accuracy in percent {when}; {chance}.\n\n{_table(rows, epoch)}\n" for epoch, when in EPOCHS.items()
+    )
 
 
 def _chance(rows):

@@ -115,7 +115,9 @@ def _checked(
 def _duplicates(hashes: HashedClips, shards: Sequence[Shard]) -> dict[str, Any]:
     def name(places: Sequence[Place]) -> list[dict[str, str]]:
         clips = [parse_clip(read_record(shards[place.shard].path, place.offset)) for place in places]
-        return [{"split": shards[p.shard].split, "clip_id": clip.clip_id} for p, clip in zip(places, clips, strict=True)]
+        return [
+            {"split": shards[p.shard].split, "clip_id": clip.clip_id} for p, clip in zip(places, clips, strict=True)
+        ]
 
     found = {name: _Found() for name in ("equal_across_splits", "equal_within_split", "alike_across_splits")}
     for group in hashes.equal():

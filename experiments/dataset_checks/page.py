@@ -88,5 +88,3 @@ def _sizes(whole):
     if others:
         lines.append((f"{len(whole.frame_sizes) - _SIZES} others", f"{others:,}", f"{others / clips:.1%}"))
     return table(("width x height", "clips", "share"), {"": lines})
-
-

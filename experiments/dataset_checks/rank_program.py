@@ -47,7 +47,9 @@ def _made(output: pathlib.Path) -> pathlib.Path:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--output should be a directory that can be made. {output} cannot: {error.strerror}.") from error
+        raise BadInput(
+            f"--output should be a directory that can be made. {output} cannot: {error.strerror}."
+        ) from error
     if not os.access(output, os.W_OK):
         raise BadInput(f"--output should be a directory that can be written to. {output} cannot.")
     return output
@@ -94,7 +96,10 @@ def _write(output: pathlib.Path, run: TrainedModel, prepared: data.PreparedDatas
         f"Clips of {prepared.name}, {FLAGS.split}",
         f"Scored by {run.checkpoint}, step {run.step:,}. {prepared.directory}",
         ranking,
-        {f"The {len(rows)} {end} clips": [cards[row] for row in rows] for end, rows in (("worst", worst), ("best", best))},
+        {
+            f"The {len(rows)} {end} clips": [cards[row] for row in rows]
+            for end, rows in (("worst", worst), ("best", best))
+        },
         [lines[row] for row in ranking.order if row in lines],
     )
     RunDirectory(output).write(output / "clips.html", page)
@@ -103,4 +108,7 @@ def _write(output: pathlib.Path, run: TrainedModel, prepared: data.PreparedDatas
 def _notes(ranking: Ranking, row: int) -> list[str]:
     short = {"video_text_similarity": "text", "video_audio_similarity": "sound", "feature_gradient_cosine": "gradients"}
     values = {title: ranking.scores[name][row] for name, title in short.items()}
-    return [f"rank {ranking.rank(row)}", *(f"{title} {value:+.2f}" for title, value in values.items() if np.isfinite(value))]
+    return [
+        f"rank {ranking.rank(row)}",
+        *(f"{title} {value:+.2f}" for title, value in values.items() if np.isfinite(value)),
+    ]

@@ -46,6 +46,8 @@ def _explanation(ranking):
 
 def _table(lines):
     """Returns the table, sorted by its first column, with what it takes to sort it by another."""
-    template = importlib.resources.files("experiments.dataset_checks").joinpath("sortable_table.html").read_text("utf-8")
+    template = (
+        importlib.resources.files("experiments.dataset_checks").joinpath("sortable_table.html").read_text("utf-8")
+    )
     head = [name.replace("_", " ") for name in COLUMNS]
     return string.Template(template).substitute(table=table(head, {"": lines}, texts=_TEXTS))

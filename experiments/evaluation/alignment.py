@@ -18,7 +18,9 @@ _FACTS = ("clip_id", "text_aligned", "audio_aligned")
 
 def compiled_indicators(model: vatt.VATT, loss_options: Mapping[str, object]) -> Callable:
     """Returns what `clip_indicators` runs on a batch, so that many calls for one model can share its trace."""
-    return tf.function(lambda clips: _batch_indicators(model, clips, loss_options), autograph=False, reduce_retracing=True)
+    return tf.function(
+        lambda clips: _batch_indicators(model, clips, loss_options), autograph=False, reduce_retracing=True
+    )
 
 
 def clip_indicators(

@@ -9,6 +9,7 @@ from experiments.evaluation import tasks
 from experiments.evaluation.task import Task
 
 TASKS: dict[str, Task] = {
-    name: pkgutil.resolve_name(f"{tasks.__name__}.{place}") for name, place in (tasks.OWN_TASKS | tasks.DOWNSTREAM_TASKS).items()
+    name: pkgutil.resolve_name(f"{tasks.__name__}.{place}")
+    for name, place in (tasks.OWN_TASKS | tasks.DOWNSTREAM_TASKS).items()
 }
 """The objects that `experiments.evaluation.tasks` names, in its order."""

@@ -104,9 +104,13 @@ class Finetune:
             if getattr(self, name) is not None and not fits(getattr(self, name))
         ]
         if self.warmup_steps >= self.steps:
-            problems.append(f"`finetune.warmup_steps` should be below `finetune.steps`, {self.steps}. Found {self.warmup_steps}.")
+            problems.append(
+                f"`finetune.warmup_steps` should be below `finetune.steps`, {self.steps}. Found {self.warmup_steps}."
+            )
         if self.checkpoint is None and self.model is None:
-            problems.append("Give --checkpoint=RUN; or, to start from scratch, `finetune.model = @VATT`. Found neither.")
+            problems.append(
+                "Give --checkpoint=RUN; or, to start from scratch, `finetune.model = @VATT`. Found neither."
+            )
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -153,7 +157,9 @@ def parse(
     """
     constructors = {"finetune": Finetune, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
     if any(mark in checkpoint for mark in "'\\\n"):
-        raise BadInput(f"--checkpoint should be a path without quotes, backslashes and line ends. Found {checkpoint!r}.")
+        raise BadInput(
+            f"--checkpoint should be a path without quotes, backslashes and line ends. Found {checkpoint!r}."
+        )
     # As a binding, so that config.gin holds it and going on with another one is noticed.
     given = [f"finetune.checkpoint = '{checkpoint}'"] if checkpoint else []
     return gin_config.parse("finetune", constructors, gin_files, [*bindings, *given], earlier)

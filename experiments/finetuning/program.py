@@ -93,10 +93,14 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
     """
     config, best_step = run.config, int(run.best_step.numpy())
     if not best_step:
-        raise RunFailed("no class of the split 'validation' has clips with and without it, so nothing chooses the weights.")
+        raise RunFailed(
+            "no class of the split 'validation' has clips with and without it, so nothing chooses the weights."
+        )
     last = evaluator("test")
     best.restore_or_initialize()
-    validations = {record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record}
+    validations = {
+        record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record
+    }
     result = {
         **{name: getattr(config, name) for name in ("modality", "dataset", "checkpoint", "frozen", "seed", "steps")},
         "classes": run.classes,

@@ -11,7 +11,9 @@ from experiments.training.validated_progress import ValidatedProgress
 class FinetuneProgress(ValidatedProgress):
     """Validates every so many steps and at the end, and keeps the best weights by `score_name`."""
 
-    advice = "Lower `finetune.learning_rate`, lengthen `finetune.warmup_steps`, or set `finetune.backbone_clip_norm = 0.75`."
+    advice = (
+        "Lower `finetune.learning_rate`, lengthen `finetune.warmup_steps`, or set `finetune.backbone_clip_norm = 0.75`."
+    )
     shorter = (
         "Shorter: lower `finetune.steps`, `finetune.batch_size` or `ClipSpec.image_size`, or set `finetune.frozen = True`. "
         "configs/finetune/my_videos.gin fits some hundreds of videos."

@@ -70,7 +70,9 @@ class FinetuneTrainer(StepTrainer):
             losses = clip_losses(logits, labels, self.multi_label, self.config.label_smoothing)
             loss = tf.reduce_sum(weights * losses) / self.config.batch_size
         gradients = tape.gradient(loss, self.weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        loss, gradients = harmonization.sum_over_replicas((loss, [tf.convert_to_tensor(gradient) for gradient in gradients]))
+        loss, gradients = harmonization.sum_over_replicas(
+            (loss, [tf.convert_to_tensor(gradient) for gradient in gradients])
+        )
 
         # One objective leaves nothing to harmonize; this looks at its gradient, part by part.
         update, report = harmonization.harmonize(

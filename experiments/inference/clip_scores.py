@@ -13,6 +13,7 @@ from experiments.running.command_line import RunFailed
 
 # Each lower where a clip is thought misaligned.
 
+
 def batch_scores(
     head: tf.Module,
     outputs: dict[str, dict[str, tf.Tensor]],
@@ -48,7 +49,9 @@ def batch_scores(
 def _cosine(first, second, present):
     """Cosines of rows; NaN where one of them is missing or zero."""
     norms = tf.norm(first, axis=-1) * tf.norm(second, axis=-1)
-    return tf.where(present & (norms > 0.0), tf.math.divide_no_nan(tf.reduce_sum(first * second, axis=-1), norms), float("nan"))
+    return tf.where(
+        present & (norms > 0.0), tf.math.divide_no_nan(tf.reduce_sum(first * second, axis=-1), norms), float("nan")
+    )
 
 
 def score_clips(
@@ -82,7 +85,9 @@ def score_clips(
             first = first or clips
             values, finite = compute(_filled(clips, first, batch_size))
             if not finite:
-                raise RunFailed("the embeddings are not finite: the checkpoint's weights are broken. Name an older checkpoint.")
+                raise RunFailed(
+                    "the embeddings are not finite: the checkpoint's weights are broken. Name an older checkpoint."
+                )
             names += [clip_id.decode("utf-8", "surrogateescape") for clip_id in batch["clip_id"].numpy()]
             scores.append({name: value.numpy()[:count] for name, value in values.items()})
             bar.update(count)
@@ -98,4 +103,8 @@ def _scores_of(model, clips, loss_options):
 
 def _filled(clips, first, batch_size):
     missing = batch_size - len(clips["has_text"])
-    return {name: tf.concat([values, first[name][:missing]], axis=0) for name, values in clips.items()} if missing else clips
+    return (
+        {name: tf.concat([values, first[name][:missing]], axis=0) for name, values in clips.items()}
+        if missing
+        else clips
+    )

@@ -47,7 +47,9 @@ def _files(patterns: list[str]) -> list[str]:
         if os.path.isdir(pattern):
             raise BadInput(f"--inputs should name files. {pattern} is a folder; write '{pattern.rstrip('/')}/*'.")
         # A file may have a name that looks like a pattern.
-        found = [pattern] if os.path.exists(pattern) else sorted(filter(os.path.isfile, glob.glob(pattern, recursive=True)))
+        found = (
+            [pattern] if os.path.exists(pattern) else sorted(filter(os.path.isfile, glob.glob(pattern, recursive=True)))
+        )
         if not found:
             raise BadInput(f"--inputs should name files that exist. Found none for {pattern!r}.")
         files |= dict.fromkeys(found)
@@ -80,10 +82,14 @@ def _earlier_features() -> dict[str, np.ndarray]:
         with np.load(FLAGS.features, allow_pickle=False) as archive:
             arrays = dict(archive)
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInput(f"--features should be an --output of this program. {FLAGS.features} cannot be read: {error}") from error
+        raise BadInput(
+            f"--features should be an --output of this program. {FLAGS.features} cannot be read: {error}"
+        ) from error
     wanted = {"file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint"}
     if missing := sorted(wanted - arrays.keys()):
-        raise BadInput(f"--features should be an --output of this program with videos. {FLAGS.features} lacks {missing}.")
+        raise BadInput(
+            f"--features should be an --output of this program with videos. {FLAGS.features} lacks {missing}."
+        )
     return arrays
 
 
@@ -108,7 +114,9 @@ def _check_output() -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--output should lie in a folder that can be made. {folder} cannot: {error.strerror}.") from error
+        raise BadInput(
+            f"--output should lie in a folder that can be made. {folder} cannot: {error.strerror}."
+        ) from error
     if not os.access(folder, os.W_OK):
         raise BadInput(f"--output should lie in a folder that can be written to. {folder} cannot.")
 
@@ -117,7 +125,9 @@ def _check_model(run: TrainedModel, texts: list[str], earlier: dict[str, np.ndar
     wants_text = bool(texts or FLAGS.search)
     modalities = run.model.modalities
     if wants_text and "text" not in modalities:
-        raise BadInput(f"{run.checkpoint} has no text path, only {', '.join(modalities)}: leave --texts and --search out.")
+        raise BadInput(
+            f"{run.checkpoint} has no text path, only {', '.join(modalities)}: leave --texts and --search out."
+        )
     if FLAGS.search and "video" not in modalities:
         raise BadInput(f"{run.checkpoint} has no video path, only {', '.join(modalities)}: leave --search out.")
     if wants_text and run.tokenizer is None:
@@ -148,7 +158,8 @@ def _embedded_texts(embedder: Embedder, run: TrainedModel, texts: list[str]) -> 
     lengths, tokens = tokenizer.lengths(texts).numpy(), tokenizer(texts).numpy()
     if cut := np.sum(lengths > tokenizer.words):
         print(
-            f"{cut} of {len(texts)} texts are longer than the model's {tokenizer.words} tokens and were cut.", file=sys.stderr
+            f"{cut} of {len(texts)} texts are longer than the model's {tokenizer.words} tokens and were cut.",
+            file=sys.stderr,
         )
     if empty := np.sum(lengths == 0):
         print(f"{empty} of {len(texts)} texts hold no word; their embeddings say nothing.", file=sys.stderr)

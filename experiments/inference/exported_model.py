@@ -118,7 +118,11 @@ def _describe(trained: TrainedModel, functions: dict[str, Callable]) -> dict:
     return {
         "use": [
             "import tensorflow as tf",
-            *(["import tensorflow_text  # the text signature's tokenizer is in it"] if wordpiece and "text" in functions else []),
+            *(
+                ["import tensorflow_text  # the text signature's tokenizer is in it"]
+                if wordpiece and "text" in functions
+                else []
+            ),
             "model = tf.saved_model.load(DIRECTORY)",
             'model.signatures["video"](video=...)',
         ],
@@ -145,4 +149,10 @@ def _input(modality: str, clips: ClipSpec) -> dict:
     if modality == "audio":
         shape, rate = ["batch", clips.waveform_samples], clips.sample_rate_hz
         return {"name": "waveform", "dtype": "float32", "shape": shape, "range": [-1, 1], "sample_rate_hz": rate}
-    return {"name": "text", "dtype": "string", "shape": ["batch"], "tokens": clips.words, "vocabulary": "assets/vocabulary.txt"}
+    return {
+        "name": "text",
+        "dtype": "string",
+        "shape": ["batch"],
+        "tokens": clips.words,
+        "vocabulary": "assets/vocabulary.txt",
+    }

@@ -93,7 +93,11 @@ def _hardly_trained(run):
         return "" if trained else f"step {run.step:,}, within its warm-up of {settings.warmup_steps:,} steps"
     equal = _EQUAL_LOSS[settings.loss](settings.batch_size)
     trained = loss < equal - _LEAST_GAIN_NATS
-    return "" if trained else f"at step {run.step:,} its video-text loss is {loss:.2f}; equal similarities give {equal:.2f}"
+    return (
+        ""
+        if trained
+        else f"at step {run.step:,} its video-text loss is {loss:.2f}; equal similarities give {equal:.2f}"
+    )
 
 
 def _recorded_loss(run):
@@ -101,7 +105,9 @@ def _recorded_loss(run):
     if not run.checkpoint:  # weights of step 0, drawn anew
         return None
     records = RunDirectory(vatt.run_directory(run.checkpoint)).read_metrics()
-    losses = [record["loss_video_text"] for record in records if "loss_video_text" in record and record["step"] <= run.step]
+    losses = [
+        record["loss_video_text"] for record in records if "loss_video_text" in record and record["step"] <= run.step
+    ]
     return losses[-1] if losses else None
 
 

@@ -60,7 +60,9 @@ class ScoredClips:
     misaligned: Sequence[str | None]
 
 
-def embed_split(run: TrainedModel, prepared: data.PreparedDataset, split: str, batch_size: int = 32) -> dict[str, np.ndarray]:
+def embed_split(
+    run: TrainedModel, prepared: data.PreparedDataset, split: str, batch_size: int = 32
+) -> dict[str, np.ndarray]:
     """Embeds the middle window of every clip of a split.
 
     Returns:

@@ -106,7 +106,12 @@ def parameters(model: vatt.VATT) -> list[Parameter]:
     """Returns every trainable variable of a model."""
     variables = model.trainable_variables
     return [
-        Parameter(layer, short_name(variables[index].name), tuple(variables[index].shape), *_statistics(variables[index].numpy()))
+        Parameter(
+            layer,
+            short_name(variables[index].name),
+            tuple(variables[index].shape),
+            *_statistics(variables[index].numpy()),
+        )
         for layer, indices in layers_of(model, variables).items()
         for index in indices
     ]
@@ -150,7 +155,9 @@ def changes(before: vatt.VATT, after: vatt.VATT) -> list[LayerChange]:
     """
     old, new = layer_values(before), layer_values(after)
     if {name: len(values) for name, values in old.items()} != {name: len(values) for name, values in new.items()}:
-        raise ValueError("both models should have the same layers of the same sizes. Found two different architectures.")
+        raise ValueError(
+            "both models should have the same layers of the same sizes. Found two different architectures."
+        )
     return [_change(layer, old[layer].astype(np.float64), new[layer].astype(np.float64)) for layer in old]
 
 

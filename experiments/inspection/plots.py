@@ -104,7 +104,9 @@ def embeddings_figure(states: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         for axes, space in zip(grid[:, column], drawn, strict=True):
             _paint_space(space, states[title]["class_names"], axes)
             axes.set(title=f"{' and '.join(space.modalities)}, {title}", ylabel="")
-    entries = {label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    entries = {
+        label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=6, fontsize=8)
     return figure
 
@@ -135,7 +137,9 @@ def scores_figure(scores: Mapping[str, np.ndarray], swapped: Sequence[str | None
         valid = np.isfinite(scores[name])
         told = valid & known
         if misaligned[told].any() and not misaligned[told].all():
-            painters.append(partial(paint_split_histogram, scores[name][told], misaligned[told], title.capitalize(), "score"))
+            painters.append(
+                partial(paint_split_histogram, scores[name][told], misaligned[told], title.capitalize(), "score")
+            )
         else:
             painters.append(partial(_paint_histogram, scores[name][valid], title.capitalize()))
     return _grid(painters, columns=2, height_inches=2.6)

@@ -123,7 +123,11 @@ display(inspection_plots.weights_figure(inspection.layer_values(run.model)))
 # %%
 start = inspection.untrained(run)
 others = [(step, path) for step, path in inspection.checkpoints(directory.path).items() if path != run.checkpoint]
-models = {0: start.model, **{step: vatt.load(path) for step, path in others[:1] if step < run.step}, run.step: run.model}
+models = {
+    0: start.model,
+    **{step: vatt.load(path) for step, path in others[:1] if step < run.step},
+    run.step: run.model,
+}
 steps = list(models)
 moved = {
     f"step {before:,} to {after:,}": inspection.changes(models[before], models[after])

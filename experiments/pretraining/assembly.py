@@ -73,9 +73,7 @@ def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
     return model
 
 
-def build_run(
-    config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_size: int, dataset=None
-) -> Run:
+def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_size: int, dataset=None) -> Run:
     """Builds everything under the strategy; `dataset` yields distributed batches of clips.
 
     Raises:
@@ -137,6 +135,7 @@ def build_harmonizer(
 
 def random_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict[str, tf.Tensor]:
     """Returns a batch of noise in the shape of `data.train_batches`'."""
+
     def draw(purpose: int, shape: list[int], **options) -> tf.Tensor:
         return tf.random.stateless_uniform([batch_size, *shape], [0, purpose], **options)
 
@@ -148,5 +147,3 @@ def random_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict
         "has_audio": present,
         "has_text": present,
     }
-
-

@@ -19,6 +19,13 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
 
 
+_CHOICES = dict(
+    all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
+    loss=vatt.LOSS_FORMS, granularity=("batch", "sample"),
+)  # fmt: skip
+_AT_LEAST_1 = ("steps", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints")
+
+
 @dataclasses.dataclass(frozen=True)
 class Pretrain:
     """One pre-training run. Defaults are the paper's recipe where it states one (facts: poster and reproducibility card).
@@ -84,18 +91,24 @@ class Pretrain:
     def __post_init__(self) -> None:
         if self.warmup_steps is None:
             object.__setattr__(self, "warmup_steps", min(10_000, self.steps // 50))
-        choices = dict(
-            all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
-            loss=vatt.LOSS_FORMS, granularity=("batch", "sample"),
-        )
-        problems = [
+        problems = [*self._wrong_choices(), *self._wrong_numbers(), *self._wrong_pairs()]
+        if problems:
+            raise ValueError("\n".join(problems))
+        self.build_harmonizer()  # an unknown name is found here
+
+    def _wrong_choices(self):
+        return [
             f"`pretrain.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
-            for name, allowed in choices.items()
+            for name, allowed in _CHOICES.items()
             if getattr(self, name) not in allowed
         ]
-        for name in ("steps", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                problems.append(f"`pretrain.{name}` should be at least 1. Found {getattr(self, name)}.")
+
+    def _wrong_numbers(self):
+        problems = [
+            f"`pretrain.{name}` should be at least 1. Found {getattr(self, name)}."
+            for name in _AT_LEAST_1
+            if getattr(self, name) < 1
+        ]
         if not 0 <= self.warmup_steps < self.steps:
             problems.append(
                 f"`pretrain.warmup_steps` should be at least 0 and less than `pretrain.steps` = {self.steps}. "
@@ -108,8 +121,14 @@ class Pretrain:
             )
         if not 0.0 <= self.clip_softness < math.inf:
             problems.append(f"`pretrain.clip_softness` should be at least 0. Found {self.clip_softness}.")
+        return problems
+
+    def _wrong_pairs(self):
+        problems = []
         if self.granularity == "batch" and (self.clip_gate or self.clip_softness):
-            problems.append("`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`.")
+            problems.append(
+                "`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`."
+            )
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
         if self.dataset_weights is not None and len(self.dataset_weights) != len(self.datasets):
@@ -117,9 +136,7 @@ class Pretrain:
                 f"`pretrain.dataset_weights` should have one number for each of `pretrain.datasets` = {tuple(self.datasets)}. "
                 f"Found {tuple(self.dataset_weights)}."
             )
-        if problems:
-            raise ValueError("\n".join(problems))
-        self.build_harmonizer()  # an unknown name is found here
+        return problems
 
     def build_harmonizer(self) -> harmonization.Harmonizer:
         """Returns what harmonizes the gradients, without its gate if that judges clips.

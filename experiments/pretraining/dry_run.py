@@ -17,7 +17,9 @@ def dry_run(settings: Pretrain, strategy: tf.distribute.Strategy) -> Run:
     run = build_run(settings, strategy, VOCABULARY_SIZE)
     print("# Operative configuration\n" + operative_config())
     print("# Parameters\n" + parameter_table(run.model))
-    print(f"{memory_gib(run.model):.2f} GiB for weights, Adam's moments, two gradients and the update; activations come on top.\n")
+    print(
+        f"{memory_gib(run.model):.2f} GiB for weights, Adam's moments, two gradients and the update; activations come on top.\n"
+    )
     batch = random_batch(settings.clips, CLIPS_PER_REPLICA * strategy.num_replicas_in_sync, VOCABULARY_SIZE)
     print("# Shapes\n" + shape_table(run, batch))
     print("Compiling and running one step; the first time this can take minutes ...", flush=True)
@@ -49,9 +51,11 @@ def shape_table(run: Run, batch: dict[str, tf.Tensor]) -> str:
     lines = [f"{name:32} {value.dtype.name} {list(value.shape)}" for name, value in batch.items()]
     for name, count in run.model.token_counts(training=True).items():
         lines.append(f"{name + ' tokens, training':32} {count}")
-    outputs = tf.function(run.model, autograph=False).get_concrete_function(
-        {name: tf.TensorSpec(value.shape, value.dtype) for name, value in batch.items()}
-    ).structured_outputs
+    outputs = (
+        tf.function(run.model, autograph=False)
+        .get_concrete_function({name: tf.TensorSpec(value.shape, value.dtype) for name, value in batch.items()})
+        .structured_outputs
+    )
     for group, members in outputs.items():
         lines += [f"{group + ' ' + name:32} {list(value.shape)}" for name, value in members.items()]
     return "\n".join([*lines, ""])

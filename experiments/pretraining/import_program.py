@@ -32,7 +32,9 @@ def run() -> int:
         matched = vatt.import_release(FLAGS.source, model)
     make_directory(directory)
     write_run(directory, model, step, matched)
-    print(f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json.")
+    print(
+        f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json."
+    )
     if "text" in model.modalities and not FLAGS.vocabulary:
         print("Note: without --vocabulary the imported model takes token ids, but no sentences.")
     print(f"Done: {directory.path}. In Python: vatt.load({str(directory.path)!r})")

@@ -51,7 +51,11 @@ class StepLog(StepTable):
         Returns:
           [] float32 per quantity, [layers] per quantity of the layers.
         """
-        step = {**report, "losses": tf.stack([losses[name] for name in self.objectives]), "learning_rate": learning_rate}
+        step = {
+            **report,
+            "losses": tf.stack([losses[name] for name in self.objectives]),
+            "learning_rate": learning_rate,
+        }
         others = {name: tf.cast(report[name], tf.float32) for name in self.others}
         return {**quantities.read_step(step, self.places), **others, **self._layer_values(report)}
 

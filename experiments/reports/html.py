@@ -14,7 +14,9 @@ def page(title: str, subtitle: str, sections: Mapping[str, str]) -> str:
       subtitle: HTML.
       sections: Heading, plain text, to HTML.
     """
-    template = string.Template(importlib.resources.files("experiments.reports").joinpath("report.html").read_text("utf-8"))
+    template = string.Template(
+        importlib.resources.files("experiments.reports").joinpath("report.html").read_text("utf-8")
+    )
     body = "\n\n".join(f"<h2>{html.escape(heading)}</h2>\n{content}" for heading, content in sections.items())
     return template.substitute(title=html.escape(title), subtitle=subtitle, body=body)
 

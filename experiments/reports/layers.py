@@ -34,7 +34,9 @@ def layer_figure(history: LayerHistory) -> Figure:
     image = _draw_map(axes, history)
     _draw_bars(bars, history.cosines)
     axes.set_yticks(range(rows), [name.replace("_", " ") for name in history.compared])
-    figure.colorbar(image, ax=[axes, bars], label="cosine", extend="both", pad=0.01, fraction=0.03, aspect=max(10, 1.4 * rows))
+    figure.colorbar(
+        image, ax=[axes, bars], label="cosine", extend="both", pad=0.01, fraction=0.03, aspect=max(10, 1.4 * rows)
+    )
     return figure
 
 

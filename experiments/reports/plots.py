@@ -134,7 +134,9 @@ def _every_step_curve(quantity, steps, groups, axes):
     """Draws the mean and the spread of a quantity over each group's steps, as far as they have it."""
     values = [all_cosines(group, quantity.every_step) for group in groups]
     defined = [each[~np.isnan(each)] for each in values]
-    low, high, mean = np.array([[*np.percentile(each, [10, 90]), each.mean()] if len(each) else [np.nan] * 3 for each in defined]).T
+    low, high, mean = np.array(
+        [[*np.percentile(each, [10, 90]), each.mean()] if len(each) else [np.nan] * 3 for each in defined]
+    ).T
     color = _QUANTITY_COLORS[quantity.name]
     axes.axhline(0, color=NEUTRAL, linewidth=1)
     axes.fill_between(steps, low, high, color=color, alpha=0.25, linewidth=0, label="10th to 90th percentile")

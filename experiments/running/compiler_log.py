@@ -7,7 +7,9 @@ import pathlib
 import tensorflow as tf
 
 _LIBRARIES = ("libtensorflow_framework.so.2", "libtensorflow_framework.2.dylib")
-_SET_LEVEL = "_ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE"  # absl::SetMinLogLevel in TensorFlow 2.20
+_SET_LEVEL = (
+    "_ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE"  # absl::SetMinLogLevel in TensorFlow 2.20
+)
 
 
 def apply_log_level() -> None:

@@ -67,7 +67,11 @@ def open_gin_file(path: str) -> IO[str]:
     for place in (path, ROOT / path):  # the same if `path` is absolute
         if os.path.isfile(place):
             return open(place, encoding="utf-8")
-    where = "" if os.path.isabs(path) else f" in the current directory, {os.getcwd()}, or among those of the package, {ROOT}"
+    where = (
+        ""
+        if os.path.isabs(path)
+        else f" in the current directory, {os.getcwd()}, or among those of the package, {ROOT}"
+    )
     raise FileNotFoundError(f"the gin file {path} should exist. Found none{where}.")
 
 

@@ -56,7 +56,9 @@ class StopSignal:
             if number[0] not in self.numbers:
                 continue
             if heard and number[0] == signal.SIGINT:
-                os._exit(QUIT_CODE)  # the main thread may be in TensorFlow for long; checkpoints appear whole or not at all
+                os._exit(
+                    QUIT_CODE
+                )  # the main thread may be in TensorFlow for long; checkpoints appear whole or not at all
             if not heard:
                 heard = True
                 self._remember(number[0], None)

@@ -100,7 +100,8 @@ class Study:
                 "have names of their own and name one of the methods first, then what is changed of it",
             ),
             "noise": (
-                all(len(pair) == 2 and all(0 <= share <= 1 for share in pair) for pair in pairs) and len(self.noise) > 0,
+                all(len(pair) == 2 and all(0 <= share <= 1 for share in pair) for pair in pairs)
+                and len(self.noise) > 0,
                 "hold pairs of shares in [0, 1]",
             ),
             "seeds": (
@@ -108,7 +109,10 @@ class Study:
                 "hold different whole numbers from 0",
             ),
             "ablation_noise": (tuple(self.ablation_noise) in map(tuple, self.noise), "be one of `study.noise`"),
-            "ablation_seeds": (1 <= self.ablation_seeds <= len(self.seeds), "be at least 1, at most the number of seeds"),
+            "ablation_seeds": (
+                1 <= self.ablation_seeds <= len(self.seeds),
+                "be at least 1, at most the number of seeds",
+            ),
             "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
             "watch_steps": (
                 list(self.watch_steps) == sorted({step for step in self.watch_steps if step > 0}),
@@ -159,7 +163,9 @@ class Study:
         except BadInput as error:
             raise BadInput(f"the variant {variant}: {error}") from error
         if self.watch_steps and self.watch_steps[-1] > parsed.steps:
-            raise BadInput(f"`study.watch_steps` should be at most {parsed.steps}, the last step. Found {self.watch_steps[-1]}.")
+            raise BadInput(
+                f"`study.watch_steps` should be at most {parsed.steps}, the last step. Found {self.watch_steps[-1]}."
+            )
         return parsed
 
     def _settings(self, variant):

@@ -63,7 +63,9 @@ def _secondary(results):
         for (method, noise), each in results.methods_compared(metric).items()
         if (verdict := each.verdict) in (BETTER, WORSE)
     ]
-    return f"Other figures, each corrected for its own comparisons only: {'; '.join(found) or 'no difference is shown'}."
+    return (
+        f"Other figures, each corrected for its own comparisons only: {'; '.join(found) or 'no difference is shown'}."
+    )
 
 
 def _ablations(results):

@@ -46,7 +46,9 @@ _ABLATIONS = """\
 At {noise}, each minus the method that it changes, same seeds. The cosine's thresholds mean little to a dot product, which
 depends on the scale of the gradients; "before the all-reduce" harmonizes on each of two replicas.
 """
-_COST = "Median of {repeats} steps that took turns in one process when nothing else of the study ran; batch of {batch}.\n"
+_COST = (
+    "Median of {repeats} steps that took turns in one process when nothing else of the study ran; batch of {batch}.\n"
+)
 
 
 class Provenance(NamedTuple):
@@ -66,7 +68,11 @@ class Provenance(NamedTuple):
 
 
 def write_page(
-    directory: pathlib.Path, results: Results, cost: Mapping[str, float] | None, settings: Sequence[str], origin: Provenance
+    directory: pathlib.Path,
+    results: Results,
+    cost: Mapping[str, float] | None,
+    settings: Sequence[str],
+    origin: Provenance,
 ) -> None:
     """Writes README.md, results.csv, results.jsonl and the plots.
 
@@ -111,7 +117,9 @@ def page(
         parts += [f"### Noise: {title}\n", markdown(study_tables.figures(results, noise))]
         parts += [markdown(study_tables.differences(results, noise))]
     parts += _section("What the gradients did", study_tables.gradients(results))
-    parts += _section("Which clips are misaligned", study_tables.indicators(results), _INDICATORS.format(clips=study.watched_clips))
+    parts += _section(
+        "Which clips are misaligned", study_tables.indicators(results), _INDICATORS.format(clips=study.watched_clips)
+    )
     parts += [_picture("indicators.png", "AUC of the indicators over the training", pictures)]
     parts += [_picture("cosines.png", "Cosines of aligned and misaligned clips", pictures)]
     text = _ABLATIONS.format(noise=noise_title(tuple(study.ablation_noise)))

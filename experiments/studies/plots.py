@@ -118,7 +118,9 @@ def _histogram(axes, values, misaligned):
 def _clips(results, method, noise, indicator):
     """Values of all clips of all seeds, and whether they are misaligned."""
     kept = [result["watched"][-1]["values"] for result in results.by_seed(method, noise).values()]
-    joined = {name: np.concatenate([each[name] for each in kept]) for name in (indicator, "text_aligned", "audio_aligned")}
+    joined = {
+        name: np.concatenate([each[name] for each in kept]) for name in (indicator, "text_aligned", "audio_aligned")
+    }
     return joined[indicator], (joined["text_aligned"] < 1) | (joined["audio_aligned"] < 1)
 
 

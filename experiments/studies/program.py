@@ -48,11 +48,20 @@ def _variant_job(study: Study, variant: str, directory: StudyDirectory) -> Job:
 
 
 def _cost_job(directory: StudyDirectory) -> Job:
-    return Job("cost", directory.cost.parent, {"steps": _command("studies.cost", [])}, lambda _: directory.cost.exists())
+    return Job(
+        "cost", directory.cost.parent, {"steps": _command("studies.cost", [])}, lambda _: directory.cost.exists()
+    )
 
 
 def _command(program, arguments):
-    return [sys.executable, "-m", f"experiments.{program}", *_configuration(), *arguments, f"--study_dir={FLAGS.study_dir}"]
+    return [
+        sys.executable,
+        "-m",
+        f"experiments.{program}",
+        *_configuration(),
+        *arguments,
+        f"--study_dir={FLAGS.study_dir}",
+    ]
 
 
 def _configuration():

@@ -86,4 +86,7 @@ class Results:
         }
         present = {pair: difference for pair, difference in found.items() if difference is not None}
         said = verdicts(list(present.values()), higher_is_better=metric.name != "median rank")
-        return {pair: Comparison(*each) for pair, each in zip(present, zip(present.values(), said, strict=True), strict=True)}
+        return {
+            pair: Comparison(*each)
+            for pair, each in zip(present, zip(present.values(), said, strict=True), strict=True)
+        }

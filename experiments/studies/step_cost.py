@@ -32,7 +32,8 @@ def run() -> int:
 def step_seconds(study: Study) -> dict[str, float]:
     """Returns the median time of a step: of `PLAIN_STEP`, one gradient of the sum of both losses, and of each method."""
     runs = {
-        method: build_run(study.pretraining(method), tf.distribute.get_strategy(), VOCABULARY_SIZE) for method in study.methods
+        method: build_run(study.pretraining(method), tf.distribute.get_strategy(), VOCABULARY_SIZE)
+        for method in study.methods
     }
     first = runs[study.baseline]
     batch = random_batch(first.config.clips, first.config.batch_size, VOCABULARY_SIZE)

@@ -54,7 +54,9 @@ def differences(results: Results, noise: Noise) -> Lines:
     compared = {metric: results.methods_compared(metric) for metric in FIGURES}
     lines = [[f"minus {results.study.baseline}", *(metric.title for metric in FIGURES)]]
     for method in list(results.study.methods)[1:]:
-        lines.append([method, *(difference(compared[metric].get((method, tuple(noise))), metric) for metric in FIGURES)])
+        lines.append(
+            [method, *(difference(compared[metric].get((method, tuple(noise))), metric) for metric in FIGURES)]
+        )
     return lines
 
 

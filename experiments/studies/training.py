@@ -41,7 +41,9 @@ class ReusableRun:
         self.run.trainer.seed.assign(seed)
         self.run.trainer.log.clear()
 
-    def train(self, prepared: data.PreparedDataset, tokenizer: data.WordPieceTokenizer, after_step: Callable[[int], None]) -> dict:
+    def train(
+        self, prepared: data.PreparedDataset, tokenizer: data.WordPieceTokenizer, after_step: Callable[[int], None]
+    ) -> dict:
         """Trains from the first step to the last.
 
         Args:
@@ -58,10 +60,15 @@ class ReusableRun:
         settings, trainer = self.settings, self.run.trainer
         batches = iter(
             data.distributed_train_batches(
-                self.strategy, prepared, settings.clips, tokenizer,
-                batch_size=settings.batch_size, seed=int(trainer.seed), shuffle_window=settings.shuffle_window,
+                self.strategy,
+                prepared,
+                settings.clips,
+                tokenizer,
+                batch_size=settings.batch_size,
+                seed=int(trainer.seed),
+                shuffle_window=settings.shuffle_window,
                 augmentation=settings.augmentation,
-            )  # fmt: skip
+            )
         )
         with self.strategy.scope():
             for step in range(1, settings.steps + 1):

@@ -13,7 +13,9 @@ from experiments.running import command_line
 from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("gin_file", [], "gin file that describes the study; may be given several times, later ones win.")
+flags.DEFINE_multi_string(
+    "gin_file", [], "gin file that describes the study; may be given several times, later ones win."
+)
 flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; wins over files.")
 flags.DEFINE_string("variant", "", "The method or ablation.")
 flags.DEFINE_string("data_dir", "", "Where the study's data sets are.")

@@ -59,7 +59,13 @@ def _result(seed: str, method: str) -> pathlib.Path:
 def _job(seed: str, method: str) -> Job:
     """Returns the run of one method with one seed; it is done when it has its result."""
     result = _result(seed, method)
-    command = [sys.executable, "-m", "experiments.classify", f"--data_dir={FLAGS.data_dir}", f"--workdir={result.parent}"]
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.classify",
+        f"--data_dir={FLAGS.data_dir}",
+        f"--workdir={result.parent}",
+    ]
     command += [f"--gin_file={path}" for path in (*FLAGS.gin_file, f"configs/classify/methods/{method}.gin")]
     command += [f"--gin_bindings={binding}" for binding in (*FLAGS.gin_bindings, f"classify.seed = {seed}")]
     return Job(f"{method}, seed {seed}", result.parent, {"classify": command}, lambda _: result.exists())

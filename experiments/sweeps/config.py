@@ -57,7 +57,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if not self.programs or list(self.programs) != [name for name in PROGRAMS if name in self.programs]:
-            raise ValueError(f"`sweep.programs` should be some of {', '.join(PROGRAMS)}, in this order. Found {self.programs}.")
+            raise ValueError(
+                f"`sweep.programs` should be some of {', '.join(PROGRAMS)}, in this order. Found {self.programs}."
+            )
         if unknown := sorted(set(self.flags) - set(self.programs)):
             raise ValueError(
                 f"`sweep.flags` should be of the sweep's programs, {', '.join(self.programs)}. Found {', '.join(unknown)}."
@@ -127,7 +129,9 @@ def _alternatives(axis, alternatives):
         )
     found = {str(value): (f"{axis} = {value!r}",) for value in alternatives}
     if len(found) < len(alternatives):
-        raise ValueError(f"two points of the sweep would be the same: the axis {axis!r} has a value twice in {alternatives!r}.")
+        raise ValueError(
+            f"two points of the sweep would be the same: the axis {axis!r} has a value twice in {alternatives!r}."
+        )
     return axis.rpartition(".")[2], found
 
 

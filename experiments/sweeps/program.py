@@ -105,7 +105,10 @@ def _dry_job(sweep, point, logs):
     command += sweep.flags.get("pretrain", ())
     log = logs.run(point.name).path / "log.txt"
     return Job(
-        point.name, log.parent, {"dry run": command}, lambda _: log.exists() and "\nDry run done" in log.read_text("utf-8")
+        point.name,
+        log.parent,
+        {"dry run": command},
+        lambda _: log.exists() and "\nDry run done" in log.read_text("utf-8"),
     )
 
 

@@ -45,7 +45,9 @@ def sweep_page(state: SweepState) -> str:
         rows = result_grid.groups(result_grid.grid(state))
         papers = report_html.table(result_grid.head(), rows, texts=(0, 1))  # the method, the kind of line
         sections["The paper's table"] = f"<p>{html.escape(_PAPERS_TABLE)}</p>" + papers
-    sections["Final figures"] = report_html.plots(figures) if figures else report_html.missing("No point is finished yet")
+    sections["Final figures"] = (
+        report_html.plots(figures) if figures else report_html.missing("No point is finished yet")
+    )
     sections["Training"] = (
         report_html.plots(curves, "plots large") if curves else report_html.missing("No point has recorded a step yet")
     )

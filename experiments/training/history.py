@@ -21,7 +21,9 @@ def harmonization_summary(records: Sequence[dict]) -> dict[str, float | None]:
     steps = [len(record["cosines"]) for record in records]
     if not sum(steps):
         return {quantity.figure.key: None for quantity in RUN_QUANTITIES if not quantity.figure.optional}
-    found = [each for each in RUN_QUANTITIES if not each.figure.optional or all(each.name in record for record in records)]
+    found = [
+        each for each in RUN_QUANTITIES if not each.figure.optional or all(each.name in record for record in records)
+    ]
     compared = [int((~np.isnan(all_cosines([record]))).sum()) for record in records]
     return {
         quantity.figure.key: _mean_over_loops(records, quantity.name, compared if quantity.compared_steps else steps)

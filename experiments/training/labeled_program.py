@@ -20,7 +20,9 @@ class LabeledProgram(TrainProgram):
       video: Whether batches hold video.
     """
 
-    def __init__(self, run, directory: RunDirectory, prepared: data.PreparedDataset, description: dict, video: bool = True):
+    def __init__(
+        self, run, directory: RunDirectory, prepared: data.PreparedDataset, description: dict, video: bool = True
+    ):
         super().__init__(run, directory, {prepared.name: description})
         self.prepared, self.video = prepared, video
 

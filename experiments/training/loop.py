@@ -40,6 +40,8 @@ def train(controller: orbit.Controller, progress: Progress) -> bool:
             with quiet():
                 controller.save_checkpoint()
             step = int(controller.global_step.numpy())
-            progress.show(f"Stopped by {progress.stop.received} at step {step}; a checkpoint is saved. The same command goes on.")
+            progress.show(
+                f"Stopped by {progress.stop.received} at step {step}; a checkpoint is saved. The same command goes on."
+            )
             return False
     return True

@@ -21,9 +21,7 @@ class GlobalStepSchedule(keras.optimizers.schedules.LearningRateSchedule):
       steps: All steps.
     """
 
-    def __init__(
-        self, global_step: tf.Variable, peak: float, final: float, warmup_steps: int, steps: int
-    ):
+    def __init__(self, global_step: tf.Variable, peak: float, final: float, warmup_steps: int, steps: int):
         self.global_step = global_step
         self.schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if warmup_steps else peak,

@@ -132,7 +132,9 @@ class Progress:
             record["clips"] = self.clips_by(step)
         for name, values in quantities.every_step(columns).items():
             record[name] = json_list(values, digits=4)
-            tf.summary.histogram(name, values[~np.isnan(values)], step=step)  # TensorBoard hides a scalar of the same tag
+            tf.summary.histogram(
+                name, values[~np.isnan(values)], step=step
+            )  # TensorBoard hides a scalar of the same tag
         if "layer_cosine" in columns:
             layers = layer_record(columns, self.run.trainer.log.layers, self.objectives())
             record.update(layers)
@@ -143,9 +145,7 @@ class Progress:
         output.clear()
         output.update(means)
 
-    advice = (
-        "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or look at the data with another `pretrain.seed`."
-    )
+    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or look at the data with another `pretrain.seed`."
     shorter = (
         "Shorter: lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or take a smaller model from "
         "configs/models. configs/my_videos.gin fits some hundreds of videos."

@@ -67,14 +67,10 @@ def get(name: str, **options) -> Harmonizer:
     """
     if name not in METHODS:
         nearest = difflib.get_close_matches(str(name).lower(), METHODS, n=1, cutoff=0.0)[0]
-        raise ValueError(
-            f"Unknown method {name!r}. Known are {', '.join(METHODS)}; the nearest is {nearest!r}."
-        )
+        raise ValueError(f"Unknown method {name!r}. Known are {', '.join(METHODS)}; the nearest is {nearest!r}.")
     method = METHODS[name]
     try:
         inspect.signature(method).bind(**options)
     except TypeError as error:
-        raise ValueError(
-            f"Method {name!r} is {method.__name__}{inspect.signature(method)}: {error}."
-        ) from error
+        raise ValueError(f"Method {name!r} is {method.__name__}{inspect.signature(method)}: {error}.") from error
     return method(**options)

@@ -30,9 +30,7 @@ class Both(Harmonizer):
       ValueError: As `GradientCurriculum`.
     """
 
-    def __init__(
-        self, schedule: Schedule | float, indicator: str = "cosine", name: str | None = None
-    ):
+    def __init__(self, schedule: Schedule | float, indicator: str = "cosine", name: str | None = None):
         super().__init__(name=name)
         self._gate = GradientCurriculum(schedule, indicator)
         self._projection = GradientRealignment()

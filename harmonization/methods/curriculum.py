@@ -49,16 +49,12 @@ class GradientCurriculum(Harmonizer):
         would keep no step.
     """
 
-    def __init__(
-        self, schedule: Schedule | float, indicator: str = "cosine", name: str | None = None
-    ):
+    def __init__(self, schedule: Schedule | float, indicator: str = "cosine", name: str | None = None):
         super().__init__(name=name)
         self._schedule = schedule if isinstance(schedule, Schedule) else ConstantSchedule(schedule)
         self._indicator = indicator
         if indicator not in INDICATORS:
-            raise ValueError(
-                f"`indicator` should be one of {', '.join(INDICATORS)}. Found {indicator!r}."
-            )
+            raise ValueError(f"`indicator` should be one of {', '.join(INDICATORS)}. Found {indicator!r}.")
         if indicator == "cosine" and not -1.0 <= self._schedule.start <= self._schedule.end < 1.0:
             raise ValueError(
                 "The threshold on a cosine should stay within [-1, 1). "
@@ -93,9 +89,7 @@ class GradientCurriculum(Harmonizer):
         values = pairwise_cosines(gram) if self._indicator == "cosine" else gram
         return smallest_over_pairs(values, pairs), tf.reduce_any(pairs, axis=[-2, -1])
 
-    def sample_weights(
-        self, gram: tf.Tensor, step: tf.Tensor | int | None, softness: float = 0.0
-    ) -> tf.Tensor:
+    def sample_weights(self, gram: tf.Tensor, step: tf.Tensor | int | None, softness: float = 0.0) -> tf.Tensor:
         """Weights of single samples' losses; of our own making, see above.
 
         Args:
@@ -118,8 +112,5 @@ class GradientCurriculum(Harmonizer):
 
     def _threshold(self, step: tf.Tensor | int | None) -> tf.Tensor:
         if step is None and not isinstance(self._schedule, ConstantSchedule):
-            raise ValueError(
-                f"A {type(self._schedule).__name__} needs the training step. "
-                "Pass `step=` to `harmonize`."
-            )
+            raise ValueError(f"A {type(self._schedule).__name__} needs the training step. Pass `step=` to `harmonize`.")
         return self._schedule(step)

@@ -39,8 +39,7 @@ class Reweight(GramHarmonizer):
         usable = all(math.isfinite(weight) and weight >= 0 for weight in self._weights)
         if not usable or not any(self._weights):
             raise ValueError(
-                "`weights` should be finite numbers >= 0, one per objective, not all zero. "
-                f"Found {self._weights}."
+                f"`weights` should be finite numbers >= 0, one per objective, not all zero. Found {self._weights}."
             )
 
     @classmethod
@@ -67,7 +66,4 @@ class Reweight(GramHarmonizer):
 
     def _check(self, objectives: int) -> None:
         if objectives != len(self._weights):
-            raise ValueError(
-                f"`weights` should have one entry per objective ({objectives}). "
-                f"Found {self._weights}."
-            )
+            raise ValueError(f"`weights` should have one entry per objective ({objectives}). Found {self._weights}.")

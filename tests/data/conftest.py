@@ -127,9 +127,7 @@ def write_video():
     return write
 
 
-SPEC = data.ClipSpec(
-    frames=4, frames_per_second=5.0, image_size=16, sample_rate_hz=1000, candidates=3, words=4
-)
+SPEC = data.ClipSpec(frames=4, frames_per_second=5.0, image_size=16, sample_rate_hz=1000, candidates=3, words=4)
 
 
 def open_with_tokenizer(data_dir: str, name: str = "tiny") -> tuple:

@@ -88,12 +88,14 @@ def only_flags_of():
 
     Several command lines have flags of the same name, which absl does not allow in one process.
     """
+
     def remove() -> list:
         found = [
             (module, flag)
-            for module, defined in list(FLAGS.flags_by_module_dict().items()) if module.startswith("experiments.")
+            for module, defined in list(FLAGS.flags_by_module_dict().items())
+            if module.startswith("experiments.")
             for flag in list(defined)
-        ]  # fmt: skip
+        ]
         for _, flag in found:
             delattr(FLAGS, flag.name)
         return found
@@ -186,7 +188,9 @@ def same_runs(checkpoint_values):
     times = ("step_seconds", "data_wait_share")
 
     def measured(directory) -> list[dict]:
-        return [{key: value for key, value in record.items() if key not in times} for record in directory.read_metrics()]
+        return [
+            {key: value for key, value in record.items() if key not in times} for record in directory.read_metrics()
+        ]
 
     def check(*directories, least: int) -> None:
         one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in directories)

@@ -51,7 +51,10 @@ def faulty_clips():
         clip("silent_sound", audio=np.random.default_rng(1).integers(-30, 30, SAMPLES).astype(np.int16)),
         clip("short_sound", audio=ends_early),
         clip("black_video", video=gray(8)),
-        clip("frozen_video", video=np.repeat(np.random.default_rng(2).integers(0, 255, (1, 48, 64, 3)), 8, 0).astype(np.uint8)),
+        clip(
+            "frozen_video",
+            video=np.repeat(np.random.default_rng(2).integers(0, 255, (1, 48, 64, 3)), 8, 0).astype(np.uint8),
+        ),
         twin,
         clip("one", seed=7),
         clip("one_again", seed=7),
@@ -108,7 +111,10 @@ def test_each_fault_is_found_and_nothing_else(found, faulty):
     assert findings["damaged"]["records"] == {
         "count": 2,
         "examples": sorted(
-            (dict(zip(("shard", "record", "offset"), places[name], strict=True), reason=reasons[name]) for name in places),
+            (
+                dict(zip(("shard", "record", "offset"), places[name], strict=True), reason=reasons[name])
+                for name in places
+            ),
             key=lambda damage: (damage["shard"], damage["record"]),
         ),
     }
@@ -127,7 +133,9 @@ def test_each_fault_is_found_and_nothing_else(found, faulty):
 def test_some_splits_alone(found, faulty):
     code, findings = found(faulty, splits=["test"])
     assert code == 0 and findings["clips"] == {"test": 3}
-    assert all(group["count"] == 0 for kind in ("damaged", "suspicious", "duplicates") for group in findings[kind].values())
+    assert all(
+        group["count"] == 0 for kind in ("damaged", "suspicious", "duplicates") for group in findings[kind].values()
+    )
 
 
 def test_a_summary_is_printed(check, faulty):
@@ -164,7 +172,9 @@ def flip(place):
     return change
 
 
-@pytest.mark.parametrize("place", [lambda length: 12 + length // 2, lambda length: 11 + length, lambda length: 14 + length])
+@pytest.mark.parametrize(
+    "place", [lambda length: 12 + length // 2, lambda length: 11 + length, lambda length: 14 + length]
+)
 def test_a_flipped_bit_damages_one_record(place, found, good):
     where = damage(good, "train0", flip(place))
     code, findings = found(good)
@@ -213,7 +223,9 @@ def test_a_record_of_something_else_is_damaged(found, good):
 def test_a_good_set_is_clean(check, found, good):
     code, findings = found(good)
     assert code == 0 and findings["clips"] == {"train": 5, "test": 1}
-    assert all(group["count"] == 0 for kind in ("damaged", "suspicious", "duplicates") for group in findings[kind].values())
+    assert all(
+        group["count"] == 0 for kind in ("damaged", "suspicious", "duplicates") for group in findings[kind].values()
+    )
 
 
 def test_damaged_records_are_dropped(found, tmp_path):

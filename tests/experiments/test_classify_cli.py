@@ -42,7 +42,9 @@ def finished(start_program, tiny_data, tmp_path_factory):
     """An undisturbed run of the real command line, and what it printed."""
     directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
     arguments = [f"--gin_bindings={binding}" for binding in RUN]
-    process = start_program("experiments.classify", f"--workdir={directory.path}", f"--data_dir={tiny_data}", *arguments)
+    process = start_program(
+        "experiments.classify", f"--workdir={directory.path}", f"--data_dir={tiny_data}", *arguments
+    )
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return directory, output, errors
@@ -61,12 +63,26 @@ def test_what_a_run_says_and_writes(finished):
         rf"mmpareto \(MMPareto\), concatenation \| data synthetic, 72 classes \| {directory.path}",
         lines[0],
     )
-    assert re.match(r"step 1/18 5\.6% \| first step, .* \| loss multimodal \S+ audio \S+ video \S+ \| cos audio", lines[2])
-    assert [line.split(" | ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert re.match(
+        r"step 1/18 5\.6% \| first step, .* \| loss multimodal \S+ audio \S+ video \S+ \| cos audio", lines[2]
+    )
+    assert [line.split(" | ")[0] for line in lines if line.startswith("epoch ")] == [
+        "epoch 1/3",
+        "epoch 2/3",
+        "epoch 3/3",
+    ]
     assert lines[-3].startswith("Done: 18 steps") and lines[-1].startswith("test, epoch 3, the last: multimodal ")
     assert lines[-1].endswith("% of 8 clips (chance 12.5%)") and lines[-2].endswith("% of 8 clips (chance 12.5%)")
     names = {name for name in os.listdir(directory.path) if not name.startswith("events.out.tfevents")}
-    assert names == {"config.gin", "environment.json", "data.json", "metrics.jsonl", "checkpoints", "best", "result.json"}
+    assert names == {
+        "config.gin",
+        "environment.json",
+        "data.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "best",
+        "result.json",
+    }
 
 
 def test_the_metrics_hold_steps_and_epochs(finished):
@@ -113,7 +129,9 @@ def test_a_killed_run_ends_where_an_undisturbed_one_ends(classify_here, tmp_path
         classify_here(workdir=str(runs[1].path))
     assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 12
     code, output, errors = classify_here(workdir=str(runs[1].path))
-    assert code == 0 and "Resumed at step 10, data position 40 clips" in output, output + errors  # amid the second epoch
+    assert code == 0 and "Resumed at step 10, data position 40 clips" in output, (
+        output + errors
+    )  # amid the second epoch
 
     same_runs(*runs, least=50)
 
@@ -149,7 +167,9 @@ def test_another_configuration_is_refused(finished, classify_here, tmp_path):
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_gradient_blending_on_two_replicas_end_to_end(classify_here, tmp_path, checkpoint_values, mirrored, monkeypatch):
+def test_gradient_blending_on_two_replicas_end_to_end(
+    classify_here, tmp_path, checkpoint_values, mirrored, monkeypatch
+):
     monkeypatch.setattr(strategies, "create_strategy", lambda name, *_: mirrored({"mirrored": 2}[name]))
     bindings = ["classify.method = 'gradient_blending'", "classify.harmonizer = @GradientBlending()"]
     bindings += ["GradientBlending.super_epoch = 1", "classify.epochs = 2", "classify.decay_epochs = ()"]
@@ -174,7 +194,9 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
         (command,) = job.programs.values()
         method, seed = command[4].split("/")[-2:]
         value = {"uniform": 0.5, "mmpareto": 0.6}[method] + 0.1 * int(seed)
-        scores = {name: {"accuracy": value, "class_accuracy": value, "loss": 1.0} for name in ("multimodal", "audio", "video")}
+        scores = {
+            name: {"accuracy": value, "class_accuracy": value, "loss": 1.0} for name in ("multimodal", "audio", "video")
+        }
         result = dict(
             method=method, seed=int(seed), best_epoch=1, epochs=2, alone="head", validation=scores,
             chance={"top1": 0.1, "top5": 0.5, "items": 80}, test={"best": scores, "last": scores}, seconds_spent=1.0,
@@ -184,12 +206,17 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
         return command
 
     monkeypatch.setattr("experiments.sweeps.classifier_comparison.run_jobs", run_jobs)
-    values = dict(gin_file=["some.gin"], data_dir="data", outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"])
+    values = dict(
+        gin_file=["some.gin"], data_dir="data", outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"]
+    )
     for expected in (4, 4):
         with flagsaver.flagsaver(**values):
             assert guarded(program.main, ["compare"]) == 0
         assert len(started) == expected
-    assert "| mmpareto | 65.0 ± 7.1 | 65.0 ± 7.1 | 65.0 ± 7.1 | +10.0 ± 0.0 (2/2) | 25 % | 25 % | 2 |" in capsys.readouterr().out
+    assert (
+        "| mmpareto | 65.0 ± 7.1 | 65.0 ± 7.1 | 65.0 ± 7.1 | +10.0 ± 0.0 (2/2) | 25 % | 25 % | 2 |"
+        in capsys.readouterr().out
+    )
     with open(tmp_path / "runs.csv", newline="") as file:
         assert [(row["method"], row["seed"]) for row in csv.DictReader(file)] == [
             ("uniform", "0"), ("mmpareto", "0"), ("uniform", "1"), ("mmpareto", "1")

@@ -61,7 +61,9 @@ def test_the_papers_recipe_and_mixes(path, mix, sets):
 @pytest.mark.parametrize("path", PARTS, ids=name)
 def test_a_part_goes_with_the_demo(path):
     settings = config.parse([str(CONFIGS / "demo.gin"), str(path)], [])
-    assert type(settings.build_harmonizer()) is (METHODS[path.stem] if path.parent.name == "methods" else harmonization.Both)
+    assert type(settings.build_harmonizer()) is (
+        METHODS[path.stem] if path.parent.name == "methods" else harmonization.Both
+    )
     model = make_model(settings, vocabulary_size=50)  # in full size, without variables
     if path.parent.name == "models":
         name = path.stem if path.stem in vatt.PRESETS else f"ut_{path.stem}"
@@ -91,7 +93,10 @@ def test_modality_specific_models_train(options):
         run.trainer.train_on_batch(random_batch(settings.clips, 4, 50), tf.constant(0.0))
     assert run.trainer.train_loop_end()["finite"].numpy().tolist() == [1.0, 1.0]
     assert {"video_block_0", "audio_block_0", "text_block_0"} <= set(run.trainer.layers)
-    assert sum(np.abs(new.numpy() - old).max() > 0 for new, old in zip(run.trainer.weights, before, strict=True)) > len(before) // 2
+    assert (
+        sum(np.abs(new.numpy() - old).max() > 0 for new, old in zip(run.trainer.weights, before, strict=True))
+        > len(before) // 2
+    )
     video = {id(weight) for weight in run.model.encoders["video"].trainable_variables}
     assert {id(run.trainer.weights[index]) for index in run.trainer.groups["encoder"]} == video
 

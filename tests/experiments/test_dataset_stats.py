@@ -40,7 +40,9 @@ def clips():
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    return SETS["write_set"](tmp_path_factory.mktemp("stored"), clips(), shards=2, split_unions={"both": ["train", "test"]})
+    return SETS["write_set"](
+        tmp_path_factory.mktemp("stored"), clips(), shards=2, split_unions={"both": ["train", "test"]}
+    )
 
 
 @pytest.fixture
@@ -82,7 +84,10 @@ def test_figures(made):
     assert figures["test"]["clips_without"] == {"video": 1, "sound": 0, "captions": 3, "class": 0}
     assert train["clips_with_silent_sound"] == 1
     assert train["captions"] == 5 and figures["test"]["captions"] == 0
-    assert train["clips_per_class"] == {"cat": 3, "dog": 2} and figures["all"]["clips_per_class"] == {"cat": 3, "dog": 5}
+    assert train["clips_per_class"] == {"cat": 3, "dog": 2} and figures["all"]["clips_per_class"] == {
+        "cat": 3,
+        "dog": 5,
+    }
     assert train["clips_per_frame_size"] == {"64 x 48": 5, "48 x 64": 1}
     assert train["seconds_per_clip"]["median"] == 0.8 and train["seconds_per_clip"]["maximum"] == 1.6
     assert train["captions_per_clip"]["mean"] == pytest.approx(5 / 6)

@@ -173,8 +173,9 @@ def test_docstring_is_taken_apart():
     assert tuple(read.parts) == HEADINGS
     assert read.options == [("scale", "2.0", "Of it, in meters.")]
     assert [method_pages.paragraph(text) for text in read.paragraphs] == [
-        r"Beside that, \*stars\* and a \< b.", "```text\ncode = 1\n```",
-    ]  # fmt: skip
+        r"Beside that, \*stars\* and a \< b.",
+        "```text\ncode = 1\n```",
+    ]
 
 
 @pytest.mark.parametrize("heading", HEADINGS)

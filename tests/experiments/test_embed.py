@@ -118,7 +118,17 @@ def whole_folder(run_path, media, start_program, tmp_path_factory):
 def test_every_file_has_its_row(whole_folder, media):
     _, stdout, stderr, arrays = whole_folder
     names = [pathlib.Path(file).name for file in arrays["file"]]
-    assert names == ["a.mp4", "b.webm", "mute.mp4", "phone.mp4", "portrait.mp4", "s.flac", "s.mp3", "s.wav", "short.mp4"]
+    assert names == [
+        "a.mp4",
+        "b.webm",
+        "mute.mp4",
+        "phone.mp4",
+        "portrait.mp4",
+        "s.flac",
+        "s.mp3",
+        "s.wav",
+        "short.mp4",
+    ]
     assert arrays["has_video"].tolist() == [not name.startswith("s.") for name in names]
     assert arrays["has_audio"].tolist() == [name != "mute.mp4" for name in names]
     np.testing.assert_allclose(arrays["start_seconds"][[0, 1, 8]], [0.6, 0.8, 0.0])
@@ -161,7 +171,9 @@ def test_a_search_prints_the_most_similar_videos(whole_folder, opened, run_path)
     cosines = clips @ query / np.linalg.norm(clips, axis=1).clip(1e-9) / np.linalg.norm(query)
     cosines[~arrays["has_video"]] = -2
     _, note, table = stdout.split("\n\n")
-    assert note.startswith("Note: to this model all 6 videos fit the sentence nearly equally well")  # its weights are random
+    assert note.startswith(
+        "Note: to this model all 6 videos fit the sentence nearly equally well"
+    )  # its weights are random
     title, *lines = table.strip().splitlines()
     assert title == "a red square" and len(lines) == 3
     for rank, line in enumerate(lines):
@@ -182,7 +194,9 @@ def test_a_file_alone_has_the_numbers_that_it_has_among_others(whole_folder, emb
 
 def test_windows_and_a_later_search(embed, opened, run_path, media, tmp_path):
     output = tmp_path / "features.npz"
-    code, *_ = embed(media / "a.mp4", media / "s.wav", media / "a.mp4", checkpoint=run_path, windows="all", output=output)
+    code, *_ = embed(
+        media / "a.mp4", media / "s.wav", media / "a.mp4", checkpoint=run_path, windows="all", output=output
+    )
     arrays = read(output)
     assert code == 0 and [pathlib.Path(file).name for file in arrays["file"]] == ["a.mp4"] * 3 + ["s.wav"] * 3
     np.testing.assert_allclose(arrays["start_seconds"], [0.0, 0.8, 1.6] * 2)
@@ -202,7 +216,11 @@ def test_a_search_says_first_that_the_model_is_hardly_trained(embed, run_path, m
     RunDirectory(moved).append_metrics({"step": 20, "loss_video_text": 1.94})  # log(7) = 1.95 in batches of four
     code, stdout, _ = embed(features=output, search=["a red square"], checkpoint=moved)
     note, results = stdout.strip().split("\n\n")
-    assert code == 0 and note.startswith("Note: this model is hardly trained (at step 20 ") and results.startswith("a red square")
+    assert (
+        code == 0
+        and note.startswith("Note: this model is hardly trained (at step 20 ")
+        and results.startswith("a red square")
+    )
 
 
 def test_an_older_checkpoint_can_be_named(whole_folder, embed, run_path, media, tmp_path):
@@ -270,7 +288,10 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz"], "should be the directory of a run"),
         (["--checkpoint={here}", "--inputs={file}", "--output={here}"], "--output should be a file"),
         (["--checkpoint={here}", "--inputs={file}", "--output={file}/f.npz"], "--output should lie in a folder"),
-        (["--checkpoint={here}", "--inputs={here}/*.mp4", "--output={here}/f.npz"], "--inputs should name files that exist"),
+        (
+            ["--checkpoint={here}", "--inputs={here}/*.mp4", "--output={here}/f.npz"],
+            "--inputs should name files that exist",
+        ),
         (["--checkpoint={here}", "--output={here}/f.npz", "{file}", "{here}/missing.mp4"], "Found none for"),
         (["--checkpoint={here}", "--inputs={here}", "--output={here}/f.npz"], "is a folder; write"),
         (["--checkpoint={here}", "--texts={empty}", "--output={here}/f.npz"], "is empty"),

@@ -100,7 +100,9 @@ def test_longer_loops_weigh_more():
     long = {"cosines": [-0.1] * 3, "cosine": -0.1, "conflict_rate": 1.0, "keep": 1 / 3}
     expected = {"mean_cosine": 0.025, "conflict_rate": 0.75, "kept_rate": 0.5}
     assert harmonization_summary([short, long]) == pytest.approx(expected)
-    judged = [record | {"clip_alignment": weight - 1, "clip_weight": weight} for record, weight in ((short, 1.0), (long, 0.2))]
+    judged = [
+        record | {"clip_alignment": weight - 1, "clip_weight": weight} for record, weight in ((short, 1.0), (long, 0.2))
+    ]
     assert harmonization_summary(judged) == pytest.approx(expected | {"clip_alignment": -0.6, "clip_weight": 0.4})
     assert harmonization_summary([]) == {"mean_cosine": None, "conflict_rate": None, "kept_rate": None}
 

@@ -138,7 +138,9 @@ def test_the_directory_says_what_it_takes_and_gives(exported, runs):
 def test_a_run_without_vocabulary_has_no_text_signature(export, runs, tmp_path):
     directory = RunDirectory(shutil.copytree(runs["words"].path, tmp_path / "copy"))
     directory.vocabulary.unlink()
-    code, stdout, _ = export(checkpoint=directory.path / "checkpoints" / "ckpt-20", output=tmp_path / "made" / "exported")
+    code, stdout, _ = export(
+        checkpoint=directory.path / "checkpoints" / "ckpt-20", output=tmp_path / "made" / "exported"
+    )
     assert code == 0 and "no text signature" in stdout
     assert "video: features_video [16], video_audio_video [12], video_text_video [8]" in stdout
     assert os.listdir(tmp_path / "made") == ["exported"]

@@ -30,7 +30,11 @@ RUN = [
     "finetune.drop_token_rate = 0.5", "finetune.backbone_clip_norm = 0.75", "finetune.evaluate_every_steps = 5",
     "finetune.test_windows = 2", "finetune.steps_per_loop = 2", "finetune.checkpoint_every_steps = 4",
 ]  # fmt: skip
-SCRATCH = ["finetune.model = @VATT", "VATT.preset = 'ut_tiny'", *(f"VATT.{name} = {value}" for name, value in MODEL.items())]
+SCRATCH = [
+    "finetune.model = @VATT",
+    "VATT.preset = 'ut_tiny'",
+    *(f"VATT.{name} = {value}" for name, value in MODEL.items()),
+]
 
 
 def save_run(path, **options) -> str:
@@ -84,10 +88,14 @@ def test_what_a_run_says_and_writes(finished, pretrained):
     assert re.match(r"step 1/12 8\.3% \| first step, .* \| loss \S+ \| gradient backbone \S+ classifier \S+", lines[2])
     validations = [line for line in lines if " | validation " in line]
     assert [line.split(" | ")[0] for line in validations] == ["step 5", "step 10", "step 12"]
-    assert re.search(r"top1 \S+% top5 \S+% class_accuracy \S+% of 4 clips, \d classes \| best step \d+: top1", validations[0])
+    assert re.search(
+        r"top1 \S+% top5 \S+% class_accuracy \S+% of 4 clips, \d classes \| best step \d+: top1", validations[0]
+    )
     assert lines[-3].startswith("Done: 12 steps") and lines[-3].endswith(" s. 6 views per test clip.")
     # Eight clips of eight classes.
-    assert re.search(r"last: top1 \S+% \(chance 12\.5%\) top5 \S+% \(chance 62\.5%\) class_accuracy \S+% of 8 clips", lines[-1])
+    assert re.search(
+        r"last: top1 \S+% \(chance 12\.5%\) top5 \S+% \(chance 62\.5%\) class_accuracy \S+% of 8 clips", lines[-1]
+    )
     names = {name for name in os.listdir(directory.path) if not name.startswith("events.out.tfevents")}
     assert names == {
         "config.gin", "environment.json", "data.json", "metrics.jsonl", "checkpoints", "best", "model.json", "result.json"
@@ -98,7 +106,9 @@ def test_what_a_run_says_and_writes(finished, pretrained):
 def test_the_result_holds_the_test_of_the_best_and_the_last(finished, pretrained):
     directory = finished[0]
     result = json.loads(directory.result.read_text())
-    validations = {record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record}
+    validations = {
+        record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record
+    }
     top1 = {step: scores["top1"] for step, scores in validations.items()}
     assert list(top1) == [5, 10, 12] and result["best_step"] == max(top1, key=top1.get)
     assert result["validation"] == validations[result["best_step"]]
@@ -108,7 +118,12 @@ def test_the_result_holds_the_test_of_the_best_and_the_last(finished, pretrained
     (best,) = [name for name in os.listdir(directory.best) if name.endswith(".index")]
     assert best == f"ckpt-{result['best_step']}.index"
     assert result["chance"] == {"top1": 1 / 8, "top5": 5 / 8, "items": 8}
-    assert (result["views"], result["checkpoint"], result["frozen"], result["multi_label"]) == (6, pretrained, False, False)
+    assert (result["views"], result["checkpoint"], result["frozen"], result["multi_label"]) == (
+        6,
+        pretrained,
+        False,
+        False,
+    )
 
 
 def test_the_model_started_where_pre_training_ended_and_can_be_loaded(finished, pretrained):
@@ -116,7 +131,9 @@ def test_the_model_started_where_pre_training_ended_and_can_be_loaded(finished, 
     before, after = (vatt.load(path) for path in (pretrained, directory.path))
     assert before.modalities == ("video", "audio", "text") and after.modalities == ("video",)
     assert after.get_config()["drop_token_rate"] == 0.5
-    one, other = (np.concatenate([w.ravel() for w in model.encoder.get_weights() if w.ndim > 1]) for model in (before, after))
+    one, other = (
+        np.concatenate([w.ravel() for w in model.encoder.get_weights() if w.ndim > 1]) for model in (before, after)
+    )
     assert np.abs(one - other).max() > 0 and np.corrcoef(one, other)[0, 1] > 0.9, "of another start it would be about 0"
     (best,) = [name.removesuffix(".index") for name in os.listdir(directory.best) if name.endswith(".index")]
     assert vatt.load(directory.best / best).feature_dims == {"video": 16}
@@ -131,9 +148,7 @@ def deterministic():
 
 
 @pytest.mark.usefixtures("deterministic", "quick_graphs")
-def test_a_killed_run_ends_where_an_undisturbed_one_ends(
-    finetune_here, pretrained, tmp_path, killed_at, same_runs
-):
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(finetune_here, pretrained, tmp_path, killed_at, same_runs):
     start = shutil.copytree(pretrained, tmp_path / "pretrained")
     runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
     draws = ("finetune.classifier_dropout = 0.5", "finetune.mixup_alpha = 5.0")
@@ -149,10 +164,17 @@ def test_a_killed_run_ends_where_an_undisturbed_one_ends(
 
 
 @pytest.mark.usefixtures("deterministic", "quick_graphs")
-def test_a_run_stopped_inside_a_loop_resumes_exactly(finetune_here, pretrained, tmp_path, monkeypatch, checkpoint_values):
+def test_a_run_stopped_inside_a_loop_resumes_exactly(
+    finetune_here, pretrained, tmp_path, monkeypatch, checkpoint_values
+):
     runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "stopped")]
     values = dict(checkpoint=pretrained)
-    bindings = ("finetune.steps_per_loop = 4", "finetune.steps = 9", "finetune.test_windows = 1", "finetune.test_crops = 1")
+    bindings = (
+        "finetune.steps_per_loop = 4",
+        "finetune.steps = 9",
+        "finetune.test_windows = 1",
+        "finetune.test_crops = 1",
+    )
     assert finetune_here(*bindings, workdir=str(runs[0].path), **values)[0] == 0
     before_step = FinetuneProgress.before_step
 
@@ -202,7 +224,12 @@ def test_a_multi_label_set_from_scratch_on_two_replicas(
     finetune_here, multi_label_data, tmp_path, mirrored, monkeypatch
 ):
     monkeypatch.setattr(strategies, "create_strategy", lambda name, *_: mirrored({"mirrored": 2}[name]))
-    bindings = ["finetune.modality = 'audio'", "finetune.dataset = 'folder'", "finetune.balance_classes = True", *SCRATCH]
+    bindings = [
+        "finetune.modality = 'audio'",
+        "finetune.dataset = 'folder'",
+        "finetune.balance_classes = True",
+        *SCRATCH,
+    ]
     values = dict(workdir=str(tmp_path / "run"), strategy="mirrored", data_dir=multi_label_data)
     code, output, errors = finetune_here(*bindings, "finetune.mixup_alpha = 5.0", **values)
     assert code == 0, errors
@@ -211,9 +238,22 @@ def test_a_multi_label_set_from_scratch_on_two_replicas(
     assert lines[1].startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "4 classes, multi-label" in lines[1]
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["multi_label"] and result["views"] == 2
-    assert set(result["chance"]) == {"map", "auc", "d_prime_mean", "d_prime_of_mean", "items"} and result["chance"]["items"] == 3
+    assert (
+        set(result["chance"]) == {"map", "auc", "d_prime_mean", "d_prime_of_mean", "items"}
+        and result["chance"]["items"] == 3
+    )
     assert f"map {result['test']['last']['map']:.1%} (chance {result['chance']['map']:.1%})" in lines[-1]
-    names = {"map", "auc", "d_prime_mean", "d_prime_of_mean", "loss", "classes", "classes_left_out", "clips", "clips_left_out"}
+    names = {
+        "map",
+        "auc",
+        "d_prime_mean",
+        "d_prime_of_mean",
+        "loss",
+        "classes",
+        "classes_left_out",
+        "clips",
+        "clips_left_out",
+    }
     assert all(set(scores) == names and scores["clips"] == 3 for scores in result["test"].values())
 
 
@@ -252,7 +292,9 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, finetune_here, pretrained, tmp_path):
     bindings, values, message = MISTAKES[mistake]
-    is_one_message(finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values)), message)
+    is_one_message(
+        finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values)), message
+    )
     assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
 
 

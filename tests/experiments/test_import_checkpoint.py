@@ -35,7 +35,10 @@ def import_here(only_flags_of, capsys, tmp_path):
 
     def run(**values):
         defaults = dict(
-            source=str(GOLDEN / "ut_tiny/ckpt/ckpt-3"), model="ut_medium", workdir=str(tmp_path / "run"), gin_bindings=SMALL
+            source=str(GOLDEN / "ut_tiny/ckpt/ckpt-3"),
+            model="ut_medium",
+            workdir=str(tmp_path / "run"),
+            gin_bindings=SMALL,
         )
         with flagsaver.flagsaver(**(defaults | values)):
             code = guarded(program.main, ["import_checkpoint"])
@@ -53,7 +56,9 @@ def vocabulary(tmp_path):
 
 
 @pytest.mark.parametrize("name, model, bindings", [("ut_tiny", "ut_medium", SMALL), ("mbs_tiny", "mbs", TOWERS)])
-def test_the_imported_run_computes_what_the_published_code_does(import_here, tmp_path, vocabulary, name, model, bindings):
+def test_the_imported_run_computes_what_the_published_code_does(
+    import_here, tmp_path, vocabulary, name, model, bindings
+):
     code, out, errors = import_here(
         source=str(GOLDEN / name / "ckpt/ckpt-3"), model=model, gin_bindings=bindings, vocabulary=str(vocabulary)
     )
@@ -63,7 +68,9 @@ def test_the_imported_run_computes_what_the_published_code_does(import_here, tmp
 
     run = open_run(str(tmp_path / "run"))
     assert run.step == 3 and run.settings.loss == "asymmetric_nce"
-    assert run.tokenizer(["A red circle"]).numpy()[0, :4].tolist() == [4, 5, 3, 0], "an unknown word is <unk>, at its place"
+    assert run.tokenizer(["A red circle"]).numpy()[0, :4].tolist() == [4, 5, 3, 0], (
+        "an unknown word is <unk>, at its place"
+    )
 
     inputs, published = (np.load(GOLDEN / name / f"{kind}.npz") for kind in ("inputs", "outputs"))
     outputs = vatt.load(tmp_path / "run")(
@@ -78,7 +85,9 @@ def test_the_imported_run_computes_what_the_published_code_does(import_here, tmp
 def test_a_single_tower_without_words(import_here, tmp_path):
     bindings = ["VATT.layers = 2", "VATT.width = 48", "VATT.heads = 2", "VATT.feed_forward = 96", "VATT.mel_bands = 20",
                 "ClipSpec.frames = 11", "ClipSpec.sample_rate_hz = 48000"]  # fmt: skip
-    code, out, errors = import_here(source=str(GOLDEN / "spt_tiny/ckpt/ckpt-0"), model="spt_base", gin_bindings=bindings)
+    code, out, errors = import_here(
+        source=str(GOLDEN / "spt_tiny/ckpt/ckpt-0"), model="spt_base", gin_bindings=bindings
+    )
     assert (code, errors) == (0, "")
     model = vatt.load(tmp_path / "run")
     inputs, published = (np.load(GOLDEN / f"spt_tiny/{kind}.npz") for kind in ("inputs", "outputs"))

@@ -32,37 +32,66 @@ MORE = FEW | dict(train_clips=24, test_clips=0)
 
 # What a flag takes, and its default. Command lines that work have to keep working: add, but do not change or remove.
 LISTED = {
-    "source_dir": ("string", None), "clip_seconds": ("float", 10.0), "image_size_px": ("int", 256),
-    "frames_per_second": ("float", 10.0), "sample_rate_hz": ("int", 48000), "max_bad_fraction": ("float", 0.5),
+    "source_dir": ("string", None),
+    "clip_seconds": ("float", 10.0),
+    "image_size_px": ("int", 256),
+    "frames_per_second": ("float", 10.0),
+    "sample_rate_hz": ("int", 48000),
+    "max_bad_fraction": ("float", 0.5),
 }
 CAPTIONED = LISTED | {
-    "minimum_seconds": ("float", 2.0), "max_captions": ("int", 16), "caption_reach_seconds": ("float", 10.0),
+    "minimum_seconds": ("float", 2.0),
+    "max_captions": ("int", 16),
+    "caption_reach_seconds": ("float", 10.0),
 }
 FLAGS = {
     "synthetic": {
-        "train_clips": ("int", 1600), "validation_clips": ("int", 160), "test_clips": ("int", 240),
-        "text_noise": ("float", 0.3), "audio_noise": ("float", 0.3), "seed": ("int", 0),
-        "clip_seconds": ("float", 3.2), "image_size_px": ("int", 64), "frames_per_second": ("float", 10.0),
-        "sample_rate_hz": ("int", 16000), "source_dir": ("string", None),
+        "train_clips": ("int", 1600),
+        "validation_clips": ("int", 160),
+        "test_clips": ("int", 240),
+        "text_noise": ("float", 0.3),
+        "audio_noise": ("float", 0.3),
+        "seed": ("int", 0),
+        "clip_seconds": ("float", 3.2),
+        "image_size_px": ("int", 64),
+        "frames_per_second": ("float", 10.0),
+        "sample_rate_hz": ("int", 16000),
+        "source_dir": ("string", None),
     },
     "imbalanced": {
-        "train_clips": ("int", 1500), "validation_clips": ("int", 300), "test_clips": ("int", 600),
-        "video_contrast": ("float", 0.4), "video_clutter": ("int", 8), "video_hidden": ("float", 0.3),
-        "audio_noise_db": ("float", 20.0), "seed": ("int", 0), "clip_seconds": ("float", 1.6),
-        "image_size_px": ("int", 48), "frames_per_second": ("float", 5.0), "sample_rate_hz": ("int", 8000),
+        "train_clips": ("int", 1500),
+        "validation_clips": ("int", 300),
+        "test_clips": ("int", 600),
+        "video_contrast": ("float", 0.4),
+        "video_clutter": ("int", 8),
+        "video_hidden": ("float", 0.3),
+        "audio_noise_db": ("float", 20.0),
+        "seed": ("int", 0),
+        "clip_seconds": ("float", 1.6),
+        "image_size_px": ("int", 48),
+        "frames_per_second": ("float", 5.0),
+        "sample_rate_hz": ("int", 8000),
     },
-    "folder": CAPTIONED | {
-        "test_fraction": ("float", 0.1), "labels": ("string", None), "validation_fraction": ("float", None),
+    "folder": CAPTIONED
+    | {
+        "test_fraction": ("float", 0.1),
+        "labels": ("string", None),
+        "validation_fraction": ("float", None),
     },
-    "crema_d": LISTED | {
-        "sample_rate_hz": ("int", 16000), "validation_fraction": ("float", 0.1), "test_fraction": ("float", 0.1),
+    "crema_d": LISTED
+    | {
+        "sample_rate_hz": ("int", 16000),
+        "validation_fraction": ("float", 0.1),
+        "test_fraction": ("float", 0.1),
         "split_csv_dir": ("string", None),
     },
     "kinetics_sounds": LISTED | {"sample_rate_hz": ("int", 16000), "class_list": ("string", None)},
     "howto100m": CAPTIONED | {"captions_file": ("string", None)},
     "audioset": LISTED | {"unbalanced": ("bool", True), "sound_only": ("bool", False)},
-    "youtube8m": CAPTIONED | {
-        "list_file": ("string", "videos.csv"), "languages": ("comma separated list of strings", ["en"]),
+    "youtube8m": CAPTIONED
+    | {
+        "list_file": ("string", "videos.csv"),
+        "languages": ("comma separated list of strings", ["en"]),
     },
     "youcook2": LISTED | {"clip_seconds": ("float", 60.0)},
     "msrvtt": LISTED | {"clip_seconds": ("float", 32.0)},
@@ -80,9 +109,7 @@ def content(directory):
 
 def start(*arguments):
     command = [sys.executable, "-m", "experiments.prepare_data", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_synthetic_then_its_files_as_a_folder(run_prepare, tmp_path, capsys):
@@ -107,7 +134,10 @@ def test_synthetic_then_its_files_as_a_folder(run_prepare, tmp_path, capsys):
         (dict(dataset="folder", data_dir="x", seed=1), "--dataset=folder has no --seed"),
         (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise is a probability"),
         (dict(dataset="synthetic", data_dir="x", labels="a.csv"), "--dataset=synthetic has no --labels"),
-        (dict(dataset="synthetic", data_dir="x", workers=2, beam_runner="DirectRunner"), "--workers is for this machine"),
+        (
+            dict(dataset="synthetic", data_dir="x", workers=2, beam_runner="DirectRunner"),
+            "--workers is for this machine",
+        ),
         (dict(dataset="synthetic", data_dir="x", beam_options=["a=b"]), "--beam_options goes with --beam_runner"),
     ],
 )
@@ -162,7 +192,10 @@ def test_flags_of_a_data_set_are_its_settings(dataset, parsed):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dataset=folder", "--max_captons=3"], r"--dataset=folder has no --max_captons \(did you mean --max_captions\?\)"),
+        (
+            ["--dataset=folder", "--max_captons=3"],
+            r"--dataset=folder has no --max_captons \(did you mean --max_captions\?\)",
+        ),
         (["--max_captions=3", "--dataset", "crema_d"], "--dataset=crema_d has no --max_captions"),
         (["--datset=folder"], r"without --dataset, this program has no --datset \(did you mean --dataset\?\)"),
     ],
@@ -231,7 +264,9 @@ def test_nothing_usable_exits_with_one(parsed, tmp_path, capsys):
 def test_a_killed_run_goes_on_and_other_parameters_start_anew(run_prepare, tmp_path, capfd):
     """Its data are those of a run that was left alone, and what it had finished is not made again."""
     root = tmp_path / "killed" / "synthetic"
-    small_units = "from data.preparing import plan; plan.UNIT_BYTES = 1; from experiments.prepare_data import main, parse, run; "
+    small_units = (
+        "from data.preparing import plan; plan.UNIT_BYTES = 1; from experiments.prepare_data import main, parse, run; "
+    )
     small_units += "run(main, parse=parse)"
     flags = [f"--{name}={value}" for name, value in (MORE | dict(data_dir=f"{tmp_path}/killed")).items()]
     command = [sys.executable, "-c", small_units, "--dataset=synthetic", *flags]
@@ -269,6 +304,10 @@ def test_a_killed_run_goes_on_and_other_parameters_start_anew(run_prepare, tmp_p
 
 
 def test_the_summary_cuts_long_lists_short():
-    report = {"dataset": "x", "skipped": {"gone": [f"video{i}" for i in range(1000)]}, "classes": dict.fromkeys(range(31), 2)}
+    report = {
+        "dataset": "x",
+        "skipped": {"gone": [f"video{i}" for i in range(1000)]},
+        "classes": dict.fromkeys(range(31), 2),
+    }
     summary = program.summary(report)
     assert '"video7", "... 992 more"]' in summary and '"...": "23 more"' in summary and len(summary) < 400

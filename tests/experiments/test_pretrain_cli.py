@@ -97,10 +97,14 @@ def test_the_run_directory_holds_what_it_should(stopped):
         for value in event.summary.value:
             {"histograms": histograms, "scalars": scalars}[value.metadata.plugin_data.plugin_name].add(value.tag)
     assert histograms == {"cosines", "layer_cosine"}
-    wanted = {f"{field}_{loss}" for field in ("loss", "gradient_norm", "weight") for loss in ("video_audio", "video_text")}
+    wanted = {
+        f"{field}_{loss}" for field in ("loss", "gradient_norm", "weight") for loss in ("video_audio", "video_text")
+    }
     assert scalars >= wanted | {"cosine", "conflict_rate", "keep", "learning_rate", "step_seconds"}
     assert not histograms & scalars, "TensorBoard shows only one of the two"
-    by_layer = {f"{field}/block_0" for field in ("layer_cosine", "layer_conflict_rate", "layer_gradient_norm_video_text")}
+    by_layer = {
+        f"{field}/block_0" for field in ("layer_cosine", "layer_conflict_rate", "layer_gradient_norm_video_text")
+    }
     assert scalars >= by_layer and "layer_cosine/audio_patches" not in scalars
 
 
@@ -126,7 +130,10 @@ def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(copy, pretrain_here, f
         code, _, errors = pretrain_here("pretrain.checkpoint_every_steps = 4", workdir=str(copy.path))
     assert code == 1
     assert re.match(r"error: a checkpoint could not be written to .*checkpoints: .", errors)
-    assert f"The last good checkpoint is: {copy.checkpoints}/ckpt-{step}. Make room and run the same command again" in errors
+    assert (
+        f"The last good checkpoint is: {copy.checkpoints}/ckpt-{step}. Make room and run the same command again"
+        in errors
+    )
     assert sorted(os.listdir(copy.checkpoints)) == before
 
     code, output, errors = pretrain_here("pretrain.checkpoint_every_steps = 4", workdir=str(copy.path))
@@ -226,7 +233,9 @@ def test_the_corrected_command_starts_where_the_first_was_refused(pretrain_here,
     for binding, values in refused.items():
         assert pretrain_here(binding, workdir=str(tmp_path / "run"), **values)[0] == 2
         assert os.listdir(tmp_path) == []
-    code, output, errors = pretrain_here("pretrain.steps = 2", "pretrain.warmup_steps = 0", workdir=str(tmp_path / "run"))
+    code, output, errors = pretrain_here(
+        "pretrain.steps = 2", "pretrain.warmup_steps = 0", workdir=str(tmp_path / "run")
+    )
     assert code == 0 and "Done: 2 steps." in output, errors
 
 
@@ -240,9 +249,10 @@ def test_a_run_whose_warm_up_was_the_earlier_default_resumes(pretrain_here, tiny
     assert directory.earlier_defaults("pretrain") == ["pretrain.warmup_steps = 50"]
     settings = config.parse([], short["gin_bindings"], directory.earlier_defaults("pretrain"))
     assert settings.warmup_steps == 50 and not directory.difference(operative_config(), None)
-    code, _, errors = pretrain_here("pretrain.warmup_steps = 4", **(short | dict(gin_bindings=[
-        *short["gin_bindings"], "pretrain.warmup_steps = 4"
-    ])))
+    code, _, errors = pretrain_here(
+        "pretrain.warmup_steps = 4",
+        **(short | dict(gin_bindings=[*short["gin_bindings"], "pretrain.warmup_steps = 4"])),
+    )
     assert code == 2 and "  pretrain.warmup_steps: 50 there, 4 now\n" in errors
 
 

@@ -31,17 +31,13 @@ def service_address():
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_a_mixture_trains_alike_here_and_on_a_data_service(
-    pretrain_here, service_address, tmp_path, checkpoint_values
-):
+def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, service_address, tmp_path, checkpoint_values):
     mixture = ["pretrain.datasets = ('synthetic', 'synthetic/default')", "pretrain.dataset_weights = (3, 1)"]
     directories = [RunDirectory(tmp_path / name) for name in ("here", "service")]
     for directory, address in zip(directories, ("", service_address), strict=True):
         code, _, errors = pretrain_here(*SHORT, *mixture, workdir=str(directory.path), data_service=address)
         assert code == 0, errors
-        assert [record["clips"] for record in directory.read_metrics()] == [
-            {"synthetic": 6, "synthetic/default": 2}
-        ]
+        assert [record["clips"] for record in directory.read_metrics()] == [{"synthetic": 6, "synthetic/default": 2}]
     one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in directories)
     assert one.keys() == other.keys() and len(one) > 100
     for name in one:
@@ -57,7 +53,9 @@ def test_a_damaged_record_ends_the_run_by_name(pretrain_here, tiny_data, tmp_pat
     path.write_bytes(content)
     code, _, errors = pretrain_here(*SHORT, workdir=str(tmp_path / "run"), data_dir=str(tmp_path / "data"))
     assert code == 1
-    assert errors.startswith(f"error: {path}: record 0, at byte 0, is damaged: its content has changed. Put an undamaged copy")
+    assert errors.startswith(
+        f"error: {path}: record 0, at byte 0, is damaged: its content has changed. Put an undamaged copy"
+    )
     assert "--drop_damaged" in errors and "Traceback" not in errors
 
 

@@ -9,14 +9,18 @@ from absl import flags
 
 pytestmark = pytest.mark.every_python
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "configs").rglob("*.gin")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "configs").rglob("*.gin")]
+)
 START = re.compile(r"(?:python|\.venv/bin/python) -m experiments\.([a-z_.]+)((?:\\\n|[^\n`])*)")
 PLACEHOLDER = re.compile(r"--(\w+)=[A-Z_]+")  # the reader fills it in
 
 
 def printed(page: pathlib.Path) -> list[tuple[str, list[str]]]:
     """The programs that a page prints, with their arguments; comments after them and prompts before them are not part."""
-    text = re.sub(r"(?m)^# ?", "", page.read_text(encoding="utf-8")) if page.suffix == ".gin" else page.read_text("utf-8")
+    text = (
+        re.sub(r"(?m)^# ?", "", page.read_text(encoding="utf-8")) if page.suffix == ".gin" else page.read_text("utf-8")
+    )
     text = re.sub(r"\n +(?=--)", " ", text)  # in a header a command continues without a backslash
     found = []
     for match in START.finditer(text):
@@ -30,7 +34,9 @@ COMMANDS = [(page, program, arguments) for page in PAGES for program, arguments 
 
 
 def test_commands_are_found():
-    assert len(COMMANDS) > 40 and {"pretrain", "prepare_data", "finetune", "embed"} <= {program for _, program, _ in COMMANDS}
+    assert len(COMMANDS) > 40 and {"pretrain", "prepare_data", "finetune", "embed"} <= {
+        program for _, program, _ in COMMANDS
+    }
 
 
 IDS = [f"{page.name}-{program}-{index}" for index, (page, program, _) in enumerate(COMMANDS)]

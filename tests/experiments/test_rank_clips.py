@@ -69,7 +69,11 @@ def made(once, rank, tmp_path):
         assert code == 0
         files = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new" / "ranking").iterdir()}
         assert files.keys() == {"clips.csv", "clips.html"}
-        once |= {"rows": list(csv.DictReader(files["clips.csv"].splitlines())), "page": files["clips.html"], "output": output}
+        once |= {
+            "rows": list(csv.DictReader(files["clips.csv"].splitlines())),
+            "page": files["clips.html"],
+            "output": output,
+        }
     return once
 
 
@@ -128,7 +132,9 @@ def test_the_table_goes_from_the_worst_to_the_best_and_then_to_what_has_no_rank(
     assert [row["rank"] for row in ranked] == [str(rank) for rank in range(1, 8)]
     sums = [float(row["summed_similarity"]) for row in ranked]
     assert sums == sorted(sums)
-    assert {row["clip_id"] for row in unranked} == {"clip 3", "clip 5", "clip 7"} and not any(row["rank"] for row in unranked)
+    assert {row["clip_id"] for row in unranked} == {"clip 3", "clip 5", "clip 7"} and not any(
+        row["rank"] for row in unranked
+    )
     evil = next(row for row in made["rows"] if row["clip_id"] == "clip 2")
     assert evil["captions"] == f"{EVIL} / {EVIL}" and evil["source"] == "clip 2.mp4"
     assert made["output"].splitlines()[0].split(None, 2)[2] == ranked[0]["clip_id"]
@@ -225,7 +231,9 @@ def test_a_damaged_record_is_named(rank, stored, tmp_path):
 
 
 def test_the_order():
-    scores = dict.fromkeys(SCORES, np.array([0.5, np.nan, -0.5, 0.0, 0.5], np.float32)) | {"clip_id": np.arange(5).astype(str)}
+    scores = dict.fromkeys(SCORES, np.array([0.5, np.nan, -0.5, 0.0, 0.5], np.float32)) | {
+        "clip_id": np.arange(5).astype(str)
+    }
     ranking = Ranking(scores, "summed_similarity")
     assert ranking.order.tolist() == [2, 3, 0, 4, 1] and ranking.ranked == 4
     assert [ranking.rank(row) for row in range(5)] == [3, None, 1, 2, 4]

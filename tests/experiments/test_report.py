@@ -40,7 +40,9 @@ def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, 
     path = directory.report / "index.html"
     assert stdout.strip() == f"Report: {path}"
     page = path.read_text()
-    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
+    assert (
+        re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
+    )
     assert page.count("<svg") == 9 + 4 + 1 + 2 and "data:image/jpeg;base64," in page
     assert "evaluated at step 30 on the data set synthetic" in page
     assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and "&quot;python&quot;" in page
@@ -128,7 +130,13 @@ def embedded_clips(clips: int, noise: float = 1.0) -> dict[str, np.ndarray]:
     names = ("video_audio_video", "video_audio_audio", "video_text_video", "video_text_text")
     vectors = {name: np.float32(np.eye(1, 6) + noise * generator.normal(size=(clips, 6))) for name in names}
     present = np.ones(clips, bool)
-    return {**vectors, "has_audio": present, "has_text": present, "label": np.full(clips, -1), "class_names": np.array([], str)}
+    return {
+        **vectors,
+        "has_audio": present,
+        "has_text": present,
+        "label": np.full(clips, -1),
+        "class_names": np.array([], str),
+    }
 
 
 @pytest.mark.parametrize(("clips", "perplexity"), [(MINIMUM_CLIPS, "5"), (20, "13"), (60, "30")])
@@ -142,7 +150,8 @@ def test_there_is_no_map_of_few_or_equal_embeddings():
     assert not any(isinstance(space, Plane) for space in map_spaces(embedded_clips(MINIMUM_CLIPS - 1)))
     equal = map_spaces(embedded_clips(50, noise=1e-7))
     assert [space.reason for space in equal] == [
-        f"The {space} space has no map: the model gives all clips the same embedding" for space in ("video-audio", "video-text")
+        f"The {space} space has no map: the model gives all clips the same embedding"
+        for space in ("video-audio", "video-text")
     ]
 
 
@@ -211,7 +220,9 @@ def test_a_run_of_old_without_layers_says_why_there_is_no_map(directory):
         directory.append_metrics({name: value for name, value in record.items() if not name.startswith("layer_")})
     page = build_page(directory)
     text = section(page, "The cosine layer by layer")
-    assert "<svg" not in text and "metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older" in text
+    assert (
+        "<svg" not in text and "metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older" in text
+    )
     assert section(page, "Training").count("<svg") == 9
 
 
@@ -219,7 +230,9 @@ def test_without_metrics_or_data_set_the_page_says_so(directory):
     directory.metrics.unlink()
     page = build_page(directory)
     assert "metrics.jsonl holds no training step yet" in section(page, "Training")
-    assert f"python -m experiments.report --workdir={directory.path} --data_dir=DATA" in section(page, "Retrieval examples")
+    assert f"python -m experiments.report --workdir={directory.path} --data_dir=DATA" in section(
+        page, "Retrieval examples"
+    )
     assert "<table>" in section(page, "Result")
 
 

@@ -134,7 +134,11 @@ def test_a_finished_study_is_written_up_and_nothing_runs_again(ran, run_study, t
     directory.cost.write_text(json.dumps({"one gradient": 0.1, "cl": 0.15}))
     before = {path: path.stat().st_mtime_ns for path in directory.path.rglob("*")}
     code, output, errors = run_study(
-        gin_file=[GIN_FILE], gin_bindings=BINDINGS, data_dir=data_dir, study_dir=str(directory.path), output_dir=str(tmp_path)
+        gin_file=[GIN_FILE],
+        gin_bindings=BINDINGS,
+        data_dir=data_dir,
+        study_dir=str(directory.path),
+        output_dir=str(tmp_path),
     )
     assert code == 0, errors
     assert "[1/1] cl: finished before" in output and "(2 points, 0 missing)" in output
@@ -145,7 +149,9 @@ def test_a_finished_study_is_written_up_and_nothing_runs_again(ran, run_study, t
 
 
 def test_what_is_missing_or_wrong_is_told(run_study, is_one_message, tmp_path):
-    is_one_message(run_study(gin_file=[GIN_FILE], study_dir=str(tmp_path)), "--data_dir, --study_dir and --output_dir are needed")
+    is_one_message(
+        run_study(gin_file=[GIN_FILE], study_dir=str(tmp_path)), "--data_dir, --study_dir and --output_dir are needed"
+    )
     places = dict(study_dir=str(tmp_path), output_dir=str(tmp_path))
     wrong = "study.bindings = ('pretrain.batch_size = 0',)"
     is_one_message(run_study(gin_file=[GIN_FILE], gin_bindings=[wrong], **places), "the variant vatt: .*batch_size")
@@ -153,7 +159,9 @@ def test_what_is_missing_or_wrong_is_told(run_study, is_one_message, tmp_path):
 
 def test_cost_times_every_method_beside_one_gradient(monkeypatch, eagerly):
     calls = {}
-    monkeypatch.setattr(step_cost, "median_seconds", lambda found, repeats: calls.update(found) or dict.fromkeys(found, 0.1))
+    monkeypatch.setattr(
+        step_cost, "median_seconds", lambda found, repeats: calls.update(found) or dict.fromkeys(found, 0.1)
+    )
     found = step_cost.step_seconds(study_config.parse([GIN_FILE], BINDINGS))
     assert list(found) == ["one gradient", "cl"]
     for call in calls.values():

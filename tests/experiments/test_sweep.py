@@ -85,7 +85,9 @@ def begun_here(monkeypatch):
 
 
 @pytest.mark.usefixtures("deterministic", "eager")
-def test_a_sweep_killed_half_way_ends_like_one_left_alone(begun_here, sweep_here, tmp_path, killed_at, checkpoint_values):
+def test_a_sweep_killed_half_way_ends_like_one_left_alone(
+    begun_here, sweep_here, tmp_path, killed_at, checkpoint_values
+):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     code, output, errors = sweep_here(sweep_dir=str(alone))
     assert code == 0, output + errors
@@ -94,7 +96,9 @@ def test_a_sweep_killed_half_way_ends_like_one_left_alone(begun_here, sweep_here
     assert re.search(r"^\[2/2\] method=both: finished in \S+$", output, re.MULTILINE)
     found = (alone / "table.md").read_text()
     loss, cosine = r"\d\.\d{3}", r"-?0\.\d{4}"
-    assert found in output and re.search(rf"^\| both \| {loss} \| {loss} \| {cosine} \| .* \| 1 of 1 \|$", found, re.MULTILINE)
+    assert found in output and re.search(
+        rf"^\| both \| {loss} \| {loss} \| {cosine} \| .* \| 1 of 1 \|$", found, re.MULTILINE
+    )
 
     # The first point is finished, the second one is in the middle of its steps when all dies.
     shutil.copytree(alone / "method=gr", killed / "method=gr")
@@ -111,14 +115,17 @@ def test_a_sweep_killed_half_way_ends_like_one_left_alone(begun_here, sweep_here
     for name in ("table.md", "sweep.csv"):
         assert (alone / name).read_text() == (killed / name).read_text()
     one, other = (
-        checkpoint_values(tf.train.latest_checkpoint(str(each / "method=both" / "checkpoints"))) for each in (alone, killed)
+        checkpoint_values(tf.train.latest_checkpoint(str(each / "method=both" / "checkpoints")))
+        for each in (alone, killed)
     )
     assert one.keys() == other.keys() and len(one) > 50 and all((one[name] == other[name]).all() for name in one)
 
     # All is done: nothing more runs, and another configuration is refused with the difference.
     code, output, errors = sweep_here(sweep_dir=str(killed))
     assert code == 0 and "[2/2] method=both: finished before\n" in output and len(begun_here) == 2
-    code, output, errors = sweep_here("sweep.axes = {'method': {'gr': \"pretrain.harmonizer = 'cl'\"}}", sweep_dir=str(killed))
+    code, output, errors = sweep_here(
+        "sweep.axes = {'method': {'gr': \"pretrain.harmonizer = 'cl'\"}}", sweep_dir=str(killed)
+    )
     assert code == 2 and errors.startswith(f"error: {killed}/method=gr holds a run with another configuration:\n")
     assert "  pretrain.harmonizer: 'gr' there, 'cl' now\n" in errors and "Use another --sweep_dir" in errors
 
@@ -131,7 +138,10 @@ def without_running(monkeypatch):
     def install(*statuses: str) -> list:
         def run_jobs(jobs, at_a_time, show):
             given.append((jobs, at_a_time))
-            return [Outcome(job, status, message=f"{job.name}: said why") for job, status in zip(jobs, statuses, strict=True)]
+            return [
+                Outcome(job, status, message=f"{job.name}: said why")
+                for job, status in zip(jobs, statuses, strict=True)
+            ]
 
         monkeypatch.setattr("experiments.sweeps.program.run_jobs", run_jobs)
         return given
@@ -169,7 +179,11 @@ def test_commands_are_printed_a_line_per_point(sweep_here, without_running, tiny
     words = shlex.split(second)
     _, finetune, evaluate, report = " ".join(words).split(" && ")
     assert words[:3] == [sys.executable, "-m", "experiments.pretrain"]
-    assert {"--gin_bindings=pretrain.harmonizer = 'both'", "--strategy=tpu", f"--workdir={sweep_dir}/method=both"} <= set(words)
+    assert {
+        "--gin_bindings=pretrain.harmonizer = 'both'",
+        "--strategy=tpu",
+        f"--workdir={sweep_dir}/method=both",
+    } <= set(words)
     places = f"--data_dir={tiny_data} --workdir={sweep_dir}/method=both"
     run = f"{sweep_dir}/method=both"
     assert finetune == (
@@ -192,7 +206,10 @@ def test_a_dry_run_goes_over_all_points_and_writes_nothing(sweep_here, without_r
     assert code == 1 and "method=both: said why" in errors
     ((jobs, _),) = given
     command = jobs[0].programs["dry run"]
-    assert command[1:4] == ["-m", "experiments.pretrain", "--dry_run"] and "--gin_bindings=pretrain.harmonizer = 'gr'" in command
+    assert (
+        command[1:4] == ["-m", "experiments.pretrain", "--dry_run"]
+        and "--gin_bindings=pretrain.harmonizer = 'gr'" in command
+    )
     assert not jobs[0].is_done("dry run") and list(tmp_path.iterdir()) == []
 
 

@@ -13,10 +13,7 @@ def random_gradients():
 
     def draw(seed: int, objectives: int = 2) -> list[list[tf.Tensor]]:
         generator = np.random.default_rng(seed)
-        return [
-            [tf.constant(generator.normal(size=shape), tf.float32) for shape in SHAPES]
-            for _ in range(objectives)
-        ]
+        return [[tf.constant(generator.normal(size=shape), tf.float32) for shape in SHAPES] for _ in range(objectives)]
 
     return draw
 

@@ -39,9 +39,7 @@ def test_a_method_sees_the_objectives_that_reach_the_group():
     )
     audio, video, head = method.asked
     assert [group.objectives for group in method.asked] == [(0, 1), (0, 2), (0,)]
-    assert [(group.name, group.position) for group in method.asked] == [
-        ("audio", 0), ("video", 1), ("head", 2)
-    ]  # fmt: skip
+    assert [(group.name, group.position) for group in method.asked] == [("audio", 0), ("video", 1), ("head", 2)]
     np.testing.assert_array_equal(audio.gram, [[5, -1], [-1, 10]])
     np.testing.assert_array_equal(video.gram, [[10, -5.5], [-5.5, 16.25]])
     np.testing.assert_array_equal(head.gram, [[16.25]])
@@ -61,9 +59,7 @@ def test_the_update_has_their_weights():
 
 def test_a_group_that_no_objective_reaches_is_not_asked_about():
     method = Recorder()
-    update, report = harmonization.harmonize(
-        [[FIRST, None]], method, groups={"used": [0], "frozen": [1]}
-    )
+    update, report = harmonization.harmonize([[FIRST, None]], method, groups={"used": [0], "frozen": [1]})
     assert [group.name for group in method.asked] == ["used"] and update[1] is None
     np.testing.assert_array_equal(report["weights"], [[1], [0]])
 
@@ -81,14 +77,10 @@ def test_scales_are_per_variable():
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize(
-    ("keep", "factor", "count"), [(True, 1.0, 1), (False, 1.0, 0), (True, np.nan, 0)]
-)
+@pytest.mark.parametrize(("keep", "factor", "count"), [(True, 1.0, 1), (False, 1.0, 0), (True, np.nan, 0)])
 def test_state_moves_in_steps_that_are_taken(keep, factor, count, jit_compile):
     method = Recorder(keep)
-    step = tf.function(
-        lambda factor: harmonization.harmonize([[factor * FIRST]], method), jit_compile=jit_compile
-    )
+    step = tf.function(lambda factor: harmonization.harmonize([[factor * FIRST]], method), jit_compile=jit_compile)
     step(tf.constant(factor, tf.float32))
     np.testing.assert_array_equal(method.count, [count, 0, 0])
 
@@ -99,9 +91,7 @@ class Doubler(harmonization.Sum):
 
 
 def test_a_method_has_the_last_word_on_its_groups():
-    update, _ = harmonization.harmonize(
-        [[FIRST, SECOND, THIRD, None]], Doubler(), groups={"a": [2], "b": [3, 0]}
-    )
+    update, _ = harmonization.harmonize([[FIRST, SECOND, THIRD, None]], Doubler(), groups={"a": [2], "b": [3, 0]})
     for tensor, expected in zip(update, (2 * FIRST, SECOND, THIRD), strict=False):
         np.testing.assert_array_equal(tensor, expected)
     assert update[3] is None

@@ -178,16 +178,12 @@ def test_the_caller_can_leave_a_step_out(random_gradients, flat):
     assert not harmonization.harmonize(pair, METHODS["cl"], keep=tf.constant(True))[1]["keep"]
 
 
-@pytest.mark.parametrize(
-    ("bad", "jit_compile"), [(np.nan, False), (np.inf, False), (1e20, False), (np.nan, True)]
-)
+@pytest.mark.parametrize(("bad", "jit_compile"), [(np.nan, False), (np.inf, False), (1e20, False), (np.nan, True)])
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_not_finite_is_never_kept(random_gradients, flat, name, bad, jit_compile):
     gradients = random_gradients(seed=0)
     gradients[1][2] = tf.fill(gradients[1][2].shape, tf.constant(bad, tf.float32))
-    call = tf.function(
-        lambda: harmonization.harmonize(gradients, METHODS[name]), jit_compile=jit_compile
-    )
+    call = tf.function(lambda: harmonization.harmonize(gradients, METHODS[name]), jit_compile=jit_compile)
     update, report = call()
     assert not report["finite"] and not report["keep"]
     assert not np.any(flat(update))

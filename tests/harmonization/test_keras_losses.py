@@ -142,7 +142,12 @@ def _sequence_data():
     inputs = np.array([[1, 2, 0], [3, 0, 0], [2, 2, 1], [1, 0, 0], [2, 3, 0], [3, 3, 3]])
     values = generator.normal(size=[SAMPLES, 3]).astype(np.float32)
     targets = {"each": values[..., None], "last": values[:, 0], "kind": inputs[:, 0] % 3, "unused": values[:, 0]}
-    weights = {"each": np.abs(values), "last": np.abs(values[:, 1]), "kind": np.abs(values[:, 2]), "unused": values[:, 0]}
+    weights = {
+        "each": np.abs(values),
+        "last": np.abs(values[:, 1]),
+        "kind": np.abs(values[:, 2]),
+        "unused": values[:, 0],
+    }
     return inputs, targets, weights
 
 

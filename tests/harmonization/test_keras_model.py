@@ -66,7 +66,13 @@ def test_the_plain_sum_trains_as_keras_does():
 
 @pytest.mark.parametrize(
     ("precision", "jit_compile"),
-    [("float32", False), ("float32", True), ("mixed_float16", False), ("mixed_float16", True), ("mixed_bfloat16", False)],
+    [
+        ("float32", False),
+        ("float32", True),
+        ("mixed_float16", False),
+        ("mixed_float16", True),
+        ("mixed_bfloat16", False),
+    ],
 )
 def test_fit_harmonizes(policy, precision, jit_compile):
     policy(precision)
@@ -197,7 +203,10 @@ def test_lists_of_outputs_train_as_dicts_do():
     for listed in (False, True):
         keras.utils.set_random_seed(0)
         source = keras.Input([4])
-        outputs = {"depth": keras.layers.Dense(1, name="depth")(source), "kind": keras.layers.Dense(2, name="kind")(source)}
+        outputs = {
+            "depth": keras.layers.Dense(1, name="depth")(source),
+            "kind": keras.layers.Dense(2, name="kind")(source),
+        }
         form = (lambda values: [values["depth"], values["kind"]]) if listed else dict
         model = harmonization.HarmonizedModel(source, form(outputs))
         model.compile("sgd", form(LOSSES), harmonizer="gr", loss_weights=form({"depth": 2.0, "kind": 0.5}))
@@ -236,7 +245,9 @@ def test_learning_from_the_losses_after_the_step_leaves_no_trace_in_batch_statis
         keras.utils.set_random_seed(0)
         source = keras.Input([4])
         normed = keras.layers.BatchNormalization(name="norm")(source)
-        model = harmonization.HarmonizedModel(source, {key: keras.layers.Dense(1, name=key)(normed) for key in ("a", "b")})
+        model = harmonization.HarmonizedModel(
+            source, {key: keras.layers.Dense(1, name=key)(normed) for key in ("a", "b")}
+        )
         model.compile(keras.optimizers.SGD(0.0), {"a": "mse", "b": "mse"}, harmonizer=name)
         model.fit(inputs, {"a": targets["depth"], "b": targets["depth"]}, verbose=0, shuffle=False)
         means.append(model.get_layer("norm").moving_mean.numpy())

@@ -50,9 +50,7 @@ def test_takes_the_harmonized_step(jit_compile):
 
 def test_a_penalty_takes_no_part_and_is_added():
     with_penalty, without = _variables(), _variables()
-    report = _minimize(
-        with_penalty, keras.optimizers.SGD(0.1), penalty=lambda each: 5.0 * each[0][0, 0]
-    )
+    report = _minimize(with_penalty, keras.optimizers.SGD(0.1), penalty=lambda each: 5.0 * each[0][0, 0])
     plain = _minimize(without, keras.optimizers.SGD(0.1))
     np.testing.assert_array_equal(report["weights"], plain["weights"])
     np.testing.assert_allclose(without[0] - with_penalty[0], [[0.5], [0.0]], rtol=1e-5)
@@ -104,9 +102,7 @@ def test_an_overflow_lowers_the_loss_scale_and_nothing_else(graph):
 
 def test_a_step_whose_penalty_is_not_finite_is_not_taken():
     variables = _variables()
-    report = _minimize(
-        variables, keras.optimizers.SGD(0.1), penalty=lambda each: tf.sqrt(each[1][0] - 0.1)
-    )
+    report = _minimize(variables, keras.optimizers.SGD(0.1), penalty=lambda each: tf.sqrt(each[1][0] - 0.1))
     assert not report["finite"] and not report["keep"]
     for variable, start in zip(variables, _variables(), strict=True):
         np.testing.assert_array_equal(variable, start)

@@ -233,9 +233,7 @@ def test_two_objectives_are_projected_alike(name):
 
 def test_vaccine_with_targets_of_zero_is_pcgrad():
     cases = regular(6)
-    np.testing.assert_allclose(
-        weights_of("gradvac_zero", cases), weights_of("pcgrad", cases), rtol=1e-5
-    )
+    np.testing.assert_allclose(weights_of("gradvac_zero", cases), weights_of("pcgrad", cases), rtol=1e-5)
     assert not np.allclose(weights_of("gradvac", cases), weights_of("pcgrad", cases), rtol=0.1)
 
 

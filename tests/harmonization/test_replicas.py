@@ -56,9 +56,7 @@ class Training:
             for name, method in self.methods.items():
                 self.optimizers[name].build(self.weights[name])
                 method.build(3, tuple(ENCODERS) if method.example_groups else ("all",))
-        self.run = tf.function(
-            lambda step: strategy.run(self._replica_step, args=(step,)), autograph=False
-        )
+        self.run = tf.function(lambda step: strategy.run(self._replica_step, args=(step,)), autograph=False)
 
     def train(self):
         """Returns per method: the replicas' weights, and (conflict, keep) of each step."""
@@ -145,9 +143,7 @@ def test_two_workers_train_as_one(alone):
     for index in range(2):
         task = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
         environment = {**os.environ, "TF_CONFIG": task, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": str(root)}
-        workers.append(
-            subprocess.Popen([sys.executable, __file__], env=environment, stdout=subprocess.PIPE, text=True)
-        )
+        workers.append(subprocess.Popen([sys.executable, __file__], env=environment, stdout=subprocess.PIPE, text=True))
     printed = [worker.communicate(timeout=240)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
     for each in printed:

@@ -16,9 +16,7 @@ def test_constant():
 
 def test_linear_goes_from_minus_0_3_to_0():
     schedule = LinearSchedule(steps=100)
-    np.testing.assert_allclose(
-        _values(schedule, (0, 50, 75, 100, 10**12)), [-0.3, -0.15, -0.075, 0, 0], atol=1e-7
-    )
+    np.testing.assert_allclose(_values(schedule, (0, 50, 75, 100, 10**12)), [-0.3, -0.15, -0.075, 0, 0], atol=1e-7)
     assert _values(schedule, [100]) == [0.0]
 
 
@@ -38,9 +36,7 @@ def test_step_changes_at_its_boundaries():
     assert _values(schedule, (0, 9, 10, 19, 20, 99)) == [-0.5, -0.5, 0.0, 0.0, 0.25, 0.25]
 
 
-@pytest.mark.parametrize(
-    "schedule", [LinearSchedule(37), CosineSchedule(37), StepSchedule((5, 9), (-1, 0, 0))]
-)
+@pytest.mark.parametrize("schedule", [LinearSchedule(37), CosineSchedule(37), StepSchedule((5, 9), (-1, 0, 0))])
 def test_never_decreases(schedule):
     assert np.all(np.diff(_values(schedule, range(0, 50))) >= 0)
 

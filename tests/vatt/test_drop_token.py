@@ -8,7 +8,9 @@ from vatt.patches import Patches
 from vatt.positions import AxialPositions
 
 
-@pytest.mark.parametrize("tokens, rate, kept", [(1568, 0.5, 784), (1200, 0.5, 600), (5, 0.5, 2), (100, 0.9, 10), (1, 0.9, 1)])
+@pytest.mark.parametrize(
+    "tokens, rate, kept", [(1568, 0.5, 784), (1200, 0.5, 600), (5, 0.5, 2), (100, 0.9, 10), (1, 0.9, 1)]
+)
 def test_number_of_kept_tokens_is_rounded_down(tokens, rate, kept):
     assert kept_tokens(tokens, rate) == kept
 

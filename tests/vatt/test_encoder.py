@@ -81,7 +81,10 @@ def test_recomputing_works_over_replicas_and_in_bfloat16(mirrored):
             loss = tf.reduce_sum(tf.cast(encoded, tf.float32) * direction)
         return tape.gradient(loss, encoder.trainable_variables)
 
-    found = [strategy.run(tf.function(lambda encoder=encoder: gradients(encoder), autograph=False)) for encoder in (kept, again)]
+    found = [
+        strategy.run(tf.function(lambda encoder=encoder: gradients(encoder), autograph=False))
+        for encoder in (kept, again)
+    ]
     largest = max(np.linalg.norm(strategy.experimental_local_results(one)[0]) for one in found[0])
     for one, other in zip(*found, strict=True):
         locals_of = zip(*map(strategy.experimental_local_results, (one, other)), strict=True)
@@ -105,7 +108,9 @@ def test_text_towers_ignore_padding(make_model, text):
 def test_t5_knows_the_order_of_words_and_the_linear_tower_does_not(make_model):
     for text, differs in (("t5_tiny", True), ("linear", False)):
         model = make_model(preset="mbs", modalities=["text"], text=text)
-        forth, back = (model({"text": tf.constant([[words]])})["features"]["text"] for words in ((3, 4, 5, 0), (5, 4, 3, 0)))
+        forth, back = (
+            model({"text": tf.constant([[words]])})["features"]["text"] for words in ((3, 4, 5, 0), (5, 4, 3, 0))
+        )
         assert (np.abs(forth - back).max() > 1e-4) == differs
 
 
@@ -128,9 +133,9 @@ def test_joint_head_puts_all_modalities_into_one_space(make_model, make_batch):
     model = make_model(head="joint")
     outputs = model(make_batch(2))
     assert isinstance(model.head, JointHead)
-    assert {name: value.shape[-1] for name, value in {**outputs["video_audio"], **outputs["video_text"]}.items()} == dict(
-        video=12, audio=12, text=12
-    )
+    assert {
+        name: value.shape[-1] for name, value in {**outputs["video_audio"], **outputs["video_text"]}.items()
+    } == dict(video=12, audio=12, text=12)
     np.testing.assert_array_equal(outputs["video_audio"]["video"], outputs["video_text"]["video"])
     features, layer = np.maximum(outputs["features"]["audio"], 0), model.head.maps["audio"]
     expected = features @ layer.kernel.numpy() / np.sqrt(1 + 1e-5)  # a fresh norm's statistics are 0 and 1
@@ -265,7 +270,8 @@ def test_padded_patches_round_up(make_model):
 def test_published_drop_token_keeps_a_fixed_number(make_model):
     shape = (16, 32, 32, 3)  # twice as long as pre-training's
     counts = [
-        make_model(kept_tokens_of_tables=fixed).embeddings["video"].tokens(shape, training=True) for fixed in (False, True)
+        make_model(kept_tokens_of_tables=fixed).embeddings["video"].tokens(shape, training=True)
+        for fixed in (False, True)
     ]
     assert counts == [1 + 8, 1 + 4]
     model = make_model(kept_tokens_of_tables=True)

@@ -38,7 +38,9 @@ def test_equals_numpy(rate):
     waveform = tone(440, rate) + tone(3000, rate, amplitude=0.01)
     found = LogMel(rate)(waveform).numpy()[0]
     assert found.min() == 0 and found.max() == 1
-    np.testing.assert_allclose(found, expected(waveform, rate), atol=6e-3)  # quiet bands: float32 noise, made 10,000 times louder
+    np.testing.assert_allclose(
+        found, expected(waveform, rate), atol=6e-3
+    )  # quiet bands: float32 noise, made 10,000 times louder
 
 
 def test_published_shape():

@@ -111,7 +111,9 @@ PAIRS = {"vidaud": ("vid_toaud", "aud_tovid", "vid_aud_weight"), "vidtxt": ("vid
 
 def golden_cases():
     cases = json.loads((GOLDEN / "config.json").read_text())["cases"]
-    return [pytest.param(case, pair, id=f"{case['case']}.{pair}") for case in cases if "masks" in case for pair in PAIRS]
+    return [
+        pytest.param(case, pair, id=f"{case['case']}.{pair}") for case in cases if "masks" in case for pair in PAIRS
+    ]
 
 
 def masks_of(case, pair):
@@ -142,7 +144,9 @@ def test_both_forms_equal_the_published_codes(case, pair):
             video, tf.reshape(other, [6, candidates, -1]), mask, case["params"]["temperature"], case["loss"], video_mask
         )
         parts = np.split(np.arange(6), case["replicas"])
-        losses = [tf.reduce_sum(tf.gather(terms, part)) * published_scale(mask[part], video_mask[part]) for part in parts]
+        losses = [
+            tf.reduce_sum(tf.gather(terms, part)) * published_scale(mask[part], video_mask[part]) for part in parts
+        ]
         # The total is the weighted mean of the objectives; each replica's share is added without a further division.
         total = weight * tf.add_n(losses) / (case["params"]["vid_aud_weight"] + case["params"]["vid_txt_weight"])
     name = f"{case['case']}.{pair}_loss" + ("_per_replica" if case["replicas"] > 1 else "")

@@ -104,7 +104,9 @@ def test_the_constructor_shows_the_fields_of_the_options():
     parameters = inspect.signature(vatt.VATT).parameters
     assert parameters == inspect.signature(ModelOptions).parameters and len(parameters) == 40
     hints = typing.get_type_hints(vatt.VATT.__init__)
-    assert {name: hints[name] for name in parameters} == {field.name: field.type for field in dataclasses.fields(ModelOptions)}
+    assert {name: hints[name] for name in parameters} == {
+        field.name: field.type for field in dataclasses.fields(ModelOptions)
+    }
     with pytest.raises(TypeError, match="unexpected keyword argument 'prest'"):
         vatt.VATT(prest="ut_tiny")
 

@@ -167,7 +167,9 @@ def _check_origin(config: Finetune, directory: RunDirectory, run: str) -> None:
     except vatt.LoadError:  # it is no longer there, or the runs were moved
         return
     if os.path.realpath(origin) != os.path.realpath(run):
-        raise BadInput(f"--finetuned should have started from {run}. {directory.path} started from {config.checkpoint}.")
+        raise BadInput(
+            f"--finetuned should have started from {run}. {directory.path} started from {config.checkpoint}."
+        )
 
 
 def _restore_classifier(model: ClipClassifier, checkpoint: str) -> None:

@@ -112,10 +112,15 @@ class Classification:
     def _scores(self, low_rank, features, labels, tested, title):
         """Returns the scores of the test clips by each classifier, float [clips, classes], averaged over the windows."""
         if len(np.unique(labels)) < 2:
-            raise RunFailed(f"{self.name} should have clips of several classes to learn from. For {title} there is one class.")
+            raise RunFailed(
+                f"{self.name} should have clips of several classes to learn from. For {title} there is one class."
+            )
         low_rank.fit(features, labels, self.settings.epochs, f"{self.name}, {title}, low-rank classifier")
         windows = tested.reshape(-1, tested.shape[-1])
-        scores = {"low_rank": low_rank.scores(windows), "svm": svm_scores(features, labels, windows, self.classes, seed=_SEED)}
+        scores = {
+            "low_rank": low_rank.scores(windows),
+            "svm": svm_scores(features, labels, windows, self.classes, seed=_SEED),
+        }
         return {name: found.reshape(*tested.shape[:2], -1).mean(axis=1) for name, found in scores.items()}
 
 

@@ -82,7 +82,9 @@ class Retrieval:
         windows, facts = self.walk.embed("video_text_video", f"{self.name}, video")
         text, present = facts["text"], (facts["text"] > 0).any(axis=-1)
         if self.entire and present[:, -1].any():
-            raise RunFailed(f"a clip of {self.name} has {SENTENCES} sentences or more, of which some would not be asked with.")
+            raise RunFailed(
+                f"a clip of {self.name} has {SENTENCES} sentences or more, of which some would not be asked with."
+            )
         rows = self.walk.rows[self.split]
         figures = self._figures(windows[rows], text[rows, :1], present[rows, :1])
         if self.entire:

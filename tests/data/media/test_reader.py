@@ -23,9 +23,7 @@ CONTAINERS = {
 }
 
 
-def write_file(
-    path, times, levels, sound=None, sound_start=0.0, suffix="mp4", size=(48, 64), **tags
-):
+def write_file(path, times, levels, sound=None, sound_start=0.0, suffix="mp4", size=(48, 64), **tags):
     """Frames of one gray level each at the given times (seconds, whole milliseconds)."""
     video_codec, audio_codec, rate = CONTAINERS[suffix]
     with av.open(str(path), "w") as container:
@@ -167,18 +165,14 @@ def test_reading_is_clip_by_clip(tmp_path):
     assert reader.promised_seconds == pytest.approx(60.0)
 
 
-@pytest.mark.parametrize(
-    ("size", "shape"), [((96, 128), (48, 64)), ((128, 96), (64, 48)), ((32, 40), (32, 40))]
-)
+@pytest.mark.parametrize(("size", "shape"), [((96, 128), (48, 64)), ((128, 96), (64, 48)), ((32, 40), (32, 40))])
 def test_shorter_side_is_scaled_down_never_up(tmp_path, size, shape):
     path = write_file(tmp_path / "size.mp4", [0.0, 0.1], [90, 90], size=size)
     assert only_clip(path, MediaFormat(10.0, 48, 16000)).frames.shape == (2, *shape, 3)
 
 
 def test_wide_pixels_become_square(tmp_path):
-    path = write_file(
-        tmp_path / "wide.mp4", [0.0], [90], sample_aspect_ratio=fractions.Fraction(3, 2)
-    )
+    path = write_file(tmp_path / "wide.mp4", [0.0], [90], sample_aspect_ratio=fractions.Fraction(3, 2))
     assert only_clip(path).frames.shape == (1, 48, 96, 3)
 
 

@@ -63,9 +63,7 @@ def test_a_crop_that_cannot_fit_is_the_whole_frame():
     assert box.numpy().tolist() == [0, 0, 10, 400]
 
 
-@pytest.mark.parametrize(
-    ("probability", "least", "greatest"), [(0, 0, 0), (0.5, 0.4, 0.6), (1, 1, 1)]
-)
+@pytest.mark.parametrize(("probability", "least", "greatest"), [(0, 0, 0), (0.5, 0.4, 0.6), (1, 1, 1)])
 def test_all_frames_are_flipped_or_none(probability, least, greatest):
     frame = tf.tile(tf.reshape([0.0, 0.5, 1.0], [1, 3, 1]), [2, 1, 3])
     augmentation = Augmentation(flip_probability=probability)

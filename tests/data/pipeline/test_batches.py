@@ -55,8 +55,7 @@ def test_every_epoch_shows_every_clip_once_and_never_the_same_way(tiny, train, w
     expected = {f"clip number {i}" for i in range(CLIPS)}
     assert set(names[0]) == set(names[1]) == set(names[2]) == expected
     assert names[0] != names[1]
-    looks = {epoch["video"][row.index("clip number 4")].tobytes() for epoch, row in
-             zip(epochs, names, strict=True)}
+    looks = {epoch["video"][row.index("clip number 4")].tobytes() for epoch, row in zip(epochs, names, strict=True)}
     assert len(looks) == 3
 
 
@@ -150,9 +149,7 @@ def test_replicas_that_do_not_divide_the_batch_are_refused(tiny, train):
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 4])
-def test_the_replicas_batches_join_to_the_batch_of_one(
-    tiny, tiny_spec, train, mirrored, replicas
-):
+def test_the_replicas_batches_join_to_the_batch_of_one(tiny, tiny_spec, train, mirrored, replicas):
     options = {"batch_size": 4, "seed": 3, "shuffle_window": 4, "start_step": 2}
     strategy = mirrored(replicas)
     values = data.distributed_train_batches(strategy, tiny[0], tiny_spec, tiny[1], **options)

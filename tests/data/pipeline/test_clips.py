@@ -4,9 +4,7 @@ import pytest
 import data
 from data import Augmentation, ClipSpec, DataError
 
-PLAIN = Augmentation(
-    crop_area=(1.0, 1.0), flip_probability=0.0, jitter_probability=0.0, audio_noise=0.0
-)
+PLAIN = Augmentation(crop_area=(1.0, 1.0), flip_probability=0.0, jitter_probability=0.0, audio_noise=0.0)
 
 
 def frame_levels(video):
@@ -67,14 +65,16 @@ def test_the_captions_nearest_to_the_window_are_its_candidates(write, clip, trai
 
 
 def test_fewer_captions_are_padded_and_missing_ones_masked(write, clip, evaluate):
-    opened = write({
-        "train": [clip(0)],
-        "test": [
-            clip(1, captions=[{"text": "the end", "start_seconds": 0.0, "end_seconds": 1.0}]),
-            clip(2, captions=[]),
-            clip(3, captions=[{"text": " ", "start_seconds": 0.0, "end_seconds": 1.0}]),
-        ],
-    })
+    opened = write(
+        {
+            "train": [clip(0)],
+            "test": [
+                clip(1, captions=[{"text": "the end", "start_seconds": 0.0, "end_seconds": 1.0}]),
+                clip(2, captions=[]),
+                clip(3, captions=[{"text": " ", "start_seconds": 0.0, "end_seconds": 1.0}]),
+            ],
+        }
+    )
     (batch,) = evaluate(opened)
     rows = {name.decode(): i for i, name in enumerate(batch["clip_id"].numpy())}
     text, has_text = batch["text"].numpy(), batch["has_text"].numpy()

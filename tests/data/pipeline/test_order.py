@@ -38,9 +38,7 @@ def test_every_epoch_holds_every_clip_once_in_another_order(paths, shuffle_windo
 
 
 def test_another_seed_gives_another_order(paths):
-    one, same, other = (
-        take(clip_order(paths, LENGTHS, seed=seed, shuffle_window=7), CLIPS) for seed in (1, 1, 2)
-    )
+    one, same, other = (take(clip_order(paths, LENGTHS, seed=seed, shuffle_window=7), CLIPS) for seed in (1, 1, 2))
     assert one == same != other
 
 
@@ -101,10 +99,7 @@ def test_a_window_mixes_its_files(paths):
 
 
 def test_two_hosts_share_the_files_out(paths):
-    hosts = [
-        clip_order(paths, LENGTHS, seed=1, shuffle_window=7, pipelines=2, pipeline=host)
-        for host in range(2)
-    ]
+    hosts = [clip_order(paths, LENGTHS, seed=1, shuffle_window=7, pipelines=2, pipeline=host) for host in range(2)]
     seen = [{record for _, record in take(host, host.clips_per_epoch)} for host in hosts]
     assert not seen[0] & seen[1] and len(seen[0] | seen[1]) == CLIPS
 

@@ -76,7 +76,9 @@ def test_a_batch_that_is_not_the_next_stops_the_run(connected, monkeypatch):
         list(batches.take(2))
 
 
-@pytest.mark.parametrize("address", ["localhost:5050", "grpc://localhost", "grpc://:5050", "grpc://h:port", "http://h:1"])
+@pytest.mark.parametrize(
+    "address", ["localhost:5050", "grpc://localhost", "grpc://:5050", "grpc://h:port", "http://h:1"]
+)
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(DataError, match="should be grpc://host:port. Found "):
         connect_service(address)

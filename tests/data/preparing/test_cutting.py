@@ -47,7 +47,9 @@ def notes(tally, kind):
 
 def test_segments_in_any_order_and_over_each_other_come_from_one_pass(tree, monkeypatch):
     opened, spans = [], MediaReader.spans
-    monkeypatch.setattr(MediaReader, "spans", lambda reader, ticks: opened.append(list(ticks)) or spans(reader, opened[-1]))
+    monkeypatch.setattr(
+        MediaReader, "spans", lambda reader, ticks: opened.append(list(ticks)) or spans(reader, opened[-1])
+    )
     segments = [Segment("b", 1.5, 2.2), Segment("a", 0.5, 1.5), Segment("c", 1.5, 1.8), Segment("long", 0.0, 3.0)]
     records, tally = cut(tree, *segments)
     assert opened == [[(0, 10), (5, 15), (15, 22), (15, 18)]]  # The long one is cut off at clip_seconds.
@@ -94,7 +96,9 @@ def test_captions_are_a_clips_own_or_the_nearest_of_the_file(tree):
     assert records["own"]["captions"]["text"] == ["said in it", "and again"]
     np.testing.assert_allclose(records["own"]["captions"]["start_seconds"], [0.1, -1.5], atol=1e-6)
     near = CUTTING._replace(caption_reach_seconds=0.5)
-    records, tally = cut(tree, Segment("near", 0.0, 0.5), Segment("far", 1.3, 1.5), caption_path="rising.vtt", cutting=near)
+    records, tally = cut(
+        tree, Segment("near", 0.0, 0.5), Segment("far", 1.3, 1.5), caption_path="rising.vtt", cutting=near
+    )
     assert records["near"]["captions"]["text"] == ["begins"] and not records["far"]["captions"]["text"]
     assert tally.counts["clips_without_captions"] == 1 and not tally.counts["videos_without_captions"]
     records, _ = cut(tree, cues=(Cue("from a list", 2.0, 2.1),), cutting=near)

@@ -10,9 +10,15 @@ from data.text.captions import Cue
 
 VIDEOS = [
     ListedVideo("a", "train", "a.mp4"),
-    ListedVideo("caf\udce9", "test", None, sound_path="caf\udce9.wav", label=3, caption_path="x.vtt", cues=(Cue("é", 0.5, 1.0),)),
     ListedVideo(
-        "b", "fold1", "b/b.mkv", labels=(), segments=(Segment("s"), Segment("t", 0.1, 2.0, (Cue("hi", 0.1, 0.3), Cue("", 1, 2))))
+        "caf\udce9", "test", None, sound_path="caf\udce9.wav", label=3, caption_path="x.vtt", cues=(Cue("é", 0.5, 1.0),)
+    ),
+    ListedVideo(
+        "b",
+        "fold1",
+        "b/b.mkv",
+        labels=(),
+        segments=(Segment("s"), Segment("t", 0.1, 2.0, (Cue("hi", 0.1, 0.3), Cue("", 1, 2)))),
     ),
     ListedVideo("c", "train", "c.mp4", labels=(4, 1)),
 ]

@@ -36,7 +36,9 @@ def plan(tmp_path, monkeypatch, unit_bytes, shard_bytes, **sizes):
     return made, [json.loads(open(unit_path(str(tmp_path), unit.number)).read()) for unit in made.units]
 
 
-@pytest.mark.parametrize(("unit_bytes", "units", "shards"), [(10**9, 1, 10), (40_000, 3, 3), (10_000, 11, 1), (1, 100, 1)])
+@pytest.mark.parametrize(
+    ("unit_bytes", "units", "shards"), [(10**9, 1, 10), (40_000, 3, 3), (10_000, 11, 1), (1, 100, 1)]
+)
 def test_sizes_follow_from_an_estimate(tmp_path, monkeypatch, unit_bytes, units, shards):
     made, _ = plan(tmp_path, monkeypatch, unit_bytes, 10_500, test_clips=0)
     assert len(made.units) == pytest.approx(units, abs=1) and made.units[0].shards == pytest.approx(shards, abs=2)

@@ -12,9 +12,7 @@ from data.sets.synthetic import Synthetic, SyntheticConfig
 
 
 def config(**settings):
-    return SyntheticConfig(
-        **dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16) | settings
-    )
+    return SyntheticConfig(**dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16) | settings)
 
 
 def tree(root):
@@ -79,9 +77,7 @@ def test_overwrite_replaces(tmp_path):
 
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
-    leftover = (
-        tmp_path / "synthetic" / "incomplete" / "synthetic" / "default" / "incomplete.XY_1.0.0"
-    )
+    leftover = tmp_path / "synthetic" / "incomplete" / "synthetic" / "default" / "incomplete.XY_1.0.0"
     leftover.mkdir(parents=True)
     (leftover / "synthetic-train.tfrecord").write_bytes(b"half a rec")
     prepare(Synthetic, config(), str(tmp_path))

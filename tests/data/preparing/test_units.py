@@ -182,7 +182,9 @@ def _units_of(whole, run, tmp_path):
 
 
 def test_another_limit_decodes_nothing_again(run, tmp_path, decoded):
-    with pytest.raises(PreparationError, match=r"1 of \d files cannot be used, more of split .* \(broken.mp4: not a media"):
+    with pytest.raises(
+        PreparationError, match=r"1 of \d files cannot be used, more of split .* \(broken.mp4: not a media"
+    ):
         run(tmp_path, max_bad_fraction=0.0)
     report = json.loads((tmp_path / "folder/prepare_report.json").read_text())
     assert report["videos_skipped"] == 1 and report["videos_used"] == 8
@@ -199,7 +201,9 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(whole, run, tmp_path, mo
     monkeypatch.setattr("uuid.uuid4", lambda: types.SimpleNamespace(hex="same"))
     full = tmp_path / f"plan/folder/incomplete/records/{name}.incomplete.same"
     full.symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device: make room and start again, what is finished is not done"):
+    with pytest.raises(
+        OSError, match="No space left on device: make room and start again, what is finished is not done"
+    ):
         run(tmp_path / "plan")
     decoded.names = []
     assert contents(run(tmp_path / "plan").directory) == contents(whole.directory)

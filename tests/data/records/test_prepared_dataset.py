@@ -26,10 +26,7 @@ def test_a_missing_data_set_names_the_path_and_the_command(tmp_path):
     with pytest.raises(DataError) as error:
         open_dataset("folder", str(tmp_path))
     assert str(tmp_path / "folder") in str(error.value)
-    assert (
-        f"python -m experiments.prepare_data --dataset=folder --data_dir={tmp_path}"
-        in str(error.value)
-    )
+    assert f"python -m experiments.prepare_data --dataset=folder --data_dir={tmp_path}" in str(error.value)
 
 
 def copy(tiny_data_dir, data_dir, *place, written_at=None):

@@ -29,14 +29,18 @@ def test_clips_are_those_that_tfds_reads(prepared):
             assert clip.start_seconds == expected["start_seconds"].numpy()
             assert list(clip.jpegs) == expected["video"].numpy().tolist()
             np.testing.assert_array_equal(clip.audio, expected["audio"].numpy(), strict=True)
-            captions = zip(*(expected["captions"][name].numpy() for name in ("text", "start_seconds", "end_seconds")), strict=True)
+            captions = zip(
+                *(expected["captions"][name].numpy() for name in ("text", "start_seconds", "end_seconds")), strict=True
+            )
             assert [(cue.text.encode(), cue.start_seconds, cue.end_seconds) for cue in clip.captions] == list(captions)
             assert clip.labels == (expected["label"].numpy(),)
 
 
 def test_what_is_not_there_is_empty(clip):
     features = record_features(multi_label=True)
-    nothing = clip(1, captions=[], audio=np.zeros(0, np.int16), label=-1, labels=[2, 0], video=np.zeros((0, 1, 1, 3), np.uint8))
+    nothing = clip(
+        1, captions=[], audio=np.zeros(0, np.int16), label=-1, labels=[2, 0], video=np.zeros((0, 1, 1, 3), np.uint8)
+    )
     found = parse_clip(features.serialize_example(nothing))
     assert len(found.jpegs) == 0 and found.audio.size == 0 and found.captions == () and found.labels == (2, 0)
 

@@ -11,7 +11,11 @@ from data.records.prepared_dataset import open_dataset
 from data.sets.audioset import AudioSetConfig
 
 CLASSES = ("Speech", "Male speech, man speaking", "Whoosh, swoosh, swish")
-HEADER = ["# Segments csv created Sun Mar  5 10:54:31 2017", "# num_ytids=8", "# YTID, start_seconds, end_seconds, positive_labels"]
+HEADER = [
+    "# Segments csv created Sun Mar  5 10:54:31 2017",
+    "# num_ytids=8",
+    "# YTID, start_seconds, end_seconds, positive_labels",
+]
 BALANCED = {
     "--PJHxphWEs, 30.000, 40.000": "train/--PJHxphWEs_30.mp4",
     "msMSmsMSms_, 70.000, 80.000": "train/msMSmsMSms__70000_80000.WEBM",
@@ -26,7 +30,10 @@ UNBALANCED = {
     "wholeWHOLEw, 1.000, 2.000": None,
     "brokenBROKE, 20.000, 30.000": "brokenBROKE_20.mp4",
 }
-EVALUATION = {"evalEVALeva, 2.000, 4.000": "eval/evalEVALeva.mp4", "pastPASTpas, 30.000, 40.000": "eval/pastPASTpas.mp4"}
+EVALUATION = {
+    "evalEVALeva, 2.000, 4.000": "eval/evalEVALeva.mp4",
+    "pastPASTpas, 30.000, 40.000": "eval/pastPASTpas.mp4",
+}
 WHOLE = ("wholeWHOLEw", "evalEVALeva")
 LABELS = {"--PJHxphWEs": "/m/09x0r,/m/05zppz", "wholeWHOLEw": "/m/07rqsjt"}
 

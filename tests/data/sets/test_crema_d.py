@@ -118,7 +118,9 @@ def test_tfds_build_writes_the_same_records(source, tmp_path, run_prepare, read_
     subprocess.run(command, cwd=pathlib.Path(__file__).parents[3], check=True, capture_output=True, timeout=300)
     run_prepare(dataset="crema_d", source_dir=str(source), data_dir=str(tmp_path / "ours"))
     theirs, ours = (read_records("crema_d", tmp_path / name) for name in ("tfds", "ours"))
-    assert {split: set(found) for split, found in theirs.items()} == {split: set(found) for split, found in ours.items()}
+    assert {split: set(found) for split, found in theirs.items()} == {
+        split: set(found) for split, found in ours.items()
+    }
     for split, found in ours.items():
         for name, record in found.items():
             other = theirs[split][name]

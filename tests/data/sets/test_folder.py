@@ -95,9 +95,7 @@ def test_report_counts_and_names_everything(prepared):
         report = json.load(file)
     assert report == prepared.report
     assert report["clips"] == {"train": 4}
-    counts = {
-        name: value for name, value in report.items() if name.startswith(("videos", "clips_"))
-    }
+    counts = {name: value for name, value in report.items() if name.startswith(("videos", "clips_"))}
     assert counts == {
         "videos_listed": {"train": 6},
         "videos_used": 3,
@@ -121,14 +119,10 @@ def test_report_counts_and_names_everything(prepared):
 
 
 def test_captions_out_of_reach_leave_a_clip_without(videos, tmp_path):
-    config = FolderConfig(
-        source_dir=str(videos), test_fraction=0, caption_reach_seconds=0.4, **SETTINGS
-    )
+    config = FolderConfig(source_dir=str(videos), test_fraction=0, caption_reach_seconds=0.4, **SETTINGS)
     report = prepare(Folder, config, str(tmp_path)).report
     assert report["clips_without_captions"] == 1
-    config = FolderConfig(
-        source_dir=str(videos), test_fraction=0, caption_reach_seconds=0, clip_seconds=5, **SETTINGS
-    )
+    config = FolderConfig(source_dir=str(videos), test_fraction=0, caption_reach_seconds=0, clip_seconds=5, **SETTINGS)
     report = prepare(Folder, config, str(tmp_path), overwrite=True).report
     # long.mp4: 5-10 s and 15-20 s have none; mute.mp4 neither.
     assert report["clips"] == {"train": 6} and report["clips_without_captions"] == 3

@@ -84,7 +84,9 @@ def test_one_label_each_goes_into_label(videos, tmp_path, write_csv, read_record
     labels = rows_of(read_records("folder", tmp_path / "data"), "label")
     assert labels == {name: "ab".index(name[0]) for name in FILES}
     report = prepared.report
-    assert sum(report["videos_listed"].values()) == 6 and report["skipped"] == {"the labels do not name it": ["stray.mp4"]}
+    assert sum(report["videos_listed"].values()) == 6 and report["skipped"] == {
+        "the labels do not name it": ["stray.mp4"]
+    }
     assert report["clips_per_class"] == {"a": 3, "b": 3, "c": 0} and report["labels_without_video"] == ["gone.mp4"]
     assert report["multi_label"] is False
 
@@ -113,7 +115,9 @@ def test_several_labels_go_into_labels_and_become_rows_of_zeros_and_ones(multi_l
     assert sorted(batch["labels"].numpy().tolist()) == sorted(expected[name] for name in FILES[:3])
     for batch in data.eval_batches(multi_label, "test", SPEC, batch_size=2, windows=2):
         names = [clip_id.decode().split("@")[0] for clip_id in batch["clip_id"].numpy()]
-        assert dict(zip(names, batch["labels"].numpy().tolist(), strict=True)) == {name: expected[name] for name in FILES[4:]}
+        assert dict(zip(names, batch["labels"].numpy().tolist(), strict=True)) == {
+            name: expected[name] for name in FILES[4:]
+        }
 
 
 def test_several_sets_have_no_labels_in_common(multi_label):
@@ -142,7 +146,10 @@ def test_labels_may_lie_beside_the_videos(videos, tmp_path):
         (dict(labels="nowhere.csv"), "There is none at nowhere.csv or .*/nowhere.csv"),
         (dict(validation_fraction=0.2), "validation_fraction goes with labels"),
         (dict(labels="labels.csv", validation_fraction=1.5), "validation_fraction is a share"),
-        (dict(labels="labels.csv"), "names none of the videos below .*: it has x/y.mp4, ...; there are a/0.mp4, a/1.mp4"),
+        (
+            dict(labels="labels.csv"),
+            "names none of the videos below .*: it has x/y.mp4, ...; there are a/0.mp4, a/1.mp4",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(videos, tmp_path, monkeypatch, settings, message):

@@ -62,7 +62,9 @@ def test_codes_become_partitions_and_partitions_splits(source):
         "used by no split": [f"brush_hair/{HAIR.format(3)}"],
         "the video is not there": [f"wave/{WAVE.format(3)}"],
     }
-    assert clips.unions["train1"] == clips.unions["train"] == ("train_test_test", "train_test_train", "train_train_train")
+    assert (
+        clips.unions["train1"] == clips.unions["train"] == ("train_test_test", "train_test_train", "train_train_train")
+    )
     assert clips.unions["test1"] == clips.unions["test"] == ("test_train_unused", "test_unused_train")
     assert clips.unions["test3"] == ("train_test_test",)
 
@@ -100,7 +102,9 @@ def test_lists_that_are_not_the_official_ones_are_refused(tmp_path, trees, line,
 
 
 def test_a_folder_without_the_lists_or_without_the_videos_is_refused(tmp_path, trees):
-    with pytest.raises(data.DataError, match="must hold the lists testTrainMulti_7030_splits/brush_hair_test_split1.txt"):
+    with pytest.raises(
+        data.DataError, match="must hold the lists testTrainMulti_7030_splits/brush_hair_test_split1.txt"
+    ):
         HMDB51Config(source_dir=str(tmp_path))
     write_lists(trees, tmp_path)
     with pytest.raises(data.DataError, match="none of the 8 videos .*brush_hair/April"):

@@ -31,9 +31,10 @@ RAW = {
 def source(tmp_path_factory, trees):
     """Six listed videos of which one is gone and one cannot be read; a list and captions from Windows."""
     root = tmp_path_factory.mktemp("howto100m")
-    rows = [f"{video_id},Food and Entertaining,Recipes,{rank},{100 + rank}" for rank, video_id in enumerate(
-        (MP4, WEBM, MKV, GONE, BROKEN, MP4, WORDLESS, "../passwd")
-    )]
+    rows = [
+        f"{video_id},Food and Entertaining,Recipes,{rank},{100 + rank}"
+        for rank, video_id in enumerate((MP4, WEBM, MKV, GONE, BROKEN, MP4, WORDLESS, "../passwd"))
+    ]
     header = "video_id,category_1,category_2,rank,task_id"
     trees.write_list(root / "HowTo100M_v1.csv", [header, *rows], "\r\n", mark=True)
     (root / "raw_caption.json").write_text(json.dumps(RAW, ensure_ascii=False), encoding="utf-8-sig")

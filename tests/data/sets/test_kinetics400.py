@@ -63,7 +63,9 @@ def test_the_rows_of_all_classes_are_listed(source):
     }
     expected[MENDED] = ("train", "zumba", f"k400/{MENDING}/{MENDED}.mp4")
     assert {video.name: (video.split, names[video.label], video.path) for video in clips.videos} == expected
-    assert clips.skipped == {"the video is not there": [GONE], "its list has no labels": [UNLABELED]} and not clips.unions
+    assert (
+        clips.skipped == {"the video is not there": [GONE], "its list has no labels": [UNLABELED]} and not clips.unions
+    )
 
 
 def test_flash_and_click_are_in_step_in_every_container(prepared, trees, read_records):
@@ -93,10 +95,19 @@ def test_validation_is_read_back(prepared):
     ("lines", "message"),
     [
         (None, "must hold CSV files, in it or in its folder annotations, .* rows of any class"),
-        ([HEADER, row(GONE, "zumba", "later")], "train.csv must have rows of label,.* has 'zumba,goneGONEgon,3,13,later,0'"),
+        (
+            [HEADER, row(GONE, "zumba", "later")],
+            "train.csv must have rows of label,.* has 'zumba,goneGONEgon,3,13,later,0'",
+        ),
         ([HEADER, "zumba,goneGONEgon"], "train.csv must have rows of label"),
-        ([HEADER, "zumba,../outside/goneGONEgon,3,13,train"], r"train.csv names '../outside/goneGONEgon_000003_000013', which"),
-        ([HEADER, "zumba,/goneGONEgon,3,13,train"], r"train.csv names '/goneGONEgon_000003_000013', which lies outside"),
+        (
+            [HEADER, "zumba,../outside/goneGONEgon,3,13,train"],
+            r"train.csv names '../outside/goneGONEgon_000003_000013', which",
+        ),
+        (
+            [HEADER, "zumba,/goneGONEgon,3,13,train"],
+            r"train.csv names '/goneGONEgon_000003_000013', which lies outside",
+        ),
         ([HEADER, row(GONE, "zumba", "train")], "none of the 1 videos .*-0IErS_cisg_000017_000027.mp4"),
     ],
 )

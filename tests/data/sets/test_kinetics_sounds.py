@@ -146,9 +146,7 @@ def test_a_folder_that_is_not_kinetics_is_refused(tmp_path, run_prepare, csv, me
 def test_names_cannot_lead_out_of_the_folder(tmp_path, run_prepare, write_flash):
     write_flash(tmp_path / f"outside/{VIOLIN}.mp4")
     (tmp_path / "source").mkdir()
-    (tmp_path / "source/train.csv").write_text(
-        f"{HEADER}\ntickling,../outside/{VIOLIN[:11]},17,27,train,0\n"
-    )
+    (tmp_path / "source/train.csv").write_text(f"{HEADER}\ntickling,../outside/{VIOLIN[:11]},17,27,train,0\n")
     with pytest.raises(BadInput, match=r"train.csv names '../outside/.*', which lies outside"):
         run_prepare(source_dir=str(tmp_path / "source"), data_dir=str(tmp_path / "data"), **FLAGS)
 
@@ -158,6 +156,4 @@ def test_nothing_usable_is_a_failure(tmp_path, run_prepare):
     (tmp_path / "source/train.csv").write_text(f"{HEADER}\n{row(VIOLIN, 'tickling', 'train')}\n")
     (tmp_path / f"source/{VIOLIN}.mp4").write_text("not a video")
     with pytest.raises(RunFailed, match="1 of 1 files cannot be used, nothing is left"):
-        run_prepare(
-            source_dir=str(tmp_path / "source"), data_dir=str(tmp_path / "data"), max_bad_fraction=1.0, **FLAGS
-        )
+        run_prepare(source_dir=str(tmp_path / "source"), data_dir=str(tmp_path / "data"), max_bad_fraction=1.0, **FLAGS)

@@ -85,7 +85,9 @@ def test_the_lists(source):
         "test": ("test_1k_a", "test_rest"),
     }
     assert clips.skipped == {"the video is not there": ["video9"]}
-    assert {CLASS_NAMES[video.label] for video in clips.videos} == {"people", "vehicles/autos"} and len(CLASS_NAMES) == 20
+    assert {CLASS_NAMES[video.label] for video in clips.videos} == {"people", "vehicles/autos"} and len(
+        CLASS_NAMES
+    ) == 20
 
 
 def test_the_sentence_of_1k_a_is_the_first(source):

@@ -63,9 +63,7 @@ def test_shapes_stay_in_the_picture():
 
 
 def test_clips_of_a_class_differ():
-    first, second = (
-        render_frames(scene_of(7, index), TIMES, 32, generator(index)) for index in range(2)
-    )
+    first, second = (render_frames(scene_of(7, index), TIMES, 32, generator(index)) for index in range(2))
     assert np.abs(first.astype(int) - second).mean() > 5
 
 

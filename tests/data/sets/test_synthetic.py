@@ -31,9 +31,7 @@ def changed(first, second):
 def prepared(tmp_path_factory):
     """A builder of what was prepared, the folder of its media files, and the report."""
     root = tmp_path_factory.mktemp("synthetic")
-    config = SyntheticConfig(
-        train_clips=96, validation_clips=2, test_clips=50, source_dir=str(root / "media"), **TINY
-    )
+    config = SyntheticConfig(train_clips=96, validation_clips=2, test_clips=50, source_dir=str(root / "media"), **TINY)
     preparation = prepare(Synthetic, config, str(root / "data"))
     return tfds.builder_from_directory(preparation.directory), root / "media", preparation.report
 
@@ -122,9 +120,7 @@ def test_kept_files_hold_what_the_records_hold(prepared):
         assert np.abs(decoded.frames.astype(int) - record["video"]).mean() < 6  # JPEG
         cues = read_captions(source.with_suffix(".vtt")).cues
         assert [cue.text.encode() for cue in cues] == list(record["captions"]["text"])
-        np.testing.assert_allclose(
-            [cue.start_seconds for cue in cues], record["captions"]["start_seconds"], atol=1e-4
-        )
+        np.testing.assert_allclose([cue.start_seconds for cue in cues], record["captions"]["start_seconds"], atol=1e-4)
 
 
 def test_tfds_alone_writes_the_same_with_one_thread(prepared, tmp_path, monkeypatch):

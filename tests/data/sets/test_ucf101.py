@@ -117,7 +117,11 @@ def test_colors_times_and_faults(prepared, trees, read_records):
 @pytest.mark.parametrize(
     ("name", "line", "message"),
     [
-        ("trainlist02.txt", "../outside/v_ApplyEyeMakeup_g01_c01.avi 1", "trainlist02.txt names '../outside/.*lies outside"),
+        (
+            "trainlist02.txt",
+            "../outside/v_ApplyEyeMakeup_g01_c01.avi 1",
+            "trainlist02.txt names '../outside/.*lies outside",
+        ),
         ("testlist01.txt", "/etc/v_ApplyEyeMakeup_g01_c01.avi", "testlist01.txt names '/etc/.*lies outside"),
         ("testlist01.txt", "Juggling/v_Juggling_g01_c01.avi", "testlist01.txt must have rows like .*has 'Juggling"),
         ("trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 2", "trainlist01.txt must have rows like"),

@@ -91,7 +91,10 @@ def test_without_names_recipes_are_called_by_their_numbers(source, tmp_path):
         ("{", "cannot be read as JSON"),
         ("[]", "must hold a database of videos"),
         ('{"database": {"a": {"subset": "training"}}}', "must hold a database of videos"),
-        (json.dumps({"database": {"a": annotated("training", "1")}}).replace("[]", '[{"segment": [3]}]'), "must hold a database"),
+        (
+            json.dumps({"database": {"a": annotated("training", "1")}}).replace("[]", '[{"segment": [3]}]'),
+            "must hold a database",
+        ),
         ('{"database": {}}', "none of the 0 videos"),
     ],
 )
@@ -116,7 +119,9 @@ def test_a_record_is_a_step_with_its_sentence(data_dir, read_records, trees):
         f"{VALID}_1": ["add cheese"],
         f"{ODD}_0": ["whisk"],
     }
-    starts = {name: (record["start_seconds"], len(record["video"]), record["label"]) for name, record in records.items()}
+    starts = {
+        name: (record["start_seconds"], len(record["video"]), record["label"]) for name, record in records.items()
+    }
     assert starts == {
         f"{TRAIN}_0": (2.0, 10, 1),
         f"{TRAIN}_1": (0.0, 10, 1),

@@ -14,7 +14,11 @@ GONE, BROKEN = "goneGONEgon", "brokenBROKE"
 FIELDS = ("text", "start_seconds", "end_seconds")
 NAMES = ("Game", "Vehicle, motor", "Car", "Concert")
 VOCABULARY = ["Index,TrainVideoCount,KnowledgeGraphId,Name,WikiUrl", '1,540026,/m/07yv9,"Vehicle, motor",https://b']
-VOCABULARY += ["0,788288,/m/03bt1gh,Game,https://a", "2,415890,/m/0k4j,Car,https://c", "3,378135,/m/01jddz,Concert,https://d"]
+VOCABULARY += [
+    "0,788288,/m/03bt1gh,Game,https://a",
+    "2,415890,/m/0k4j,Car,https://c",
+    "3,378135,/m/01jddz,Concert,https://d",
+]
 ROLLING = """WEBVTT
 Kind: captions
 Language: en
@@ -44,7 +48,13 @@ def write_json3(path, words):
 def source(tmp_path_factory, trees):
     """Videos with captions in either format and in several languages, a list with splits, a vocabulary."""
     root = tmp_path_factory.mktemp("youtube8m")
-    rows = ["video_id,labels,split", f"{JSON3},3 0 3,train", f"{VTT},1|2,train", f"{BOTH},2,", f'{ORIGINAL},"0,1",validate']
+    rows = [
+        "video_id,labels,split",
+        f"{JSON3},3 0 3,train",
+        f"{VTT},1|2,train",
+        f"{BOTH},2,",
+        f'{ORIGINAL},"0,1",validate',
+    ]
     rows += [f"{WORDLESS},,train", f"{GONE},1,test", f"{BROKEN},1,train", f"{VTT},1,train"]
     trees.write_list(root / "videos.csv", rows, "\r\n", mark=True)
     trees.write_list(root / "vocabulary.csv", VOCABULARY)
@@ -137,7 +147,10 @@ def test_records_have_topics_and_captions(data_dir, read_records, trees):
     records = splits["train"] | splits["validation"]
     assert set(splits["validation"]) == {f"{ORIGINAL}@0.00"}
     captions = {
-        name: [(text.decode(), *np.round(times, 3)) for text, *times in zip(*map(record["captions"].get, FIELDS), strict=True)]
+        name: [
+            (text.decode(), *np.round(times, 3))
+            for text, *times in zip(*map(record["captions"].get, FIELDS), strict=True)
+        ]
         for name, record in records.items()
     }
     assert captions == {

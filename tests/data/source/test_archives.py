@@ -87,7 +87,16 @@ def test_folders_and_other_files_are_left_alone(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-LEAVING = ["../evil.txt", "videos/../../evil.txt", "videos/..", "/evil.txt", "C:/evil.txt", "c:evil.txt", "..\\evil.txt", "\\evil"]
+LEAVING = [
+    "../evil.txt",
+    "videos/../../evil.txt",
+    "videos/..",
+    "/evil.txt",
+    "C:/evil.txt",
+    "c:evil.txt",
+    "..\\evil.txt",
+    "\\evil",
+]
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
@@ -107,7 +116,9 @@ def test_symbolic_links_are_refused(target, tmp_path):
 
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_devices_are_refused(kind, tmp_path):
-    assert_refused(write_tar(tmp_path / "bad.tar", {"null": b""}, type=kind), tmp_path, "null", "neither file nor folder")
+    assert_refused(
+        write_tar(tmp_path / "bad.tar", {"null": b""}, type=kind), tmp_path, "null", "neither file nor folder"
+    )
 
 
 def test_a_device_in_a_zip_file_is_refused(tmp_path):

@@ -98,7 +98,9 @@ def test_a_line_that_is_no_csv_is_named(write_tree):
         tree.read_rows("a.csv")
 
 
-@pytest.mark.parametrize("listed", ["/etc/passwd", "../b.mp4", "a/../../b.mp4", "..", "C:\\b.mp4", "..\\b.mp4", "c:b.mp4"])
+@pytest.mark.parametrize(
+    "listed", ["/etc/passwd", "../b.mp4", "a/../../b.mp4", "..", "C:\\b.mp4", "..\\b.mp4", "c:b.mp4"]
+)
 def test_listed_paths_that_leave_are_refused(listed, write_tree):
     tree = write_tree({"a.csv": b""})
     with pytest.raises(DataError) as error:

@@ -45,7 +45,8 @@ def test_an_empty_object_has_no_captions(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"second": {"start": [1', '{"second": {}', '{"second": {}, 1}', '{"second": 12', '{"a": {}} {}']
+    "content",
+    ["", "[]", '{"second": {"start": [1', '{"second": {}', '{"second": {}, 1}', '{"second": 12', '{"a": {}} {}'],
 )
 def test_a_file_that_breaks_off_or_is_none_is_refused(tmp_path, content):
     with pytest.raises(DataError, match=r"caption\.json cannot be read.*from byte \d+ on"):

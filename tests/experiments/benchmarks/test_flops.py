@@ -34,7 +34,9 @@ def test_counts_the_matrix_products_that_tensorflow_runs(make_model, options, mo
     model = make_model(**options)
     shape = model.input_shapes[{"video": "video", "audio": "waveform", "text": "text"}[modality]]
     spec = tf.TensorSpec([1, *shape], tf.int32 if modality == "text" else tf.float32)
-    graph = tf.function(lambda raw: model.encode_tokens(modality, raw), autograph=False).get_concrete_function(spec).graph
+    graph = (
+        tf.function(lambda raw: model.encode_tokens(modality, raw), autograph=False).get_concrete_function(spec).graph
+    )
     counted = sum(_product_flops(op) for op in graph.get_operations())
     left_out = 0  # the projection behind the encoder, of every token here
     if modality in model.feature_projections:
@@ -66,7 +68,9 @@ def benchmark(only_flags_of):
 @pytest.mark.usefixtures("eager", "benchmark")
 def test_the_models_benchmark_measures_every_way():
     calls, flops = model_timing.calls("ut_tiny", 8, 32), model_timing.operations("ut_tiny", 8, 32)
-    assert set(calls) | {"matrix products"} == set(flops) and flops["recomputed"] / flops["step"] == pytest.approx(4 / 3)
+    assert set(calls) | {"matrix products"} == set(flops) and flops["recomputed"] / flops["step"] == pytest.approx(
+        4 / 3
+    )
     seconds = median_seconds(calls, repeats=1)
     assert all(spent > 0 for spent in seconds.values())
 

@@ -68,8 +68,13 @@ def test_blending_weighs_losses_and_changes_at_the_end_of_a_super_epoch():
 
 
 def result(method, seed, accuracy, conflict=None):
-    scores = {name: {"accuracy": accuracy, "class_accuracy": accuracy, "loss": 1.0} for name in ("multimodal", "audio", "video")}
-    gradients = {part: {"mean_cosine": 0.5, "conflict_rate": conflict} for part in ("audio", "video")} if conflict else {}
+    scores = {
+        name: {"accuracy": accuracy, "class_accuracy": accuracy, "loss": 1.0}
+        for name in ("multimodal", "audio", "video")
+    }
+    gradients = (
+        {part: {"mean_cosine": 0.5, "conflict_rate": conflict} for part in ("audio", "video")} if conflict else {}
+    )
     return dict(
         method=method, seed=seed, best_epoch=2, epochs=3, alone="head", validation=scores,
         chance={"top1": 0.25, "top5": 1.0, "items": 40}, test={"best": scores, "last": scores}, gradients=gradients,

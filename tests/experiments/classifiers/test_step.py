@@ -35,7 +35,8 @@ def values(run):
 
 def losses_of(logits, labels):
     return {
-        name: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found)) for name, found in logits.items()
+        name: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found))
+        for name, found in logits.items()
     }
 
 

@@ -30,7 +30,10 @@ def music(seed, seconds=2.0, rate_hz=RATE_HZ):
     generator = np.random.default_rng(seed)
     times = np.arange(round(seconds * rate_hz / 8)) / rate_hz
     notes = [
-        sum(level * np.sin(2 * np.pi * hertz * times) for level, hertz in zip(generator.uniform(0, 1, 5), chord, strict=True))
+        sum(
+            level * np.sin(2 * np.pi * hertz * times)
+            for level, hertz in zip(generator.uniform(0, 1, 5), chord, strict=True)
+        )
         for chord in generator.uniform(120, 3500, (8, 5))
     ]
     return (np.concatenate(notes) * 4000).astype(np.int16)
@@ -133,5 +136,7 @@ def test_every_bit_counts_for_the_hash_of_all():
     sound = np.arange(10, dtype=np.int16)
     one = media_hash([b"ab", b"c"], sound)
     assert one and one == media_hash([b"ab", b"c"], sound.copy())
-    assert len({one, media_hash([b"ab", b"d"], sound), media_hash([b"ab", b"c"], sound + 1), media_hash([], sound)}) == 4
+    assert (
+        len({one, media_hash([b"ab", b"d"], sound), media_hash([b"ab", b"c"], sound + 1), media_hash([], sound)}) == 4
+    )
     assert media_hash([], np.zeros(0, np.int16)) == 0

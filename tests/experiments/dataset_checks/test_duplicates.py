@@ -74,5 +74,3 @@ def test_every_pair_comes_once_and_none_is_missed():
     expected = [(i, j) for j in range(120) for i in range(j) if are_alike(clips[i], clips[j])]
     assert sorted(offsets(hashed(*clips).alike())) == sorted(expected)
     assert len(expected) > 100
-
-

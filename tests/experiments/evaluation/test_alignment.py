@@ -84,7 +84,9 @@ def test_similarities_are_cosines_of_the_embeddings(found, model, batch):
     fine, coarse = outputs["video_audio"], outputs["video_text"]
     query = unit(coarse["text"][1, :2]).mean(axis=0)
     assert found["video_text_similarity"][1] == pytest.approx(unit(query) @ unit(coarse["video"][1]), abs=1e-5)
-    assert found["video_audio_similarity"][1] == pytest.approx(unit(fine["audio"][1]) @ unit(fine["video"][1]), abs=1e-5)
+    assert found["video_audio_similarity"][1] == pytest.approx(
+        unit(fine["audio"][1]) @ unit(fine["video"][1]), abs=1e-5
+    )
 
 
 def test_clips_of_unknown_truth_are_left_out_and_the_last_batch_may_be_smaller(model, batch):

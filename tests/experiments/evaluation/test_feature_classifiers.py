@@ -24,7 +24,9 @@ def classifier() -> LowRankClassifier:
 def published_scores(weights, features, labels, tested, epochs):
     """Trains the published code's classifier from given weights; without dropout, which draws otherwise."""
     regularizer = keras.regularizers.L2(L2)
-    model = keras.Sequential([keras.layers.Dense(RANK), keras.layers.Dense(4, "softmax", kernel_regularizer=regularizer)])
+    model = keras.Sequential(
+        [keras.layers.Dense(RANK), keras.layers.Dense(4, "softmax", kernel_regularizer=regularizer)]
+    )
     model.build([None, 12])
     model.set_weights(weights)
     model.compile(keras.optimizers.Adam(LEARNING_RATE), keras.losses.CategoricalCrossentropy(), run_eagerly=True)
@@ -61,7 +63,9 @@ def test_it_learns_anew_and_never_asks_the_global_seed(classifier):
 def test_every_clip_is_learned_from_also_those_of_a_last_small_batch(classifier, monkeypatch):
     """Of 65 clips the second batch holds one; each epoch another one."""
     seen, keys = [], []
-    monkeypatch.setattr(classifier, "_step", lambda features, labels, key: seen.append(labels.numpy().tolist()) or keys.append(key))
+    monkeypatch.setattr(
+        classifier, "_step", lambda features, labels, key: seen.append(labels.numpy().tolist()) or keys.append(key)
+    )
     monkeypatch.setattr(classifier, "_train_epoch", classifier._epoch)
     features, _ = blobs(BATCH + 1, 4, seed=0)
     classifier.fit(features, np.arange(BATCH + 1), epochs=2, title="")

@@ -122,7 +122,10 @@ def outputs_of(run, data_dir):
         flat = tf.reshape(batch[entry], [-1, *run.model.input_shapes[entry]])
         outputs = tf.nest.map_structure(lambda values: np.split(values, len(batch["label"])), run.model({entry: flat}))
         return {
-            clip_id.decode(): (int(label), {space: found[modality][row] for space, found in outputs.items() if modality in found})
+            clip_id.decode(): (
+                int(label),
+                {space: found[modality][row] for space, found in outputs.items() if modality in found},
+            )
             for row, (clip_id, label) in enumerate(zip(batch["clip_id"].numpy(), batch["label"].numpy(), strict=True))
         }
 
@@ -281,7 +284,13 @@ def test_the_command_line(result, trained_run, data_dir, only_flags_of, monkeypa
     """On a run that has no fine-tuning, which a note says how to make."""
     bare = RunDirectory(shutil.copytree(trained_run, tmp_path / "bare"))
     module = only_flags_of("experiments.evaluate")
-    flags = [f"--workdir={bare.path}", f"--data_dir={data_dir}", "--tasks=esc50,kinetics400", "--batch_size=20", "--epochs=2"]
+    flags = [
+        f"--workdir={bare.path}",
+        f"--data_dir={data_dir}",
+        "--tasks=esc50,kinetics400",
+        "--batch_size=20",
+        "--epochs=2",
+    ]
     monkeypatch.setattr(sys, "argv", ["evaluate", *flags])
     with pytest.raises(SystemExit) as stop:
         command_line.run(module.main)
@@ -289,8 +298,14 @@ def test_the_command_line(result, trained_run, data_dir, only_flags_of, monkeypa
     assert stop.value.code == 0, errors
     found = json.loads(bare.result.read_text())
     assert found["tasks"] == {"esc50": result["tasks"]["esc50"], "kinetics400": None}
-    assert format_table(rows(found)) in output and "ESC-50, linear classifiers on frozen features, mean of 5 splits" in output
-    assert "Note: kinetics400 is left out: its figures are those of a fine-tuning, and there is none of this run." in output
+    assert (
+        format_table(rows(found)) in output
+        and "ESC-50, linear classifiers on frozen features, mean of 5 splits" in output
+    )
+    assert (
+        "Note: kinetics400 is left out: its figures are those of a fine-tuning, and there is none of this run."
+        in output
+    )
     assert f"--checkpoint={bare.path} --data_dir={data_dir} --workdir={bare.path}/kinetics400" in output
     for title in ("esc50, train", "esc50, test", "esc50, test5, low-rank classifier"):
         assert f"{title}: 100%" in errors
@@ -308,7 +323,9 @@ def test_what_is_wrong_with_a_finetuning_is_named(settings, run, directory, fine
         f"--finetuned should have started from {copy.path}. {finetuned.path} started from {directory.path}."
     )
     copy.write(copy.data, json.dumps({"folder": {"class_names": ["a", "b"]}}))
-    assert re.search("should have learned the 6 classes.* has learned other classes, 2 of kinetics400", message(copy.path))
+    assert re.search(
+        "should have learned the 6 classes.* has learned other classes, 2 of kinetics400", message(copy.path)
+    )
     copy.result.unlink()
     assert re.search("should be .* that has come to its end", message(copy.path))
     assert "Found no checkpoint there" in message(tmp_path / "nothing")
@@ -329,7 +346,9 @@ def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, 
     lines = str(error.value).splitlines()
     assert len(lines) == 2
     for name, line in zip(("ucf101", "esc50"), lines, strict=True):
-        assert line.endswith(f"Prepare it first: python -m experiments.prepare_data --dataset={name} --data_dir={tmp_path}")
+        assert line.endswith(
+            f"Prepare it first: python -m experiments.prepare_data --dataset={name} --data_dir={tmp_path}"
+        )
 
 
 def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_records(settings):

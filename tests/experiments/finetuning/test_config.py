@@ -65,7 +65,10 @@ BASE = ["finetune.modality = 'video'", "finetune.dataset = 'x'"]
         ("finetune.mixup_alpha = 0.5", "`finetune.mixup_alpha` should be None or above 0.5. Found 0.5"),
         ("finetune.backbone_clip_norm = 0.0", "should be None or above 0. Found 0.0"),
         ("finetune.test_crops = 0", "`finetune.test_crops` should be at least 1. Found 0"),
-        ("finetune.warmup_steps = 100000", "`finetune.warmup_steps` should be below `finetune.steps`, 100000. Found 100000"),
+        (
+            "finetune.warmup_steps = 100000",
+            "`finetune.warmup_steps` should be below `finetune.steps`, 100000. Found 100000",
+        ),
         ("finetune.warmup_steps = True", r"`finetune\.warmup_steps` should be of type .*Found True"),
         ("finetune.step = 3", r"Did you mean `finetune\.steps`\?"),
         ("finetune.frozen = 1", "`finetune.frozen` should be of type bool"),

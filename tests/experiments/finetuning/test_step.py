@@ -157,7 +157,9 @@ def shared_out(batch, strategy):
 
 
 @pytest.mark.usefixtures("quick_graphs")
-@pytest.mark.parametrize("options", [dict(backbone_clip_norm=0.1), dict(multi_label=True, balance_classes=True)], ids=str)
+@pytest.mark.parametrize(
+    "options", [dict(backbone_clip_norm=0.1), dict(multi_label=True, balance_classes=True)], ids=str
+)
 def test_two_replicas_do_what_one_does(options, make_run, mirrored):
     after = {}
     for replicas in (1, 2):
@@ -190,7 +192,9 @@ def test_bfloat16_computes_in_16_bits_and_learns_in_32(make_run):
         assert run.model.backbone.encode("video", batch["video"]).dtype == tf.bfloat16
         assert run.model(batch["video"]).dtype == tf.float32
         assert {weight.dtype for weight in run.trainer.weights} == {tf.float32}
-        assert all(np.isfinite(gradient).all() and gradient.dtype == np.float32 for gradient in gradients_taken(run, batch))
+        assert all(
+            np.isfinite(gradient).all() and gradient.dtype == np.float32 for gradient in gradients_taken(run, batch)
+        )
     finally:
         keras.mixed_precision.set_global_policy("float32")
 
@@ -212,5 +216,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(make_run):
     for step in range(21):
         run.trainer.global_step.assign(step)
         rates.append(float(run.trainer.learning_rate(run.trainer.global_step)))
-    expected = [RATE * min(step / 4, 0.5 * (1 + math.cos(math.pi * (step - 4) / 16)) if step >= 4 else 1) for step in range(21)]
+    expected = [
+        RATE * min(step / 4, 0.5 * (1 + math.cos(math.pi * (step - 4) / 16)) if step >= 4 else 1) for step in range(21)
+    ]
     np.testing.assert_allclose(rates, expected, atol=1e-6)

@@ -65,9 +65,8 @@ def test_equal_similarities_have_the_loss_that_is_compared_with(form):
 def test_a_model_of_random_weights_is_said_to_be_hardly_trained(run, make_batch):
     outputs = run.model(make_batch(6))["video_text"]
     similarities = cosines(outputs["text"][:, 0].numpy(), outputs["video"].numpy())
-    expected = (
-        "Note: this model is hardly trained (step 0, within its warm-up of 50 steps), so the order of the results says little."
-    )
+    reason = "step 0, within its warm-up of 50 steps"
+    expected = f"Note: this model is hardly trained ({reason}), so the order of the results says little."
     assert ranking_note(run, similarities) == expected
     # Random weights, too, can give similarities that differ much.
     assert ranking_note(run, FITTING) == expected

@@ -48,7 +48,9 @@ def test_parameters_are_all_of_the_model_and_add_up_to_its_layers(run):
         mine = [row for row in parameters if row.layer == layer.layer]
         assert layer.variables == len(mine) and layer.count == sum(np.prod(row.shape) for row in mine)
         assert layer.norm == pytest.approx(np.sqrt(sum(row.norm**2 for row in mine)), rel=1e-5)
-        assert layer.mean == pytest.approx(np.average([row.mean for row in mine], weights=[row.count for row in mine]), abs=1e-6)
+        assert layer.mean == pytest.approx(
+            np.average([row.mean for row in mine], weights=[row.count for row in mine]), abs=1e-6
+        )
         assert layer.std**2 == pytest.approx(layer.norm**2 / layer.count - layer.mean**2, rel=1e-3)
     assert "block_0" in {row.layer for row in layers}
     assert not any(character.isdigit() for row in parameters for character in row.name.split("/")[-1])
@@ -97,8 +99,9 @@ def test_tables_are_markdown():
     lines = inspection.markdown(rows, {"mean": "+.1f"}).splitlines()
     assert lines[0] == "| layer | name | shape | count | mean | std | norm |"
     assert lines[1:] == [
-        "| --- | --- | --- | --: | --: | --: | --: |", "| a_layer | x\\|y | 2 × 3 | 6,000 | +0.2 | - | 1 |"
-    ]  # fmt: skip
+        "| --- | --- | --- | --: | --: | --: | --: |",
+        "| a_layer | x\\|y | 2 × 3 | 6,000 | +0.2 | - | 1 |",
+    ]
     assert inspection.markdown(rows, summary="more").startswith("<details><summary>more</summary>\n\n| layer")
 
 
@@ -181,7 +184,9 @@ def test_scores_of_unknown_truth_are_drawn_without_it(scored):
     assert "The sum: AUC" in told.axes[0].get_title()
     untold = inspection_plots.scores_figure(scored.scores, [None] * len(scored.misaligned), titles)
     assert untold.axes[0].get_title() == "The sum"
-    assert sum(bar.get_height() for bar in untold.axes[0].patches) == np.isfinite(scored.scores["summed_similarity"]).sum()
+    assert (
+        sum(bar.get_height() for bar in untold.axes[0].patches) == np.isfinite(scored.scores["summed_similarity"]).sum()
+    )
 
 
 def test_embeddings_have_a_column_per_state_and_a_row_per_space(embedded):

@@ -200,7 +200,11 @@ def test_soft_weights_are_one_half_at_gamma(rig, batches):
     trust = soft(rig.model.head, outputs, batches[0], vatt.clip_losses(outputs, batches[0]), rig.step, {})
     expected = 1 / (1 + np.exp((cosines[4] - cosines[3:]) / 0.2))
     np.testing.assert_allclose(trust.weights, [1, 1, 1, *expected], atol=1e-4)
-    assert expected[1] == 0.5 and trust.keep and float(trust.report["clip_weight"]) == pytest.approx(expected.mean(), abs=1e-4)
+    assert (
+        expected[1] == 0.5
+        and trust.keep
+        and float(trust.report["clip_weight"]) == pytest.approx(expected.mean(), abs=1e-4)
+    )
 
 
 def test_a_step_of_which_every_clip_is_gated_changes_no_bit(rig, batches):
@@ -311,14 +315,21 @@ def test_mixed_precision_judges_nearly_alike(rig, batches):
     np.testing.assert_array_equal(np.isnan(found), np.isnan(cosines))
     assert 0 < np.nanmax(np.abs(found - cosines)) < 0.2
     outputs = half.model(batches[0])
-    weights = half.curriculum(half.model.head, outputs, batches[0], vatt.clip_losses(outputs, batches[0]), half.step, {}).weights
+    weights = half.curriculum(
+        half.model.head, outputs, batches[0], vatt.clip_losses(outputs, batches[0]), half.step, {}
+    ).weights
     assert weights.dtype == tf.float32 and weights.numpy().tolist() == [1.0] * BATCH
 
 
 def test_the_result_s_table_tells_of_the_clips_where_they_were_judged():
     gradients = {"mean_cosine": 0.1, "conflict_rate": 0.2, "kept_rate": 1.0}
     nothing = dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))
-    result = {"retrieval": {"text_to_video": nothing}, "linear_probe": {}, "harmonization": gradients, "alignment": None}
+    result = {
+        "retrieval": {"text_to_video": nothing},
+        "linear_probe": {},
+        "harmonization": gradients,
+        "alignment": None,
+    }
     before = rows(result)
     gradients |= {"clip_alignment": -0.25, "clip_weight": 0.75}
     added = [row for row in rows(result) if row not in before]

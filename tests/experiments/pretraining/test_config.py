@@ -82,7 +82,9 @@ def test_the_gate_judges_clips_instead_of_steps(tiny_run):
     assert config.parse([], tiny_run).build_clip_curriculum() is None
 
 
-@pytest.mark.parametrize("method, rest", [("cl_sample", harmonization.Sum), ("both_sample", harmonization.GradientRealignment)])
+@pytest.mark.parametrize(
+    "method, rest", [("cl_sample", harmonization.Sum), ("both_sample", harmonization.GradientRealignment)]
+)
 def test_the_files_of_the_curriculum_per_clip(method, rest):
     configs = pathlib.Path(__file__).parents[3] / "configs"
     settings = config.parse([str(configs / "demo.gin"), str(configs / f"methods/{method}.gin")], [])

@@ -24,7 +24,9 @@ def test_every_variable_is_in_one_layer(make_model, options):
 def test_the_names_are_those_of_the_parts(make_model):
     model = make_model()
     variables = model.trainable_variables
-    found = {name: {variables[index].name for index in indices} for name, indices in layers_of(model, variables).items()}
+    found = {
+        name: {variables[index].name for index in indices} for name, indices in layers_of(model, variables).items()
+    }
     for name, part in (
         ("block_0", "/block_0/"), ("audio_positions", "/audio_embedding/axial_positions"), ("text_features", "/text_features/")
     ):  # fmt: skip

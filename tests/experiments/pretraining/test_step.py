@@ -220,7 +220,9 @@ def test_the_layers_are_logged_as_they_are(rig, batch, method):
         "head_video_to_audio",
     ]  # fmt: skip
     rig.train(without_text(batch))
-    assert np.isnan(rig.column("layer_cosine")[-1]).all() and not np.any(rig.column("layer_gradient_norm_video_text")[-1])
+    assert np.isnan(rig.column("layer_cosine")[-1]).all() and not np.any(
+        rig.column("layer_gradient_norm_video_text")[-1]
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)

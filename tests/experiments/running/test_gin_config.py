@@ -52,7 +52,9 @@ def test_a_missing_file_is_explained_with_the_places_where_it_was_looked_for(pac
     for file, missing in (("nowhere.gin", "nowhere.gin"), ("mine.gin", "configs/nowhere.gin")):
         with pytest.raises(BadInput) as refusal:
             parse(file)
-        assert f"the gin file {missing} should exist. Found none in the current directory, {tmp_path}/current" in str(refusal.value)
+        assert f"the gin file {missing} should exist. Found none in the current directory, {tmp_path}/current" in str(
+            refusal.value
+        )
         assert f"among those of the package, {package}." in str(refusal.value)
     with pytest.raises(BadInput, match=r"the gin file /nowhere\.gin should exist\. Found none\.$"):
         parse("/nowhere.gin")

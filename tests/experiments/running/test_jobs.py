@@ -43,7 +43,9 @@ def test_programs_run_in_their_order_and_leave_a_log(make_job):
 
 
 def test_what_is_done_is_not_run_again(make_job):
-    job = make_job("a", train="echo train; touch train", test="echo test; touch test", report="echo report; touch report")
+    job = make_job(
+        "a", train="echo train; touch train", test="echo test; touch test", report="echo report; touch report"
+    )
     job.directory.mkdir()
     (job.directory / "train").touch()
     (job.directory / "report").touch()  # of an older test

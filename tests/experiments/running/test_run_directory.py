@@ -122,7 +122,10 @@ def test_other_workers_write_elsewhere(directory):
 
 def test_the_commit_is_the_codes_own_and_not_that_of_a_project_it_is_installed_in(tmp_path, monkeypatch):
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    for arguments in (["init", "--quiet"], [*identity, "commit", "--quiet", "--allow-empty", "--message=Another project"]):
+    for arguments in (
+        ["init", "--quiet"],
+        [*identity, "commit", "--quiet", "--allow-empty", "--message=Another project"],
+    ):
         subprocess.run(["git", "-C", tmp_path, *arguments], check=True)
     installed = tmp_path / ".venv" / "run_directory.py"
     installed.parent.mkdir()

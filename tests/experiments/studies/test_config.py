@@ -14,10 +14,21 @@ def test_the_shipped_studies_can_be_configured(path, points):
     study = study_config.parse([path], [])
     settings = {variant: study.pretraining(variant) for variant in study.variants}
     assert sum(len(study.points(variant)) for variant in study.variants) == points
-    assert study.baseline == "vatt" and list(study.methods) == ["vatt", "rw_va", "rw_vt", "gr", "cl", "both", "cl_sample"]
+    assert study.baseline == "vatt" and list(study.methods) == [
+        "vatt",
+        "rw_va",
+        "rw_vt",
+        "gr",
+        "cl",
+        "both",
+        "cl_sample",
+    ]
     assert (ROOT / path).read_text().startswith("# Purpose: ")
     # No two variants are the same by mistake.
-    assert len({repr((each.scope, each.all_reduce, each.granularity, each.clip_softness)) for each in settings.values()}) > 2
+    assert (
+        len({repr((each.scope, each.all_reduce, each.granularity, each.clip_softness)) for each in settings.values()})
+        > 2
+    )
     assert settings["cl_dot"].build_harmonizer()._indicator == "dot"
     assert settings["cl_sample_soft"].clip_softness == 0.1 and settings["cl_sample_soft"].granularity == "sample"
 
@@ -25,7 +36,9 @@ def test_the_shipped_studies_can_be_configured(path, points):
 def test_what_the_ablations_change():
     study = study_config.parse([FULL], [])
     gamma = {name: study.pretraining(name) for name in ("cl", "cl_gamma_0", "cl_gamma_cosine")}
-    values = {name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 90, 450)] for name, each in gamma.items()}
+    values = {
+        name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 90, 450)] for name, each in gamma.items()
+    }
     assert values["cl"] == pytest.approx([-0.3, -0.24, 0.0]) and values["cl_gamma_0"] == [0.0] * 3
     assert values["cl_gamma_cosine"] == pytest.approx([-0.3, -0.27135, 0.0], abs=1e-4)
     assert study.pretraining("gr_encoder").scope == study.pretraining("both_encoder").scope == "encoder"

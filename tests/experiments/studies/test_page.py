@@ -22,7 +22,13 @@ GAINS = {"vatt": 0.0, "good": 0.2, "bad": -0.1, "idle": 0.0, "unsure": 0.01}
 ORIGIN = Provenance(
     "python -m experiments.study --jobs=2",
     "2026-11-26",
-    {"packages": {"tensorflow": "2.20.0"}, "uncommitted_changes": True, "platform": "Linux", "python": "3.11", "commit": "abc"},
+    {
+        "packages": {"tensorflow": "2.20.0"},
+        "uncommitted_changes": True,
+        "platform": "Linux",
+        "python": "3.11",
+        "commit": "abc",
+    },
     "2 x a processor",
 )
 
@@ -46,7 +52,14 @@ def made_up(study: Study, point: Point) -> dict:
         recall += sign * GAINS[method] * (1 + 0.01 * point.seed)
     recalls = {"r1": 0.1, "r5": 0.2, "r10": recall, "median_rank": 10.0, "gallery": 240, "chance": {"r10": 10 / 240}}
     probes = {name: {"top1": 0.5, "chance": 0.02} for name in ("video", "audio")}
-    training = {"cosine": 0.125, "conflict_rate": 0.25, "keep": 1.0, "loss_video_audio": 3.0, "loss_video_text": 2.0, "steps": 20}
+    training = {
+        "cosine": 0.125,
+        "conflict_rate": 0.25,
+        "keep": 1.0,
+        "loss_video_audio": 3.0,
+        "loss_video_text": 2.0,
+        "steps": 20,
+    }
     watched = []
     if method == "vatt" and point.noise == NOISY:
         kinds = dict(misaligned=0.75 + 0.01 * point.seed, text_only=0.8, audio_only=None)
@@ -91,7 +104,16 @@ def test_tables_have_means_intervals_and_differences(results):
     }  # fmt: skip
     (_, line) = study_tables.ablations(results)
     assert line[:3] == ["good_dot", "good", "-20.6 ± 0.4 **worse**"] and line[-1] == "5"
-    assert study_tables.gradients(results)[2] == ["vatt", "text 60 %, sound 30 %", "0.125", "25.0", "100.0", "-", "3.00", "2.00"]
+    assert study_tables.gradients(results)[2] == [
+        "vatt",
+        "text 60 %, sound 30 %",
+        "0.125",
+        "25.0",
+        "100.0",
+        "-",
+        "3.00",
+        "2.00",
+    ]
 
 
 def test_indicators_are_those_of_the_last_step_watched(results):
@@ -123,7 +145,9 @@ def test_findings_say_what_was_built_in_and_nothing_else(results):
 
 def test_a_method_that_does_not_help_is_not_called_better(study):
     quiet = dataclasses.replace(study, methods={"vatt": "a.gin", "idle": "b.gin", "unsure": "c.gin"}, ablations={})
-    text = "\n".join(findings(Results(quiet, [made_up(quiet, point) for name in quiet.methods for point in quiet.points(name)])))
+    text = "\n".join(
+        findings(Results(quiet, [made_up(quiet, point) for name in quiet.methods for point in quiet.points(name)]))
+    )
     assert "Better than vatt in R@10, after the correction: no method at any noise." in text
     assert "Worse than vatt in R@10, after the correction: no method at any noise." in text
 

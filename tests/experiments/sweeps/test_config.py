@@ -27,17 +27,23 @@ def test_a_point_has_the_files_and_bindings_of_its_alternatives():
     )
     first, *_, last = sweep.points()
     assert first == Point(
-        "mix=small,seed=1", {"mix": "small", "seed": "1"}, ("base.gin", "a.gin"), ("STEPS = 3", "B.c = 1", "pretrain.seed = 1")
+        "mix=small,seed=1",
+        {"mix": "small", "seed": "1"},
+        ("base.gin", "a.gin"),
+        ("STEPS = 3", "B.c = 1", "pretrain.seed = 1"),
     )
-    assert last == Point("mix=none,seed=2", {"mix": "none", "seed": "2"}, ("base.gin",), ("STEPS = 3", "pretrain.seed = 2"))
+    assert last == Point(
+        "mix=none,seed=2", {"mix": "none", "seed": "2"}, ("base.gin",), ("STEPS = 3", "pretrain.seed = 2")
+    )
     assert [point.labels["seed"] for point in sweep.points()] == ["1", "2", "1", "2"]
 
 
 def test_values_become_bindings_that_gin_reads_back():
     sweep = Sweep(axes={"pretrain.datasets": (("a", "b c"), ("d/e",)), "pretrain.learning_rate": (1e-3, 2.5e-05)})
     assert names(axes=sweep.axes)[:3:2] == [
-        "datasets=_a_b_c_,learning_rate=0.001", "datasets=_d_e_,learning_rate=0.001"
-    ]  # fmt: skip
+        "datasets=_a_b_c_,learning_rate=0.001",
+        "datasets=_d_e_,learning_rate=0.001",
+    ]
     assert sweep.points()[1].bindings == ("pretrain.datasets = ('a', 'b c')", "pretrain.learning_rate = 2.5e-05")
 
 
@@ -50,14 +56,23 @@ def test_names_are_safe_and_stable():
 MISTAKES = {
     "two that write to one place": ({"a": {"x y": (), "x*y": ()}}, r"would write into a=x_y: .*'x y'.* and .*'x\*y'"),
     "two that some file systems hold for one": ({"a": {"gr": (), "GR": ()}}, "would write into a=GR"),
-    "the same value twice": ({"pretrain.seed": (1, 2, 1)}, "would be the same: the axis 'pretrain.seed' has a value twice"),
+    "the same value twice": (
+        {"pretrain.seed": (1, 2, 1)},
+        "would be the same: the axis 'pretrain.seed' has a value twice",
+    ),
     "axes of one name": ({"a.seed": (1,), "b.seed": (1,)}, "two axes called 'seed'"),
     "no axis": ({}, "at least one axis"),
     "no alternative": ({"a": {}}, "should have alternatives"),
     "values without a binding": ({"seed": (1, 2)}, "be called like the binding that takes the values"),
-    "neither file nor binding": ({"a": {"x": "gr"}}, r"alternative 'x' of the axis 'a' should consist of gin files.*Found 'gr'"),
+    "neither file nor binding": (
+        {"a": {"x": "gr"}},
+        r"alternative 'x' of the axis 'a' should consist of gin files.*Found 'gr'",
+    ),
     "a name too long": ({"a": {"x" * 300: ()}}, "should have at most 200 characters"),
-    "a wrong order of programs": ({"a": {"x": ()}}, "should be some of pretrain, finetune, evaluate, report, in this order"),
+    "a wrong order of programs": (
+        {"a": {"x": ()}},
+        "should be some of pretrain, finetune, evaluate, report, in this order",
+    ),
     "flags of no program": ({"a": {"x": ()}}, "`sweep.flags` should be of the sweep's programs, .*Found finetune"),
 }
 
@@ -95,7 +110,9 @@ def paper() -> dict[str, tuple[config.Pretrain, str]]:
     found = {}
     for point in sweep_config.parse([str(CONFIGS / "sweeps/paper.gin")], []).points():
         settings = config.parse(point.gin_files, point.bindings)
-        assert make_model(settings, vocabulary_size=65_536).feature_dims["video"] == 1024  # in full size, without variables
+        assert (
+            make_model(settings, vocabulary_size=65_536).feature_dims["video"] == 1024
+        )  # in full size, without variables
         found[point.name] = settings, operative_config()
     return found
 
@@ -119,7 +136,9 @@ def test_a_point_is_the_same_run_as_the_papers_file(method, paper):
 
 def test_the_demos_sweep_is_the_six_methods_over_any_seeds():
     demo = str(CONFIGS / "sweeps/demo.gin")
-    assert [point.name for point in sweep_config.parse([demo], []).points()] == [f"method={method}" for method in METHODS]
+    assert [point.name for point in sweep_config.parse([demo], []).points()] == [
+        f"method={method}" for method in METHODS
+    ]
     sweep = sweep_config.parse([demo], ["sweep.axes = {'pretrain.seed': (1, 2), 'method': %METHODS}"])
     points = sweep.points()
     assert len(points) == 12 and points[7].name == "seed=2,method=rw_va"

@@ -100,7 +100,9 @@ def test_a_result_of_an_earlier_step_counts_for_nothing(sweep):
 
 
 def test_points_that_were_only_pretrained_show_their_losses(make_sweep):
-    directory = make_sweep({"method": ["vatt", "gr"]}, {("vatt",): (None, records(0.5)), ("gr",): (None, records(0.5, 8))})
+    directory = make_sweep(
+        {"method": ["vatt", "gr"]}, {("vatt",): (None, records(0.5)), ("gr",): (None, records(0.5, 8))}
+    )
     state = directory.read()
     assert [point.status for point in state.points] == ["waits for evaluate", "at step 8 of 20"]
     head, vatt, gr = table(state)
@@ -125,9 +127,16 @@ def test_what_is_done_is_read_from_what_is_there(make_sweep):
 
 def test_the_csv_has_a_line_per_point_and_every_number(sweep):
     rows = list(csv.DictReader(io.StringIO(points_csv(sweep.read()))))
-    assert [row["point"] for row in rows] == [f"method={method},seed={seed}" for method in ("vatt", "gr") for seed in "123"]
+    assert [row["point"] for row in rows] == [
+        f"method={method},seed={seed}" for method in ("vatt", "gr") for seed in "123"
+    ]
     first = rows[0]
-    assert (first["axis.method"], first["axis.seed"], first["status"], first["steps"]) == ("vatt", "1", "finished", "20")
+    assert (first["axis.method"], first["axis.seed"], first["status"], first["steps"]) == (
+        "vatt",
+        "1",
+        "finished",
+        "20",
+    )
     assert float(first["retrieval.text_to_video.r10"]) == 0.5 and first["retrieval.text_to_video.gallery"] == "8"
     assert "linear_probe.audio.top1" not in first and rows[5]["retrieval.text_to_video.r10"] == ""
 
@@ -162,7 +171,11 @@ def test_nothing_run_yet_still_gives_a_report(make_sweep):
     directory = make_sweep({"method": ["vatt", "gr"]}, {("vatt",): (None, []), ("gr",): (None, [])})
     assert write_sweep_report(directory).startswith("| method | finished |\n| --- | --- |\n| vatt | 0 of 1 |\n")
     page = (directory.path / "report" / "index.html").read_text()
-    assert "No point is finished yet" in page and "No point has recorded a step yet" in page and "0 of 2 points finished" in page
+    assert (
+        "No point is finished yet" in page
+        and "No point has recorded a step yet" in page
+        and "0 of 2 points finished" in page
+    )
 
 
 def test_the_report_rebuilds_all_files_alike(sweep, run_report):
@@ -199,7 +212,9 @@ def paper(make_sweep) -> SweepDirectory:
     """Two rows of the paper's grid, with two seeds, and a mix of our own; of them one method was run on two tasks."""
     better = {"ucf101": {"top1": 0.82, "top5": 0.95, "items": 3783}}
     axes = {"mix": ["ht100m", "ours"], "method": ["gr", "both"], "seed": ["1", "2"]}
-    found = {(mix, method, seed): (None, []) for mix in axes["mix"] for method in axes["method"] for seed in axes["seed"]}
+    found = {
+        (mix, method, seed): (None, []) for mix in axes["mix"] for method in axes["method"] for seed in axes["seed"]
+    }
     found["ht100m", "gr", "1"] = ({"step": STEPS, "tasks": TASKS}, [])
     found["ht100m", "gr", "2"] = ({"step": STEPS, "tasks": better}, [])
     found["ours", "both", "1"] = ({"step": STEPS, "tasks": TASKS}, [])
@@ -239,17 +254,21 @@ def test_the_papers_table_is_written_in_three_forms(paper):
     lines = (paper.path / "paper_table.md").read_text().splitlines()
     rows = [line for line in lines if line.startswith("| ")]
     assert len(rows) == 2 + 3 * (18 + 2)
-    assert rows[0].startswith("| mix | method |  | UCF101 T1 | UCF101 T5 | HMDB51 T1 |") and rows[0].endswith("| ESC-50 T5 |")
+    assert rows[0].startswith("| mix | method |  | UCF101 T1 | UCF101 T5 | HMDB51 T1 |") and rows[0].endswith(
+        "| ESC-50 T5 |"
+    )
     at = rows.index(next(row for row in rows if row.startswith("| HT100M | GR | ours |")))
     assert rows[at].startswith("| HT100M | GR | ours | 81.00 | 95.00 | not run | not run |")
     assert rows[at + 1].startswith("| HT100M | GR | published | 78.44 | 95.37 | 54.38 |")
     assert rows[at + 2].startswith("| HT100M | GR | difference | +2.56 | -0.37 | - |")
     cells = list(csv.DictReader(io.StringIO((paper.path / "paper_table.csv").read_text())))
     assert len(cells) == 20 * 12 and sum(cell["status"] == "run" for cell in cells) == 8
-    (found,) = [cell for cell in cells if (cell["mix"], cell["method"], cell["figure"]) == ("ht100m", "gr", "youcook2_r10")]
+    (found,) = [
+        cell for cell in cells if (cell["mix"], cell["method"], cell["figure"]) == ("ht100m", "gr", "youcook2_r10")
+    ]
     assert (found["ours"], found["runs"], found["items"], found["published"]) == ("25.0", "1", "3320", "24.94")
     page = (paper.path / "report" / "index.html").read_text()
-    assert "<th colspan=\"14\">HT100M + AudioSet</th>" in page
+    assert '<th colspan="14">HT100M + AudioSet</th>' in page
     assert '<td>GR</td><td>published</td><td class="number">78.44</td>' in page
 
 
@@ -258,4 +277,6 @@ def test_metrics_name_keys_that_an_evaluation_has():
     full = {"tasks": dict.fromkeys(("ucf101", "hmdb51", "kinetics400", "youcook2", "msrvtt", "esc50"), found)}
     assert all(metric.value(full) is not None for metric in PAPER_COLUMNS.values())
     assert all(metric.items(full) == 7 for metric in PAPER_COLUMNS.values())
-    assert all(metric.value(None) is None for metric in METRICS) and len({metric.title for metric in METRICS}) == len(METRICS)
+    assert all(metric.value(None) is None for metric in METRICS) and len({metric.title for metric in METRICS}) == len(
+        METRICS
+    )

@@ -44,7 +44,11 @@ def test_the_log_keeps_a_number_per_layer():
     np.testing.assert_array_equal(columns["layer_cosine"], [[0.5, -0.5, NAN]])
     np.testing.assert_array_equal(columns["layer_gradient_norm_video_audio"], [[1, 3, 5]])
     np.testing.assert_array_equal(columns["layer_gradient_norm_video_text"], [[2, 4, 6]])
-    assert columns["loss_video_text"] == [7] and columns["data_wait_seconds"] == [0.25] and columns["learning_rate"] == [0.5]
+    assert (
+        columns["loss_video_text"] == [7]
+        and columns["data_wait_seconds"] == [0.25]
+        and columns["learning_rate"] == [0.5]
+    )
 
 
 def test_the_log_averages_over_the_replicas_that_had_a_cosine():

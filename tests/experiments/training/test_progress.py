@@ -127,7 +127,9 @@ def test_the_line_leaves_compilation_out_of_the_speed(told, clock):
 
 
 def test_the_line_tells_of_clips_that_are_judged(told, clock):
-    left = loop(told, clock, 1.0, clip_alignment=[0.5, 0.0, -0.25, 0.0], clip_weight=[1, 0, 0.5, 1], clips_judged=[1] * 4)
+    left = loop(
+        told, clock, 1.0, clip_alignment=[0.5, 0.0, -0.25, 0.0], clip_weight=[1, 0, 0.5, 1], clips_judged=[1] * 4
+    )
     assert told.lines[-1].endswith("| cos +1.000 | kept 100% | clips cos +0.062 kept 62%")
     (record,) = told.directory.read_metrics()
     assert record["clip_alignment"] == left["clip_alignment"] == 0.0625
@@ -147,7 +149,10 @@ def test_the_metrics_are_the_loop_s_means_and_every_cosine(told, clock):
 def test_a_step_in_the_middle_of_a_loop_that_is_not_finite_is_named(told, clock):
     loop(told, clock, 1.0)
     bad = dict(
-        finite=[1, 1, 0, 1], loss_video_text=[1, 1, math.nan, 1], bad_objective=[-1, -1, 1, -1], bad_variable=[-1, -1, 1, -1]
+        finite=[1, 1, 0, 1],
+        loss_video_text=[1, 1, math.nan, 1],
+        bad_objective=[-1, -1, 1, -1],
+        bad_variable=[-1, -1, 1, -1],
     )
     with pytest.raises(RunFailed) as failure:
         loop(told, clock, 1.0, **bad)

@@ -22,7 +22,9 @@ NAN = math.nan
 
 def columns(cosines, text_norms, **others) -> dict[str, np.ndarray]:
     """A loop's columns of pre-training."""
-    values = dict(cosine=cosines, gradient_norm_video_audio=[1.0] * len(cosines), gradient_norm_video_text=text_norms, **others)
+    values = dict(
+        cosine=cosines, gradient_norm_video_audio=[1.0] * len(cosines), gradient_norm_video_text=text_norms, **others
+    )
     values["data_wait_seconds"] = [0.5] * len(cosines)
     return {name: np.float32(column) for name, column in values.items()}
 
@@ -89,7 +91,10 @@ def trained_run_records(trained_run):
 
 def test_the_log_has_the_columns_of_the_table():
     fields = StepLog(1, others=("clip_weight",)).fields
-    assert all(any(field == each.name or field.startswith(f"{each.name}_") for each in quantities.QUANTITIES) for field in fields)
+    assert all(
+        any(field == each.name or field.startswith(f"{each.name}_") for each in quantities.QUANTITIES)
+        for field in fields
+    )
     assert {"loss_video_text", "weight_video_audio", "cosine", "clip_weight", "bad_variable"} <= set(fields)
     assert len(set(fields)) == len(fields)
 
@@ -100,19 +105,31 @@ def test_a_new_quantity_is_a_line_of_the_table(monkeypatch, trained_run_records)
         line=" | agreement {:.2f}", figure=quantities.Figure("agreement", "mean agreement", 3, optional=True),
     )  # fmt: skip
     monkeypatch.setattr(quantities, "QUANTITIES", (*quantities.QUANTITIES, new))
-    for module in ("reports.plots.QUANTITIES", "evaluation.table.RUN_QUANTITIES", "running.training_history.RUN_QUANTITIES"):
-        monkeypatch.setattr(f"experiments.{module}", (*quantities.QUANTITIES[:-1], new) if "reports" in module else (new,))
+    for module in (
+        "reports.plots.QUANTITIES",
+        "evaluation.table.RUN_QUANTITIES",
+        "running.training_history.RUN_QUANTITIES",
+    ):
+        monkeypatch.setattr(
+            f"experiments.{module}", (*quantities.QUANTITIES[:-1], new) if "reports" in module else (new,)
+        )
     log = StepLog(1)
     gram = tf.ones([1, 2, 2])
-    report = dict(norms=tf.ones([2]), weights=tf.ones([2]), cosine=tf.constant(-0.5), keep=True, finite=True, variable_gram=gram)
+    report = dict(
+        norms=tf.ones([2]), weights=tf.ones([2]), cosine=tf.constant(-0.5), keep=True, finite=True, variable_gram=gram
+    )
     layers = dict(layer_norms=tf.ones([0, 2]), layer_cosine=tf.ones([0]), layer_defined=tf.ones([0]))
     log.append(log.row(dict.fromkeys(log.objectives, 1.0), report | layers, tf.constant(0.1)), 0.0)
     means = quantities.over_loop({name: column.numpy() for name, column in log.read().items()}, 1.0)
     assert means["agreement"] == 0.25 and quantities.line(means).endswith("| agreement 0.25")
     summary = harmonization_summary([{**means, "cosines": [-0.5]}])
     assert summary == {"agreement": 0.25}
-    result = dict(retrieval={"text_to_video": dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))}, linear_probe={})
-    (row,) = [row for row in rows({**result, "harmonization": summary, "alignment": None}) if row.name == "mean agreement"]
+    result = dict(
+        retrieval={"text_to_video": dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))}, linear_probe={}
+    )
+    (row,) = [
+        row for row in rows({**result, "harmonization": summary, "alignment": None}) if row.name == "mean agreement"
+    ]
     assert row.value == "+0.250"
     drawings = curves([record | {"agreement": 0.25} for record in trained_run_records])
     assert any("cosine squared" in drawing for drawing in drawings)

@@ -239,7 +239,9 @@ def test_says_what_is_missing(random_gradients):
 
 def test_refuses_state_made_for_others(random_gradients):
     method = _built()
-    with pytest.raises(ValueError, match=r"made for 2 objectives in the groups \['all'\]. Found 3 objectives in \['all'\]"):
+    with pytest.raises(
+        ValueError, match=r"made for 2 objectives in the groups \['all'\]. Found 3 objectives in \['all'\]"
+    ):
         harmonize(random_gradients(seed=0, objectives=3), method, losses=[1.0, 1.0, 1.0])
 
 

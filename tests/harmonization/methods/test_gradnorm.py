@@ -164,7 +164,9 @@ def test_is_the_same_with_xla(random_gradients, flat):
 def test_says_what_is_missing(random_gradients):
     with pytest.raises(ValueError, match="GradNorm needs the losses. Pass `losses=`"):
         harmonize(random_gradients(seed=0), GradNorm())
-    with pytest.raises(ValueError, match=r"for 2 objectives in the groups \['all'\]. Found 2 objectives in \['a', 'b'\]"):
+    with pytest.raises(
+        ValueError, match=r"for 2 objectives in the groups \['all'\]. Found 2 objectives in \['a', 'b'\]"
+    ):
         harmonize(random_gradients(seed=0), _built(), groups={"a": [0], "b": [1]}, losses=[1.0, 1.0])
 
 

@@ -22,7 +22,7 @@ def _cosine(first, second):
 
 
 def _new_targets(decision):
-    (_, value), = decision.state
+    ((_, value),) = decision.state
     return value.numpy()
 
 
