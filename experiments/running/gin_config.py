@@ -48,11 +48,12 @@ def parse(
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
-    gin.clear_config()  # which unlocks it, so that another program's names can follow
+    gin.clear_config()
     register(constructors)
     try:
         gin.parse_config(list(earlier))
-        gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
+        with gin.unlock_config():  # it would stay locked, and tf-models-official adds to it whenever it is imported
+            gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
         return _REGISTERED[program]()
     except (ValueError, TypeError, OSError, SyntaxError) as error:
         raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error))}") from error

@@ -1,5 +1,6 @@
 """Which gin files are read: those of the current directory first, then those of the package."""
 
+import gin
 import pytest
 
 from experiments.running import gin_config
@@ -58,3 +59,8 @@ def test_a_missing_file_is_explained_with_the_places_where_it_was_looked_for(pac
         assert f"among those of the package, {package}." in str(refusal.value)
     with pytest.raises(BadInput, match=r"the gin file /nowhere\.gin should exist\. Found none\.$"):
         parse("/nowhere.gin")
+
+
+def test_a_library_may_register_with_gin_after_a_configuration_was_read():
+    parse()
+    gin.external_configurable(lambda: None, name="a_library_that_is_imported_later")
