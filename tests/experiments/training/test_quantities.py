@@ -108,7 +108,7 @@ def test_a_new_quantity_is_a_line_of_the_table(monkeypatch, trained_run_records)
     for module in (
         "reports.plots.QUANTITIES",
         "evaluation.table.RUN_QUANTITIES",
-        "running.training_history.RUN_QUANTITIES",
+        "training.history.RUN_QUANTITIES",
     ):
         monkeypatch.setattr(
             f"experiments.{module}", (*quantities.QUANTITIES[:-1], new) if "reports" in module else (new,)
