@@ -104,9 +104,7 @@ def published_keys(model: VATT) -> dict[str, tf.Variable]:
     unknown = {"bert", "linear"} & set(model.kinds.values())
     if unknown or isinstance(model.head, JointHead):
         what = f"a text tower of the kind {min(unknown)!r}" if unknown else "a joint head"
-        raise ReleaseError(
-            f"The keys of {what} are not known to us. Published are ut_medium, bbs, mbs, lbs and their towers."
-        )
+        raise ReleaseError(f"The keys of {what} are unknown. Published are ut_medium, bbs, mbs, lbs and their towers.")
     keys = {}
     for modality, kind in model.kinds.items():
         tower = {"ut": _unified_tower, "t5": _t5_tower}.get(kind, _single_tower)

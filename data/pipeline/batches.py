@@ -218,8 +218,7 @@ def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) ->
         return context.get_per_replica_batch_size(batch_size)
     except ValueError as error:
         raise DataError(
-            f"batch_size = {batch_size} cannot be shared out evenly among "
-            f"{context.num_replicas_in_sync} replicas; make it a multiple of that number."
+            f"batch_size = {batch_size} should be a multiple of the number of replicas, {context.num_replicas_in_sync}."
         ) from error
 
 
@@ -232,4 +231,4 @@ def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 def _require_whole(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise DataError(f"{name} must be a whole number >= {least}, but is {value!r}.")
+        raise DataError(f"{name} should be a whole number >= {least}. Found {value!r}.")

@@ -77,7 +77,7 @@ def read_clips(
         is less than 1.
     """
     if windows is not None and windows < 1:
-        raise DataError(f"windows must be at least 1, or None for all of them, but is {windows}")
+        raise DataError(f"windows should be at least 1, or None for all of them. Found {windows}.")
     scaled_px = max(image_size_px, spec.image_size)
     clock = MediaFormat(spec.frames_per_second, scaled_px, spec.sample_rate_hz)
     ticks, sound_only = _measure(path, clock)
@@ -107,7 +107,7 @@ def _measure(path: str | os.PathLike, clock: MediaFormat) -> tuple[int, bool]:
         sound_only = is_sound_only(container)
         stream = sound_stream(container) if sound_only else video_stream(container)
         if stream is None:
-            nothing = "no video or sound track that can be decoded"
+            nothing = "no video or audio track that can be decoded"
             raise DataError(why_no_video(container) if container.streams.video else nothing)
         origin = (first_sound_time if sound_only else first_video_time)(container)
         seconds = presented_seconds(container, stream) - origin
@@ -131,7 +131,7 @@ def _decode(
         clips = cut(_starts(ticks, window, windows), window)
         first = next(clips, None)
     if first is None:
-        raise DataError(f"not one {'sound' if sound_only else 'video frame'} could be decoded")
+        raise DataError(f"no {'audio' if sound_only else 'video frame'} could be decoded")
     yield from itertools.chain([first], clips)
 
 

@@ -21,7 +21,7 @@ _MAXIMUM_PARALLEL_READS = 16
 
 WRONG_LENGTHS = (
     "The record files do not hold as many records as their dataset_info.json says. Prepare the data set again; "
-    "python -m experiments.check_data says which files they are."
+    "python -m experiments.check_data names the files."
 )
 """What the error of `ClipOrder.records` says."""
 

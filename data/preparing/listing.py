@@ -119,7 +119,7 @@ def read_rows(path: str) -> list[list[str]]:
     try:
         tree = SourceTree(folder or ".")
     except DataError as error:
-        raise DataError(f"{path} cannot be read: there is no such folder") from error
+        raise DataError(f"{path} cannot be read: no such folder") from error
     return tree.read_rows(name)
 
 

@@ -97,7 +97,7 @@ def prepare(
                 _remove(place.final)
             if plan is None:
                 if begun is not None:
-                    _say(f"what another run began with other parameters is given up: {place.staging}")
+                    _say(f"Discarding an unfinished preparation that used different parameters: {place.staging}")
                 _remove(place.staging)
                 plan = make_plan(builder_class, items, identity, config, place.staging)
             report = _prepare(builder_class, config, place, plan, run_units)
@@ -147,9 +147,7 @@ def _prepare(
     tf.io.gfile.makedirs(place.records)
     pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
-        _say(
-            f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done"
-        )
+        _say(f"Resuming an earlier run: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
     run_units(job, pending)
     results = read_done(job, plan.units)
     _require_enough(job, results)
@@ -230,7 +228,7 @@ def _told_what_to_do() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        advice = "make room and start again, what is finished is not done again"
+        advice = "free some space and run the same command again; finished parts are kept"
         raise OSError(error.errno, f"{os.strerror(error.errno)}: {advice}", error.filename) from error
 
 

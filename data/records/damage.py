@@ -42,7 +42,7 @@ class Damage(NamedTuple):
         """Says where it is and what to do."""
         return (
             f"{self.shard}: record {self.record}, at byte {self.offset}, is damaged: {self.reason}. Put an undamaged copy "
-            "of the file there, or go on without the record: python -m experiments.check_data --drop_damaged --help"
+            "of the file there, or drop the record: python -m experiments.check_data --drop_damaged --help"
         )
 
 
@@ -132,7 +132,7 @@ def _checked(path: str) -> Iterator[tuple[int, int, bytes, str]]:
             header = file.read(_HEADER_BYTES)
             length = int.from_bytes(header[:_LENGTH_BYTES], "little")
             if len(header) == _HEADER_BYTES and not _sum_is_right(header[:_LENGTH_BYTES], header[_LENGTH_BYTES:]):
-                yield number, offset, b"", "its length is wrong, so that the records after it cannot be found"
+                yield number, offset, b"", "its length is wrong, so the records after it cannot be found"
                 return
             if offset + length + _FRAME_BYTES > size:
                 yield number, offset, b"", "the file ends within it"
@@ -170,4 +170,4 @@ def _undecodable(path: str) -> Iterator[Damage]:
         except DataError as error:
             yield Damage(path, number, offset, str(error))
         except tf.errors.InvalidArgumentError:
-            yield Damage(path, number, offset, "a frame is no JPEG that can be decoded")
+            yield Damage(path, number, offset, "a frame is not a decodable JPEG")

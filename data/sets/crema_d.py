@@ -52,7 +52,7 @@ class CremaDConfig(ListedClipsConfig):
         """Reads the list of clips; raises DataError as the base does."""
         for name in ("validation_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 0.5:
-                raise DataError(f"{name} is a share in [0, 0.5), not {getattr(self, name)}")
+                raise DataError(f"{name} should be a share in [0, 0.5). Found {getattr(self, name)}")
         if self.split_csv_dir is not None:
             self.name = "csv"
         super().__post_init__()
@@ -78,8 +78,8 @@ class CremaDConfig(ListedClipsConfig):
                 clips.append(ListedVideo(name, split, videos[name], sounds[name], label, segments=(Segment(name),)))
         if not clips:
             raise DataError(
-                f"{self.source_dir} holds no pair of {_SOUND_FOLDER}/NAME.wav and "
-                f"{_VIDEO_FOLDER}/NAME.flv with a NAME like 1001_DFA_ANG_XX."
+                f"{self.source_dir} should hold pairs of {_SOUND_FOLDER}/NAME.wav and "
+                f"{_VIDEO_FOLDER}/NAME.flv with a NAME like 1001_DFA_ANG_XX. Found none."
             )
         return ClipList(clips, tuple(_EMOTIONS.values()), by_reason(skipped))
 
@@ -153,5 +153,5 @@ def _read_names(path: str) -> list[str]:
     for row in rows:
         match = _NAME.fullmatch(row[0])
         if not match or row[1:2] != [match[2]]:
-            raise DataError(f"{path} must have rows like 1001_DFA_ANG_XX,ANG, but has {','.join(row)!r}")
+            raise DataError(f"{path} should have rows like 1001_DFA_ANG_XX,ANG. Found {','.join(row)!r}")
     return [row[0] for row in rows]

@@ -43,7 +43,7 @@ class FolderConfig(CaptionedClipsConfig):
             raise DataError("validation_fraction goes with labels: a folder without them has no split `validation`")
         for name in ("test_fraction", "validation_fraction"):
             if not 0 <= (getattr(self, name) or 0) <= 1:
-                raise DataError(f"{name} is a share in [0, 1], not {getattr(self, name)}")
+                raise DataError(f"{name} should be a share in [0, 1]. Found {getattr(self, name)}")
         self.known: FolderLabels | None = None
         super().__post_init__()
 

@@ -68,13 +68,13 @@ class HowTo100MConfig(CaptionedClipsConfig):
         for path in candidates:
             if self.tree.exists(path):
                 return path
-        raise DataError(f"{self.tree.root} must hold the captions, {' or '.join(candidates)}, but does not")
+        raise DataError(f"{self.tree.root} should hold the captions, {' or '.join(candidates)}. Found neither.")
 
     def _video_ids(self) -> Iterator[str]:
         rows = self.tree.stream_rows(_LIST)
         header = next(rows, [])
         if "video_id" not in header:
-            raise DataError(f"{self.tree.path(_LIST)} must have a header with video_id, but has {','.join(header)!r}")
+            raise DataError(f"{self.tree.path(_LIST)} should have a header with video_id. Found {','.join(header)!r}")
         column = header.index("video_id")
         for row in rows:
             if len(row) <= column:

@@ -69,7 +69,7 @@ class KineticsSoundsConfig(ListedClipsConfig):
             self.class_names = tuple(row[0] for row in read_rows(self.class_list))
             self.name = re.sub(r"\W", "_", os.path.splitext(os.path.basename(self.class_list))[0])
         if not self.class_names or len(set(self.class_names)) != len(self.class_names):
-            raise DataError(f"{self.class_list} must name at least one class, and each one once")
+            raise DataError(f"{self.class_list} should name at least one class, and each one once")
         super().__post_init__()
 
     def read_source(self) -> ClipList:

@@ -31,7 +31,7 @@ class SourceTree:
         self.root = os.fspath(root or "")
         self._storage = storage_of(self.root)
         if not root or not self._storage.is_folder(self.root):
-            raise DataError(f"--source_dir must be the data set's folder, not {root!r}")
+            raise DataError(f"--source_dir should be the data set's folder. Found {root!r}")
 
     def find(self, suffixes: Sequence[str], below: str = "") -> Iterator[str]:
         """Yields the files anywhere below a folder of the tree with one of the suffixes, in any case of letters.
@@ -77,7 +77,7 @@ class SourceTree:
         path = posixpath.normpath(listed.replace("\\", "/"))
         if leaves(path):
             raise DataError(
-                f"{named_in} names {listed!r}, which lies outside of {self.root}; paths must be relative to it"
+                f"{named_in} names {listed!r}, which lies outside of {self.root}; paths should be relative to it"
             )
         return path
 

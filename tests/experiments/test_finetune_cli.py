@@ -285,7 +285,7 @@ MISTAKES = {
     "another rate of frames": (
         ("ClipSpec.frames_per_second = 12.5",), {}, r"Set `ClipSpec.frames_per_second = 10`.*--frames_per_second=12.5 --overwrite"
     ),
-    "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds sound at 16000 Hz"),
+    "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds audio at 16000 Hz"),
 }  # fmt: skip
 
 

@@ -205,8 +205,8 @@ def test_windows_avoid_an_end_that_cannot_be_decoded(tmp_path):
         ("letter", "not a media file"),
         ("missing", "No such file"),
         ("cut off", "cut off before its index"),
-        ("overwritten", "not one video frame could be decoded"),
-        ("subtitles", "no video or sound track"),
+        ("overwritten", "no video frame could be decoded"),
+        ("subtitles", "no video or audio track"),
     ],
 )
 def test_bad_files_say_why(tmp_path, fault, message):
@@ -233,7 +233,7 @@ def test_a_text_is_not_shown_as_a_video(tmp_path):
 
 
 def test_a_number_of_windows_below_one_is_refused(tmp_path):
-    with pytest.raises(data.DataError, match="windows must be at least 1"):
+    with pytest.raises(data.DataError, match="windows should be at least 1"):
         next(data.read_clips(tmp_path / "any.mp4", SPEC, 0))
 
 

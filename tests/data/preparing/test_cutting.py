@@ -132,10 +132,10 @@ def test_one_or_several_classes(tree):
     ("fields", "reason"),
     [
         (dict(path="letter.mp4"), "not a media file"),
-        (dict(path="gone.mp4"), "the file is not there any more"),
+        (dict(path="gone.mp4"), "the file no longer exists"),
         (dict(path="click.wav"), "no video track"),
-        (dict(path="mute.mp4", sound_path="letter.mp4"), "its sound file: not a media file"),
-        (dict(path=None, sound_path="mute.mp4"), "not one second of sound could be decoded"),
+        (dict(path="mute.mp4", sound_path="letter.mp4"), "its audio file: not a media file"),
+        (dict(path=None, sound_path="mute.mp4"), "no second of audio could be decoded"),
     ],
 )
 def test_what_cannot_be_used_says_why(tree, fields, reason):

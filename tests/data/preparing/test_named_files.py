@@ -15,5 +15,5 @@ def test_of_files_with_a_name_the_first_suffix_and_then_the_first_path_is_taken(
 
 def test_a_list_of_which_nothing_is_there_is_refused(tmp_path):
     require_some(SourceTree(tmp_path), ["a video"], [], "a.mp4")
-    with pytest.raises(DataError, match=r"none of the 2 videos .* by names like a\.mp4"):
+    with pytest.raises(DataError, match=r"none of the 2 videos .* with names like a\.mp4"):
         require_some(SourceTree(tmp_path), [], ["b", "c"], "a.mp4")

@@ -202,7 +202,8 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(whole, run, tmp_path, mo
     full = tmp_path / f"plan/folder/incomplete/records/{name}.incomplete.same"
     full.symlink_to("/dev/full")
     with pytest.raises(
-        OSError, match="No space left on device: make room and start again, what is finished is not done"
+        OSError,
+        match="No space left on device: free some space and run the same command again; finished parts are kept",
     ):
         run(tmp_path / "plan")
     decoded.names = []

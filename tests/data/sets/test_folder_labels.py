@@ -59,15 +59,15 @@ def test_byte_order_mark_line_ends_and_order_of_the_columns_do_not_matter(write_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "should have the columns file, labels and, if wanted, split; its first line is \\[\\]"),
-        ("name,labels\na.mp4,x\n", "its first line is \\['name', 'labels'\\]"),
+        ("", "should have the columns file, labels and, optionally, split. Found the header \\[\\]"),
+        ("name,labels\na.mp4,x\n", "Found the header \\['name', 'labels'\\]"),
         ("file,labels,splits\na.mp4,x,train\n", "should have the columns"),
-        ("file,labels\n", "names no file"),
-        ("file,labels\na.mp4,x,y\n", "should have 2 cells in each row; one is"),
-        ("file,labels\na.mp4,\n", "should name a file and its labels in each row; one is \\['a.mp4', ''\\]"),
+        ("file,labels\n", "should have a line for each labeled file"),
+        ("file,labels\na.mp4,x,y\n", "should have 2 cells in each row. Found"),
+        ("file,labels\na.mp4,\n", "should name a file and its labels in each row. Found \\['a.mp4', ''\\]"),
         ("file,labels\na.mp4,x||y\n", "should name a file and its labels"),
         ("file,labels\na.mp4,x\n./a.mp4,y\n", "names a.mp4 twice"),
-        ("file,labels,split\na.mp4,x,val\n", "one of train, validation, test, not 'val'"),
+        ("file,labels,split\na.mp4,x,val\n", "one of train, validation, test. Found 'val'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(write_csv, text, message):
@@ -143,9 +143,9 @@ def test_labels_may_lie_beside_the_videos(videos, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(labels="nowhere.csv"), "There is none at nowhere.csv or .*/nowhere.csv"),
+        (dict(labels="nowhere.csv"), "Found none at nowhere.csv or .*/nowhere.csv"),
         (dict(validation_fraction=0.2), "validation_fraction goes with labels"),
-        (dict(labels="labels.csv", validation_fraction=1.5), "validation_fraction is a share"),
+        (dict(labels="labels.csv", validation_fraction=1.5), "validation_fraction should be a share"),
         (
             dict(labels="labels.csv"),
             "names none of the videos below .*: it has x/y.mp4, ...; there are a/0.mp4, a/1.mp4",

@@ -123,12 +123,12 @@ def test_lists_of_the_same_videos_count_once(trees, tmp_path):
     [
         ("MSRVTT_JSFUSION_test.csv", "key,video_id,sentence\nret0,video0,a car", "names video0, which no"),
         ("MSRVTT_JSFUSION_test.csv", "key,video\nret0,video0", "columns video_id and sentence"),
-        ("a_videodatainfo.json", '{"videos": [{"video_id": "video3"}]}', "must hold videos with video_id"),
+        ("a_videodatainfo.json", '{"videos": [{"video_id": "video3"}]}', "should hold videos with video_id"),
         ("a_videodatainfo.json", "{", "cannot be read as JSON"),
     ],
 )
 def test_other_lists_are_refused(trees, tmp_path, name, content, message):
-    with pytest.raises(DataError, match="must hold train_val_videodatainfo.json"):
+    with pytest.raises(DataError, match="should hold train_val_videodatainfo.json"):
         listed(tmp_path)
     write_lists(trees, tmp_path)
     (tmp_path / name).write_text(content)

@@ -152,10 +152,10 @@ def test_storage_that_fails_while_a_file_is_read_is_no_end_of_the_video(tmp_path
 @pytest.mark.parametrize(
     ("root", "reason"),
     [
-        (None, "must be the data set's folder"),
-        ("/nowhere", "must be the data set's folder"),
-        ("ram://nowhere", "must be the data set's folder"),
-        ("memory://nowhere", "must be the data set's folder"),
+        (None, "should be the data set's folder"),
+        ("/nowhere", "should be the data set's folder"),
+        ("ram://nowhere", "should be the data set's folder"),
+        ("memory://nowhere", "should be the data set's folder"),
         ("nosuch://bucket/a", "Protocol not known: nosuch"),
     ],
 )
