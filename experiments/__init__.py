@@ -1,4 +1,4 @@
-"""What people run. The only room that ties the model, the data and the harmonization together."""
+"""The programs. The only package that combines the model, the data and the harmonization."""
 
 import os
 

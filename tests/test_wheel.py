@@ -175,7 +175,8 @@ def test_the_overview_names_programs_and_configurations_and_is_quick(environment
     assert run(environment / "bin" / "python", "-c", program, "--help", cwd=tmp_path).endswith("\nFalse\n")
     message = run(script, "pretrian", cwd=tmp_path, code=2)
     assert (
-        message == "error: there is no program pretrian. Did you mean pretrain? vatt-harmonization --help lists them.\n"
+        message
+        == "error: no program is called pretrian. Did you mean pretrain? vatt-harmonization --help lists them.\n"
     )
 
 

@@ -218,7 +218,7 @@ def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) ->
         return context.get_per_replica_batch_size(batch_size)
     except ValueError as error:
         raise DataError(
-            f"batch_size = {batch_size} should be a multiple of the number of replicas, {context.num_replicas_in_sync}."
+            f"batch_size should be a multiple of the number of replicas, {context.num_replicas_in_sync}. Found {batch_size}."
         ) from error
 
 

@@ -134,9 +134,7 @@ def run() -> None:
     if FLAGS.worker:
         work(FLAGS.worker, FLAGS.parameters[0], FLAGS.objectives[0], FLAGS.repeats)
         return
-    print(
-        "x bound: time beside that of the bound without XLA. extra: memory beside the gradients, the update included."
-    )
+    print("x bound: time relative to the bound without XLA. extra: memory beyond the gradients, the update included.")
     for parameters in FLAGS.parameters:
         for objectives in FLAGS.objectives:
             report(parameters, objectives)

@@ -99,7 +99,9 @@ class Classify:
         if self.clip_norm is not None and not self.clip_norm > 0:
             problems.append(f"`classify.clip_norm` should be None or above 0. Found {self.clip_norm}.")
         if list(self.decay_epochs) != sorted(set(self.decay_epochs)) or min(self.decay_epochs, default=1) < 1:
-            problems.append(f"`classify.decay_epochs` should be rising numbers from 1 on. Found {self.decay_epochs}.")
+            problems.append(
+                f"`classify.decay_epochs` should be increasing numbers of at least 1. Found {self.decay_epochs}."
+            )
         if self.harmonizer is not None and self.harmonizer.losses_after:
             problems.append(
                 f"`classify.harmonizer` should not need the losses after the step. Found {type(self.harmonizer).__name__}."

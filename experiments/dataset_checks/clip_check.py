@@ -22,7 +22,7 @@ WARNINGS = {
     "no_captions": "no caption",
     "no_sound": "no sound",
     "silent_sound": f"no sample above {SILENT_DB:g} dB",
-    "short_sound": "sound that ends well before the video",
+    "short_sound": "audio that ends well before the video",
     "black_video": "nothing to see in any frame",
     "frozen_video": "the same picture in all frames",
 }

@@ -140,7 +140,7 @@ def _wave(card: Card) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return (
         f'<div class="wave"><svg viewBox="0 0 {_COLUMNS} {_LEVELS}" preserveAspectRatio="none" role="img" '
-        f'aria-label="sound of {html.escape(card.clip_id)}"><polygon points="{path}"/></svg>'
+        f'aria-label="audio of {html.escape(card.clip_id)}"><polygon points="{path}"/></svg>'
         f"<span>{card.loudness_db:.0f} dB</span></div>"
     )
 

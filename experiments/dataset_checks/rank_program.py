@@ -35,7 +35,7 @@ def run() -> int:
         _write(output, run, prepared, ranking)
     for row in ranking.worst(5):
         print(f"{ranking.rank(row):6d}  {ranking.scores[FLAGS.by][row]:+.3f}  {ranking.scores['clip_id'][row]}")
-    print(f"{ranking.ranked:,} of {len(ranking.order):,} clips ranked by {FLAGS.by}, the worst first.")
+    print(f"{ranking.ranked:,} of {len(ranking.order):,} clips ranked by {FLAGS.by}, worst first.")
     if note := ranking.why_unranked():
         print(note)
     print(f"Table: {output / 'clips.csv'}\nPage: {output / 'clips.html'}")
@@ -48,7 +48,7 @@ def _made(output: pathlib.Path) -> pathlib.Path:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"--output should be a directory that can be made. {output} cannot: {error.strerror}."
+            f"--output should be a directory that can be created. {output} cannot: {error.strerror}."
         ) from error
     if not os.access(output, os.W_OK):
         raise BadInput(f"--output should be a directory that can be written to. {output} cannot.")

@@ -29,7 +29,7 @@ def evaluate(
       data_dir: Where `experiments.prepare_data` has put the data sets.
       dataset: Name of the data set of `OWN_TASKS`; the run's first by default.
       tasks: Names of tasks.
-      batch_size: Clips, or windows of clips, that are embedded at once.
+      batch_size: Clips, or windows of clips, per batch.
       **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.evaluation.settings.Settings`.
 
     Returns:

@@ -17,7 +17,7 @@ class OwnData:
       run: The run's model.
       name: Name of the data set.
       data_dir: Where `experiments.prepare_data` has put it.
-      batch_size: Clips that are embedded at once.
+      batch_size: Clips per batch.
       notes: Takes sentences on what was left out, and why.
 
     Attributes:
@@ -40,7 +40,7 @@ class OwnData:
         missing = [split for split in splits if not self.prepared.split_sizes.get(split)]
         if missing:
             lacking = " and ".join(missing)
-            self.notes.append(f"{task} is left out: {self.prepared.directory} has no clips in {lacking}.")
+            self.notes.append(f"{task} is skipped: {self.prepared.directory} has no clips in {lacking}.")
         return not missing
 
     def batches(self, split: str, batch_size: int) -> tf.data.Dataset:

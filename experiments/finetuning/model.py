@@ -88,6 +88,6 @@ def _check_rate(backbone, config):
     rate = backbone.get_config()["sample_rate_hz"]
     if config.modality == "audio" and backbone.kinds["audio"] == "spt" and rate != config.clips.sample_rate_hz:
         raise ValueError(
-            f"`ClipSpec.sample_rate_hz` should be {rate}, at which the checkpoint's spectrograms were made. Found "
+            f"`ClipSpec.sample_rate_hz` should be {rate}, the rate that the checkpoint was trained with. Found "
             f"{config.clips.sample_rate_hz}."
         )

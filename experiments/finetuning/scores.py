@@ -57,7 +57,7 @@ class Evaluator:
         """
         logits, labels, left_out = self._predict(split)
         if not len(labels):
-            raise RunFailed(f"the split {split!r} has no clip with a label to score. Prepare a data set that has them.")
+            raise RunFailed(f"the split {split!r} has no labeled clip to score. Prepare a data set with labels.")
         if not np.isfinite(logits).all():
             raise RunFailed(f"the logits of the split {split!r} are not finite. Lower `finetune.learning_rate`.")
         score_all, answer = single_label_scores, constant_answer

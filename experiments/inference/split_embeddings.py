@@ -100,5 +100,5 @@ def _require_finite(result, title):
             if not np.isfinite(values).all():
                 raise RunFailed(
                     f"the embeddings of {title} are not finite ({space}, {modality}): the checkpoint's weights are "
-                    "broken. Evaluate an older one, by naming it in the file checkpoints/checkpoint."
+                    "broken. Evaluate an older one: name it in the file checkpoints/checkpoint."
                 )

@@ -127,7 +127,7 @@ class Pretrain:
         problems = []
         if self.granularity == "batch" and (self.clip_gate or self.clip_softness):
             problems.append(
-                "`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`."
+                "`pretrain.clip_gate` and `pretrain.clip_softness` should be used with `pretrain.granularity = 'sample'`."
             )
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")

@@ -60,7 +60,7 @@ def _parse_flags(parse, arguments):
 
 def _guarded(main, arguments, takes_arguments=False):
     if len(arguments) > 1 and not takes_arguments:
-        return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
+        return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`; see --help.")
     _quiet_logs()
     try:
         return main(arguments) or 0

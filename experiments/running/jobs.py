@@ -102,9 +102,9 @@ def exit_code(outcomes: Sequence[Outcome], kind: str, show: Callable[[str], None
     failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
     if failed:
         head = f"{len(failed)} of {len(outcomes)} {kind} failed."
-        raise RunFailed("\n".join([head, *failed, "The same command tries again."]))
+        raise RunFailed("\n".join([head, *failed, "Run the same command again to retry."]))
     if any(outcome.status == STOPPED for outcome in outcomes):
-        show("Stopped by a signal; what was finished or saved is kept. The same command goes on.")
+        show("Stopped by a signal; what was finished or saved is kept. Run the same command again to resume.")
     return 0
 
 
@@ -174,7 +174,7 @@ class _Batch:
             waiting = False
             while not self.stopping and not _try_to_lock(claim):
                 if not waiting:
-                    self.show(f"{job.name}: waits for a program that works in {job.directory} already")
+                    self.show(f"{job.name}: waiting for another program that works in {job.directory}")
                 waiting = True
                 time.sleep(_POLL_SECONDS)
             yield claim
@@ -234,7 +234,7 @@ def _failure(job, program, code, start):
     if code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
     else:
-        how = f"ended with exit code {code}" if code else "ended before its work was done"
+        how = f"ended with exit code {code}" if code else "ended before it was finished"
     with job.log.open("rb") as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]

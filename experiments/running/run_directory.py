@@ -97,7 +97,7 @@ class RunDirectory:
         if difference:
             raise BadInput(
                 f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
-                "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
+                "Use another --workdir, or the configuration of that run (its config.gin), or, if you are sure that the "
                 "checkpoint fits, --allow_config_change."
             )
 

@@ -142,7 +142,7 @@ MISTAKES = {
     "an unknown method": (("classify.method = 'mmparto'",), {}, "`classify.method` should be one of joint, .*'mmparto'"),
     "an unknown fusion": (("classify.fusion = 'film'",), {}, "one of concatenation, sum, gated, bilinear. Found 'film'"),
     "a wrong type": (("classify.epochs = 'five'",), {}, r"`classify\.epochs` should be of type int\. Found 'five'"),
-    "a wrong range": (("classify.decay_epochs = (3, 2)",), {}, "should be rising numbers from 1 on"),
+    "a wrong range": (("classify.decay_epochs = (3, 2)",), {}, "should be increasing numbers of at least 1"),
     "a missing workdir": ((), dict(workdir=""), "--data_dir and --workdir are needed"),
     "a batch that does not divide": (
         ("classify.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"

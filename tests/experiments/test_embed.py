@@ -302,7 +302,7 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--inputs={file}", "--batch_size=0"], "--batch_size"),
         (["--features={file}", "--search=a"], "--features should be an --output"),
         (["--features={other}", "--search=a"], "lacks"),
-        (["--features={earlier}", "--search=a", "--inputs={file}"], "--features goes with --search"),
+        (["--features={earlier}", "--search=a", "--inputs={file}"], "--features should be used with --search"),
     ],
 )
 def test_bad_arguments_exit_with_2(arguments, message, only_flags_of, monkeypatch, capsys, tmp_path):

@@ -136,9 +136,12 @@ def test_synthetic_then_its_files_as_a_folder(run_prepare, tmp_path, capsys):
         (dict(dataset="synthetic", data_dir="x", labels="a.csv"), "--dataset=synthetic has no --labels"),
         (
             dict(dataset="synthetic", data_dir="x", workers=2, beam_runner="DirectRunner"),
-            "--workers is for this machine",
+            "--workers should not be used with --beam_runner",
         ),
-        (dict(dataset="synthetic", data_dir="x", beam_options=["a=b"]), "--beam_options goes with --beam_runner"),
+        (
+            dict(dataset="synthetic", data_dir="x", beam_options=["a=b"]),
+            "--beam_options should be used with --beam_runner",
+        ),
     ],
 )
 def test_bad_input_is_refused(run_prepare, values, message, tmp_path, monkeypatch):

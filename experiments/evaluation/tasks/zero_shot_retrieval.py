@@ -83,7 +83,7 @@ class Retrieval:
         text, present = facts["text"], (facts["text"] > 0).any(axis=-1)
         if self.entire and present[:, -1].any():
             raise RunFailed(
-                f"a clip of {self.name} has {SENTENCES} sentences or more, of which some would not be asked with."
+                f"a clip of {self.name} has {SENTENCES} sentences or more, and some would not be used as queries."
             )
         rows = self.walk.rows[self.split]
         figures = self._figures(windows[rows], text[rows, :1], present[rows, :1])
@@ -96,7 +96,9 @@ class Retrieval:
         """Ranks the clips of `windows` for the sentences of `text` that are `present` [clips, candidates]."""
         own, _ = np.nonzero(present)
         if not len(own):
-            raise RunFailed(f"no clip of {self.name} has a sentence to ask with. Prepare a data set that has them.")
+            raise RunFailed(
+                f"no clip of {self.name} has a sentence to use as a query. Prepare a data set with captions."
+            )
         return retrieval_figures(self._embedded(text[present]), windows, own)
 
     def _embedded(self, sentences):
@@ -134,5 +136,5 @@ def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray)
 YOUCOOK2 = ZeroShotRetrieval("youcook2", "YouCook2", "validation", published=4)
 MSRVTT = ZeroShotRetrieval(
     "msrvtt", "MSR-VTT", "test_1k_a", entire="test", published=5,
-    hint="The split is there if MSRVTT_JSFUSION_test.csv was in the source folder when the set was prepared.",
+    hint="The split exists if MSRVTT_JSFUSION_test.csv was in the source folder when the set was prepared.",
 )  # fmt: skip

@@ -96,7 +96,7 @@ def test_clips_without_a_label_or_sound_are_left_out_and_counted():
 
 
 def test_what_cannot_be_scored_is_said():
-    with pytest.raises(RunFailed, match="'test' has no clip with a label"):
+    with pytest.raises(RunFailed, match="'test' has no labeled clip"):
         evaluator({"test": [batch(np.eye(4)[:1], [-1])]})("test")
     with pytest.raises(RunFailed, match="logits of the split 'test' are not finite"):
         evaluator({"test": [batch([[np.nan, 0, 0, 0]], [1])]})("test")
