@@ -1,4 +1,4 @@
-"""Checkpoints of the published VATT code (google-research/vatt), read into a model of ours."""
+"""Checkpoints of the published VATT code (google-research/vatt), read into this toolbox's model."""
 
 import os
 
@@ -99,7 +99,7 @@ def published_keys(model: VATT) -> dict[str, tf.Variable]:
     """Returns the published code's key of each of a model's variables, without the ending that all keys have.
 
     Raises:
-      ReleaseError: The model has a part whose keys nobody has seen: a BERT or linear text tower, a joint head.
+      ReleaseError: The model has a part whose published keys are unknown: a BERT or linear text tower, a joint head.
     """
     unknown = {"bert", "linear"} & set(model.kinds.values())
     if unknown or isinstance(model.head, JointHead):

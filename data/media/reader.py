@@ -174,7 +174,7 @@ class MediaReader:
         """Yields what `windows` does for a file without video: clips of no frames, `[0, 0, 0, 3]`.
 
         Time 0 is the first sample. A clip at the sound's end is followed by silence; one in which
-        there is no sound at all is left out.
+        there is no audio at all is skipped.
 
         Raises:
           DataError: if the file cannot be opened, or it holds something FFmpeg cannot convert.

@@ -31,7 +31,7 @@ class ClipReader:
     Attributes:
       prepared: The data set.
       spec: What a clip is.
-      tokenizer: Strings [...] to int32 [..., words]; None leaves `text` and `has_text` out.
+      tokenizer: Strings [...] to int32 [..., words]; None omits `text` and `has_text`.
       video: Whether clips have `video`. False decodes no frame; nothing else changes.
       labels: Whether clips of a multi-label set have `labels`.
 
@@ -80,7 +80,7 @@ class ClipReader:
           seed: Seed of the run.
           pipeline: Index of the input pipeline.
           position: int64 scalar, the clip's place in the pipeline since step 0, so that a clip
-            is changed otherwise in every epoch, and likewise after a restart.
+            is changed differently in every epoch, and in the same way after a restart.
 
         Returns:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];

@@ -1,4 +1,4 @@
-"""Which set each clip of a mixture comes from: a fixed pattern, so that any place in it is known at once."""
+"""Which set each clip of a mixture comes from: a fixed pattern, so any place in it can be computed directly."""
 
 from __future__ import annotations
 

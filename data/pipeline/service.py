@@ -58,7 +58,7 @@ class DataService:
           first: Number of the first batch in the run, for messages.
 
         Returns:
-          The batches. A worker that was lost and has started again begins anew; that raises
+          The batches. A worker that was restarted begins from the start; that raises
           `tf.errors.InvalidArgumentError`.
         """
         groups = records.batch(batch_size, drop_remainder=True)
@@ -100,7 +100,7 @@ def connect_service(address: str, timeout_seconds: float = 60.0) -> DataService:
       timeout_seconds: How long to wait.
 
     Raises:
-      DataError: It is no such address, there is no dispatcher, or workers are missing.
+      DataError: The address is malformed, no dispatcher answers, or workers are missing.
     """
     _require_dispatcher(address, timeout_seconds)
     seen, workers = set(), []

@@ -1,4 +1,4 @@
-"""What one clip is, as the model sees it: lengths, rates and sizes."""
+"""The shape of a clip as the model sees it: lengths, rates and sizes."""
 
 from __future__ import annotations
 

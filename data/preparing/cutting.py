@@ -15,7 +15,7 @@ from data.text.captions import Cue, nearest_captions, parse_caption_file
 
 # A file that is this much shorter than its header says is reported as incomplete.
 _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
-# The same for a clip and where its list says that it ends, besides one frame (our choice).
+# The same for a clip and where its list says that it ends, in addition to one frame (our choice).
 _MISSING_CLIP_SHARE = 0.02
 PAST_THE_END = "the clip starts after the end of its file"
 _BROKEN_OFF = "the file breaks off before the clip"
@@ -54,7 +54,7 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
 
     Args:
       tree: the source folder.
-      video: the file; a clip that goes beyond its end is cut off there, one past it is left out.
+      video: the file; a clip that goes beyond its end is cut off there, one past it is skipped.
       cutting: how to cut.
       tally: what is counted and noted comes in here.
     """

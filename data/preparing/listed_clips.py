@@ -23,7 +23,7 @@ from data.source.tree import SourceTree
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ListedClipsConfig(tfds.core.BuilderConfig):
-    """Decides what is made of a data set's files. Each data set has its own subclass.
+    """Decides how a data set's files are prepared. Each data set has its own subclass.
 
     Attributes:
       source_dir: The folder that holds the data set as it is published; None for `tfds build`, which
@@ -33,10 +33,10 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
         of this length.
       image_size_px: The shorter side of a frame is scaled down to it, never up.
       frames_per_second: Rate of the stored frames.
-      sample_rate_hz: Rate of the stored sound.
+      sample_rate_hz: Sampling rate of the stored audio.
       max_bad_fraction: Preparation fails if more than this share of a split's files is unusable.
 
-    With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, what `read_source` made of it.
+    With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, the result of `read_source`.
     """
 
     name: str = "default"
@@ -144,8 +144,8 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
     """Cuts the files of a `ListedClipsConfig` into clips, one record each.
 
     A subclass says what the data set is: `VERSION`, `DESCRIPTION`, `CITATION`, whether its clips may have
-    several classes, and whether they have frames. What cannot be decoded is left out and named in the
-    report.
+    several classes, and whether they have frames. Files that cannot be decoded are skipped and named in
+    the report.
     """
 
     DESCRIPTION: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Prepares a data set: all of it, or nothing, in steps that a killed run need not do again.
+"""Prepares a data set: all of it or nothing, in steps that a resumed run does not repeat.
 
 1. `data.preparing.plan` lists the source and divides it into units.
 2. `data.preparing.units` makes each unit's records; `data.preparing.unit_runners` has them made here or elsewhere.
@@ -6,7 +6,7 @@
 
 Until then all is in `<data_dir>/<name>/incomplete/`. On a local disk one rename publishes it;
 elsewhere files cannot be renamed for nothing, so records lie where they stay from the start, and
-`dataset_info.json`, without which nobody opens them, comes last.
+`dataset_info.json`, without which no program opens them, comes last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REPORT = "prepare_report.json"
 
 
 class Preparation(NamedTuple):
-    """What came of `prepare`.
+    """The result of `prepare`.
 
     Attributes:
       directory: where the records, the vocabularies and `prepare_report.json` are.
@@ -63,8 +63,8 @@ def prepare(
 ) -> Preparation:
     """Prepares a data set into `<data_dir>/<name>/<config>/<version>/`.
 
-    A run that was killed goes on with what it had not finished. The records are the same, byte for
-    byte, whoever makes them and however often it was interrupted.
+    A killed run resumes with its unfinished parts. The records are the same, byte for byte, whatever
+    makes them and however often the run was interrupted.
 
     Args:
       builder_class: the data set.

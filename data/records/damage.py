@@ -1,6 +1,6 @@
-"""Finds damaged records and drops them: flipped bits, files that end too early, JPEGs that are none.
+"""Finds damaged records and drops them: flipped bits, files that end too early, invalid JPEGs.
 
-TensorFlow checks the sums of every record but does not say which file it was reading. When it has found damage, the files
+TensorFlow checks the checksums of every record but does not say which file it was reading. When it has found damage, the files
 are read again here: a TFRecord file is a row of (length, 8 bytes; its CRC-32C, 4; content; its CRC-32C, 4).
 """
 
@@ -47,16 +47,16 @@ class Damage(NamedTuple):
 
 
 def find_damage(prepared: PreparedDataset) -> Iterator[Damage]:
-    """Yields the records of a data set that are cut off or whose sums are wrong; what is in them is not looked at."""
+    """Yields the records of a data set that are cut off or whose checksums are wrong; their content is not decoded."""
     for shard in shards_of(prepared):
         yield from file_damage(shard.path)
 
 
 def file_damage(path: str) -> Iterator[Damage]:
-    """Yields the records of a file that are cut off or whose sums are wrong.
+    """Yields the records of a file that are cut off or whose checksums are wrong.
 
-    A file without damage takes as long as reading it does. What follows a damaged length cannot be
-    found, and is not named.
+    An undamaged file takes as long as reading it. Records after a damaged length cannot be found
+    and are not named.
     """
     try:
         tf.data.TFRecordDataset(path).reduce(0, lambda count, _: count + 1)
@@ -70,7 +70,7 @@ def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
     """Returns the first damaged record of several files, or None.
 
     Args:
-      paths: The files, the one suspected most first.
+      paths: The files, the most suspicious first.
       jpegs: Look for records whose JPEGs cannot be decoded instead.
     """
     find = _undecodable if jpegs else file_damage
@@ -78,7 +78,7 @@ def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
 
 
 def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[str, int]:
-    """Writes the files with damaged records anew without them; the old ones stay as `<name>.damaged`.
+    """Rewrites the files with damaged records without these; the old files stay as `<name>.damaged`.
 
     `dataset_info.json` then says how many records there are, and `prepare_report.json` counts under
     `damaged_records` those that are gone.

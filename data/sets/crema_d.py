@@ -84,7 +84,7 @@ class CremaDConfig(ListedClipsConfig):
         return ClipList(clips, tuple(_EMOTIONS.values()), by_reason(skipped))
 
     def parameters(self) -> dict[str, object]:
-        """Returns the base's; the split files count by what they say, not by where they are."""
+        """Returns the base class's parameters without the path of the split files; the source fingerprint covers their content."""
         return super().parameters() | {"split_csv_dir": self.split_csv_dir is not None}
 
     def _files(self, folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
@@ -106,9 +106,9 @@ class CremaD(ListedClips, skip_registration=True):  # TFDS has a data set of tha
         AudioWAV/1001_DFA_ANG_XX.wav
         VideoFlash/1001_DFA_ANG_XX.flv
 
-    Names are actor, sentence, emotion, intensity. The sound is that of the wav file; clips of which
-    either file is missing or cannot be decoded are left out. The splits share no speaker, unless
-    `CremaDConfig.split_csv_dir` says otherwise. Publications on imbalanced modalities use the CSV
+    Names are actor, sentence, emotion, intensity. The audio is that of the wav file; clips of which
+    either file is missing or cannot be decoded are skipped. The splits share no speaker, unless
+    `CremaDConfig.split_csv_dir` gives other splits. Publications on imbalanced modalities use the CSV
     split, with speakers in common, so their accuracies are not comparable with those here.
 
     License: Open Database License (ODbL) 1.0, contents under the Database Contents License 1.0.

@@ -30,7 +30,7 @@ class _Row(NamedTuple):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ESC50Config(ListedClipsConfig):
-    """Settings of `ListedClipsConfig`; those of frames say nothing here."""
+    """Settings of `ListedClipsConfig`; those of frames have no effect."""
 
     def read_source(self) -> ClipList:
         """Looks up the sounds of the list."""

@@ -1,4 +1,4 @@
-"""The labels that a user has given to the files of a folder, in a CSV file."""
+"""A user's labels of the files of a folder, from a CSV file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEPARATOR = "|"
 
 
 class FolderLabels(NamedTuple):
-    """What a CSV file says of the files of a folder.
+    """The labels and splits in a CSV file.
 
     Attributes:
       path: the CSV file.
@@ -67,7 +67,7 @@ def find_labels(path: str, tree: SourceTree) -> str:
 
 
 def read_labels(path: str) -> FolderLabels:
-    """Reads a CSV file with the columns `file`, `labels` and, if wanted, `split`, in any order.
+    """Reads a CSV file with the columns `file`, `labels` and, optionally, `split`, in any order.
 
     `file` is relative to the folder, with `/` or `\\`; `labels` holds one name, or several with `|`
     between them; `split` is train, validation or test.

@@ -84,7 +84,7 @@ class HMDB51(ListedClips):
     The number is 1 for training, 2 for testing and 0 for neither. Splits: `train1`, `test1` ... `train3`,
     `test3`, the official ones; `train` and `test` are the first. As they overlap, the records are in
     partitions such as `train_test_unused`: the clips that the first split trains on, the second tests
-    on and the third leaves out. VATT reports the mean over the three. Class names are those of the
+    on and the third does not use. VATT reports the mean over the three. Class names are those of the
     lists; a whole video is one clip.
 
     License: CC BY 4.0 for the collection; the videos belong to the makers of the movies.

@@ -1,4 +1,4 @@
-"""The data set `imbalanced`: one modality is learned before the other (TFDS builder)."""
+"""The synthetic data set `imbalanced`: one modality is learned before the other (TFDS builder)."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
         bounds what can be learned from the video, the two above how fast that is.
       audio_noise_db: How loud the noise over the sound may be, in decibels above it; it is drawn
         evenly between -30 dB and this. More is harder: at +15 dB even a good ear hears nothing else.
-      seed: Of every draw, together with split and position.
+      seed: Seed of every draw, together with split and position.
       clip_seconds: Length of a clip.
       image_size_px: Height and width, at least 16.
       frames_per_second: Rate of the frames.
-      sample_rate_hz: Rate of the sound, at least 4000.
+      sample_rate_hz: Sampling rate of the audio, at least 4000.
     """
 
     name: str = "default"
@@ -85,7 +85,7 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
 
 
 class Imbalanced(RenderedClips):
-    """Patterned shapes in clutter with a sound that tells the same class more easily. No captions."""
+    """Patterned shapes in clutter with audio that shows the same class more clearly. No captions."""
 
     VERSION = tfds.core.Version("1.0.0")
 

@@ -42,7 +42,7 @@ class SyntheticConfig(tfds.core.BuilderConfig):
       test_clips: Size of the split, whose clips have no noise.
       text_noise: Probability that a clip's narration is of a scene of another class.
       audio_noise: Probability that a clip's sound is of a scene of another class.
-      seed: Of every draw, together with split and position.
+      seed: Seed of every draw, together with split and position.
       clip_seconds: Length of a clip.
       image_size_px: Height and width; even, at least 16.
       frames_per_second: Rate of the frames.

@@ -73,7 +73,7 @@ class YouTube8MConfig(CaptionedClipsConfig):
         return ClipList(videos, class_names, by_reason(skipped))
 
     def parameters(self) -> dict[str, object]:
-        """Returns the base's; the list counts by what it says, not by what it is called."""
+        """Returns the base class's parameters; the list counts by its content, not by its name."""
         settings = super().parameters()
         del settings["list_file"]
         return settings

@@ -25,7 +25,7 @@ class NoiseClips(tfds.core.GeneratorBasedBuilder):
     """Clips that cost as much to decode as real ones."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
+    url_infos = {}  # Nothing is downloaded; TFDS would look for a list next to this file.
 
     def _info(self) -> tfds.core.DatasetInfo:
         parameters = {"frames_per_second": SPEC.frames_per_second, "sample_rate_hz": SPEC.sample_rate_hz}

@@ -53,7 +53,7 @@ class ScoredClips:
     Attributes:
       scores: What `experiments.inference.clip_scores.score_clips` returns.
       misaligned: Names of what was swapped on purpose, per clip: "text", "sound", "text, sound", or "" for nothing; `None`
-        where nobody knows.
+        if unknown.
     """
 
     scores: Mapping[str, np.ndarray]

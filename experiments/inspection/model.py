@@ -169,7 +169,7 @@ def _change(layer, old, new):
 
 
 def conflicts(records: Sequence[dict]) -> list[LayerConflict]:
-    """Summarizes what the lines of metrics.jsonl say about each layer; empty if it is nothing, as in runs of old."""
+    """Summarizes what the lines of metrics.jsonl say about each layer; empty if it is nothing, as in older runs."""
     history = layer_history(records)
     if history is None:
         return []
