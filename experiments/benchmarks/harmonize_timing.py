@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.harmonize` does."""
+"""The work of `experiments.benchmarks.harmonize`."""
 
 import functools
 import json
@@ -90,7 +90,7 @@ def _method(name: str, objectives: int) -> Callable:
 
 
 def draw(parameters: int, objectives: int) -> list[list]:
-    """Gradients that conflict mildly, so that nothing is left out or skipped."""
+    """Gradients that conflict mildly, so that no step is skipped."""
     import tensorflow as tf
 
     generator = tf.random.Generator.from_seed(0)

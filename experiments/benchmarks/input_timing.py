@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.input` does."""
+"""The work of `experiments.benchmarks.input`."""
 
 import tempfile
 import time
@@ -77,7 +77,7 @@ def cropped(number: tf.Tensor, jpegs: tf.Tensor) -> tf.Tensor:
 
 
 def plain_clip(number: tf.Tensor, example: dict) -> dict[str, tf.Tensor]:
-    """Does by the book to a clip of TFDS what pre-training does."""
+    """Turns a clip of TFDS into what pre-training reads, the plain way."""
     augmentation = data.Augmentation()
     video = example["video"][: SPEC.frames]
     top, left, height, width = tf.unstack(random_crop_box(tf.shape(video)[1:], augmentation, [number, 0]))

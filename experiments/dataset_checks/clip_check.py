@@ -1,4 +1,4 @@
-"""Looks at one stored clip for what makes it useless or suspicious."""
+"""Checks one stored clip for damage and suspicious content."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ WARNINGS = {
 
 
 class CheckedClip(NamedTuple):
-    """What is known of a record after it was decoded.
+    """The findings about a decoded record.
 
     Attributes:
       clip_id: The clip's name; empty if it cannot be read.

@@ -1,4 +1,4 @@
-"""A look at some clips of a data set: frames, sound and captions of each, as HTML."""
+"""Some clips of a data set as HTML: frames, audio and captions of each."""
 
 import base64
 import hashlib
@@ -133,7 +133,7 @@ def _wave(card: Card) -> str:
         return '<p class="none">no sound</p>'
     if not card.outline.any():
         return '<p class="none">silent sound</p>'
-    scale = 0.95 / np.abs(card.outline).max()  # the loudest sample fills it; the loudness stands beside it
+    scale = 0.95 / np.abs(card.outline).max()  # the loudest sample fills it; the loudness is printed next to it
     low, high = _LEVELS / 2 * (1 - scale * card.outline)
     columns = np.arange(len(low)) * (_COLUMNS / len(low))
     points = [*zip(columns, high - 0.3, strict=True), *zip(columns[::-1], low[::-1] + 0.3, strict=True)]

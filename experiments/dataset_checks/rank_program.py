@@ -1,4 +1,4 @@
-"""What `experiments.rank_clips` does: scores every clip, writes the table and the page."""
+"""The work of `experiments.rank_clips`: scores every clip, writes the table and the page."""
 
 import os
 import pathlib
@@ -79,7 +79,7 @@ def _write(output: pathlib.Path, run: TrainedModel, prepared: data.PreparedDatas
     cards, lines = {}, {}
 
     def visit(row: int, clip: StoredClip) -> list[str]:
-        """Takes of a clip that passes by what the page shows of it; returns its line of the table."""
+        """Keeps what the page will show of this clip and returns its table row."""
         cells = ranking.cells(row, clip)
         if row in listed:
             lines[row] = cells

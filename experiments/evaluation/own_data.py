@@ -18,7 +18,7 @@ class OwnData:
       name: Name of the data set.
       data_dir: Where `experiments.prepare_data` has put it.
       batch_size: Clips per batch.
-      notes: Takes sentences on what was left out, and why.
+      notes: Takes sentences on skipped tasks and the reasons.
 
     Attributes:
       prepared: The data set.
@@ -36,7 +36,7 @@ class OwnData:
         self._test: Embeddings | None = None
 
     def has_splits(self, task: str, *splits: str) -> bool:
-        """Tells whether the data set has clips in all of these splits; else notes that `task` is left out."""
+        """Tells whether the data set has clips in all of these splits; otherwise notes that `task` is skipped."""
         missing = [split for split in splits if not self.prepared.split_sizes.get(split)]
         if missing:
             lacking = " and ".join(missing)

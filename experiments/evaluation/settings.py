@@ -24,7 +24,7 @@ class Settings:
         evaluates at 12.5: 32 frames, every second one at 25.
       epochs: Of the low-rank classifier.
       finetuned: The fine-tuning whose Kinetics-400 figures are this run's, as a run directory or a checkpoint.
-      notes: Sentences on what was left out, and why; tasks add theirs.
+      notes: Sentences on skipped tasks and the reasons; tasks add to them.
     """
 
     run: TrainedModel

@@ -1,4 +1,4 @@
-"""What `experiments.embed` does: files and sentences to features.npz, and the search."""
+"""The work of `experiments.embed`: files and sentences to features.npz, and the search."""
 
 import glob
 import os

@@ -1,4 +1,4 @@
-"""What `experiments.prepare_data` does: makes a data set as its flags say, and prints a summary."""
+"""The work of `experiments.prepare_data`: makes a data set as its flags say, and prints a summary."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What `experiments.import_checkpoint` does: a published checkpoint becomes a run directory."""
+"""The work of `experiments.import_checkpoint`: a published checkpoint becomes a run directory."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the pages of reports are made of."""
+"""Building blocks of the report pages."""
 
 import html
 import importlib.resources

@@ -24,7 +24,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
     """TensorFlow's checkpoint manager, which accepts on restoring only a checkpoint that matches in full.
 
     A checkpoint counts only once it is whole: TensorFlow writes it under a temporary name and names it in the file
-    `checkpoint` last, so a run killed while it saves goes on from the one before.
+    `checkpoint` last, so a run killed while it saves resumes from the one before.
 
     Args:
       state: Everything that the run must remember.

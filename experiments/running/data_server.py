@@ -1,4 +1,4 @@
-"""What `experiments.serve_data` does: a dispatcher or a worker of tf.data's service."""
+"""The work of `experiments.serve_data`: a dispatcher or a worker of tf.data's service."""
 
 import time
 

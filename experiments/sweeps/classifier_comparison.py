@@ -1,4 +1,4 @@
-"""What `experiments.compare_classifiers` does: the jobs of all methods and seeds, then the table."""
+"""The work of `experiments.compare_classifiers`: the jobs of all methods and seeds, then the table."""
 
 import itertools
 import json

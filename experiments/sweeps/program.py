@@ -1,4 +1,4 @@
-"""What `experiments.sweep` does: the jobs of every point of a grid."""
+"""The work of `experiments.sweep`: the jobs of every point of a grid."""
 
 import shlex
 import sys

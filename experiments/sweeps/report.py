@@ -1,4 +1,4 @@
-"""Writes what a sweep has found into its directory, from what its points have left there."""
+"""Writes a sweep's results into its directory, from the files of its points."""
 
 import html
 

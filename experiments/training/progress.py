@@ -1,4 +1,4 @@
-"""What a person sees of a run, and what is kept of it: the progress line, metrics.jsonl, TensorBoard."""
+"""The output of a run: the progress line, metrics.jsonl, TensorBoard."""
 
 import contextlib
 import os

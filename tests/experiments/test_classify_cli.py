@@ -226,4 +226,4 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
     assert "holds a comparison with" in capsys.readouterr().err
     with flagsaver.flagsaver(**{**values, "methods": ["unifrm"]}):
         assert guarded(program.main, ["compare"]) == 2
-    assert f"--methods should be of {', '.join(RECIPES)}" in capsys.readouterr().err
+    assert f"--methods should be some of {', '.join(RECIPES)}" in capsys.readouterr().err

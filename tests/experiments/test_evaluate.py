@@ -134,7 +134,7 @@ def unlabeled(settings, monkeypatch) -> Settings:
     return settings
 
 
-def test_what_the_data_do_not_allow_is_left_out_with_a_reason(unlabeled):
+def test_tasks_that_the_data_lack_are_skipped_with_a_reason(unlabeled):
     found = {task: TASKS[task].open(unlabeled)() for task in OWN_TASKS}
     assert found == {task: TASKS[task].nothing for task in OWN_TASKS}
     assert found["retrieval"]["text_to_video"]["r1"] is None and found["alignment"] is None

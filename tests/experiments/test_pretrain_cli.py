@@ -125,7 +125,7 @@ def test_the_metrics_hold_every_layer(stopped):
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(copy, pretrain_here, full_disk):
+def test_a_full_disk_stops_the_run_which_resumes_with_room(copy, pretrain_here, full_disk):
     before, step = sorted(os.listdir(copy.checkpoints)), step_of(copy)
     largest = max(file.stat().st_size for file in copy.checkpoints.iterdir())
     with full_disk(room_bytes=largest - 1000):

@@ -1,4 +1,4 @@
-"""Linear probes of video and sound on the run's own data."""
+"""Linear probes of video and audio on the run's own data."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Text to video retrieval among the test clips of the run's own data."""
+"""Text-to-video retrieval among the test clips of the run's own data."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Zero-shot text to video retrieval by single sentences: YouCook2, MSR-VTT."""
+"""Zero-shot text-to-video retrieval by single sentences: YouCook2, MSR-VTT."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class ZeroShotRetrieval(DownstreamTask):
     Attributes:
       split: The split that the figures are of.
       entire: A split that holds it, to be asked with all sentences of every clip; `None` for none.
-      hint: What to do where `split` is not there, besides preparing the data set; may be empty.
+      hint: What to do where `split` is missing, apart from preparing the data set; may be empty.
     """
 
     split: str
@@ -42,7 +42,7 @@ class ZeroShotRetrieval(DownstreamTask):
 
 
 def _rows(title: str, found: Mapping) -> list[Row]:
-    """Lines of text to video retrieval by single sentences, with the windows averaged in both ways."""
+    """Lines of text-to-video retrieval by single sentences, with the windows averaged in both ways."""
     group = f"{title}, {found['items']} sentences, {found['gallery']} clips"
     by_similarity = recall_rows(group, {**found, **found["similarities"]}, suffix=", similarities averaged")
     return recall_rows(group, found) + by_similarity
@@ -112,7 +112,7 @@ class Retrieval:
 
 
 def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray) -> dict:
-    """Returns the figures of text to video retrieval, the windows of a clip averaged in both ways of the published code.
+    """Returns the figures of text-to-video retrieval, the windows of a clip averaged in both ways of the published code.
 
     Those at the top are of averaged embeddings: a clip is then one vector, as in any index (our choice; neither paper
     says which of both it reports).

@@ -224,7 +224,7 @@ def test_windows_of_records_without_frames_are_those_of_the_sound(sounds, train,
     assert min(starts) < 1000 and max(starts) > 3200 and any(start % 100 for start in starts)
 
 
-def test_frames_of_a_set_of_sounds_are_refused_at_the_door(sounds, train, evaluate):
+def test_frames_of_an_audio_data_set_are_refused(sounds, train, evaluate):
     for batches in (lambda: train(sounds, 1), lambda: evaluate(sounds)):
         with pytest.raises(DataError, match="holds audio without video; read it with video=False"):
             batches()

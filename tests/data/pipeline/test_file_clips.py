@@ -152,7 +152,7 @@ def test_a_video_without_sound_has_no_audio(tmp_path):
     assert clip.waveform.shape == (12800,) and not clip.waveform.any()
 
 
-def test_a_clip_shorter_than_the_window_stands_still_and_falls_silent(tmp_path):
+def test_a_short_clip_repeats_its_last_frame_and_falls_silent(tmp_path):
     path = write_media(tmp_path / "short.mp4", brightening(3), tone(0.3, 48000))
     for windows in (1, 4, None):
         (clip,) = data.read_clips(path, SPEC, windows)  # four times the same would be no use

@@ -63,7 +63,7 @@ def test_segments_in_any_order_and_over_each_other_come_from_one_pass(tree, monk
     assert tally.counts["frames"] == 30 and tally.counts["samples"] == 24000
 
 
-def test_segments_beyond_the_end_are_cut_or_left_out_and_named(tree):
+def test_segments_beyond_the_end_are_cut_or_skipped_and_named(tree):
     records, tally = cut(tree, Segment("over", 2.5, 3.4), Segment("gone", 3.5, 4.0), Segment("near", 2.0, 3.04))
     assert set(records) == {"over", "near"} and len(records["over"]["video"]) == 5
     assert notes(tally, "incomplete") == {"over": "0.5 of 0.9 s decoded"}

@@ -5,7 +5,7 @@ from data.preparing.named_files import files_by_name, require_some
 from data.source.tree import SourceTree
 
 
-def test_of_files_with_a_name_the_first_suffix_and_then_the_first_path_is_taken(tmp_path):
+def test_the_first_suffix_then_the_first_path_is_taken(tmp_path):
     for path in ("z/a.mp4", "b/a.webm", "b/a.mp4.part", "y/-b_.WEBM", "x/-b_.webm", "c.d.mp4", ".e.mp4", "f.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()

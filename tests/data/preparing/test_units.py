@@ -151,7 +151,7 @@ def test_a_failure_is_not_the_end(whole, run, tmp_path, decoded, capfd):
     assert contents(again.directory) == contents(whole.directory)
 
 
-def test_killed_between_the_records_and_the_word_that_they_are_done(whole, run, tmp_path, monkeypatch):
+def test_killed_between_the_records_and_their_done_mark(whole, run, tmp_path, monkeypatch):
     """The files have their names already; they are written again, and nothing counts twice."""
     write_json, first = data.preparing.units.write_json, []
 

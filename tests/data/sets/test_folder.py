@@ -214,7 +214,7 @@ def listed(root):
     return {video.name: video for video in FolderConfig(source_dir=str(root)).listed.videos}
 
 
-def test_videos_are_found_anywhere_with_the_captions_of_their_own_folder(tmp_path):
+def test_videos_are_found_with_the_captions_of_their_folder(tmp_path):
     videos = ["a.MKV", "c.Avi", "d.mov", "deep/er/b.webm", "e.flv", "one/clip.mp4", "two/clip.mp4", "z.mp4"]
     others = ["notes.txt", "z.vtt", "._z.mp4", ".trash/f.mp4", "mp4", "one/clip.en.vtt", "deep/b.srt"]
     for name in [*videos, *others]:
@@ -226,7 +226,7 @@ def test_videos_are_found_anywhere_with_the_captions_of_their_own_folder(tmp_pat
     assert captions == {"one/clip.mp4": "one/clip.en.vtt", "z.mp4": "z.vtt"}
 
 
-def test_a_link_that_leads_nowhere_and_a_name_that_is_no_text_are_reported(tmp_path, write_video):
+def test_broken_links_and_undecodable_names_are_reported(tmp_path, write_video):
     write_video(tmp_path / "videos/good.mp4", seconds=0.5)
     (tmp_path / "videos/gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     with open(bytes(tmp_path) + b"/videos/caf\xe9.mp4", "wb") as file:

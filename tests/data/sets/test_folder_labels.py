@@ -46,7 +46,7 @@ def rows_of(records, name):
     return {record["source"].decode(): record[name].tolist() for split in records.values() for record in split.values()}
 
 
-def test_byte_order_mark_line_ends_and_order_of_the_columns_do_not_matter(write_csv):
+def test_byte_order_mark_line_ends_and_column_order_do_not_matter(write_csv):
     plain = read_labels(write_csv("file,labels\na.mp4,dog\nb/c.mp4,cat | dog\n"))
     other = read_labels(write_csv("\ufeffLabels, file\r\n\r\ncat|dog|cat,./b\\c.mp4\r\ndog,a.mp4\r\n"))
     assert plain.class_names == other.class_names == ("cat", "dog")
@@ -103,7 +103,7 @@ def multi_label(videos, tmp_path, write_csv):
     return data.open_dataset("folder", str(tmp_path / "data"))
 
 
-def test_several_labels_go_into_labels_and_become_rows_of_zeros_and_ones(multi_label, tmp_path, read_records):
+def test_several_labels_become_rows_of_zeros_and_ones(multi_label, tmp_path, read_records):
     found = rows_of(read_records("folder", tmp_path / "data"), "labels")
     names = multi_label.class_names
     assert {name: [names[index] for index in row] for name, row in found.items()} == MANY

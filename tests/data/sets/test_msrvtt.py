@@ -161,9 +161,7 @@ def test_everything_that_is_missing_is_counted(data_dir):
     assert report["clips_per_class"]["vehicles/autos"] == 1 and report["clips_without_audio"] == 1
 
 
-def test_the_query_of_1k_a_is_the_only_candidate_where_there_is_room_for_one(
-    data_dir, open_prepared, evaluate, tiny_spec, words_of
-):
+def test_the_query_of_1k_a_is_the_only_single_candidate(data_dir, open_prepared, evaluate, tiny_spec, words_of):
     opened = open_prepared("msrvtt", data_dir)
     sizes = {"train_7k": 3, "train_9k": 4, "test": 3, "test_1k_a": 2}
     assert {split: opened[0].split_sizes[split] for split in sizes} == sizes

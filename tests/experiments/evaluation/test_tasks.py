@@ -348,7 +348,7 @@ def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, 
         )
 
 
-def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_records(settings):
+def test_the_frame_rate_must_divide_that_of_the_records(settings):
     with pytest.raises(BadInput, match="holds 10 frames/s, which is not a whole multiple of the requested 4"):
         TASKS["youcook2"].open(settings(frames_per_second=4.0))
     assert TASKS["youcook2"].open(settings(frames_per_second=5.0)).clips.clip_seconds == 1.6

@@ -86,7 +86,7 @@ def test_the_logits_of_a_clip_are_the_mean_of_its_views():
     assert evaluator({"test": [batch(views, [1, 1])]})("test")["top1"] == 0.0
 
 
-def test_clips_without_a_label_or_sound_are_left_out_and_counted():
+def test_clips_without_label_or_audio_are_skipped_and_counted():
     batches = [batch(np.eye(4)[:3], [0, -1, 2], np.array([True, True, False])), batch(np.eye(4)[1:2], [1])]
     scores = evaluator({"validation": batches})("validation")
     assert (scores["clips"], scores["clips_left_out"], scores["top1"]) == (2, 2, 1.0)

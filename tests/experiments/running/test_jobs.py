@@ -56,7 +56,7 @@ def test_what_is_done_is_not_run_again(make_job):
     assert outcome.status == FINISHED and outcome.seconds is None and job.log.read_text() == "test\nreport\n"
 
 
-def test_a_failure_is_told_with_the_end_of_the_log_and_stops_nothing(make_job):
+def test_a_failure_is_reported_with_its_log_and_stops_nothing(make_job):
     jobs = [
         make_job("bad", train="echo before; touch train", test="seq 30; exit 3", report="touch report"),
         make_job("idle", train="true"),
