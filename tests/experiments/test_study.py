@@ -87,7 +87,7 @@ def test_a_point_is_the_same_in_a_reused_and_a_fresh_run(ran):
     study, _, directory, lost = ran
     clean, noisy = directory.read_points(study)
     assert noisy["point"] == {"variant": "cl", "text_noise": 0.5, "audio_noise": 0.3, "seed": 4}
-    assert measured(noisy) == measured(lost)  # the second of its run, and the first of the run that went on
+    assert measured(noisy) == measured(lost)  # the second of its run, and the first of the resumed run
     assert noisy["training"] != clean["training"]
 
 

@@ -48,7 +48,7 @@ def test_multi_label_figures_by_hand():
 
 
 def test_the_two_readings_of_d_prime_differ_as_published():
-    # VATT reports 2.895 beside an AUC of 0.971, of which d' would be 2.68: facts/vatt.md, 6.
+    # VATT reports 2.895 together with an AUC of 0.971, of which d' would be 2.68: facts/vatt.md, 6.
     assert d_prime(0.971, 10**9) == pytest.approx(2.681, abs=0.001)
     assert d_prime(0.5, 10) == 0 and d_prime(1.0, 50) == -d_prime(0.0, 50) == pytest.approx(math.sqrt(2) * 2.3263479)
 
