@@ -1,4 +1,4 @@
-"""Data sets, media, text and the input pipeline; knows no model. All that other packages may import is here."""
+"""Data sets, media, text and the input pipeline, independent of any model. Other packages import only the names below."""
 
 from data.errors import DataError, PreparationError
 from data.media.reader import INT16_RANGE, DecodedClip

@@ -1,16 +1,16 @@
-"""Checks a prepared data set: decodes every record once, and says what is damaged and what is suspicious.
+"""Checks a prepared data set: decodes every record once and reports damaged records and suspicious clips.
 
 Example:
   python -m experiments.check_data --dataset=synthetic --data_dir=data_dir
   python -m experiments.check_data --dataset=ucf101 --data_dir=data_dir --splits=train1,test1 --output=check.json
 
-Damaged are records that are cut off or fail their checksum, that are no clips, have a JPEG that cannot be decoded or a
-class that is not there, and files that hold fewer records than they should; --drop_damaged writes such files anew,
-without these records, and keeps the old ones as <name>.damaged. Suspicious are clips without captions, with captions
-without a word, without sound, with silent or short sound, with black or frozen video; and clips that are there twice,
-in one split or in two, or look and sound alike in two splits.
+Damaged are records that are cut off or fail their checksum, that are not clips, have a JPEG that cannot be decoded or an
+unknown class, and files that hold fewer records than they should; --drop_damaged rewrites such files without these
+records and keeps the old ones as <name>.damaged. Suspicious are clips without captions, with captions without a word,
+without audio, with silent or short audio, with black or frozen video; and clips that occur twice, in one split or in
+two, or look and sound alike in two splits.
 
-Exit codes: 0 nothing is damaged (or no longer), 1 damaged records were found, 2 no such data set.
+Exit codes: 0 nothing is damaged (any more), 1 damaged records were found, 2 no such data set.
 """
 
 import os
@@ -23,8 +23,10 @@ from experiments.running.command_line import BadInput, RunFailed, bad_input, run
 _DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; name/config/version picks one of several.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data are.")
 _SPLITS = flags.DEFINE_list("splits", [], "Splits to check (default: all).")
-_DROP_DAMAGED = flags.DEFINE_bool("drop_damaged", False, "Write the files with damaged records anew, without them.")
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file for what was found.")
+_DROP_DAMAGED = flags.DEFINE_bool(
+    "drop_damaged", False, "Rewrite the files with damaged records without these records."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write the findings to.")
 _SHOWN = 3
 
 
@@ -44,11 +46,11 @@ def main(_: list[str]) -> int:
         if _DROP_DAMAGED.value:
             findings["dropped"] = drop_damaged(prepared, damages)
             for path, records in findings["dropped"].items():
-                print(f"written anew without {records:,} records: {path}")
+                print(f"rewritten without {records:,} records: {path}")
         if _OUTPUT.value:
             write_json(_OUTPUT.value, findings, for_people=True)
     except OSError as error:
-        raise RunFailed(f"cannot write ({error}); nothing is half-written.") from error
+        raise RunFailed(f"cannot write ({error}); no file is incomplete.") from error
     return 1 if damages and not _DROP_DAMAGED.value else 0
 
 

@@ -4,8 +4,8 @@ Example:
   python -m experiments.compare_classifiers --gin_file=configs/classify/imbalanced.gin --seeds=0,1,2,3,4
       --data_dir=runs/data --outdir=runs/imbalanced
 
-Each run has a directory <outdir>/<method>/<seed>; a run that has its result is not run again, one that was interrupted
-goes on; SIGTERM and Ctrl-C let the runs save a checkpoint. Writes runs.csv (a line per run) and table.md (a line per method)
+Each run has a directory <outdir>/<method>/<seed>; finished runs are not repeated, interrupted ones resume. SIGTERM and
+Ctrl-C let the runs save a checkpoint. Writes runs.csv (a line per run) and table.md (a line per method)
 into <outdir> and prints the table.
 """
 
@@ -13,13 +13,13 @@ from absl import flags
 
 from experiments.running import command_line
 
-flags.DEFINE_multi_string("gin_file", [], "gin file that all runs read; may be given several times.")
+flags.DEFINE_multi_string("gin_file", [], "gin file for all runs; may be repeated.")
 flags.DEFINE_multi_string("gin_bindings", [], "A gin binding for all runs.")
-flags.DEFINE_list("methods", None, "Methods, all by default; each one's file in configs/classify/methods is read.")
+flags.DEFINE_list("methods", None, "Methods; default: all. The file of each in configs/classify/methods is read.")
 flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Seeds of the runs.")
-flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("data_dir", "", "Directory of the data sets that experiments.prepare_data wrote.")
 flags.DEFINE_string("outdir", "", "Directory of the comparison.")
-flags.DEFINE_integer("jobs", 1, "Runs at a time; the cores are shared out among them.", lower_bound=1)
+flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.", lower_bound=1)
 
 
 def main(_: list[str]) -> int:

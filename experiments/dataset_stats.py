@@ -1,10 +1,10 @@
-"""Shows what is in a prepared data set: counts, durations, what is missing, and a look at some clips.
+"""Shows what is in a prepared data set: counts, durations, missing modalities, and some example clips.
 
 Example:
   python -m experiments.dataset_stats --dataset=synthetic --data_dir=data_dir
 
-Writes stats.html, one page that holds all its pictures, and stats.json beside the records, or into --output_dir. Every
-record is read, no frame but those shown is decoded.
+Writes stats.html, a self-contained page, and stats.json next to the records, or into --output_dir. Every record is
+read; only the frames that are shown are decoded.
 
 Exit codes: 0 done, 1 the result cannot be written, 2 no such data set, or damaged records.
 """
@@ -20,8 +20,8 @@ from experiments.running.command_line import BadInput, RunFailed, bad_input, run
 _DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; name/config/version picks one of several.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data are.")
 _CLIPS = flags.DEFINE_integer("clips", 24, "Clips to show.", lower_bound=0)
-_SEED = flags.DEFINE_integer("seed", 0, "Which clips are shown.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the result goes (default: beside the records).")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice of clips to show.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Directory of the result (default: next to the records).")
 
 
 def main(_: list[str]) -> int:

@@ -15,7 +15,7 @@ from experiments.running import command_line
 
 _DOCS = pathlib.Path(__file__).parents[1] / "docs"  # of a checkout
 flags.DEFINE_string(
-    "outdir", str((_DOCS if _DOCS.is_dir() else pathlib.Path("docs")) / "methods"), "Where the pages go."
+    "outdir", str((_DOCS if _DOCS.is_dir() else pathlib.Path("docs")) / "methods"), "Directory of the pages."
 )
 flags.DEFINE_bool("pictures", True, "Whether to draw the pictures as well, which takes half a minute.")
 

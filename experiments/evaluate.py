@@ -5,15 +5,15 @@ Examples:
   python -m experiments.evaluate --workdir=RUN --data_dir=DATA --frames_per_second=12.5
       --tasks=ucf101,hmdb51,esc50,kinetics400,youcook2,msrvtt
 
-Without --tasks: text to video retrieval, linear probes, and how well misaligned clips are told apart, on the run's own data.
+Without --tasks: text-to-video retrieval, linear probes and the detection of misaligned clips, on the run's own data.
 The downstream tasks have the names of their data sets, which experiments.prepare_data prepares:
 
   ucf101, hmdb51, esc50   frozen features, a low-rank classifier and a linear SVM; the mean over all official splits
   kinetics400             a fine-tuning by experiments.finetune, in 4 x 3 views of each clip of the split validation
-  youcook2, msrvtt        zero-shot text to video retrieval, 4 windows per clip: validation; test_1k_a, and all of test
+  youcook2, msrvtt        zero-shot text-to-video retrieval, 4 windows per clip: validation; test_1k_a, and all of test
 
-Writes result.json and report/evaluation.npz into the run's directory, beside what earlier evaluations of the same checkpoint
-have found, and prints a table: each figure with what it is over and its chance level.
+Writes result.json and report/evaluation.npz into the run's directory, added to earlier evaluations of the same checkpoint,
+and prints a table: each figure with the number of clips and its chance level.
 """
 
 from absl import flags
@@ -24,20 +24,20 @@ from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Directory of the run.")
-flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("data_dir", "", "Directory of the data sets that experiments.prepare_data wrote.")
 flags.DEFINE_string(
-    "dataset", "", "Set for the tasks on the run's own data; the first one it was trained on by default."
+    "dataset", "", "Data set for the tasks on the run's own data; default: the first one it was trained on."
 )
 flags.DEFINE_list("tasks", list(OWN_TASKS), f"What to evaluate: some of {','.join((*OWN_TASKS, *DOWNSTREAM_TASKS))}.")
-flags.DEFINE_integer("batch_size", 32, "Clips, or windows of clips, that are embedded at once.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 32, "Clips, or windows of clips, per batch.", lower_bound=1)
 flags.DEFINE_float(
-    "frames_per_second", None, "Rate of the frames in downstream tasks (not kinetics400), which divides the prepared sets'; the "
-    "run's own by default. VATT evaluates at 12.5 (sets prepared with --frames_per_second=25 or 12.5)."
+    "frames_per_second", None, "Frame rate in downstream tasks (not kinetics400), a divisor of the prepared sets' rate; default: "
+    "that of the run. VATT evaluates at 12.5 (sets prepared with --frames_per_second=25 or 12.5)."
 )  # fmt: skip
 flags.DEFINE_integer("epochs", 1000, "Epochs of the low-rank classifier.", lower_bound=1)
 flags.DEFINE_string(
     "finetuned", None, "For kinetics400: a run of experiments.finetune that started from this run; its best checkpoint, or the one "
-    "named like RUN/checkpoints/ckpt-STEP. WORKDIR/kinetics400 by default."
+    "given as RUN/checkpoints/ckpt-STEP. Default: WORKDIR/kinetics400."
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Writes a trained model as a SavedModel: signatures for video, sound and text, loadable without this project.
+"""Writes a trained model as a SavedModel: signatures for video, audio and text, loadable without this project.
 
 Example:
   python -m experiments.export --checkpoint=runs/demo --output=exported
@@ -9,8 +9,8 @@ Loading it needs TensorFlow and, for the text signature of a run with the wordpi
   model.signatures["text"](text=tf.constant(["a red square falling"]))["video_text_text"]
 
 The signatures take `video` float32 [batch, frames, height, width, 3] and `waveform` float32 [batch, samples], in [-1, 1], and
-`text` strings [batch]; they return pooled features and the embeddings in both spaces. export.json in the directory says which
-shapes and rates, and the vocabulary lies in assets/.
+`text` strings [batch]; they return pooled features and the embeddings in both spaces. export.json in the directory gives the
+shapes and rates; the vocabulary is in assets/.
 
 Exit codes: 0 done, 1 a failure, 2 bad input.
 """
@@ -22,7 +22,7 @@ from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("checkpoint", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP.")
-flags.DEFINE_string("output", "", "The directory to write; must not be there yet.")
+flags.DEFINE_string("output", "", "The directory to write; must not exist yet.")
 
 
 def main(_) -> int:

@@ -5,26 +5,26 @@ Example:
       --data_dir=runs/data --workdir=runs/video
 
 The validation split chooses the weights; result.json holds the test split's figures for them and for the last ones.
-The same command again goes on from the newest checkpoint, exactly where the run was. Without --checkpoint the model is
-the gin file's and starts from scratch.
+Running the same command again resumes from the newest checkpoint, exactly where the run stopped. Without --checkpoint
+the model is the gin file's and starts from scratch.
 """
 
 from absl import flags
 
 from experiments.running import command_line
 
-flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be given several times, later ones win.")
-flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'finetune.steps = 100'; wins over files.")
+flags.DEFINE_multi_string("gin_file", [], "gin file to read; may be repeated, later ones override earlier ones.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'finetune.steps = 100'; overrides the files.")
 flags.DEFINE_string(
     "checkpoint", "", "Directory of a pre-training run, or a checkpoint such as RUN/checkpoints/ckpt-600."
 )
-flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
-flags.DEFINE_string("workdir", "", "Directory of this run; made if need be, gone on with if it holds a run.")
+flags.DEFINE_string("data_dir", "", "Directory of the data sets that experiments.prepare_data wrote.")
+flags.DEFINE_string("workdir", "", "Directory of this run; created if missing, resumed if it holds a run.")
 flags.DEFINE_enum("strategy", "one_device", ("one_device", "mirrored"), "How the run is distributed.")
 flags.DEFINE_integer(
-    "cpu_replicas", 1, "Split the CPU into so many devices, to try --strategy=mirrored.", lower_bound=1
+    "cpu_replicas", 1, "Split the CPU into this many devices, to try --strategy=mirrored.", lower_bound=1
 )
-flags.DEFINE_boolean("allow_config_change", False, "Go on with a run although its configuration was another.")
+flags.DEFINE_boolean("allow_config_change", False, "Resume a run even though its configuration has changed.")
 
 
 def main(_: list[str]) -> int:

@@ -1,32 +1,32 @@
-"""Turns a checkpoint of the published VATT code (google-research/vatt) into a run directory of ours.
+"""Turns a checkpoint of the published VATT code (google-research/vatt) into a run directory of this toolbox.
 
 Example:
   python -m experiments.import_checkpoint --source=DOWNLOADS/ckpt-500000 --model=ut_medium --vocabulary=howto100m_en.txt
       --workdir=runs/vatt_ut_medium
 
-Afterwards the other programs take runs/vatt_ut_medium like a run of their own: `embed`, `export`, `evaluate`, `finetune`, and
+Afterwards the other programs take runs/vatt_ut_medium like any other run: `embed`, `export`, `evaluate`, `finetune`, and
 `vatt.load` in Python. Every variable of the checkpoint and of the model must have a counterpart; import_report.json
-lists them. The optimizer's moments are left behind.
+lists them. The optimizer's moments are dropped.
 
 --model=ut_medium, bbs, mbs or lbs for the published pre-trained ones. A single tower (vit_base, wat_base, spt_base, ...) is
-taken without a class head: the keys of the published fine-tuned ones' heads are not known, and refused as unmatched. For
-a model of another shape give what differs: --gin_bindings='VATT.width = 64'.
+taken without a class head: the keys of the published fine-tuned heads are unknown and refused as unmatched. For a
+model of another shape give the differences: --gin_bindings='VATT.width = 64'.
 """
 
 from absl import flags
 
 from experiments.running import command_line
 
-flags.DEFINE_string("source", "", "The checkpoint, without its ending: .../ckpt-500000.")
+flags.DEFINE_string("source", "", "The checkpoint, without its file extension: .../ckpt-500000.")
 flags.DEFINE_string(
-    "model", "", "What it is a checkpoint of: ut_medium, bbs, mbs, lbs, vit_base, ...; see vatt.PRESETS."
+    "model", "", "The model it is a checkpoint of: ut_medium, bbs, mbs, lbs, vit_base, ...; see vatt.PRESETS."
 )
-flags.DEFINE_string("workdir", "", "The run directory to make.")
+flags.DEFINE_string("workdir", "", "The run directory to create.")
 flags.DEFINE_string(
     "vocabulary",
     "",
-    "The words that its word vectors are of, one a line, as published (howto100m_en.txt: <pad> first, <unk> among the first "
-    "few). Without it the result takes token ids, but no sentences.",
+    "The words of its word vectors, one per line, as published (howto100m_en.txt: <pad> first, <unk> among the first "
+    "few). Without it the imported model takes token ids but not sentences.",
 )
 flags.DEFINE_multi_string(
     "gin_bindings", [], "Where the model differs from the published one, such as 'VATT.layers = 6'."

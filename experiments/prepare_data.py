@@ -10,12 +10,12 @@ Examples:
   python -m experiments.prepare_data --dataset=howto100m --source_dir=gs://raw/howto100m --data_dir=gs://data \\
       --beam_runner=DataflowRunner --beam_options='project=me,region=europe-west4,temp_location=gs://data/tmp'
 
-Each data set has flags of its own, such as --source_dir; --dataset=NAME --help shows them.
+Each data set has further flags, such as --source_dir; --dataset=NAME --help shows them.
 
 The result is in <data_dir>/<dataset>/<config>/<version>/; prepare_report.json there counts what was
-found, what is missing and which files were skipped, and why. To resume a run that was stopped, give the
-same command again: it makes what is missing and leaves finished data alone. The records are the same,
-byte for byte, whoever makes them: threads, --workers or a pipeline.
+found and what is missing, and names the skipped files with the reasons. To resume a run that was stopped,
+run the same command again: it makes the missing parts and keeps finished data. The records are the same,
+byte for byte, whether threads, --workers or a pipeline make them.
 
 Exit codes: 0 done, 1 nothing usable or too many bad files, 2 bad input or configuration.
 """
@@ -30,8 +30,8 @@ from experiments.running.command_line import BadInput, run
 
 # The modules of `data.sets`, which are imported late: --help need not wait for TensorFlow.
 DATASETS = {
-    "synthetic": "rendered scenes with sound and narration, some of them mismatched on purpose.",
-    "imbalanced": "rendered shapes in clutter, with a sound that is learned sooner than the picture.",
+    "synthetic": "rendered scenes with audio and narration, some of them mismatched on purpose.",
+    "imbalanced": "rendered shapes in clutter, with audio that is learned faster than the video.",
     "folder": "your own videos, with captions (.vtt, .srt) next to them and labels from a CSV file.",
     "crema_d": "CREMA-D, actors who speak in six emotions.",
     "kinetics_sounds": "Kinetics-Sounds, the classes of Kinetics that can be seen and heard.",
@@ -52,12 +52,12 @@ flags.DEFINE_enum(
     "What to prepare; its flags: --dataset=NAME --help. Source tree, splits and license: data/sets/NAME.py.\n"
     + "\n".join(f"{name}: {meaning}" for name, meaning in DATASETS.items()),
 )
-flags.DEFINE_string("data_dir", None, "Where the prepared data go; made if missing.")
-flags.DEFINE_bool("overwrite", False, "Replace data that were prepared before, with whatever parameters.")
+flags.DEFINE_string("data_dir", None, "Directory of the prepared data; created if missing.")
+flags.DEFINE_bool("overwrite", False, "Replace data prepared earlier, whatever their parameters.")
 flags.DEFINE_integer(
     "workers",
     0,
-    "Processes on this machine, each with one part of the data at a time; 0: up to 16 threads of this one.",
+    "Processes on this machine, each working on one part of the data; 0: up to 16 threads of this process.",
     lower_bound=0,
 )
 flags.DEFINE_enum(

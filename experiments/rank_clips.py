@@ -1,14 +1,14 @@
-"""Ranks the clips of a prepared data set by how well text, sound and picture fit, as a trained model sees it.
+"""Ranks the clips of a prepared data set by how well a trained model finds that text, audio and video match.
 
 Example:
   python -m experiments.rank_clips --workdir=runs/demo --dataset=synthetic --split=train --data_dir=runs/data \\
       --output=runs/demo/ranking
 
-For whoever cleans a collection of videos. Writes into --output
+For cleaning a collection of videos. Writes into --output
 
-  clips.csv   every clip, the least trustworthy first: rank, scores, clip_id, source, start_seconds, captions
-  clips.html  one page that holds all it shows: the worst and the best clips with frames, sound and captions, and a table
-              of the worst and the best that sorts by any column
+  clips.csv   every clip, least trustworthy first: rank, scores, clip_id, source, start_seconds, captions
+  clips.html  a self-contained page: the worst and the best clips with frames, audio and captions, and a table of the
+              worst and the best that sorts by any column
 
 The scores, each lower where a clip is thought misaligned:
 
@@ -18,9 +18,9 @@ The scores, each lower where a clip is thought misaligned:
                                                   pooled video feature; the negatives are the other clips of its batch of
                                                   --batch_size, in the order of the records, which was drawn at random
 
-A clip without text or without sound has only the scores that do not need it, and has a rank only if --by is one of them:
---by=video_audio_similarity ranks clips without text, --by=video_text_similarity clips without sound. Every record is read
-twice; memory grows by some dozens of bytes a clip.
+A clip without text or without audio has only the scores that do not need it, and has a rank only if --by is one of them:
+--by=video_audio_similarity ranks clips without text, --by=video_text_similarity clips without audio. Every record is read
+twice; memory grows by a few dozen bytes per clip.
 
 Exit codes: 0 done, 1 a record is damaged, the checkpoint is broken or the result cannot be written, 2 bad input.
 """
@@ -31,14 +31,14 @@ from experiments.inference.score_names import SCORES
 from experiments.running import command_line
 
 flags.DEFINE_string("workdir", "", "A run directory (its newest checkpoint) or RUN/checkpoints/ckpt-STEP.")
-flags.DEFINE_string("dataset", "", "The data set; the first one the run was trained on by default.")
+flags.DEFINE_string("dataset", "", "The data set; default: the first one the run was trained on.")
 flags.DEFINE_string("split", "train", "Its split.")
-flags.DEFINE_string("data_dir", "", "Where experiments.prepare_data has put the data sets.")
+flags.DEFINE_string("data_dir", "", "Directory of the data sets that experiments.prepare_data wrote.")
 flags.DEFINE_string("output", "", "Directory to write to.")
-flags.DEFINE_enum("by", "summed_similarity", list(SCORES), "The score that decides.")
-flags.DEFINE_integer("batch_size", 32, "Clips that are scored at once.", lower_bound=2)
+flags.DEFINE_enum("by", "summed_similarity", list(SCORES), "The score to rank by.")
+flags.DEFINE_integer("batch_size", 32, "Clips per batch.", lower_bound=2)
 flags.DEFINE_integer("clips", 12, "Clips to show at each end.", lower_bound=0)
-flags.DEFINE_integer("rows", 1000, "Lines of the page's table from each end.", lower_bound=1)
+flags.DEFINE_integer("rows", 1000, "Rows of the page's table from each end.", lower_bound=1)
 
 
 def main(_: list[str]) -> int:

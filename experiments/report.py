@@ -1,10 +1,10 @@
-"""Makes the report on a run, or on a sweep: one HTML file that holds everything it shows.
+"""Writes the report on a run or a sweep: one self-contained HTML file.
 
 Examples:
   python -m experiments.report --workdir=runs/demo --data_dir=runs/data
   python -m experiments.report --sweep=runs/methods
 
-Writes report/index.html into the run's directory and prints its path. Run experiments.evaluate before. Into the directory
+Writes report/index.html into the run's directory and prints its path. Run experiments.evaluate first. Into the directory
 of a sweep it also writes sweep.csv, a line per point, and table.md, which it prints.
 """
 

@@ -1,4 +1,4 @@
-"""Serves data: machines that decode clips for training hosts which cannot keep up (tf.data service).
+"""Serves data: other machines decode clips for training hosts that cannot keep up (tf.data service).
 
 Example, with two workers on other machines and the dispatcher on any of them:
   python -m experiments.serve_data --role=dispatcher --port=5050 --workers=host1:5051,host2:5051
@@ -15,11 +15,11 @@ from absl import flags
 
 from experiments.running import command_line
 
-flags.DEFINE_enum("role", None, ("dispatcher", "worker"), "What this process is.")
+flags.DEFINE_enum("role", None, ("dispatcher", "worker"), "The role of this process.")
 flags.DEFINE_integer("port", None, "Port to listen on.", lower_bound=0, upper_bound=65_535)
-flags.DEFINE_list("workers", [], "Of a dispatcher: host:port of every worker.")
-flags.DEFINE_string("dispatcher", "", "Of a worker: host:port of the dispatcher.")
-flags.DEFINE_string("address", "", "Of a worker: its own host:port, as the dispatcher's --workers has it.")
+flags.DEFINE_list("workers", [], "For a dispatcher: host:port of every worker.")
+flags.DEFINE_string("dispatcher", "", "For a worker: host:port of the dispatcher.")
+flags.DEFINE_string("address", "", "For a worker: host:port of this process, as in the dispatcher's --workers.")
 
 
 def main(_: list[str]) -> int:

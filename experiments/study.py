@@ -7,9 +7,9 @@ Examples:
       --output_dir=runs/study_quick/page --jobs=2
 
 Prepares the data sets, times the methods' steps, trains the points of every variant, then writes README.md, plots,
-results.csv and results.jsonl to --output_dir. The same command again goes on: finished points are not run again, and more
-seeds or noises may have been added. SIGTERM and Ctrl-C end it; the page is then about the points that are finished. A
-variant that fails is reported and does not stop the others.
+results.csv and results.jsonl to --output_dir. Running the same command again resumes: finished points are not
+repeated, and more seeds or noises may have been added. SIGTERM and Ctrl-C end it; the page then covers the finished points.
+A variant that fails is reported and does not stop the others.
 """
 
 from absl import flags
@@ -17,13 +17,13 @@ from absl import flags
 from experiments.running import command_line
 
 flags.DEFINE_multi_string(
-    "gin_file", [], "gin file that describes the study; may be given several times, later ones win."
+    "gin_file", [], "gin file that describes the study; may be repeated, later ones override earlier ones."
 )
-flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; wins over files.")
-flags.DEFINE_string("data_dir", "", "Where the study's data sets are, or will be.")
-flags.DEFINE_string("study_dir", "", "Directory of the runs; made if need be, gone on with if it holds some.")
-flags.DEFINE_string("output_dir", "", "Where the page and its files go.")
-flags.DEFINE_integer("jobs", 1, "Variants at a time; the cores are shared out among them.", lower_bound=1)
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; overrides the files.")
+flags.DEFINE_string("data_dir", "", "Directory of the study's data sets; missing ones are prepared.")
+flags.DEFINE_string("study_dir", "", "Directory of the runs; created if missing, resumed if it holds some.")
+flags.DEFINE_string("output_dir", "", "Directory of the page and its files.")
+flags.DEFINE_integer("jobs", 1, "Variants at a time; they share the cores.", lower_bound=1)
 
 
 def main(_: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Applying an update, or leaving a gated step out without a trace."""
+"""Applies an update, or skips a gated step without a trace."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -13,18 +13,18 @@ def apply_if(
     gradients: Sequence[tf.Tensor | None],
     variables: Sequence[tf.Variable],
 ) -> None:
-    """Applies gradients if `keep`; else changes no weight (by decay either), moment or iteration.
+    """Applies gradients if `keep`; otherwise changes no weight (not even by decay), moment or iteration.
 
     The optimizer runs inside a `tf.cond`, so that the weights are neither copied nor selected from.
     Call it in the replica context (inside `strategy.run`, or without any strategy), in a
     `tf.function` with or without XLA, or eagerly.
 
     Args:
-      keep: [] bool, the same on all replicas. Where every replica decides for itself, combine the
-        decisions first, say by a logical or.
+      keep: [] bool, the same on all replicas. If each replica decides separately, combine the
+        decisions first, for example by a logical or.
       optimizer: A Keras optimizer, of Keras 2 (tf_keras) or Keras 3.
       gradients: A list over variables, the same on all replicas, hence already reduced over them:
-        they are not added up again. `None` leaves a variable alone.
+        they are not added up again. `None` leaves a variable unchanged.
       variables: The variables, in the same order.
     """
     if _replicas_run_in_threads():

@@ -1,4 +1,4 @@
-"""How the objectives get on with each other: norms, cosines and conflicts, also layer by layer."""
+"""Diagnostics of the objectives' gradients: norms, cosines and conflicts, also layer by layer."""
 
 import tensorflow as tf
 
@@ -12,11 +12,11 @@ from harmonization.harmonizer import (
 
 
 def gram_statistics(gram: tf.Tensor) -> dict[str, tf.Tensor]:
-    """What inner products of gradients say about their lengths and directions.
+    """Computes norms, cosines and conflicts of gradients from their inner products.
 
     Args:
       gram: [..., objectives, objectives] float32. Where one of a matrix's entries is not finite, no
-        pair counts as defined; the norms still tell which objective is to blame.
+        pair counts as defined; the norms still show which objective is the cause.
 
     Returns:
       norms: [..., objectives] float32; zero below 1.1e-19.
@@ -41,7 +41,7 @@ def gram_statistics(gram: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def layer_statistics(variable_gram: tf.Tensor, layers: Groups) -> dict[str, tf.Tensor]:
-    """The same layer by layer, whatever groups the gradients were harmonized in.
+    """Computes `gram_statistics` layer by layer, whatever groups the gradients were harmonized in.
 
     Costs two small operations on [layers, variables, objectives, objectives] numbers and reads no
     gradient again.

@@ -79,8 +79,8 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
 def find_nonfinite(variable_gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Names the first gradient that is not finite, or too large for float32 squares.
 
-    If it finds none and yet the report says `finite: False`, only the sum over the variables is too
-    large.
+    If it finds none although the report says `finite: False`, only the sum over the variables is
+    too large.
 
     Args:
       variable_gram: [variables, objectives, objectives], as in the report of `harmonize`.
@@ -90,7 +90,7 @@ def find_nonfinite(variable_gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     bad = ~tf.math.is_finite(tf.linalg.diag_part(variable_gram))
     variable = tf.argmax(tf.reduce_any(bad, axis=1), output_type=tf.int32)
-    # A slice at a computed place would be a compile-time constant to XLA: it would compile each step anew.
+    # A slice at a computed place would be a compile-time constant to XLA: it would compile each step again.
     objective = tf.argmax(tf.gather(bad, variable), output_type=tf.int32)
     some = tf.reduce_any(bad)
     return tf.where(some, variable, -1), tf.where(some, objective, -1)

@@ -36,11 +36,11 @@ def members_of(groups: Groups | None, variables: int) -> dict[str, list[int]]:
 
 
 def indices_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) -> Groups:
-    """The groups, as `harmonize` wants them, of the variables of some layers.
+    """Returns groups of variables in the form that `harmonize` takes, from layers or variables.
 
     Args:
       variables: All that are trained, in the order of the gradients.
-      parts: Names of groups to what makes them up: layers, modules, variables, or lists of these.
+      parts: Names of groups to their parts: layers, modules, variables, or lists of these.
 
     Raises:
       ValueError: If a part has no variable among `variables`.

@@ -25,28 +25,28 @@ def harmonize(
 
     Per group of variables: `keep * sum_i weights_i * gradient_i`, where the weights and `keep`
     follow from the inner products of the gradients. The update of a step that is not kept is zero
-    and not to be applied, since momentum and weight decay move weights even so; see `apply_if`.
-    It leaves the method's state alone, too.
+    and must not be applied, since momentum and weight decay would still move weights; see `apply_if`.
+    Such a step does not change the method's state either.
 
-    Pass the gradients of the global batch (all-reduce them first) if the result shall not depend on
-    the number of replicas. The inner products are float32 sums, so that the norms of gradients have
-    to lie in 1e-19 ... 1.8e19: above, the step is refused as not finite; below, a gradient counts
-    as zero.
+    Pass the gradients of the global batch (all-reduce them first) if the result must not depend on
+    the number of replicas. The inner products are float32 sums, so the norms of gradients have to
+    lie in 1e-19 ... 1.8e19: above, the step is refused as not finite; below, a gradient counts as
+    zero.
 
     Args:
       gradients: A list over objectives of lists over variables. Entries are floating-point tensors,
         `tf.IndexedSlices`, or `None` where an objective does not reach a variable, which counts as
         zero. An objective that reaches no variable of a group takes no part in its decision.
       harmonizer: The method.
-      groups: `None` makes one group of all variables. Otherwise each group has a Gram matrix and
-        weights of its own, and variables in no group get the plain sum; `{"encoder": [...]}` is the
+      groups: `None` makes one group of all variables. Otherwise each group has a separate Gram matrix
+        and separate weights, and variables in no group get the plain sum; `{"encoder": [...]}` is the
         paper's open question "all variables or the shared encoder only". A step is kept only if
         every group keeps it, since half a step is none of the methods.
       step: [] int64 training step from 0, needed by methods with a schedule or random draws.
       losses: [objectives] values of the objectives, needed by methods that weigh by them.
-      scores: Names of groups to [] float32, how well each one's modality does alone, for `OGMGE`.
-      keep: [] bool; False leaves the step out whatever the method says, for instance because nothing
-        of the batch is to be learned.
+      scores: Names of groups to [] float32, how well each group's modality performs alone, for `OGMGE`.
+      keep: [] bool; False skips the step whatever the method decides, for instance because the batch has
+        nothing to learn from.
 
     Returns:
       The update and the report. The update is a list over variables of dense tensors in the

@@ -1,4 +1,4 @@
-"""What every method of gradient harmonization is: a rule from a small matrix to a few numbers."""
+"""Base classes of the harmonization methods: rules from a small matrix to a few numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ SMALLEST_SQUARE = 1.17549435e-38
 
 
 class Group(NamedTuple):
-    """What a method may base its decision about one group of variables on.
+    """The input of a method's decision about one group of variables.
 
     Objectives whose gradient is `None` in every variable of the group take no part in it: the rows
     and entries below are those of the others.
@@ -22,7 +22,7 @@ class Group(NamedTuple):
       losses: [objectives] float32 values of the objectives, or `None` if the caller passed none.
       variable_gram: [variables, objectives, objectives] float32, finite: the inner products in each
         variable of the group; `gram` is their sum.
-      scores: Names of groups to [] float32, how well each one's modality does alone, or `None`.
+      scores: Names of groups to [] float32, how well each group's modality performs alone, or `None`.
       name: The group's name; "all" if there are no groups.
       position: The group's place among the groups.
       objectives: Which of the caller's objectives take part, ascending; `None` means all.
@@ -45,7 +45,7 @@ class Decision(NamedTuple):
 
     Attributes:
       weights: [objectives] float32, finite.
-      keep: [] bool; False leaves the whole step out.
+      keep: [] bool; False skips the whole step.
       scales: [variables] float32, finite; `None` means ones.
       state: Pairs of a variable of the method and its next value, assigned if the step is taken.
     """
@@ -63,7 +63,7 @@ class Harmonizer(tf.Module):
 
     Attributes:
       losses_after: Whether the method wants `after_step` called with the losses of the same batch
-        under the updated weights, which costs a forward pass more.
+        under the updated weights, which costs an additional forward pass.
       example_groups: Names of groups for an example, of methods for which groups matter; `None` for the others.
     """
 
@@ -77,7 +77,7 @@ class Harmonizer(tf.Module):
         return {}
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
-        """Creates the state, if there is any; does nothing when called again.
+        """Creates the state, if the method has any; does nothing when called again.
 
         `harmonize` calls it. Call it yourself, in the scope of the `tf.distribute` strategy, before
         a checkpoint is restored.
@@ -95,14 +95,14 @@ class Harmonizer(tf.Module):
         raise NotImplementedError(f"{type(self).__name__} should implement `decide`.")
 
     def split_gate(self) -> tuple["Harmonizer | None", "Harmonizer"]:
-        """What gates whole steps, `None` if nothing does, and the method that is left without it.
+        """Returns the part that gates whole steps, or `None`, and the method without it.
 
-        For callers that let the gate judge something else than steps, say single samples.
+        For callers that apply the gate to something other than steps, such as single samples.
         """
         return None, self
 
     def finish(self, update: list[tf.Tensor | None], group: Group) -> list[tf.Tensor | None]:
-        """The last word on a group's update, a list over its variables; by default unchanged."""
+        """Post-processes a group's update, a list over its variables; by default unchanged."""
         del group
         return update
 

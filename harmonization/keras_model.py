@@ -15,7 +15,7 @@ _LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
 
 
 class HarmonizedTraining:
-    """What makes a Keras model harmonize; put it before `tf.keras.Model` among the bases of your own.
+    """A mixin whose `fit` harmonizes gradients; put it before `tf.keras.Model` among your model's bases.
 
         class MyModel(harmonization.HarmonizedTraining, tf.keras.Model): ...
 
@@ -25,8 +25,8 @@ class HarmonizedTraining:
     Regularization losses take no part: their gradients are added to the update. Works with Keras 2
     (tf_keras) and Keras 3, whichever `tf.keras` is, with XLA, mixed precision and `tf.distribute`.
 
-    Keras' own checkpoints hold the model, not the method: a method with state or a schedule goes on
-    exactly only if `harmonization_state` is saved beside it, in a `tf.train.Checkpoint`. An
+    Keras' own checkpoints hold the model, not the method: a method with state or a schedule resumes
+    exactly only if `harmonization_state` is saved as well, in a `tf.train.Checkpoint`. An
     overridden `compute_loss` changes what is logged, not what is trained on.
     """
 
@@ -52,7 +52,7 @@ class HarmonizedTraining:
           metrics: As in Keras.
           harmonizer: A method, or the name of one.
           groups: Names of groups of variables to the layers (or variables, or lists of either) that
-            make them up, harmonized one by one; variables in none get the plain sum. `None` makes
+            form them, harmonized one by one; variables in none get the plain sum. `None` makes
             one group of all variables.
           loss_weights: Factors on the losses, before their gradients are taken.
           **options: Other arguments of Keras' `compile`.
@@ -69,13 +69,13 @@ class HarmonizedTraining:
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options)
         self._harmonized = {"loss": loss, "loss_weights": loss_weights, "groups": groups}
         with self.distribute_strategy.scope():
-            step = self._beside.state.step.numpy() if self._beside else 0  # compiled anew, it goes on
+            step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
             method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
             self._beside = _Beside(method, step)
 
     @property
     def harmonization_state(self) -> tf.Module:
-        """The method's variables and its step, for a `tf.train.Checkpoint` beside the model."""
+        """The method's variables and step, to save in a `tf.train.Checkpoint` next to the model."""
         if self._beside is None:
             raise ValueError("The model has no method yet. Call `compile` with `harmonizer=`, also after loading it.")
         return self._beside.state

@@ -32,8 +32,8 @@ def minimize(
     not depend on their number; hence every replica passes its share of the global batch's losses,
     as everywhere in `tf.distribute`.
 
-    Optimizers that scale the loss (`LossScaleOptimizer`) are served: losses are scaled, and a step
-    whose gradients overflow reaches the optimizer, which leaves it out and lowers its scale.
+    Optimizers that scale the loss (`LossScaleOptimizer`) are supported: losses are scaled, and a step
+    whose gradients overflow reaches the optimizer, which skips it and lowers the scale.
 
     Example:
         with tf.GradientTape(persistent=True) as tape:
@@ -43,12 +43,12 @@ def minimize(
     Args:
       tape: A persistent tape that has recorded the losses.
       losses: [] tensors, one per objective; of a mapping, the values in their order.
-      variables: What to train.
+      variables: The variables to train.
       optimizer: A Keras optimizer, of Keras 2 (tf_keras) or Keras 3.
       harmonizer: The method.
       groups: As in `harmonize`.
       step: As in `harmonize`.
-      penalty: [] tensor, a loss that takes no part, such as weight regularization: its gradient is
+      penalty: [] tensor, a loss that is not harmonized, such as weight regularization: its gradient is
         added to the update of a step that is kept.
       scores: As in `harmonize`.
       losses_after: Computes the losses of the same batch again; needed, and called after the update,

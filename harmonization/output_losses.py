@@ -144,7 +144,7 @@ def _recorded(key: str | int, loss: Any) -> _RecordedLoss | None:
         return None
     if hasattr(tf.keras, "ops") and str(loss).lower() in ("crossentropy", "ce"):
         return _RecordedLoss(key, _CrossEntropy(name=loss), loss)
-    if isinstance(loss, _RecordedLoss):  # compiled anew with `model.loss`
+    if isinstance(loss, _RecordedLoss):  # compiled again with `model.loss`
         return _recorded(key, loss.given)
     found = tf.keras.losses.get(loss)
     if not isinstance(found, tf.keras.losses.Loss):

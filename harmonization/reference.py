@@ -42,7 +42,7 @@ def select(
       indicator: "cosine" (the text of the source) or "dot" (its pseudo-code).
 
     Returns:
-      The update over the variables, zero if the step is left out, and whether it is taken, [] bool.
+      The update over the variables, zero if the step is skipped, and whether it is taken, [] bool.
     """
     g_va, g_vt = flatten(video_audio), flatten(video_text)
     keep = indicate(g_va, g_vt, indicator) > gamma

@@ -17,7 +17,7 @@ def sum_over_replicas(values: Any) -> Any:
       ValueError: If it is called outside the replica context.
     """
     if tf.distribute.in_cross_replica_context():
-        raise ValueError("Sums over the replicas are made in the replica context. Call this inside `strategy.run`.")
+        raise ValueError("Sums over the replicas need the replica context. Call this inside `strategy.run`.")
     replica = tf.distribute.get_replica_context()
     if replica.num_replicas_in_sync == 1:
         return values

@@ -9,7 +9,7 @@ import tensorflow as tf
 class Schedule:
     """A threshold that never decreases over the training steps.
 
-    The curriculum removes more misaligned samples as training goes on (Wu et al., 2022). The
+    The curriculum removes more misaligned samples as training proceeds (Wu et al., 2022). The
     sources give neither values nor shape nor length, so every default here is our choice.
 
     Args:
@@ -52,7 +52,7 @@ class ConstantSchedule(Schedule):
 class LinearSchedule(Schedule):
     """A straight line from `start` at step 0 to `end` at step `steps`, then flat.
 
-    The toolbox's default. -0.3 -> 0 is our choice: early on only gross disagreement is left out, in
+    The toolbox's default. -0.3 -> 0 is our choice: early on only gross disagreement is skipped, in
     the end every conflict.
 
     Args:
@@ -96,7 +96,7 @@ class StepSchedule(Schedule):
       values: Thresholds that do not decrease, one more than there are boundaries.
 
     Raises:
-      ValueError: If they are not such.
+      ValueError: If they do not meet this.
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]):

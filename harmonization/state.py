@@ -35,7 +35,7 @@ def check_made_for(state: Mapping[str, tf.Variable], objectives: int, groups: Se
     if (made_for, set(state)) != (objectives, set(groups)):
         raise ValueError(
             f"The method's state was made for {made_for} objectives in the groups {list(state)}. Found "
-            f"{objectives} objectives in {list(groups)}. Make a method of its own for them."
+            f"{objectives} objectives in {list(groups)}. Make a separate method for them."
         )
 
 

@@ -30,7 +30,7 @@ class StoredSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     name = "stored"
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
+    url_infos = {}  # Nothing is downloaded; TFDS would look for a list next to this file.
 
     def __init__(self, clips, metadata, **options):
         self.clips, self.more = clips, metadata

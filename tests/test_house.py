@@ -121,7 +121,7 @@ def test_functions_and_files_stay_small():
     assert [place for length, place in lengths if length > 40] == []
 
 
-def test_every_table_of_a_page_is_made_by_the_function_that_lets_it_scroll():
+def test_every_table_of_a_page_scrolls():
     sources = [*FILES, *(path for room in ALLOWED for path in (ROOT / room).rglob("*.html"))]
     makers = [str(path.relative_to(ROOT)) for path in sources if "<table" in path.read_text(encoding="utf-8")]
     assert makers == ["experiments/reports/html.py"]

@@ -28,7 +28,7 @@ def test_every_public_name_has_an_entry_for_what_it_is(package):
     assert page.count("\n::: ") == len(paths) + 1  # and the package itself
 
 
-def test_a_method_keeps_its_rule_as_it_is_and_its_fields_apart():
+def test_a_method_page_keeps_rule_and_fields():
     text = _hook("docstrings").markdown(
         "Adds.\n\nRule: w = 1\n  for a * b.\nSource: Wu\n  et al.\nNot for: it.\n\nMore."
     )

@@ -175,11 +175,12 @@ def test_the_overview_names_programs_and_configurations_and_is_quick(environment
     assert run(environment / "bin" / "python", "-c", program, "--help", cwd=tmp_path).endswith("\nFalse\n")
     message = run(script, "pretrian", cwd=tmp_path, code=2)
     assert (
-        message == "error: there is no program pretrian. Did you mean pretrain? vatt-harmonization --help lists them.\n"
+        message
+        == "error: no program is called pretrian. Did you mean pretrain? vatt-harmonization --help lists them.\n"
     )
 
 
-def test_a_script_and_the_demo_run_next_to_modules_of_the_same_names(environment, make_directory, run_directory):
+def test_scripts_run_next_to_modules_of_the_same_names(environment, make_directory, run_directory):
     directory = make_directory({name: OTHER for name in ("data.py", "data/__init__.py", "experiments/__init__.py")})
     flags = ["--dry_run", "--gin_file=configs/demo.gin", *(f"--gin_bindings={binding}" for binding in SHRUNK)]
     output = run(environment / "bin" / "python", "-c", SCRIPT, run_directory, "pretrain", *flags, cwd=directory)
@@ -188,7 +189,7 @@ def test_a_script_and_the_demo_run_next_to_modules_of_the_same_names(environment
     assert all(pathlib.Path(file).is_relative_to(environment) and "/packages/" in file for file in files)
 
 
-def test_another_wheel_with_a_folder_data_does_no_harm_when_it_comes_and_goes(environment, tmp_path):
+def test_another_wheel_with_a_data_folder_does_no_harm(environment, tmp_path):
     python = environment / "bin" / "python"
     ours = sorted(environment.glob("lib/python3*/site-packages/vatt_harmonization/**/*.*"))
     plain = "import importlib.util; print(importlib.util.find_spec('data').origin)"
@@ -220,7 +221,7 @@ def other_wheel(directory: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def test_a_module_of_the_same_name_that_is_loaded_already_is_named(environment, make_directory):
+def test_an_already_loaded_module_of_the_same_name_is_named(environment, make_directory):
     directory = make_directory({"data.py": "", "experiments/__init__.py": ""})
     for name, place in (("data", "data.py"), ("experiments", "experiments/__init__.py")):
         script = f"import {name}\ntry:\n    from vatt_harmonization import {name}\nexcept ImportError as error:\n    print(error)"

@@ -1,4 +1,4 @@
-"""The model: patches, positions, DropToken, encoder, heads and losses of VATT. Knows no data set and no harmonizer."""
+"""The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
 from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
 from vatt.losses import FORMS as LOSS_FORMS

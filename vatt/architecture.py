@@ -1,4 +1,4 @@
-"""What a model is made of, worked out of its options."""
+"""Derives a model's parts from its options."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ def _resized(tower: Tower, options: ModelOptions) -> Tower:
 
 
 def dimensions(options: ModelOptions) -> dict[str, int]:
-    """Returns the sizes besides the towers' own, under the names of `vatt.presets.DIMENSIONS`."""
+    """Returns the sizes other than the towers', under the names of `vatt.presets.DIMENSIONS`."""
     published = TINY_DIMENSIONS if options.preset == "ut_tiny" else DIMENSIONS
     return {name: value if (own := getattr(options, name)) is None else own for name, value in published.items()}
 

@@ -81,7 +81,7 @@ def _config_path(path):
             return found
     raise LoadError(
         f"{path} should lie in a run directory, which has a file {CONFIG_FILE}. Found none. A run of the first version has "
-        "none either: start the same command again, it writes one and goes on from the checkpoint."
+        "none either: run the same command again; it writes one and resumes from the checkpoint."
     )
 
 

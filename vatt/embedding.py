@@ -93,7 +93,7 @@ class ModalityEmbedding(keras.layers.Layer):
         """Embeds one modality.
 
         Args:
-          raw: Video `[batch, frames, height, width, 3]`, sound `[batch, samples]` or its spectrogram `[batch, windows,
+          raw: Video `[batch, frames, height, width, 3]`, audio `[batch, samples]` or its spectrogram `[batch, windows,
             bands]`, or word ids `[captions, words]`.
           seed: int32 [2] while training; `None` keeps every token and drops nothing out.
 

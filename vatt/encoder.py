@@ -22,7 +22,7 @@ class Encoder(keras.layers.Layer):
       t5: Relative positions, one table for all blocks, and RMS norms; see `EncoderBlock`.
       recompute: Keep only what enters a block for the backward pass and compute the rest of it again there: less memory
         for a third more work. XLA does not undo it: compiled for a CPU, a training step of 6 blocks on 2 x 256 tokens of 64
-        needs 17 instead of 43 MB besides the weights (two objectives: 23 instead of 44 MB).
+        needs 17 instead of 43 MB in addition to the weights (two objectives: 23 instead of 44 MB).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""VATT: Transformers over raw video, sound and text (arXiv 2104.11178; NeurIPS 2021)."""
+"""VATT: Transformers over raw video, audio and text (arXiv 2104.11178; NeurIPS 2021)."""
 
 import dataclasses
 
@@ -177,12 +177,12 @@ class VATT(keras.Model):
         tf.function(lambda clips: self(clips), autograph=False).get_concrete_function(specs)
 
     def get_config(self) -> dict[str, object]:
-        """Returns the constructor's arguments and the precision as JSON values; `from_config` makes an equal model of them."""
+        """Returns the constructor's arguments and the precision as JSON values; `from_config` makes an equal model from them."""
         return {"precision": self.precision, **dataclasses.asdict(self.options)}
 
     @classmethod
     def from_config(cls, config: dict[str, object]) -> "VATT":
-        """Makes the model of what `get_config` returned, also after a journey through JSON."""
+        """Makes a model from what `get_config` returned, also after a round trip through JSON."""
         arguments = {
             name: Tower(value["kind"], Size(**value["size"])) if isinstance(value, dict) else value
             for name, value in config.items()

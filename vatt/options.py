@@ -1,4 +1,4 @@
-"""What a model is made with: the arguments of `VATT`."""
+"""The arguments of `VATT`."""
 
 import dataclasses
 import functools
@@ -16,8 +16,8 @@ class ModelOptions:
       preset: A name in `vatt.PRESETS`: "ut_medium" (modality-agnostic), "mbs" (modality-specific), "vit_base" (one tower).
       frames: Frames in a clip.
       image_size: Height and width of a frame, pixels.
-      waveform_samples: Samples of sound in a clip.
-      sample_rate_hz: Rate of the sound; only spectrograms depend on it.
+      waveform_samples: Samples of a clip's waveform.
+      sample_rate_hz: Sampling rate of the audio; only spectrograms depend on it.
       vocabulary_size: Token ids, 0 (padding) included.
       words: Token ids in a caption.
       modalities: Build only these towers of the preset; with less than two there is no head.

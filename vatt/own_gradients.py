@@ -18,7 +18,7 @@ def own_gradients(
     The pooled video feature is the last thing that both losses share on their way back into the encoder, so that a pass
     back through the head is enough: the encoder is not run, neither forward nor back.
 
-    One pass serves all clips because each is left with one way from its feature to its term. The embeddings of the other
+    One pass serves all clips because each clip's term depends on its feature in only one way. The embeddings of the other
     clips, its negatives, are constants; so are the batch norms' statistics, by which each clip's embeddings depend on all
     clips' features (our choice: they differ from the exact derivative by the share of one clip in the statistics). All
     else is exact, and the values of the embeddings and of the terms are those of the step itself.

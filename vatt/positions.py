@@ -15,7 +15,7 @@ class AxialPositions(keras.layers.Layer):
     Args:
       width: Size of a token.
       grid: Buckets along each axis, for instance `(8, 14, 14)`.
-      normalize: Put a LayerNorm on the sum, as the published code does. The paper has none, nor have we by default:
+      normalize: Put a LayerNorm on the sum, as the published code does. The paper has none, nor does this toolbox by default:
         positions of unit size drown the tokens of a model that has just begun to learn.
       from_edges: See `stretch_matrix`.
       transposed: Give token (i, j), the first axis slowest, the position of the other order, as the published code does

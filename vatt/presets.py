@@ -55,7 +55,7 @@ def tower(name: str) -> Tower:
     return Tower(kind, SIZES[size])
 
 
-# Every size of the published code, and "small" and "tiny" besides.
+# Every size of the published code, and also "small" and "tiny".
 _UNIFIED = {
     f"ut_{size}": dict.fromkeys(MODALITIES, f"ut_{size}") for size in ("tiny", "small", "base", "medium", "large")
 }
@@ -81,7 +81,7 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
 """The towers of every named model: modality-agnostic (ut), modality-specific (bbs, mbs, lbs), a single tower."""
 
 DIMENSIONS = dict(word_dim=300, feature_dim=1024, video_audio_dim=512, video_text_dim=256)
-"""Sizes besides the towers' own, as published."""
+"""Sizes other than the towers', as published."""
 
 TINY_DIMENSIONS = dict(word_dim=64, feature_dim=128, video_audio_dim=64, video_text_dim=32)
-"""The same of "ut_tiny"; ours."""
+"""The same for "ut_tiny", our choice."""

@@ -1,4 +1,4 @@
-"""Checkpoints of the published VATT code (google-research/vatt), read into a model of ours."""
+"""Checkpoints of the published VATT code (google-research/vatt), read into this toolbox's model."""
 
 import os
 
@@ -99,14 +99,12 @@ def published_keys(model: VATT) -> dict[str, tf.Variable]:
     """Returns the published code's key of each of a model's variables, without the ending that all keys have.
 
     Raises:
-      ReleaseError: The model has a part whose keys nobody has seen: a BERT or linear text tower, a joint head.
+      ReleaseError: The model has a part whose published keys are unknown: a BERT or linear text tower, a joint head.
     """
     unknown = {"bert", "linear"} & set(model.kinds.values())
     if unknown or isinstance(model.head, JointHead):
         what = f"a text tower of the kind {min(unknown)!r}" if unknown else "a joint head"
-        raise ReleaseError(
-            f"The keys of {what} are not known to us. Published are ut_medium, bbs, mbs, lbs and their towers."
-        )
+        raise ReleaseError(f"The keys of {what} are unknown. Published are ut_medium, bbs, mbs, lbs and their towers.")
     keys = {}
     for modality, kind in model.kinds.items():
         tower = {"ut": _unified_tower, "t5": _t5_tower}.get(kind, _single_tower)

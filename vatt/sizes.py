@@ -23,7 +23,7 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(layers=2, width=96, heads=3, feed_forward=384, head_dim=32),  # for two CPU cores; ours
+    "tiny": Size(layers=2, width=96, heads=3, feed_forward=384, head_dim=32),  # for two CPU cores; our choice
     # VATT (arXiv 2104.11178), Table 7.
     "small": Size(layers=6, width=512, heads=8, feed_forward=2048),
     "base": Size(layers=12, width=768, heads=12, feed_forward=3072),

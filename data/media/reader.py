@@ -134,7 +134,7 @@ class MediaReader:
             yield clip
         if clip is None:
             where = f" from second {first / rate:g} on" if first else ""
-            raise DataError(f"not one video frame could be decoded{where}")
+            raise DataError(f"no video frame could be decoded{where}")
 
     def windows(self, starts: Iterable[int], frames: int, end: int | None = None) -> Iterator[DecodedClip]:
         """Yields a clip for each of the given ticks of the video's clock, until the video ends.
@@ -174,7 +174,7 @@ class MediaReader:
         """Yields what `windows` does for a file without video: clips of no frames, `[0, 0, 0, 3]`.
 
         Time 0 is the first sample. A clip at the sound's end is followed by silence; one in which
-        there is no sound at all is left out.
+        there is no audio at all is skipped.
 
         Raises:
           DataError: if the file cannot be opened, or it holds something FFmpeg cannot convert.
@@ -219,7 +219,7 @@ class MediaReader:
         try:
             return open_container(self._sound_source)
         except DataError as error:
-            raise DataError(f"its sound file: {error}") from error
+            raise DataError(f"its audio file: {error}") from error
 
     def _video(self, container: av.container.InputContainer) -> VideoTimeline:
         stream = video_stream(container)

@@ -56,7 +56,7 @@ class Augmentation:
         for name, greatest in limits.items():
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value <= greatest:
-                raise DataError(f"Augmentation.{name} must be a number in [0, {greatest:g}], but is {value!r}.")
+                raise DataError(f"Augmentation.{name} should be a number in [0, {greatest:g}]. Found {value!r}.")
 
 
 def _is_number(value: object) -> bool:
@@ -67,8 +67,8 @@ def _check_range(name: str, value: object, greatest: float) -> None:
     pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
     if not pair or not 0 < value[0] <= value[1] <= greatest:
         raise DataError(
-            f"Augmentation.{name} must be two numbers (least, greatest) with "
-            f"0 < least <= greatest <= {greatest:g}, but is {value!r}."
+            f"Augmentation.{name} should be two numbers (least, greatest) with "
+            f"0 < least <= greatest <= {greatest:g}. Found {value!r}."
         )
 
 

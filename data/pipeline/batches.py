@@ -59,8 +59,8 @@ def train_batches(
       weights: Shares of the sets, of which only the ratio matters; None for equal shares, as VATT
         mixes its sets: clips are then taken in turn.
       augmentation: Ranges of the random changes.
-      video: Whether the batches have `video`. False decodes no frame, for whoever needs sound only;
-        all else stays the same. A set of sounds, whose records have no frames, needs it.
+      video: Whether the batches have `video`. False decodes no frame, for programs that need only audio;
+        the rest stays the same. An audio data set, whose records have no frames, needs it.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
       data_service: Workers that make the batches; None for this process. The batches are the same,
         bit for bit. They can be iterated over once.
@@ -182,7 +182,7 @@ def eval_batches(
       split: `train`, `validation` or `test`, or another that the set has, such as `test2`.
       spec: What a clip is.
       tokenizer: Strings [...] to int32 [..., words]; None for batches without captions.
-      batch_size: Clips per batch; the last batch holds what is left.
+      batch_size: Clips per batch; the last batch holds the remainder.
       windows: Windows per record, evenly spaced; 1 is the middle one.
       crops: Square crops of each window's frames, evenly spaced along the longer side; 1 is the
         one in the center. VATT takes 4 windows x 3 crops (arXiv 2104.11178, appendix A.2.5).
@@ -218,8 +218,7 @@ def _replica_batch_size(batch_size: int, context: tf.distribute.InputContext) ->
         return context.get_per_replica_batch_size(batch_size)
     except ValueError as error:
         raise DataError(
-            f"batch_size = {batch_size} cannot be shared out evenly among "
-            f"{context.num_replicas_in_sync} replicas; make it a multiple of that number."
+            f"batch_size should be a multiple of the number of replicas, {context.num_replicas_in_sync}. Found {batch_size}."
         ) from error
 
 
@@ -232,4 +231,4 @@ def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 def _require_whole(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise DataError(f"{name} must be a whole number >= {least}, but is {value!r}.")
+        raise DataError(f"{name} should be a whole number >= {least}. Found {value!r}.")

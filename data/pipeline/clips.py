@@ -31,7 +31,7 @@ class ClipReader:
     Attributes:
       prepared: The data set.
       spec: What a clip is.
-      tokenizer: Strings [...] to int32 [..., words]; None leaves `text` and `has_text` out.
+      tokenizer: Strings [...] to int32 [..., words]; None omits `text` and `has_text`.
       video: Whether clips have `video`. False decodes no frame; nothing else changes.
       labels: Whether clips of a multi-label set have `labels`.
 
@@ -47,20 +47,20 @@ class ClipReader:
 
     def __post_init__(self) -> None:
         if self.video and not self.prepared.has_video:
-            raise DataError(f"{self.prepared.directory} holds sounds without video; ask for them with video=False.")
+            raise DataError(f"{self.prepared.directory} holds audio without video; read it with video=False.")
         ratio = self.prepared.frames_per_second / self.spec.frames_per_second
         strided = self.prepared.has_video and self.spec.sparse_seconds is None
         if strided and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3):
             raise DataError(
                 f"{self.prepared.directory} holds {self.prepared.frames_per_second:g} frames/s, "
-                f"which is no whole multiple of the {self.spec.frames_per_second:g} asked for. Set "
+                f"which is not a whole multiple of the requested {self.spec.frames_per_second:g}. Set "
                 f"`ClipSpec.frames_per_second = {self.prepared.frames_per_second:g}`, or half or a third of it, or prepare the "
                 f"data set again with `--frames_per_second={self.spec.frames_per_second:g} --overwrite`."
             )
         if self.prepared.sample_rate_hz != self.spec.sample_rate_hz:
             raise DataError(
-                f"{self.prepared.directory} holds sound at {self.prepared.sample_rate_hz} Hz, but "
-                f"{self.spec.sample_rate_hz} Hz is asked for. Set ClipSpec.sample_rate_hz = "
+                f"{self.prepared.directory} holds audio at {self.prepared.sample_rate_hz} Hz, but "
+                f"{self.spec.sample_rate_hz} Hz is requested. Set ClipSpec.sample_rate_hz = "
                 f"{self.prepared.sample_rate_hz}, or prepare the data set again."
             )
 
@@ -80,7 +80,7 @@ class ClipReader:
           seed: Seed of the run.
           pipeline: Index of the input pipeline.
           position: int64 scalar, the clip's place in the pipeline since step 0, so that a clip
-            is changed otherwise in every epoch, and likewise after a restart.
+            is changed differently in every epoch, and in the same way after a restart.
 
         Returns:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# At either end of the joined frames: what is read beside the first and the last value, but never used.
+# At either end of the joined frames: values read before the first and after the last one, but never used.
 _MARGIN = 2
 _CHANNELS = 3
 _LEVELS = 255.0
@@ -54,7 +54,7 @@ def jitter(
     frames, _, width = shape
     rows = _column_means(joined, brightness, saturation, shape=tuple(shape))
     means = tf.reduce_mean(tf.reshape(rows, [frames, width, _CHANNELS]), axis=1)
-    # As arguments of a call of its own: XLA would work them out anew for every pixel.
+    # As arguments of a separate call: XLA would compute them again for every pixel.
     means = [tf.tile(tf.roll(means, -shift, axis=1), [1, width])[:, tf.newaxis] for shift in range(_CHANNELS)]
     changed = _change(joined, brightness, saturation, contrast, hue, means, shape=tuple(shape))
     return tf.reshape(changed, [*shape, _CHANNELS])

@@ -1,4 +1,4 @@
-"""Clips straight from media files, for those who have a trained model and no prepared data set."""
+"""Clips straight from media files, for use with a trained model and no prepared data set."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class FileClip:
       file: the file's path.
       start_seconds: where in the file the window starts.
       end_seconds: where it ends; where the file ends, if that is earlier.
-      has_video, has_audio: whether the file has pictures, and sound in this window.
-      video: float32 `[frames, size, size, 3]` in [-1, 1]; zeros without pictures.
-      waveform: float32 `[samples]` in [-1, 1]; zeros without sound.
+      has_video, has_audio: whether the file has video, and audio in this window.
+      video: float32 `[frames, size, size, 3]` in [-1, 1]; zeros without video.
+      waveform: float32 `[samples]` in [-1, 1]; zeros without audio.
     """
 
     file: str
@@ -53,10 +53,10 @@ def read_clips(
 ) -> Iterator[FileClip]:
     """Cuts windows out of a media file, as `eval_batches` cuts them out of a prepared record.
 
-    Whatever FFmpeg reads will do: mp4, webm, mkv, avi, mov, flv, or sound alone (wav, flac, mp3,
+    Any file that FFmpeg reads: mp4, webm, mkv, avi, mov, flv, or audio alone (wav, flac, mp3,
     ogg, m4a). Frames lie on a clock of `spec.frames_per_second` and are cropped to the square in
-    their middle; a window that is longer than the file stands still on the last frame and is
-    followed by silence. The file is read as a stream: one window is in memory, not the file. What
+    their middle; a window that is longer than the file repeats the last frame and is padded with
+    silence. The file is read as a stream: one window is in memory, not the file. What
     lies before a window is decoded to get there.
 
     Args:
@@ -64,8 +64,8 @@ def read_clips(
       spec: what a clip is; its candidates and words do not matter here.
       windows: how many, evenly spaced: 1 is the one in the middle, more reach from the first frame
         to the last, fewer come from a file that is too short for so many different ones. None is
-        one window after the other; a remainder of less than half a window is left out, unless it is
-        all there is (our choice).
+        one window after the other; a remainder of less than half a window is skipped, unless the
+        file has nothing else (our choice).
       image_size_px: as in `experiments.prepare_data`, the shorter side of a frame is first scaled
         down to this, or to `spec.image_size` where that is larger.
 
@@ -73,11 +73,11 @@ def read_clips(
       The clips in the order of their starts.
 
     Raises:
-      DataError: the file cannot be opened or decoded, or has neither video nor sound; or `windows`
+      DataError: the file cannot be opened or decoded, or has neither video nor audio; or `windows`
         is less than 1.
     """
     if windows is not None and windows < 1:
-        raise DataError(f"windows must be at least 1, or None for all of them, but is {windows}")
+        raise DataError(f"windows should be at least 1, or None for all of them. Found {windows}.")
     scaled_px = max(image_size_px, spec.image_size)
     clock = MediaFormat(spec.frames_per_second, scaled_px, spec.sample_rate_hz)
     ticks, sound_only = _measure(path, clock)
@@ -107,7 +107,7 @@ def _measure(path: str | os.PathLike, clock: MediaFormat) -> tuple[int, bool]:
         sound_only = is_sound_only(container)
         stream = sound_stream(container) if sound_only else video_stream(container)
         if stream is None:
-            nothing = "no video or sound track that can be decoded"
+            nothing = "no video or audio track that can be decoded"
             raise DataError(why_no_video(container) if container.streams.video else nothing)
         origin = (first_sound_time if sound_only else first_video_time)(container)
         seconds = presented_seconds(container, stream) - origin
@@ -131,7 +131,7 @@ def _decode(
         clips = cut(_starts(ticks, window, windows), window)
         first = next(clips, None)
     if first is None:
-        raise DataError(f"not one {'sound' if sound_only else 'video frame'} could be decoded")
+        raise DataError(f"no {'audio' if sound_only else 'video frame'} could be decoded")
     yield from itertools.chain([first], clips)
 
 

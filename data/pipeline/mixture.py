@@ -1,4 +1,4 @@
-"""Which set each clip of a mixture comes from: a fixed pattern, so that any place in it is known at once."""
+"""Which set each clip of a mixture comes from: a fixed pattern, so any place in it can be computed directly."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def whole_shares(weights: Sequence[float]) -> tuple[int, ...]:
     for weight in weights:
         number = isinstance(weight, numbers.Real) and not isinstance(weight, bool)
         if not number or not 0 < weight < math.inf:
-            raise DataError(f"The weights of a mixture must be numbers > 0, but are {tuple(weights)!r}.")
+            raise DataError(f"The weights of a mixture should be numbers > 0. Found {tuple(weights)!r}.")
     exact = [fractions.Fraction(str(weight)) for weight in weights]
     shares = _in_lowest_terms([weight / sum(exact) for weight in exact])
     if sum(shares) > _LONGEST_PERIOD:
         shares = _thousandths([weight / sum(exact) for weight in exact])
     if not all(shares):
         raise DataError(
-            f"The weights of a mixture must each be about a thousandth of their sum or more, but are {tuple(weights)!r}."
+            f"The weights of a mixture should each be about a thousandth of their sum or more. Found {tuple(weights)!r}."
         )
     return tuple(shares)
 

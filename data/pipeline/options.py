@@ -1,4 +1,4 @@
-"""What all input pipelines tell tf.data."""
+"""Options of tf.data for all input pipelines."""
 
 import tensorflow as tf
 

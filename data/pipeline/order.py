@@ -21,7 +21,7 @@ _MAXIMUM_PARALLEL_READS = 16
 
 WRONG_LENGTHS = (
     "The record files do not hold as many records as their dataset_info.json says. Prepare the data set again; "
-    "python -m experiments.check_data says which files they are."
+    "python -m experiments.check_data names the files."
 )
 """What the error of `ClipOrder.records` says."""
 
@@ -144,11 +144,11 @@ def clip_order(
     pipelines: int = 1,
     pipeline: int = 0,
 ) -> ClipOrder:
-    """Gives an input pipeline its share of the files and sizes its shuffle windows.
+    """Assigns files to an input pipeline and sizes its shuffle windows.
 
     Args:
       paths: All TFRecord files of the split.
-      lengths: Records in each of them; files without records are left out.
+      lengths: Records in each of them; files without records are skipped.
       seed: Seed of the run.
       shuffle_window: Clips to shuffle together, roughly: a window is a fixed number of whole files,
         at least one.

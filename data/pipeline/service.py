@@ -24,8 +24,8 @@ _service = tf.data.experimental.service
 _REQUESTS_TO_A_WORKER = 2
 
 OUT_OF_STEP = (
-    "The data service gave another batch than the next one: a worker was lost or started anew. "
-    "Run the same command again; it goes on from the newest checkpoint."
+    "The data service returned a batch out of order: a worker was lost or restarted. "
+    "Run the same command again; it resumes from the newest checkpoint."
 )
 """What the error of `DataService.in_order` says."""
 
@@ -58,7 +58,7 @@ class DataService:
           first: Number of the first batch in the run, for messages.
 
         Returns:
-          The batches. A worker that was lost and has started again begins anew; that raises
+          The batches. A worker that was restarted begins from the start; that raises
           `tf.errors.InvalidArgumentError`.
         """
         groups = records.batch(batch_size, drop_remainder=True)
@@ -100,7 +100,7 @@ def connect_service(address: str, timeout_seconds: float = 60.0) -> DataService:
       timeout_seconds: How long to wait.
 
     Raises:
-      DataError: It is no such address, there is no dispatcher, or workers are missing.
+      DataError: The address is malformed, no dispatcher answers, or workers are missing.
     """
     _require_dispatcher(address, timeout_seconds)
     seen, workers = set(), []
@@ -122,7 +122,7 @@ def connect_service(address: str, timeout_seconds: float = 60.0) -> DataService:
         known = f"{len(seen)} of {workers[0]} workers" if workers else "no worker"
         raise DataError(
             f"The data service {address} has a dispatcher, but {known} answered within {timeout_seconds:g} s. Start "
-            "every worker that the dispatcher was told of: python -m experiments.serve_data --role=worker --help"
+            "every worker in the dispatcher's --workers: python -m experiments.serve_data --role=worker --help"
         )
     return DataService(address, workers[0])
 

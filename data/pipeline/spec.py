@@ -1,4 +1,4 @@
-"""What one clip is, as the model sees it: lengths, rates and sizes."""
+"""The shape of a clip as the model sees it: lengths, rates and sizes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ClipSpec:
         for name in ("frames", "image_size", "sample_rate_hz", "candidates", "words"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise DataError(f"ClipSpec.{name} must be a whole number >= 1, but is {value!r}.")
+                raise DataError(f"ClipSpec.{name} should be a whole number >= 1. Found {value!r}.")
         _require_positive("frames_per_second", "frames/s", self.frames_per_second)
         if self.sparse_seconds is not None:
             _require_positive("sparse_seconds", "seconds, or None", self.sparse_seconds)
@@ -65,4 +65,4 @@ class ClipSpec:
 
 def _require_positive(name: str, unit: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
-        raise DataError(f"ClipSpec.{name} must be a number > 0 ({unit}), but is {value!r}.")
+        raise DataError(f"ClipSpec.{name} should be a number > 0 ({unit}). Found {value!r}.")

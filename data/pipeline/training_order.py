@@ -75,8 +75,8 @@ def training_order(
     weights = [1] * len(prepared) if weights is None else list(weights)
     if len(weights) != len(prepared):
         raise DataError(
-            f"A mixture needs one weight for each of its sets, but there are {len(weights)} for "
-            f"{', '.join(one_set.name for one_set in prepared)}."
+            f"A mixture should have one weight for each of its sets, "
+            f"{', '.join(one_set.name for one_set in prepared)}. Found {len(weights)}."
         )
     pipelines, pipeline = context.num_input_pipelines, context.input_pipeline_id
     for one_set in prepared:

@@ -117,7 +117,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
             if (first := next(examples, None)) is not None:
                 generators[split] = itertools.chain([first], examples)
         if not generators:
-            raise PreparationError("not one file can be used, nothing is left to prepare")
+            raise PreparationError("no file can be used; nothing is left to prepare")
         return generators
 
     def _config_for(self, dl_manager: tfds.download.DownloadManager) -> tfds.core.BuilderConfig:

@@ -15,7 +15,7 @@ from data.text.captions import Cue, nearest_captions, parse_caption_file
 
 # A file that is this much shorter than its header says is reported as incomplete.
 _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
-# The same for a clip and where its list says that it ends, besides one frame (our choice).
+# The same for a clip and where its list says that it ends, in addition to one frame (our choice).
 _MISSING_CLIP_SHARE = 0.02
 PAST_THE_END = "the clip starts after the end of its file"
 _BROKEN_OFF = "the file breaks off before the clip"
@@ -54,7 +54,7 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
 
     Args:
       tree: the source folder.
-      video: the file; a clip that goes beyond its end is cut off there, one past it is left out.
+      video: the file; a clip that goes beyond its end is cut off there, one past it is skipped.
       cutting: how to cut.
       tally: what is counted and noted comes in here.
     """
@@ -66,7 +66,7 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
         cut = _cut_segments if video.segments else _cut_whole
         for piece in cut(reader, video, cutting, cues, tally):
             if video.path and video.sound_path and not piece.decoded.audio.size:
-                raise DataError("its sound file holds no sound")
+                raise DataError("its audio file has no audio")
             yield _record(video, piece, tally)
             clips += 1
     except DataError as error:
@@ -102,7 +102,7 @@ def _reader(tree: SourceTree, video: ListedVideo, cutting: Cutting) -> MediaRead
 def _require_content(tree: SourceTree, video: ListedVideo) -> None:
     path = video.path or video.sound_path
     if not tree.exists(path):
-        raise DataError("the file is not there any more, or a link that leads nowhere")
+        raise DataError("the file no longer exists, or is a broken link")
     if not tree.size(path):
         raise DataError("the file is empty (0 bytes)")
 
@@ -154,7 +154,7 @@ def _cut_segments(
             raise
         fault = str(error)
     if not reader.decoded_seconds:
-        raise DataError(f"not one {'video frame' if video.path else 'second of sound'} could be decoded")
+        raise DataError(f"no {'video frame' if video.path else 'second of audio'} could be decoded")
     for segment in segments[cut:]:
         breaks_off = segment.start_seconds < reader.promised_seconds - _MISSING_SECONDS
         tally.note("skipped", segment.clip_id, fault or (_BROKEN_OFF if breaks_off else PAST_THE_END))
@@ -223,5 +223,5 @@ def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
 def _decoded(reader: MediaReader) -> str:
     return (
         f"{reader.decoded_seconds:.1f} of {reader.promised_seconds:.1f} s decoded, "
-        f"{reader.damaged_packets} damaged packets left out"
+        f"{reader.damaged_packets} damaged packets skipped"
     )

@@ -23,7 +23,7 @@ from data.source.tree import SourceTree
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ListedClipsConfig(tfds.core.BuilderConfig):
-    """Decides what is made of a data set's files. Each data set has its own subclass.
+    """Decides how a data set's files are prepared. Each data set has its own subclass.
 
     Attributes:
       source_dir: The folder that holds the data set as it is published; None for `tfds build`, which
@@ -33,10 +33,10 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
         of this length.
       image_size_px: The shorter side of a frame is scaled down to it, never up.
       frames_per_second: Rate of the stored frames.
-      sample_rate_hz: Rate of the stored sound.
+      sample_rate_hz: Sampling rate of the stored audio.
       max_bad_fraction: Preparation fails if more than this share of a split's files is unusable.
 
-    With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, what `read_source` made of it.
+    With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, the result of `read_source`.
     """
 
     name: str = "default"
@@ -54,12 +54,12 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
           DataError: if the folder does not hold the data set, or a value makes no sense.
         """
         if not 0 <= self.max_bad_fraction <= 1:
-            raise DataError(f"max_bad_fraction is a share in [0, 1], not {self.max_bad_fraction}")
+            raise DataError(f"max_bad_fraction should be a share in [0, 1]. Found {self.max_bad_fraction}")
         for name in ("image_size_px", "frames_per_second", "sample_rate_hz"):
             if not 1 <= getattr(self, name) < math.inf:
-                raise DataError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise DataError(f"{name} should be at least 1. Found {getattr(self, name)}")
         if not 1 <= self.clip_seconds * self.frames_per_second < math.inf:
-            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame, or has no end")
+            raise DataError(f"clip_seconds={self.clip_seconds} should be finite and hold at least one frame")
         self.tree: SourceTree | None = None
         self.listed: ClipList | None = None
         if self.source_dir is not None:
@@ -124,7 +124,7 @@ class CaptionedClipsConfig(ListedClipsConfig):
         """Reads the source's lists; raises DataError as the base does."""
         for name in ("minimum_seconds", "max_captions", "caption_reach_seconds"):
             if not getattr(self, name) >= 0:
-                raise DataError(f"{name} must be at least 0, not {getattr(self, name)}")
+                raise DataError(f"{name} should be at least 0. Found {getattr(self, name)}")
         super().__post_init__()
 
     def cutting(self) -> Cutting:
@@ -144,8 +144,8 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
     """Cuts the files of a `ListedClipsConfig` into clips, one record each.
 
     A subclass says what the data set is: `VERSION`, `DESCRIPTION`, `CITATION`, whether its clips may have
-    several classes, and whether they have frames. What cannot be decoded is left out and named in the
-    report.
+    several classes, and whether they have frames. Files that cannot be decoded are skipped and named in
+    the report.
     """
 
     DESCRIPTION: ClassVar[str]
@@ -163,7 +163,7 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
           DataError: without a source folder, or if two files or clips have the same name.
         """
         if config.listed is None:
-            raise DataError(f"--source_dir must be the data set's folder, not {config.source_dir!r}")
+            raise DataError(f"--source_dir should be the data set's folder. Found {config.source_dir!r}")
         _require_different(video.name for video in config.listed.videos)
         _require_different(segment.clip_id for video in config.listed.videos for segment in video.segments)
         by_split = collections.defaultdict(list)
@@ -264,7 +264,7 @@ def _require_different(names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise DataError(f"the lists have {name} twice; each file and each clip needs a name of its own")
+            raise DataError(f"the lists have {name} twice; each file and each clip needs a unique name")
         seen.add(name)
 
 

@@ -1,4 +1,4 @@
-"""What the lists and the files of a data set on disk say: media files, and the clips to cut from each."""
+"""The listed files of a data set on disk: media files, and the clips to cut from each."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class ListedVideo(NamedTuple):
     Attributes:
       name: unique in the data set; what reports call the file. (Records name its path.)
       split: TFDS split its clips go to, such as "train" or, of overlapping splits, a partition.
-      path: the video file, relative to the source folder, with `/`; None for sound alone.
-      sound_path: a file to take the sound from instead; None for the sound in `path`.
+      path: the video file, relative to the source folder, with `/`; None for audio alone.
+      sound_path: a file to take the audio from instead; None for the audio in `path`.
       label: index into the class names, -1 where there is none.
       labels: in a multi-label set the indices of all classes; None in every other set.
       segments: the clips; empty to cut the whole video into clips of `clip_seconds`, one after the other.
-        Those of sound alone are always listed.
+        Those of audio alone are always listed.
       caption_path: the caption file, relative to the source folder; None without one.
       cues: captions that do not come from a file of their own, their times those of the video.
       broken_cues: how many of these cannot be used and are not among them.
@@ -61,7 +61,7 @@ class ListedVideo(NamedTuple):
 
 
 class ClipList(NamedTuple):
-    """What the lists and the files of a data set on disk say.
+    """The listed files of a data set on disk.
 
     Attributes:
       videos: those that can be prepared.
@@ -119,7 +119,7 @@ def read_rows(path: str) -> list[list[str]]:
     try:
         tree = SourceTree(folder or ".")
     except DataError as error:
-        raise DataError(f"{path} cannot be read: there is no such folder") from error
+        raise DataError(f"{path} cannot be read: no such folder") from error
     return tree.read_rows(name)
 
 

@@ -50,8 +50,8 @@ def require_some(tree: SourceTree, videos: Sequence[ListedVideo], skipped: Seque
     """Raises `DataError` where none of the listed videos is there; `example` is a name that would be found."""
     if not videos:
         raise DataError(
-            f"none of the {len(skipped)} videos that the lists of {tree.root} name can be used; they are found in any "
-            f"folder below it by names like {example}."
+            f"none of the {len(skipped)} videos that the lists of {tree.root} name can be used; they may be in any "
+            f"folder below it, with names like {example}."
         )
 
 

@@ -39,5 +39,5 @@ def interleave(
                 turns.extend((successor, pool.submit(next, successor, _END)) for successor in successors)
                 if result is not _END:
                     yield result
-        finally:  # Whoever stops early need not wait for what nobody will take.
+        finally:  # A caller that stops early need not wait for unused results.
             pool.shutdown(cancel_futures=True)

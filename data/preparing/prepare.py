@@ -1,4 +1,4 @@
-"""Prepares a data set: all of it, or nothing, in steps that a killed run need not do again.
+"""Prepares a data set: all of it or nothing, in steps that a resumed run does not repeat.
 
 1. `data.preparing.plan` lists the source and divides it into units.
 2. `data.preparing.units` makes each unit's records; `data.preparing.unit_runners` has them made here or elsewhere.
@@ -6,7 +6,7 @@
 
 Until then all is in `<data_dir>/<name>/incomplete/`. On a local disk one rename publishes it;
 elsewhere files cannot be renamed for nothing, so records lie where they stay from the start, and
-`dataset_info.json`, without which nobody opens them, comes last.
+`dataset_info.json`, without which no program opens them, comes last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REPORT = "prepare_report.json"
 
 
 class Preparation(NamedTuple):
-    """What came of `prepare`.
+    """The result of `prepare`.
 
     Attributes:
       directory: where the records, the vocabularies and `prepare_report.json` are.
@@ -63,8 +63,8 @@ def prepare(
 ) -> Preparation:
     """Prepares a data set into `<data_dir>/<name>/<config>/<version>/`.
 
-    A run that was killed goes on with what it had not finished. The records are the same, byte for
-    byte, whoever makes them and however often it was interrupted.
+    A killed run resumes with its unfinished parts. The records are the same, byte for byte, whatever
+    makes them and however often the run was interrupted.
 
     Args:
       builder_class: the data set.
@@ -97,7 +97,7 @@ def prepare(
                 _remove(place.final)
             if plan is None:
                 if begun is not None:
-                    _say(f"what another run began with other parameters is given up: {place.staging}")
+                    _say(f"Discarding an unfinished preparation that used different parameters: {place.staging}")
                 _remove(place.staging)
                 plan = make_plan(builder_class, items, identity, config, place.staging)
             report = _prepare(builder_class, config, place, plan, run_units)
@@ -147,9 +147,7 @@ def _prepare(
     tf.io.gfile.makedirs(place.records)
     pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
-        _say(
-            f"going on with what an earlier run began: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done"
-        )
+        _say(f"Resuming an earlier run: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
     run_units(job, pending)
     results = read_done(job, plan.units)
     _require_enough(job, results)
@@ -230,7 +228,7 @@ def _told_what_to_do() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        advice = "make room and start again, what is finished is not done again"
+        advice = "free some space and run the same command again; finished parts are kept"
         raise OSError(error.errno, f"{os.strerror(error.errno)}: {advice}", error.filename) from error
 
 

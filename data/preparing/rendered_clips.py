@@ -1,4 +1,4 @@
-"""The base of the data sets that are made up: as many clips as asked for, one function call each."""
+"""The base of synthetic data sets: as many clips as requested, one function call each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLITS = ("train", "validation", "test")
 
 
 class RenderedClips(ClipBuilder[str], skip_registration=True):
-    """Makes `train_clips`, `validation_clips` and `test_clips` clips; an empty split is left out.
+    """Makes `train_clips`, `validation_clips` and `test_clips` clips; an empty split is omitted.
 
     Its items are names such as `train/000012`. A subclass has a config with these numbers and says how
     a clip is made.

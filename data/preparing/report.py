@@ -1,4 +1,4 @@
-"""What `prepare_report.json` says of all units together."""
+"""The content of `prepare_report.json`, over all units."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from data.preparing.units import Done, Job
 from data.source.storage import join
 from data.source.written_files import renamed_when_done
 
-# With more notes than this (our choice) the report counts them, and a file beside it holds them.
+# With more notes than this (our choice) the report counts them, and a separate file holds them.
 _MOST_NOTES = 10_000
 NOTES_FILE = "prepare_notes.jsonl"
 _EXAMPLES = 3
@@ -25,10 +25,10 @@ _Note = tuple[str, str, Any]
 
 
 def report_of(job: Job, results: Sequence[Done], directory: str) -> dict[str, Any]:
-    """Returns what was found: the data set's own counts, then the names of what was left out or is not whole.
+    """Returns the findings: the data set's counts, then the names of skipped and incomplete files.
 
-    `skipped` maps each reason to the names left out for it; the other keys are `ClipBuilder.NOTES` and
-    map names to what there is to say of them. Where there are more than 10,000 names in all, these are
+    `skipped` maps each reason to the names skipped for it; the other keys are `ClipBuilder.NOTES` and
+    map names to remarks. Where there are more than 10,000 names in all, these are
     counts instead, and `prepare_notes.jsonl` in `directory` has the names.
     """
     tallies: dict[str, Tally] = {}

@@ -14,7 +14,7 @@ class Tally:
     Attributes:
       counts: how often something was seen, by its name.
       notes: what there is to say of a file or clip: (kind, its name, what). The kind `skipped` says
-        why something was left out.
+        why something was skipped.
     """
 
     counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)

@@ -42,8 +42,8 @@ def in_processes(workers: int) -> Runner:
                     progress.add(running[future].items, sum(future.result().shard_lengths))
             except BrokenProcessPool as error:
                 raise PreparationError(
-                    "a worker process was killed, perhaps for want of memory. Start again with a smaller --workers: "
-                    "what is finished is not done again."
+                    "a worker process was killed, perhaps because memory ran out. Run again with a smaller --workers: "
+                    "finished parts are kept."
                 ) from error
             finally:
                 pool.shutdown(cancel_futures=True)

@@ -1,6 +1,6 @@
-"""Finds damaged records and drops them: flipped bits, files that end too early, JPEGs that are none.
+"""Finds damaged records and drops them: flipped bits, files that end too early, invalid JPEGs.
 
-TensorFlow checks the sums of every record but does not say which file it was reading. When it has found damage, the files
+TensorFlow checks the checksums of every record but does not say which file it was reading. When it has found damage, the files
 are read again here: a TFRecord file is a row of (length, 8 bytes; its CRC-32C, 4; content; its CRC-32C, 4).
 """
 
@@ -42,21 +42,21 @@ class Damage(NamedTuple):
         """Says where it is and what to do."""
         return (
             f"{self.shard}: record {self.record}, at byte {self.offset}, is damaged: {self.reason}. Put an undamaged copy "
-            "of the file there, or go on without the record: python -m experiments.check_data --drop_damaged --help"
+            "of the file there, or drop the record: python -m experiments.check_data --drop_damaged --help"
         )
 
 
 def find_damage(prepared: PreparedDataset) -> Iterator[Damage]:
-    """Yields the records of a data set that are cut off or whose sums are wrong; what is in them is not looked at."""
+    """Yields the records of a data set that are cut off or whose checksums are wrong; their content is not decoded."""
     for shard in shards_of(prepared):
         yield from file_damage(shard.path)
 
 
 def file_damage(path: str) -> Iterator[Damage]:
-    """Yields the records of a file that are cut off or whose sums are wrong.
+    """Yields the records of a file that are cut off or whose checksums are wrong.
 
-    A file without damage takes as long as reading it does. What follows a damaged length cannot be
-    found, and is not named.
+    An undamaged file takes as long as reading it. Records after a damaged length cannot be found
+    and are not named.
     """
     try:
         tf.data.TFRecordDataset(path).reduce(0, lambda count, _: count + 1)
@@ -70,7 +70,7 @@ def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
     """Returns the first damaged record of several files, or None.
 
     Args:
-      paths: The files, the one suspected most first.
+      paths: The files, the most suspicious first.
       jpegs: Look for records whose JPEGs cannot be decoded instead.
     """
     find = _undecodable if jpegs else file_damage
@@ -78,7 +78,7 @@ def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
 
 
 def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[str, int]:
-    """Writes the files with damaged records anew without them; the old ones stay as `<name>.damaged`.
+    """Rewrites the files with damaged records without these; the old files stay as `<name>.damaged`.
 
     `dataset_info.json` then says how many records there are, and `prepare_report.json` counts under
     `damaged_records` those that are gone.
@@ -132,7 +132,7 @@ def _checked(path: str) -> Iterator[tuple[int, int, bytes, str]]:
             header = file.read(_HEADER_BYTES)
             length = int.from_bytes(header[:_LENGTH_BYTES], "little")
             if len(header) == _HEADER_BYTES and not _sum_is_right(header[:_LENGTH_BYTES], header[_LENGTH_BYTES:]):
-                yield number, offset, b"", "its length is wrong, so that the records after it cannot be found"
+                yield number, offset, b"", "its length is wrong, so the records after it cannot be found"
                 return
             if offset + length + _FRAME_BYTES > size:
                 yield number, offset, b"", "the file ends within it"
@@ -170,4 +170,4 @@ def _undecodable(path: str) -> Iterator[Damage]:
         except DataError as error:
             yield Damage(path, number, offset, str(error))
         except tf.errors.InvalidArgumentError:
-            yield Damage(path, number, offset, "a frame is no JPEG that can be decoded")
+            yield Damage(path, number, offset, "a frame is not a decodable JPEG")

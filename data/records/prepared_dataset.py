@@ -23,16 +23,16 @@ class PreparedDataset:
 
     Attributes:
       name: Name of the data set, as given to `--dataset`.
-      directory: `<data_dir>/<name>/<config>/<version>`, which holds everything below.
+      directory: `<data_dir>/<name>/<config>/<version>`, the directory of everything below.
       split_sizes: Clips in each split. Splits that are unions of others are among them, so that a
         clip may count in several (UCF101, HMDB51 and ESC-50 have several splits each).
       shard_paths: TFRecord files of each split.
       shard_lengths: Records in each of these files.
       features: The TFDS features that parse a record.
       frames_per_second: Rate of the stored frames.
-      sample_rate_hz: Rate of the stored sound.
+      sample_rate_hz: Sampling rate of the stored audio.
       class_names: Names of the labels; empty where there are none.
-      has_video: Whether the records have frames; those of a set of sounds have none.
+      has_video: Whether the records have frames; those of an audio data set have none.
     """
 
     name: str
@@ -62,7 +62,7 @@ class PreparedDataset:
         return str(epath.Path(self.directory) / WORD_FILE)
 
     def describe(self) -> dict[str, object]:
-        """Returns what a run remembers of its data, to notice on resuming that they were prepared otherwise."""
+        """Returns the facts by which a resumed run notices that its data have been prepared differently."""
         return {
             "clips": dict(self.split_sizes),
             "train_files": list(self.shard_lengths.get("train", ())),
@@ -81,8 +81,8 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
     """Opens `<data_dir>/<name>/<config>/<version>/` (or without a config).
 
     Args:
-      name: The data set; `name/config` or `name/config/version` picks one of several. Otherwise
-        the one that was written last is opened (our choice).
+      name: The data set; `name/config` or `name/config/version` picks one of several. A plain name
+        opens the one that was written last (our choice).
       data_dir: The directory given to `experiments.prepare_data`; may be on Cloud Storage.
 
     Raises:

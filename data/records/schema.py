@@ -1,4 +1,4 @@
-"""The record of a clip: TFDS features, JPEG frames, and what a data set says about itself."""
+"""The record of a clip: TFDS features, JPEG frames and the data set's metadata."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def record_features(multi_label: bool = False) -> tfds.features.FeaturesDict:
     """Returns the features of a record; one record is one clip.
 
     `video` is `[frames, height, width, 3]` uint8 as JPEG, at the data set's `frames_per_second`;
-    `audio` int16 `[samples]` at its `sample_rate_hz`, stored as raw bytes, empty without sound;
+    `audio` int16 `[samples]` at its `sample_rate_hz`, stored as raw bytes, empty without audio;
     `captions` have times relative to the clip's start, in order. `label`, `text_aligned` and
-    `audio_aligned` are for evaluation only, `UNKNOWN` (-1) where nobody knows.
+    `audio_aligned` are for evaluation only, `UNKNOWN` (-1) if unknown.
 
     Args:
       multi_label: whether clips may have several classes. Only such a set has the feature `labels`,
@@ -128,7 +128,7 @@ def dataset_info(
       class_names: names of the labels.
       citation: BibTeX entry of the publication.
       multi_label: see `record_features`.
-      has_video: whether records have frames; False for a data set of sound alone.
+      has_video: whether records have frames; False for an audio data set.
     """
     metadata = {
         "has_video": has_video,

@@ -1,4 +1,4 @@
-"""The records of a prepared data set as they are stored: where each one is, and what is in it."""
+"""The records of a prepared data set as stored: their places and contents."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _FRAME_BYTES = 16
 
 
 class StoredClip(NamedTuple):
-    """One record, nothing of it decoded.
+    """One record, not decoded.
 
     Attributes:
       clip_id: The clip's name.
       source: Path of the file that it was cut from.
       start_seconds: Where in that file it starts.
       jpegs: The frames.
-      audio: int16 `[samples]`, empty without sound.
+      audio: int16 `[samples]`, empty without audio.
       captions: Their times are relative to the clip's start.
-      labels: Its classes, none where nobody knows.
+      labels: Its classes, empty if unknown.
     """
 
     clip_id: str
@@ -74,7 +74,7 @@ def shards_of(prepared: PreparedDataset, splits: Sequence[str] = ()) -> list[Sha
 def parse_clip(record: bytes) -> StoredClip:
     """Reads a record of `data.records.schema.record_features`.
 
-    Not by TFDS: eagerly that takes 40 ms a record, and this some microseconds.
+    Without TFDS, which takes 40 ms per record eagerly; this takes a few microseconds.
 
     Raises:
       DataError: It is no such record.
@@ -126,8 +126,8 @@ def read_records(path: str, skipped: Container[int] = ()) -> Iterator[tuple[int,
 
     Args:
       path: A TFRecord file.
-      skipped: Places of records to leave out, the damaged ones. Where the file makes no sense any
-        more, as behind one whose length is damaged, it ends.
+      skipped: Places of damaged records to skip. Reading ends where the file can no longer be parsed,
+        as after a record whose length is damaged.
     """
     with tf.io.gfile.GFile(path, "rb") as file:
         number, offset, size = 0, 0, file.size()

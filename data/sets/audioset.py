@@ -86,7 +86,7 @@ class AudioSetConfig(ListedClipsConfig):
             self.tree,
             videos,
             skipped,
-            "--PJHxphWEs_30.mp4, --PJHxphWEs_30000_40000.mp4 or --PJHxphWEs.mp4; files of sound alone are used with "
+            "--PJHxphWEs_30.mp4, --PJHxphWEs_30000_40000.mp4 or --PJHxphWEs.mp4; audio files without video are used with "
             "--sound_only",
         )
         return ClipList(videos, tuple(class_names.values()), by_reason(skipped))
@@ -110,9 +110,7 @@ class AudioSetConfig(ListedClipsConfig):
         lists = {_BALANCED: "train", _UNBALANCED: "train", _EVALUATION: "test"}
         there = [name for name in lists if self.tree.exists(name) and (self.unbalanced or name != _UNBALANCED)]
         if not there:
-            raise DataError(
-                f"{self.tree.root} must hold {', '.join(lists)}, or one of them, but holds none that is wanted"
-            )
+            raise DataError(f"{self.tree.root} should hold {', '.join(lists)}, or one of them. Found none.")
         for name in there:
             for row in self.tree.stream_rows(name):
                 if not row[0].startswith("#"):
@@ -127,8 +125,8 @@ class AudioSetConfig(ListedClipsConfig):
             return _Row(video_id, float(start), float(end), labels, split)
         except (ValueError, KeyError) as error:
             raise DataError(
-                f'{self.tree.path(list_name)} must have rows like --PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088" '
-                f"of classes in {_CLASSES}, but has {','.join(row)!r}"
+                f'{self.tree.path(list_name)} should have rows like --PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088" '
+                f"of classes in {_CLASSES}. Found {','.join(row)!r}"
             ) from error
 
     def _class_names(self) -> dict[str, str]:
@@ -142,7 +140,7 @@ class AudioSetConfig(ListedClipsConfig):
             return {row[1]: row[2] for row in rows}
         except (ValueError, IndexError) as error:
             raise DataError(
-                f"{self.tree.path(_CLASSES)} must have the columns index,mid,display_name and the indices 0, 1, ... in order"
+                f"{self.tree.path(_CLASSES)} should have the columns index,mid,display_name and the indices 0, 1, ... in order"
             ) from error
 
 

@@ -52,7 +52,7 @@ class CremaDConfig(ListedClipsConfig):
         """Reads the list of clips; raises DataError as the base does."""
         for name in ("validation_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 0.5:
-                raise DataError(f"{name} is a share in [0, 0.5), not {getattr(self, name)}")
+                raise DataError(f"{name} should be a share in [0, 0.5). Found {getattr(self, name)}")
         if self.split_csv_dir is not None:
             self.name = "csv"
         super().__post_init__()
@@ -78,13 +78,13 @@ class CremaDConfig(ListedClipsConfig):
                 clips.append(ListedVideo(name, split, videos[name], sounds[name], label, segments=(Segment(name),)))
         if not clips:
             raise DataError(
-                f"{self.source_dir} holds no pair of {_SOUND_FOLDER}/NAME.wav and "
-                f"{_VIDEO_FOLDER}/NAME.flv with a NAME like 1001_DFA_ANG_XX."
+                f"{self.source_dir} should hold pairs of {_SOUND_FOLDER}/NAME.wav and "
+                f"{_VIDEO_FOLDER}/NAME.flv with a NAME like 1001_DFA_ANG_XX. Found none."
             )
         return ClipList(clips, tuple(_EMOTIONS.values()), by_reason(skipped))
 
     def parameters(self) -> dict[str, object]:
-        """Returns the base's; the split files count by what they say, not by where they are."""
+        """Returns the base class's parameters without the path of the split files; the source fingerprint covers their content."""
         return super().parameters() | {"split_csv_dir": self.split_csv_dir is not None}
 
     def _files(self, folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
@@ -106,9 +106,9 @@ class CremaD(ListedClips, skip_registration=True):  # TFDS has a data set of tha
         AudioWAV/1001_DFA_ANG_XX.wav
         VideoFlash/1001_DFA_ANG_XX.flv
 
-    Names are actor, sentence, emotion, intensity. The sound is that of the wav file; clips of which
-    either file is missing or cannot be decoded are left out. The splits share no speaker, unless
-    `CremaDConfig.split_csv_dir` says otherwise. Publications on imbalanced modalities use the CSV
+    Names are actor, sentence, emotion, intensity. The audio is that of the wav file; clips of which
+    either file is missing or cannot be decoded are skipped. The splits share no speaker, unless
+    `CremaDConfig.split_csv_dir` gives other splits. Publications on imbalanced modalities use the CSV
     split, with speakers in common, so their accuracies are not comparable with those here.
 
     License: Open Database License (ODbL) 1.0, contents under the Database Contents License 1.0.
@@ -153,5 +153,5 @@ def _read_names(path: str) -> list[str]:
     for row in rows:
         match = _NAME.fullmatch(row[0])
         if not match or row[1:2] != [match[2]]:
-            raise DataError(f"{path} must have rows like 1001_DFA_ANG_XX,ANG, but has {','.join(row)!r}")
+            raise DataError(f"{path} should have rows like 1001_DFA_ANG_XX,ANG. Found {','.join(row)!r}")
     return [row[0] for row in rows]

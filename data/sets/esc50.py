@@ -30,7 +30,7 @@ class _Row(NamedTuple):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ESC50Config(ListedClipsConfig):
-    """Settings of `ListedClipsConfig`; those of frames say nothing here."""
+    """Settings of `ListedClipsConfig`; those of frames have no effect."""
 
     def read_source(self) -> ClipList:
         """Looks up the sounds of the list."""
@@ -52,18 +52,20 @@ class ESC50Config(ListedClipsConfig):
 
     def _rows(self) -> list[_Row]:
         if not self.tree.exists(_META):
-            raise DataError(f"{self.tree.root} must hold {_META} and the folder {_AUDIO}, but does not")
+            raise DataError(
+                f"{self.tree.root} should hold {_META} and the folder {_AUDIO}. At least one of them is missing."
+            )
         header, *rows = self.tree.read_rows(_META) or [[]]
         if not set(_COLUMNS) <= set(header):
-            raise DataError(f"{self.tree.path(_META)} must have a header with {', '.join(_COLUMNS)}, but has {header}")
+            raise DataError(f"{self.tree.path(_META)} should have a header with {', '.join(_COLUMNS)}. Found {header}")
         return [self._row(dict(zip(header, row, strict=False))) for row in rows]
 
     def _row(self, cells: dict[str, str]) -> _Row:
         name, fold, target, category = (cells.get(column, "") for column in _COLUMNS)
         if not name or fold not in _FOLDS or not target.isdecimal():
             raise DataError(
-                f"{self.tree.path(_META)} must have rows of {', '.join(_COLUMNS)}, with a fold of "
-                f"{', '.join(_FOLDS)} and a number as target, but has {','.join(cells.values())!r}"
+                f"{self.tree.path(_META)} should have rows of {', '.join(_COLUMNS)}, with a fold of "
+                f"{', '.join(_FOLDS)} and a number as target. Found {','.join(cells.values())!r}"
             )
         return _Row(posixpath.splitext(self.tree.inside(name, _META))[0], fold, int(target), category)
 

@@ -43,7 +43,7 @@ class FolderConfig(CaptionedClipsConfig):
             raise DataError("validation_fraction goes with labels: a folder without them has no split `validation`")
         for name in ("test_fraction", "validation_fraction"):
             if not 0 <= (getattr(self, name) or 0) <= 1:
-                raise DataError(f"{name} is a share in [0, 1], not {getattr(self, name)}")
+                raise DataError(f"{name} should be a share in [0, 1]. Found {getattr(self, name)}")
         self.known: FolderLabels | None = None
         super().__post_init__()
 
@@ -58,7 +58,7 @@ class FolderConfig(CaptionedClipsConfig):
         return ClipList(_dealt(split_by_name(videos, self.test_fraction)))
 
     def parameters(self) -> dict[str, Any]:
-        """Returns the base's; the labels count by what they say, not by where they are."""
+        """Returns the base class's parameters with the labels' content in place of their path."""
         settings = super().parameters()
         for name in ("labels", "validation_fraction"):
             settings.pop(name)
@@ -100,7 +100,7 @@ class Folder(ListedClips):
     """Clips of the videos in a folder, with the labels that the user gave, if any.
 
     Every mp4, mkv, webm, avi, mov and flv file anywhere below the folder is read, with the captions
-    (`.vtt`, `.srt`) beside it. Whether text or sound fit is unknown.
+    (`.vtt`, `.srt`) next to it. Whether text and audio match the video is unknown.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -113,7 +113,7 @@ class Folder(ListedClips):
 
     @classmethod
     def report(cls, config: FolderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
-        """Returns the base's, with labels `multi_label` and the names in them that no video has, too."""
+        """Returns the base class's report; with labels also `multi_label` and the labeled files that do not exist."""
         report = super().report(config, tallies)
         if config.known is None:
             return report

@@ -1,4 +1,4 @@
-"""The labels that a user has given to the files of a folder, in a CSV file."""
+"""A user's labels of the files of a folder, from a CSV file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEPARATOR = "|"
 
 
 class FolderLabels(NamedTuple):
-    """What a CSV file says of the files of a folder.
+    """The labels and splits in a CSV file.
 
     Attributes:
       path: the CSV file.
@@ -62,12 +62,12 @@ def find_labels(path: str, tree: SourceTree) -> str:
     if tree.exists(path):
         return tree.path(path)
     raise DataError(
-        f"--labels must be a CSV file with the columns file and labels. There is none at {path} or {tree.path(path)}"
+        f"--labels should be a CSV file with the columns file and labels. Found none at {path} or {tree.path(path)}"
     )
 
 
 def read_labels(path: str) -> FolderLabels:
-    """Reads a CSV file with the columns `file`, `labels` and, if wanted, `split`, in any order.
+    """Reads a CSV file with the columns `file`, `labels` and, optionally, `split`, in any order.
 
     `file` is relative to the folder, with `/` or `\\`; `labels` holds one name, or several with `|`
     between them; `split` is train, validation or test.
@@ -79,10 +79,10 @@ def read_labels(path: str) -> FolderLabels:
     columns = [name.lower() for name in header]
     if sorted({*columns, _SPLIT}) != sorted({_FILE, _LABELS, _SPLIT}) or len(set(columns)) != len(columns):
         raise DataError(
-            f"{path} should have the columns file, labels and, if wanted, split; its first line is {header}"
+            f"{path} should have the columns file, labels and, optionally, split. Found the header {header}."
         )
     if not rows:
-        raise DataError(f"{path} names no file: it should have a line for each labeled file")
+        raise DataError(f"{path} should have a line for each labeled file. Found none.")
     names: dict[str, list[str]] = {}
     split_of: dict[str, str] = {}
     for row in rows:
@@ -104,16 +104,14 @@ def read_labels(path: str) -> FolderLabels:
 def _checked(path: str, columns: Sequence[str], row: Sequence[str]) -> dict:
     """Returns the cells of a row by column, the labels as a list."""
     if len(row) != len(columns):
-        raise DataError(
-            f"{path} should have {len(columns)} cells in each row; one is {row}. Put quotes around a comma."
-        )
+        raise DataError(f"{path} should have {len(columns)} cells in each row. Found {row}. Put quotes around a comma.")
     cells = dict(zip(columns, row, strict=True))
     labels = [label.strip() for label in cells[_LABELS].split(_SEPARATOR)]
     if not cells[_FILE] or not all(labels):
         raise DataError(
-            f"{path} should name a file and its labels in each row; one is {row}. Leave the row of a file without a label "
-            "out, or give it a class such as `none`."
+            f"{path} should name a file and its labels in each row. Found {row}. Remove the rows of files without a "
+            "label, or give them a class such as `none`."
         )
     if _SPLIT in cells and cells[_SPLIT] not in SPLITS:
-        raise DataError(f"{path}: split should be one of {', '.join(SPLITS)}, not {cells[_SPLIT]!r} (in {row})")
+        raise DataError(f"{path}: split should be one of {', '.join(SPLITS)}. Found {cells[_SPLIT]!r} (in {row})")
     return {**cells, _FILE: os.path.normpath(cells[_FILE].replace("\\", "/")), _LABELS: labels}

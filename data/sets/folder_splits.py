@@ -28,7 +28,7 @@ def split_labeled(
 ) -> dict[str, list[ListedVideo]]:
     """Divides labeled files into `SPLITS`; all clips of a file are on one side.
 
-    Our choice: where nobody has named a validation split, a share of the *training* files becomes
+    Our choice: if no validation split is given, a share of the *training* files becomes
     it, so that what is chosen on it has seen no test file. Shares are taken as in `split_by_name`,
     by another hash of the name; the classes are not balanced.
 

@@ -51,7 +51,7 @@ class HMDB51Config(ListedClipsConfig):
         lists = [(match[1], int(match[2]), path) for match, path in matches if match]
         if not lists:
             raise DataError(
-                f"{self.tree.root} must hold the lists {_LISTS}/brush_hair_test_split1.txt and so on, but holds none"
+                f"{self.tree.root} should hold the lists {_LISTS}/brush_hair_test_split1.txt and so on. Found none."
             )
         return lists
 
@@ -67,7 +67,7 @@ class HMDB51Config(ListedClipsConfig):
             listed, _, code = line.rpartition(" ")
             if not listed or code not in _PARTS:
                 raise DataError(
-                    f"{self.tree.path(path)} must have rows of a video and 0, 1 or 2, like a_wave_f_nm.avi 1, but has {line!r}"
+                    f"{self.tree.path(path)} should have rows of a video and 0, 1 or 2, like a_wave_f_nm.avi 1. Found {line!r}"
                 )
             yield posixpath.splitext(posixpath.basename(self.tree.inside(listed.strip(), path)))[0], _PARTS[code]
 
@@ -84,7 +84,7 @@ class HMDB51(ListedClips):
     The number is 1 for training, 2 for testing and 0 for neither. Splits: `train1`, `test1` ... `train3`,
     `test3`, the official ones; `train` and `test` are the first. As they overlap, the records are in
     partitions such as `train_test_unused`: the clips that the first split trains on, the second tests
-    on and the third leaves out. VATT reports the mean over the three. Class names are those of the
+    on and the third does not use. VATT reports the mean over the three. Class names are those of the
     lists; a whole video is one clip.
 
     License: CC BY 4.0 for the collection; the videos belong to the makers of the movies.

@@ -27,7 +27,7 @@ class HowTo100MConfig(CaptionedClipsConfig):
     Attributes:
       captions_file: The JSON file with the captions, relative to the source folder. None for
         raw_caption.json, or caption.json where that is not there (our choice: caption.json has no
-        stop words any more, which a tokenizer can still leave out but not put back).
+        stop words any more, which a tokenizer can remove but not restore).
     """
 
     captions_file: str | None = None
@@ -52,7 +52,7 @@ class HowTo100MConfig(CaptionedClipsConfig):
         ]
 
     def parameters(self) -> dict[str, Any]:
-        """Returns the base's; the caption file counts by its name and its size."""
+        """Returns the base class's parameters and the caption file's name and size."""
         if self.listed is None:
             return super().parameters()
         path = self._captions_path()
@@ -68,13 +68,13 @@ class HowTo100MConfig(CaptionedClipsConfig):
         for path in candidates:
             if self.tree.exists(path):
                 return path
-        raise DataError(f"{self.tree.root} must hold the captions, {' or '.join(candidates)}, but does not")
+        raise DataError(f"{self.tree.root} should hold the captions, {' or '.join(candidates)}. Found neither.")
 
     def _video_ids(self) -> Iterator[str]:
         rows = self.tree.stream_rows(_LIST)
         header = next(rows, [])
         if "video_id" not in header:
-            raise DataError(f"{self.tree.path(_LIST)} must have a header with video_id, but has {','.join(header)!r}")
+            raise DataError(f"{self.tree.path(_LIST)} should have a header with video_id. Found {','.join(header)!r}")
         column = header.index("video_id")
         for row in rows:
             if len(row) <= column:

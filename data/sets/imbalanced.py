@@ -1,4 +1,4 @@
-"""The data set `imbalanced`: one modality is learned before the other (TFDS builder)."""
+"""The synthetic data set `imbalanced`: one modality is learned before the other (TFDS builder)."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
         bounds what can be learned from the video, the two above how fast that is.
       audio_noise_db: How loud the noise over the sound may be, in decibels above it; it is drawn
         evenly between -30 dB and this. More is harder: at +15 dB even a good ear hears nothing else.
-      seed: Of every draw, together with split and position.
+      seed: Seed of every draw, together with split and position.
       clip_seconds: Length of a clip.
       image_size_px: Height and width, at least 16.
       frames_per_second: Rate of the frames.
-      sample_rate_hz: Rate of the sound, at least 4000.
+      sample_rate_hz: Sampling rate of the audio, at least 4000.
     """
 
     name: str = "default"
@@ -65,19 +65,19 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
     def __post_init__(self) -> None:
         """Raises DataError for values that no data set can be made with."""
         if not 0 < self.video_contrast <= 1:
-            raise DataError(f"video_contrast is a share in (0, 1], not {self.video_contrast}")
+            raise DataError(f"video_contrast should be a share in (0, 1]. Found {self.video_contrast}")
         if not 0 <= self.video_hidden <= 1:
-            raise DataError(f"video_hidden is a probability in [0, 1], not {self.video_hidden}")
+            raise DataError(f"video_hidden should be a probability in [0, 1]. Found {self.video_hidden}")
         if not -30 <= self.audio_noise_db <= 100:
-            raise DataError(f"audio_noise_db must be in [-30, 100], not {self.audio_noise_db}")
+            raise DataError(f"audio_noise_db should be in [-30, 100]. Found {self.audio_noise_db}")
         if self.train_clips < 1 or self.validation_clips < 0 or self.test_clips < 0:
-            raise DataError("the number of clips must be at least 1 in train, 0 in other splits")
+            raise DataError("the number of clips should be at least 1 in train and at least 0 in the other splits")
         limits = dict(video_clutter=0, seed=0, image_size_px=16, sample_rate_hz=4000)
         for name, least in (limits | dict(frames_per_second=1)).items():
             if not least <= getattr(self, name) < math.inf:
-                raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise DataError(f"{name} should be at least {least}. Found {getattr(self, name)}")
         if not 1 <= self.clip_seconds * self.frames_per_second < math.inf:
-            raise DataError(f"clip_seconds={self.clip_seconds} does not hold a frame, or has no end")
+            raise DataError(f"clip_seconds={self.clip_seconds} should be finite and hold at least one frame")
 
     def parameters(self) -> dict[str, Any]:
         """Returns the fields that decide what the records hold."""
@@ -85,7 +85,7 @@ class ImbalancedConfig(tfds.core.BuilderConfig):
 
 
 class Imbalanced(RenderedClips):
-    """Patterned shapes in clutter with a sound that tells the same class more easily. No captions."""
+    """Patterned shapes in clutter with audio that shows the same class more clearly. No captions."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -97,9 +97,9 @@ class Imbalanced(RenderedClips):
     def _info(self) -> tfds.core.DatasetInfo:
         return dataset_info(
             self,
-            "Patterned shapes that move in clutter (class = pattern x shape), with a sound "
+            "Patterned shapes that move in clutter (class = pattern x shape), with audio "
             "that tells the class too, by timbre, rhythm and pitch, unless noise drowns it. The "
-            "sound is learned much faster than the picture.",
+            "audio is learned much faster than the video.",
             self.builder_config.parameters(),
             CLASS_NAMES,
         )

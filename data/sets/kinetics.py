@@ -66,8 +66,8 @@ def _rows_of_classes(tree: SourceTree, paths: Iterable[str], class_names: Sequen
     if not rows:
         wanted = "any class" if class_names is None else f"one of {len(class_names)} classes"
         raise DataError(
-            f"{tree.root} must hold CSV files, in it or in its folder annotations, with a header that has "
-            f"{', '.join(_COLUMNS)} and rows of {wanted}, but holds none."
+            f"{tree.root} should hold CSV files, in it or in its folder annotations, with a header that has "
+            f"{', '.join(_COLUMNS)} and rows of {wanted}. Found none."
         )
     return rows
 
@@ -97,7 +97,7 @@ def _rows(tree: SourceTree, path: str) -> Iterator[_Row]:
             name, split = f"{youtube_id}_{int(float(start)):06d}_{int(float(end)):06d}", _SPLITS[split]
         except (IndexError, ValueError, KeyError) as error:
             raise DataError(
-                f"{tree.path(path)} must have rows of {', '.join(_COLUMNS)} (split one of {', '.join(_SPLITS)}), "
-                f"but has {','.join(row)!r}"
+                f"{tree.path(path)} should have rows of {', '.join(_COLUMNS)} (split one of {', '.join(_SPLITS)}). "
+                f"Found {','.join(row)!r}"
             ) from error
         yield _Row(tree.inside(name, path), label, split)

@@ -33,7 +33,7 @@ class Kinetics400(ListedClips):
 
     The CSV files may also lie in the source folder itself, and the videos in a folder per class. A
     video below a folder named like `replacement` stands for one of the same name elsewhere, which is
-    broken. Clips of a list without labels, as the test list was at first, are counted and left out.
+    broken. Clips of a list without labels, as the test list was at first, are counted and skipped.
 
     Splits: `train`, `validation` (the column says val; VATT evaluates on it) and `test`. Videos that are gone
     from YouTube are counted. Class names are those of the CSV files, sorted. VATT is fine-tuned on 32

@@ -69,7 +69,7 @@ class KineticsSoundsConfig(ListedClipsConfig):
             self.class_names = tuple(row[0] for row in read_rows(self.class_list))
             self.name = re.sub(r"\W", "_", os.path.splitext(os.path.basename(self.class_list))[0])
         if not self.class_names or len(set(self.class_names)) != len(self.class_names):
-            raise DataError(f"{self.class_list} must name at least one class, and each one once")
+            raise DataError(f"{self.class_list} should name at least one class, and each one once")
         super().__post_init__()
 
     def read_source(self) -> ClipList:
@@ -77,7 +77,7 @@ class KineticsSoundsConfig(ListedClipsConfig):
         return list_kinetics(self.tree, self.class_names)
 
     def parameters(self) -> dict[str, object]:
-        """Returns the base's; the classes count, not the file that names them."""
+        """Returns the base class's parameters with the classes in place of the file that names them."""
         return super().parameters() | {"class_list": list(self.class_names)}
 
 
@@ -97,7 +97,7 @@ class KineticsSounds(ListedClips):
     splits are Kinetics' own, by the column `split`. Videos that are gone from YouTube are counted.
 
     No list of the 31 classes was published by those who first used 34 of them (Arandjelovic and
-    Zisserman 2017) and it differs between later works: DGL's has 33. Ours is derived in
+    Zisserman 2017) and it differs between later works: DGL's has 33. This one is derived in
     `CLASS_NAMES`; `KineticsSoundsConfig.class_list` takes any other.
 
     License: annotations CC BY 4.0 (DeepMind); the videos belong to their uploaders on YouTube.

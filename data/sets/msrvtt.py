@@ -76,9 +76,7 @@ class MSRVTTConfig(ListedClipsConfig):
         """Returns video id -> split, label and seconds; video id -> its sentences, in the order of the first list."""
         paths = [path for path in self.tree.find((".json",)) if _is_list(path)]
         if not paths:
-            raise DataError(
-                f"{self.tree.root} must hold train_val_videodatainfo.json and the like, but holds no such file"
-            )
+            raise DataError(f"{self.tree.root} should hold train_val_videodatainfo.json and the like. Found none.")
         described, sentences = {}, {}
         for path in paths:
             content = self.tree.read_json(path)
@@ -89,7 +87,7 @@ class MSRVTTConfig(ListedClipsConfig):
                     texts.setdefault(sentence["video_id"], []).append(one_line(sentence["caption"]))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise DataError(
-                    f"{self.tree.path(path)} must hold videos with video_id, category, split, start time and end time, and "
+                    f"{self.tree.path(path)} should hold videos with video_id, category, split, start time and end time, and "
                     f"sentences with video_id and caption ({type(error).__name__}: {error})"
                 ) from error
             described, sentences = found | described, texts | sentences
@@ -105,7 +103,9 @@ class MSRVTTConfig(ListedClipsConfig):
             video_id, sentence = header.index("video_id"), header.index("sentence")
             queries = {row[video_id]: row[sentence] for row in rows}
         except (ValueError, IndexError) as error:
-            raise DataError(f"{self.tree.path(path)} must have the columns video_id and sentence ({error})") from error
+            raise DataError(
+                f"{self.tree.path(path)} should have the columns video_id and sentence ({error})"
+            ) from error
         strangers = [name for name in queries if name not in described or described[name]["split"] != "test"]
         if strangers:
             raise DataError(

@@ -42,7 +42,7 @@ class SyntheticConfig(tfds.core.BuilderConfig):
       test_clips: Size of the split, whose clips have no noise.
       text_noise: Probability that a clip's narration is of a scene of another class.
       audio_noise: Probability that a clip's sound is of a scene of another class.
-      seed: Of every draw, together with split and position.
+      seed: Seed of every draw, together with split and position.
       clip_seconds: Length of a clip.
       image_size_px: Height and width; even, at least 16.
       frames_per_second: Rate of the frames.
@@ -68,17 +68,17 @@ class SyntheticConfig(tfds.core.BuilderConfig):
         """Raises DataError for values that no data set can be made with."""
         for name in ("text_noise", "audio_noise"):
             if not 0 <= getattr(self, name) <= 1:
-                raise DataError(f"{name} is a probability in [0, 1], not {getattr(self, name)}")
+                raise DataError(f"{name} should be a probability in [0, 1]. Found {getattr(self, name)}")
         if self.train_clips < 1 or self.validation_clips < 0 or self.test_clips < 0:
-            raise DataError("the number of clips must be at least 1 in train, 0 in other splits")
+            raise DataError("the number of clips should be at least 1 in train and at least 0 in the other splits")
         if self.image_size_px < 16 or self.image_size_px % 2:
-            raise DataError(f"image_size_px must be even and >= 16, not {self.image_size_px}")
+            raise DataError(f"image_size_px should be even and >= 16. Found {self.image_size_px}")
         if self.sample_rate_hz not in _AAC_RATES_HZ:
-            raise DataError(f"sample_rate_hz must be in {_AAC_RATES_HZ}, not {self.sample_rate_hz}")
+            raise DataError(f"sample_rate_hz should be in {_AAC_RATES_HZ}. Found {self.sample_rate_hz}")
         if not (self.frames_per_second >= 1 and 1 <= self.clip_seconds * self.frames_per_second < math.inf):
-            raise DataError("frames_per_second must be at least 1, and a clip hold a frame and have an end")
+            raise DataError("frames_per_second should be at least 1, and a clip should hold a frame and be finite")
         if self.seed < 0:
-            raise DataError(f"seed must be at least 0, not {self.seed}")
+            raise DataError(f"seed should be at least 0. Found {self.seed}")
 
     def parameters(self) -> dict[str, Any]:
         """Returns the fields that decide what the records hold."""

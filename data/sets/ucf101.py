@@ -42,11 +42,11 @@ class UCF101Config(ListedClipsConfig):
 
     def _class_names(self) -> list[str]:
         if not self.tree.exists(_CLASSES):
-            raise DataError(f"{self.tree.root} must hold the lists of UCF101, {_CLASSES} and its kind, but does not")
+            raise DataError(f"{self.tree.root} should hold the lists of UCF101, {_CLASSES} and so on. Found none.")
         rows = self.tree.read_rows(_CLASSES, delimiter=" ")
         if [row[0] for row in rows] != [str(number + 1) for number in range(len(rows))]:
             raise DataError(
-                f"{self.tree.path(_CLASSES)} must number its classes from 1 on, in rows like 1 ApplyEyeMakeup"
+                f"{self.tree.path(_CLASSES)} should number its classes from 1 on, in rows like 1 ApplyEyeMakeup"
             )
         return [row[-1] for row in rows]
 
@@ -68,8 +68,8 @@ class UCF101Config(ListedClipsConfig):
             label = labels.get(folder.lower())
             if label is None or match[2] not in (None, str(label + 1)):
                 raise DataError(
-                    f"{self.tree.path(path)} must have rows like ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1, with the "
-                    f"classes and numbers of {_CLASSES}, but has {line!r}"
+                    f"{self.tree.path(path)} should have rows like ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1, with the "
+                    f"classes and numbers of {_CLASSES}. Found {line!r}"
                 )
             yield posixpath.splitext(name)[0], label
 

@@ -56,7 +56,7 @@ class YouCook2Config(ListedClipsConfig):
             return {video_id: _read_video(video_id, video) for video_id, video in content["database"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
-                f"{self.tree.path(path)} must hold a database of videos with subset, recipe_type and annotations, "
+                f"{self.tree.path(path)} should hold a database of videos with subset, recipe_type and annotations, "
                 f"each with segment and sentence ({type(error).__name__}: {error})"
             ) from error
 

@@ -25,7 +25,7 @@ _SPLITS = {"train": "train", "validate": "validation", "validation": "validation
 # In the order of preference: in json3 no line is repeated.
 _CAPTION_SUFFIXES = (".json3", ".vtt")
 _NO_PIXELS = (
-    "The .tfrecord files that YouTube-8M is published as hold features, from which nobody can make pictures or sound: the "
+    "The .tfrecord files that YouTube-8M is published as hold features, from which video and audio cannot be recovered: the "
     "videos are needed."
 )
 
@@ -52,7 +52,9 @@ class YouTube8MConfig(CaptionedClipsConfig):
     def __post_init__(self) -> None:
         """Reads the list of videos; raises DataError as the base does."""
         if isinstance(self.languages, str) or not self.languages:
-            raise DataError(f"languages is a list such as ['en', 'de'], the most wanted first, not {self.languages!r}")
+            raise DataError(
+                f"languages should be a list such as ['en', 'de'], preferred languages first. Found {self.languages!r}"
+            )
         super().__post_init__()
 
     def read_source(self) -> ClipList:
@@ -71,7 +73,7 @@ class YouTube8MConfig(CaptionedClipsConfig):
         return ClipList(videos, class_names, by_reason(skipped))
 
     def parameters(self) -> dict[str, object]:
-        """Returns the base's; the list counts by what it says, not by what it is called."""
+        """Returns the base class's parameters; the list counts by its content, not by its name."""
         settings = super().parameters()
         del settings["list_file"]
         return settings
@@ -97,7 +99,7 @@ class YouTube8MConfig(CaptionedClipsConfig):
         if not self.tree.exists(path):
             hint = f" {_NO_PIXELS}" if next(self.tree.find((".tfrecord",)), None) else ""
             raise DataError(
-                f"{self.tree.root} must hold {path}, a CSV file of {','.join(_COLUMNS[:2])}, but does not.{hint}"
+                f"{self.tree.root} should hold {path}, a CSV file of {','.join(_COLUMNS[:2])}. Found none.{hint}"
             )
         columns = _COLUMNS
         for number, row in enumerate(self.tree.stream_rows(path)):
@@ -115,8 +117,8 @@ class YouTube8MConfig(CaptionedClipsConfig):
             return _Row(cells["video_id"], tuple(labels), _SPLITS[cells.get("split") or "train"])
         except (ValueError, KeyError) as error:
             raise DataError(
-                f"{self.tree.path(path)} must have rows of {','.join(columns)} like nVbIUDjzWY4,3 17 (labels below {classes}; "
-                f"split one of {', '.join(_SPLITS)}), but has {','.join(row)!r}"
+                f"{self.tree.path(path)} should have rows of {','.join(columns)} like nVbIUDjzWY4,3 17 (labels below {classes}; "
+                f"split one of {', '.join(_SPLITS)}). Found {','.join(row)!r}"
             ) from error
 
     def _class_names(self) -> tuple[str, ...]:
@@ -128,7 +130,9 @@ class YouTube8MConfig(CaptionedClipsConfig):
             index, name = header.index("Index"), header.index("Name")
             names = {int(row[index]): row[name] for row in rows}
         except (ValueError, IndexError) as error:
-            raise DataError(f"{self.tree.path(_VOCABULARY)} must have the columns Index and Name ({error})") from error
+            raise DataError(
+                f"{self.tree.path(_VOCABULARY)} should have the columns Index and Name ({error})"
+            ) from error
         return tuple(names.get(index) or str(index) for index in range(max(names, default=-1) + 1))
 
 

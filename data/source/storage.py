@@ -50,7 +50,7 @@ def storage_of(path: str) -> Storage:
     `az://`, `memory://`, ...) are those of fsspec, many of which need one more package.
 
     Raises:
-      DataError: Nobody knows the scheme, or the package for it is not installed.
+      DataError: The scheme is unknown, or the package for it is not installed.
     """
     scheme = scheme_of(path)
     if not scheme:

@@ -31,12 +31,12 @@ class SourceTree:
         self.root = os.fspath(root or "")
         self._storage = storage_of(self.root)
         if not root or not self._storage.is_folder(self.root):
-            raise DataError(f"--source_dir must be the data set's folder, not {root!r}")
+            raise DataError(f"--source_dir should be the data set's folder. Found {root!r}")
 
     def find(self, suffixes: Sequence[str], below: str = "") -> Iterator[str]:
         """Yields the files anywhere below a folder of the tree with one of the suffixes, in any case of letters.
 
-        They come sorted, relative to the root and with `/`; hidden files and folders are left out. A
+        They come sorted, relative to the root and with `/`; hidden files and folders are skipped. A
         folder that is not there holds nothing.
         """
         folders, files = self._storage.entries(self.path(below))
@@ -77,7 +77,7 @@ class SourceTree:
         path = posixpath.normpath(listed.replace("\\", "/"))
         if leaves(path):
             raise DataError(
-                f"{named_in} names {listed!r}, which lies outside of {self.root}; paths must be relative to it"
+                f"{named_in} names {listed!r}, which lies outside of {self.root}; paths should be relative to it"
             )
         return path
 
@@ -108,25 +108,25 @@ class SourceTree:
             raise DataError(f"{self.path(relative)} cannot be read as text ({error})") from error
 
     def read_text(self, relative: str) -> str:
-        """Reads a text file whole; otherwise as `open_text`."""
+        """Reads a whole text file; errors as in `open_text`."""
         with self.open_text(relative) as text:
             return text.read()
 
     def read_lines(self, relative: str) -> Iterator[str]:
-        """Yields the lines of a text file without their ends, one at a time; otherwise as `open_text`."""
+        """Yields the lines of a text file without their ends, one at a time; errors as in `open_text`."""
         with self.open_text(relative) as text:
             for line in text:
                 yield line.rstrip("\n")
 
     def read_json(self, relative: str) -> Any:
-        """Reads a JSON file whole; `DataError` where it is none, otherwise as `open_text`."""
+        """Reads a whole JSON file; raises `DataError` if it is not JSON, and as `open_text`."""
         try:
             return json.loads(self.read_text(relative))
         except json.JSONDecodeError as error:
             raise DataError(f"{self.path(relative)} cannot be read as JSON ({error})") from error
 
     def read_rows(self, relative: str, delimiter: str = ",") -> list[list[str]]:
-        """Reads a CSV file: cells without surrounding space, empty lines left out.
+        """Reads a CSV file: cells without surrounding space, empty lines skipped.
 
         Raises:
           DataError: As `open_text`, or the file is not CSV.

@@ -19,7 +19,7 @@ def read_json(path: str) -> Any:
 
 
 def write_json(path: str, content: Any, for_people: bool = False) -> None:
-    """Writes JSON values, in one line of ASCII, in which any file's name can be said, or easy to read."""
+    """Writes JSON: one ASCII line by default (safe for any file name), indented UTF-8 with `for_people`."""
     style = dict(indent=2, ensure_ascii=False) if for_people else {}
     with renamed_when_done(path) as temporary, tf.io.gfile.GFile(temporary, "w") as file:
         file.write(json.dumps(content, **style) + "\n")

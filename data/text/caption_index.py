@@ -95,7 +95,7 @@ def _next_member(window: _Window, decode: Callable[..., tuple]) -> tuple[str, in
         _, end = decode(window.text, match.end())
     except ValueError:  # Its end is still to be read, unless the file is broken.
         return None
-    # The digits of a number might go on.
+    # More digits of the number may follow.
     return (json.loads(match[1]), match.end(), end) if _AFTER_VALUE.match(window.text, end) else None
 
 
@@ -104,7 +104,7 @@ class _Window:
 
     Attributes:
       text: That part, a character per byte.
-      position: Where in it reading goes on.
+      position: Where in it reading continues.
       offset: Where in the file it starts.
     """
 

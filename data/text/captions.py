@@ -64,7 +64,7 @@ def parse_caption_file(content: bytes, name: str) -> ParsedCaptions:
 def parse_captions(text: str) -> ParsedCaptions:
     """Parses the content of a WebVTT or SubRip file.
 
-    A cue whose time stamps cannot be read, or that ends before it starts, is left out and counted.
+    A cue whose time stamps cannot be read, or that ends before it starts, is skipped and counted.
     Mark-up is removed. Captions that roll (each cue repeats the line before, as automatic ones do)
     come out with every line once.
     """
@@ -88,7 +88,7 @@ def parse_json3(text: str) -> ParsedCaptions:
 
     Automatic captions are lines that roll through a window: each stays until it has rolled out, long
     after the next has begun. Our choice: it ends when the next line of its window begins. Events
-    that only break a line are left out; those without a start are counted as broken.
+    that only break a line are skipped; those without a start are counted as broken.
 
     Raises:
       DataError: if this is not JSON with `events`.
@@ -112,8 +112,8 @@ def parse_caption_lists(captions: Any) -> ParsedCaptions:
     """Takes a video's captions as HowTo100M has them: `{"start": [...], "end": [...], "text": [...]}`.
 
     Times are in seconds. A caption whose times are missing or no numbers (`null`, `NaN`), that ends
-    before it starts, or whose text is no string is left out and counted; so are all of a video whose
-    lists differ in length, since nobody knows which text is whose. Empty texts are left out.
+    before it starts, or whose text is no string is skipped and counted; so are all of a video whose
+    lists differ in length, since texts and times cannot be matched. Empty texts are skipped.
     """
     columns = [captions.get(name) for name in ("start", "end", "text")] if isinstance(captions, Mapping) else []
     if not columns or not all(isinstance(column, list) for column in columns):

@@ -89,7 +89,7 @@ class WordTokenizer(_Tokenizer):
     def __init__(self, vocabulary_path: str, words: int) -> None:
         vocabulary = _read_vocabulary(vocabulary_path, WORD_SPECIAL[:1])
         if "<unk>" not in vocabulary:
-            raise DataError(f"The vocabulary {vocabulary_path} must have a line <unk>, for words it does not know.")
+            raise DataError(f"The vocabulary {vocabulary_path} should have a line <unk>, for words it does not know.")
         super().__init__(vocabulary_path, len(vocabulary), words)
         ids = tf.lookup.KeyValueTensorInitializer(
             vocabulary, tf.range(len(vocabulary)), key_dtype=tf.string, value_dtype=tf.int32
@@ -108,13 +108,13 @@ def _read_vocabulary(path: str, special: tuple[str, ...]) -> list[str]:
     except tf.errors.OpError as error:
         raise DataError(
             f"Cannot read the vocabulary {path} ({error.message}). `experiments.prepare_data` "
-            "writes it beside the records; prepare the data set again."
+            "writes it next to the records; prepare the data set again."
         ) from error
     if vocabulary and not vocabulary[-1]:
         vocabulary.pop()
     if tuple(vocabulary[: len(special)]) != special or len(set(vocabulary)) != len(vocabulary):
         raise DataError(
-            f"The vocabulary {path} must begin with the lines {', '.join(special)} and name every "
-            f"token once, but begins with {vocabulary[:2]}. Is it the other tokenizer's?"
+            f"The vocabulary {path} should begin with the lines {', '.join(special)} and name every "
+            f"token once. Found {vocabulary[:2]} at the beginning. Is it the other tokenizer's?"
         )
     return vocabulary

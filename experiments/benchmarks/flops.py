@@ -13,7 +13,7 @@ def forward_flops(
 ) -> float:
     """Returns the operations, two per multiply-add, of one modality's forward pass of one clip (or one caption).
 
-    Counted: patches, projections, attention with both its products, feed-forward layers. Left out, being small: norms,
+    Counted: patches, projections, attention with both its products, feed-forward layers. Omitted because small: norms,
     activations, softmax, positions, what follows on the pooled feature.
 
     Args:

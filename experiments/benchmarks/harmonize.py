@@ -1,4 +1,4 @@
-r"""Time and peak memory of every method of harmonization, beside flatten-and-concatenate and the bound.
+r"""Time and peak memory of every method of harmonization, next to flatten-and-concatenate and the bound.
 
 The gradients have the shapes of a Transformer's weights. The bound is what any update must do: read
 every objective's gradient once, write one (their plain sum). A harmonized update cannot quite reach
@@ -17,9 +17,9 @@ flags.DEFINE_multi_integer(
     "parameters", [10_000_000, 150_000_000], "Sizes of the model, in weights.", lower_bound=10_000
 )
 flags.DEFINE_multi_integer("objectives", [2, 8], "How many objectives.", lower_bound=2)
-flags.DEFINE_integer("repeats", 5, "Timed calls; the median counts.", lower_bound=1)
-flags.DEFINE_list("ways", None, "Only these rows of the table, next to the bound.")
-flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure every way in this process.")
+flags.DEFINE_integer("repeats", 5, "Timed calls; the median is reported.", lower_bound=1)
+flags.DEFINE_list("ways", None, "Only these rows of the table, and the bound.")
+flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure every variant in this process.")
 
 
 def main(_: list[str]) -> None:

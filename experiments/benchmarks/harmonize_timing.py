@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.harmonize` does."""
+"""The work of `experiments.benchmarks.harmonize`."""
 
 import functools
 import json
@@ -90,7 +90,7 @@ def _method(name: str, objectives: int) -> Callable:
 
 
 def draw(parameters: int, objectives: int) -> list[list]:
-    """Gradients that conflict mildly, so that nothing is left out or skipped."""
+    """Gradients that conflict mildly, so that no step is skipped."""
     import tensorflow as tf
 
     generator = tf.random.Generator.from_seed(0)
@@ -134,9 +134,7 @@ def run() -> None:
     if FLAGS.worker:
         work(FLAGS.worker, FLAGS.parameters[0], FLAGS.objectives[0], FLAGS.repeats)
         return
-    print(
-        "x bound: time beside that of the bound without XLA. extra: memory beside the gradients, the update included."
-    )
+    print("x bound: time relative to the bound without XLA. extra: memory beyond the gradients, the update included.")
     for parameters in FLAGS.parameters:
         for objectives in FLAGS.objectives:
             report(parameters, objectives)

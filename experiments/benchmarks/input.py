@@ -1,4 +1,4 @@
-"""Clips per second of the input pipeline, beside the bound and beside a plain TFDS pipeline.
+"""Clips per second of the input pipeline, next to the bound and a plain TFDS pipeline.
 
 Example:
   python -m experiments.benchmarks.input
@@ -22,8 +22,8 @@ from absl import flags
 from experiments.running import command_line
 
 flags.DEFINE_integer("threads", 1, "Threads of TensorFlow.", lower_bound=1)
-flags.DEFINE_integer("repeats", 7, "Turns; the medians count.", lower_bound=1)
-flags.DEFINE_integer("clips", 8, "Clips of each way in a turn.", lower_bound=1)
+flags.DEFINE_integer("repeats", 7, "Rounds; the medians are reported.", lower_bound=1)
+flags.DEFINE_integer("clips", 8, "Clips that each variant reads per round.", lower_bound=1)
 
 
 def main(_: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.input` does."""
+"""The work of `experiments.benchmarks.input`."""
 
 import tempfile
 import time
@@ -25,7 +25,7 @@ class NoiseClips(tfds.core.GeneratorBasedBuilder):
     """Clips that cost as much to decode as real ones."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
+    url_infos = {}  # Nothing is downloaded; TFDS would look for a list next to this file.
 
     def _info(self) -> tfds.core.DatasetInfo:
         parameters = {"frames_per_second": SPEC.frames_per_second, "sample_rate_hz": SPEC.sample_rate_hz}
@@ -77,7 +77,7 @@ def cropped(number: tf.Tensor, jpegs: tf.Tensor) -> tf.Tensor:
 
 
 def plain_clip(number: tf.Tensor, example: dict) -> dict[str, tf.Tensor]:
-    """Does by the book to a clip of TFDS what pre-training does."""
+    """Turns a clip of TFDS into what pre-training reads, the plain way."""
     augmentation = data.Augmentation()
     video = example["video"][: SPEC.frames]
     top, left, height, width = tf.unstack(random_crop_box(tf.shape(video)[1:], augmentation, [number, 0]))

@@ -54,7 +54,7 @@ def run_worker(module: str, quantity: str, arguments: Sequence[str]) -> dict[str
       module: The benchmark's.
       quantity: "time" or "memory". The CPU's default allocator keeps no record of memory; for "memory" one does that is
         not what people run, hence the two processes.
-      arguments: Of the command line, besides `--worker`.
+      arguments: Of the command line, in addition to `--worker`.
 
     Raises:
       RuntimeError: It failed; with the end of what it said.

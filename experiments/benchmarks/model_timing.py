@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.model` does."""
+"""The work of `experiments.benchmarks.model`."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The step of plain VATT, beside which the harmonized step is timed."""
+"""The step of plain VATT, with which the harmonized step is compared."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Times the harmonized training step beside the plain one, and beside the bound that the token counts set.
+"""Times the harmonized training step next to the plain one and the bound that the token counts set.
 
 Example:
   python -m experiments.benchmarks.step --gin_file=configs/demo.gin
@@ -13,8 +13,8 @@ from absl import flags
 from experiments.running import command_line
 
 flags.DEFINE_multi_string("gin_file", ["configs/demo.gin"], "gin files of the run to time.")
-flags.DEFINE_multi_string("gin_bindings", [], "Bindings that win over the files.")
-flags.DEFINE_integer("repeats", 10, "Times each step is timed, in turn with the others.", lower_bound=1)
+flags.DEFINE_multi_string("gin_bindings", [], "Bindings that override the files.")
+flags.DEFINE_integer("repeats", 10, "How often each step is timed, alternating with the others.", lower_bound=1)
 
 
 def main(_: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.step` does."""
+"""The work of `experiments.benchmarks.step`."""
 
 import tensorflow as tf
 from absl import flags

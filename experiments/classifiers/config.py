@@ -33,7 +33,7 @@ class Classify:
       dataset: Name of a prepared set with labels; trains on `train`, chooses the epoch on `validation`.
       clips: Shape of a clip.
       augmentation: What training does to clips.
-      shuffle_window: Clips that are shuffled together.
+      shuffle_window: Size of the shuffle window in clips.
       epochs: Times that the training split is gone through.
       batch_size: Clips per step over all replicas.
       seed: Of the weights, the order of the clips, their augmentation, DropToken and dropout.
@@ -48,7 +48,7 @@ class Classify:
       jit_compile: Compile the step with XLA (one device only).
       steps_per_loop: Steps that a line of metrics.jsonl stands for; an epoch's end ends one, too.
       checkpoint_every_steps: Least steps between two checkpoints; there is one at the end too.
-      keep_checkpoints: How many of the newest stay, besides the best epoch's.
+      keep_checkpoints: How many of the newest stay, in addition to the best epoch's.
     """
 
     method: str
@@ -99,7 +99,9 @@ class Classify:
         if self.clip_norm is not None and not self.clip_norm > 0:
             problems.append(f"`classify.clip_norm` should be None or above 0. Found {self.clip_norm}.")
         if list(self.decay_epochs) != sorted(set(self.decay_epochs)) or min(self.decay_epochs, default=1) < 1:
-            problems.append(f"`classify.decay_epochs` should be rising numbers from 1 on. Found {self.decay_epochs}.")
+            problems.append(
+                f"`classify.decay_epochs` should be increasing numbers of at least 1. Found {self.decay_epochs}."
+            )
         if self.harmonizer is not None and self.harmonizer.losses_after:
             problems.append(
                 f"`classify.harmonizer` should not need the losses after the step. Found {type(self.harmonizer).__name__}."

@@ -81,7 +81,7 @@ class ResNet18(keras.layers.Layer):
         super().__init__(name=f"{modality}_encoder")
         if modality == "audio" and clips.waveform_samples < spectrogram.window_samples:
             raise ValueError(
-                f"A clip should have at least one window of sound, {spectrogram.window_samples} samples. Found "
+                f"A clip should have at least one window of audio, {spectrogram.window_samples} samples. Found "
                 f"{clips.waveform_samples}. Use longer clips or a smaller `Spectrogram.window_samples`."
             )
         if int(64 * depth_multiplier) < 1:

@@ -65,7 +65,7 @@ class Classifier(keras.Model):
     def parts(self) -> dict[str, list[tf.Variable]]:
         """Returns the trainable variables by part: "audio", "video" (encoders), "fusion", "audio_head", "video_head".
 
-        Layers of the fusion that see one modality alone count as its encoder's. Parts without variables are left out.
+        Layers of the fusion that see one modality alone count as its encoder's. Parts without variables are omitted.
         """
         parts = {}
         for name, encoder in self.encoders.items():

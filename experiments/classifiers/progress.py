@@ -12,8 +12,11 @@ from experiments.training.validated_progress import ValidatedProgress
 class ClassifierProgress(ValidatedProgress):
     """Validates at the end of an epoch, and keeps the best epoch's weights."""
 
-    advice = "Lower `classify.learning_rate`, or look at the data with another `classify.seed`."
-    shorter = "Shorter: lower `classify.epochs`, `ClipSpec.frames` or `ClipSpec.image_size`, or take a smaller `classify.encoder`."
+    advice = "Lower `classify.learning_rate`, or check the data, or try another `classify.seed`."
+    shorter = (
+        "To shorten it, lower `classify.epochs`, `ClipSpec.frames` or `ClipSpec.image_size`, or "
+        "choose a smaller `classify.encoder`."
+    )
 
     def to_border(self, step: int) -> int:
         """Returns the steps from a step to the end of its epoch, which no loop may pass."""

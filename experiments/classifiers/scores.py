@@ -43,7 +43,7 @@ class Evaluator:
         """
         logits, labels = self._predict(split)
         if not len(labels):
-            raise RunFailed(f"the split {split!r} has no clip with a label to score. Prepare a data set that has them.")
+            raise RunFailed(f"the split {split!r} has no labeled clip to score. Prepare a data set with labels.")
         self.chance[split] = constant_answer(labels)
         return {name: score(values, labels) for name, values in logits.items()}
 

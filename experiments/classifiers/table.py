@@ -28,7 +28,7 @@ def run_row(result: dict) -> dict:
     return row | {"seconds": round(result["seconds_spent"], 1)}
 
 
-EPOCHS = {"best": "at the epoch that multimodal validation chose", "last": "after the last epoch"}
+EPOCHS = {"best": "at the epoch with the best multimodal validation accuracy", "last": "after the last epoch"}
 
 
 def table(rows: Sequence[dict]) -> str:

@@ -1,4 +1,4 @@
-"""Goes through the records of a data set and gathers what is wrong with them, in little memory."""
+"""Checks the records of a data set and collects the findings, in little memory."""
 
 import collections
 import os

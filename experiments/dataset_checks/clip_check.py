@@ -1,4 +1,4 @@
-"""Looks at one stored clip for what makes it useless or suspicious."""
+"""Checks one stored clip for damage and suspicious content."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ WARNINGS = {
     "no_captions": "no caption",
     "no_sound": "no sound",
     "silent_sound": f"no sample above {SILENT_DB:g} dB",
-    "short_sound": "sound that ends well before the video",
+    "short_sound": "audio that ends well before the video",
     "black_video": "nothing to see in any frame",
     "frozen_video": "the same picture in all frames",
 }
@@ -30,7 +30,7 @@ WARNINGS = {
 
 
 class CheckedClip(NamedTuple):
-    """What is known of a record after it was decoded.
+    """The findings about a decoded record.
 
     Attributes:
       clip_id: The clip's name; empty if it cannot be read.

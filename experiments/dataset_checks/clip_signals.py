@@ -50,7 +50,7 @@ def decode_luma(jpegs: Sequence[bytes]) -> list[np.ndarray]:
         try:
             frames.append(tf.io.decode_jpeg(jpeg, channels=1).numpy()[..., 0])
         except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"frame {number} of {len(jpegs)} is no JPEG that can be decoded") from error
+            raise ValueError(f"frame {number} of {len(jpegs)} is not a decodable JPEG") from error
     return frames
 
 

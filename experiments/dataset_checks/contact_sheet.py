@@ -1,4 +1,4 @@
-"""A look at some clips of a data set: frames, sound and captions of each, as HTML."""
+"""Some clips of a data set as HTML: frames, audio and captions of each."""
 
 import base64
 import hashlib
@@ -133,14 +133,14 @@ def _wave(card: Card) -> str:
         return '<p class="none">no sound</p>'
     if not card.outline.any():
         return '<p class="none">silent sound</p>'
-    scale = 0.95 / np.abs(card.outline).max()  # the loudest sample fills it; the loudness stands beside it
+    scale = 0.95 / np.abs(card.outline).max()  # the loudest sample fills it; the loudness is printed next to it
     low, high = _LEVELS / 2 * (1 - scale * card.outline)
     columns = np.arange(len(low)) * (_COLUMNS / len(low))
     points = [*zip(columns, high - 0.3, strict=True), *zip(columns[::-1], low[::-1] + 0.3, strict=True)]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return (
         f'<div class="wave"><svg viewBox="0 0 {_COLUMNS} {_LEVELS}" preserveAspectRatio="none" role="img" '
-        f'aria-label="sound of {html.escape(card.clip_id)}"><polygon points="{path}"/></svg>'
+        f'aria-label="audio of {html.escape(card.clip_id)}"><polygon points="{path}"/></svg>'
         f"<span>{card.loudness_db:.0f} dB</span></div>"
     )
 

@@ -38,7 +38,7 @@ def build_page(
 
 
 _INTRODUCTION = (
-    "<p>Drawn at random. Four frames, evenly spaced; the sound, scaled to its loudest sample, with its root mean square "
+    "<p>Drawn at random. Four frames, evenly spaced; the audio, scaled to its loudest sample, with its root mean square "
     "below full scale; the captions with their times in the clip.</p>"
 )
 

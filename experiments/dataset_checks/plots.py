@@ -50,7 +50,7 @@ def class_bars(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[st
 
     Args:
       counts: Split to class to clips.
-      class_names: All classes, so that empty ones show; beyond 40 their names are left out.
+      class_names: All classes, so that empty ones show; beyond 40 their names are omitted.
     """
     totals = np.array([[clips.get(name, 0) for name in class_names] for clips in counts.values()])
     order = np.argsort(-totals.sum(axis=0), kind="stable")

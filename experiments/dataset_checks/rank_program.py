@@ -1,4 +1,4 @@
-"""What `experiments.rank_clips` does: scores every clip, writes the table and the page."""
+"""The work of `experiments.rank_clips`: scores every clip, writes the table and the page."""
 
 import os
 import pathlib
@@ -35,7 +35,7 @@ def run() -> int:
         _write(output, run, prepared, ranking)
     for row in ranking.worst(5):
         print(f"{ranking.rank(row):6d}  {ranking.scores[FLAGS.by][row]:+.3f}  {ranking.scores['clip_id'][row]}")
-    print(f"{ranking.ranked:,} of {len(ranking.order):,} clips ranked by {FLAGS.by}, the worst first.")
+    print(f"{ranking.ranked:,} of {len(ranking.order):,} clips ranked by {FLAGS.by}, worst first.")
     if note := ranking.why_unranked():
         print(note)
     print(f"Table: {output / 'clips.csv'}\nPage: {output / 'clips.html'}")
@@ -48,7 +48,7 @@ def _made(output: pathlib.Path) -> pathlib.Path:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"--output should be a directory that can be made. {output} cannot: {error.strerror}."
+            f"--output should be a directory that can be created. {output} cannot: {error.strerror}."
         ) from error
     if not os.access(output, os.W_OK):
         raise BadInput(f"--output should be a directory that can be written to. {output} cannot.")
@@ -79,7 +79,7 @@ def _write(output: pathlib.Path, run: TrainedModel, prepared: data.PreparedDatas
     cards, lines = {}, {}
 
     def visit(row: int, clip: StoredClip) -> list[str]:
-        """Takes of a clip that passes by what the page shows of it; returns its line of the table."""
+        """Keeps what the page will show of this clip and returns its table row."""
         cells = ranking.cells(row, clip)
         if row in listed:
             lines[row] = cells

@@ -36,10 +36,10 @@ def build_page(
 def _explanation(ranking):
     names = "".join(f"<li><code>{name}</code>: {title}</li>" for name, title in SCORES.items())
     return (
-        f"<p>Rank 1 is the clip of the lowest <code>{ranking.by}</code>: the one that the model trusts least. Low scores say "
-        "that text, sound and picture do not fit as the model sees it, not that they do not; look before you delete.</p>"
+        f"<p>Rank 1 is the clip with the lowest <code>{ranking.by}</code>: the one that the model trusts least. A low score means "
+        "that the model finds text, audio and video mismatched. It may be wrong; look before you delete.</p>"
         f"<ul>{names}</ul>"
-        "<p class='soft'>The gradients' negatives are the other clips of a batch. A clip without text or without sound has "
+        "<p class='soft'>The gradients' negatives are the other clips of a batch. A clip without text or without audio has "
         f"only the scores that do not need it. {html.escape(ranking.why_unranked())}</p>"
     )
 

@@ -54,8 +54,8 @@ def _require_own(name):
     place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), "a module without a file")
     if not os.path.realpath(place).startswith(os.path.join(ROOT, name) + os.sep):
         raise ImportError(
-            f"`{name}` should be vatt-harmonization's. Found {place}, which this process has loaded before. Rename it, or "
-            "do without it in this process."
+            f"`{name}` should be vatt-harmonization's. Found {place}, which this process loaded earlier. Rename it, or "
+            "do not import it in this process."
         )
 
 

@@ -30,7 +30,7 @@ def clip_indicators(
     loss_options: Mapping[str, object],
     compute: Callable | None = None,
 ) -> dict[str, np.ndarray]:
-    """Computes the indicators of every clip that has sound, text and a known truth.
+    """Computes the indicators of every clip that has audio, text and a known truth.
 
     The gradients are the exact ones of the clip's own two loss terms, its negatives being the other clips of its batch,
     whose embeddings are differentiated too. They are taken at inference, that is without DropToken, dropout and batch

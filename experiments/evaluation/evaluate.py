@@ -22,18 +22,18 @@ def evaluate(
     """Evaluates a run and writes `result.json` and `report/evaluation.npz` into its directory, after each downstream task.
 
     What earlier evaluations of the same checkpoint have found stays in both, but for what is evaluated again; another
-    checkpoint starts anew, and so do `OWN_TASKS` on another data set.
+    checkpoint starts from scratch, and so do `OWN_TASKS` on another data set.
 
     Args:
       directory: The run's.
       data_dir: Where `experiments.prepare_data` has put the data sets.
       dataset: Name of the data set of `OWN_TASKS`; the run's first by default.
       tasks: Names of tasks.
-      batch_size: Clips, or windows of clips, that are embedded at once.
+      batch_size: Clips, or windows of clips, per batch.
       **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.evaluation.settings.Settings`.
 
     Returns:
-      What `result.json` holds, with `None` for what was left out; and sentences that say what was, and why.
+      The content of `result.json`, with `None` for skipped tasks; and sentences that name these and the reasons.
 
     Raises:
       BadInput: There is no such run, data set or task; nothing has been evaluated then.

@@ -40,7 +40,7 @@ class LowRankClassifier:
         self._train_epoch = tf.function(self._epoch, input_signature=specs)
 
     def fit(self, features: np.ndarray, labels: np.ndarray, epochs: int, title: str) -> None:
-        """Learns anew, with a progress bar.
+        """Trains from scratch, with a progress bar.
 
         Args:
           features: float32 [clips, dim].

@@ -17,8 +17,8 @@ class OwnData:
       run: The run's model.
       name: Name of the data set.
       data_dir: Where `experiments.prepare_data` has put it.
-      batch_size: Clips that are embedded at once.
-      notes: Takes sentences on what was left out, and why.
+      batch_size: Clips per batch.
+      notes: Takes sentences on skipped tasks and the reasons.
 
     Attributes:
       prepared: The data set.
@@ -36,11 +36,11 @@ class OwnData:
         self._test: Embeddings | None = None
 
     def has_splits(self, task: str, *splits: str) -> bool:
-        """Tells whether the data set has clips in all of these splits; else notes that `task` is left out."""
+        """Tells whether the data set has clips in all of these splits; otherwise notes that `task` is skipped."""
         missing = [split for split in splits if not self.prepared.split_sizes.get(split)]
         if missing:
             lacking = " and ".join(missing)
-            self.notes.append(f"{task} is left out: {self.prepared.directory} has no clips in {lacking}.")
+            self.notes.append(f"{task} is skipped: {self.prepared.directory} has no clips in {lacking}.")
         return not missing
 
     def batches(self, split: str, batch_size: int) -> tf.data.Dataset:

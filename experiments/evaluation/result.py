@@ -24,7 +24,7 @@ class Found:
       dataset: The data set of `figures` and `arrays`.
       figures: Those of tasks on the run's own data.
       arrays: What the report draws of these.
-      downstream: The figures of downstream tasks; `None` for one that was asked for and left out.
+      downstream: The figures of downstream tasks; `None` for one that was requested and skipped.
     """
 
     dataset: str

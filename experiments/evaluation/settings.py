@@ -19,12 +19,12 @@ class Settings:
       run: The run that is evaluated.
       data_dir: Where `experiments.prepare_data` has put the data sets.
       dataset: The data set of the tasks on the run's own data; `None` for the first one that it was trained on.
-      batch_size: Clips, or windows of clips, that are embedded at once.
+      batch_size: Clips, or windows of clips, per batch.
       frames_per_second: Rate of the frames of a window; `None` for that of the run's own clips. VATT trains at 10 and
         evaluates at 12.5: 32 frames, every second one at 25.
       epochs: Of the low-rank classifier.
       finetuned: The fine-tuning whose Kinetics-400 figures are this run's, as a run directory or a checkpoint.
-      notes: Sentences on what was left out, and why; tasks add theirs.
+      notes: Sentences on skipped tasks and the reasons; tasks add to them.
     """
 
     run: TrainedModel
@@ -61,7 +61,7 @@ class Settings:
         if missing:
             raise BadInput(
                 f"{task} needs a model with {' and '.join(modalities)}. That of {self.run.checkpoint} has no "
-                f"{' and no '.join(missing)}; leave {task} out of --tasks."
+                f"{' and no '.join(missing)}; remove {task} from --tasks."
             )
 
     def open(self, name: str, splits: Sequence[str]) -> data.PreparedDataset:

@@ -32,7 +32,7 @@ def format_table(lines: Sequence[Row]) -> str:
 
 def _downstream(name, found):
     task = TASKS[name]
-    return task.rows(found) if found is not None else [Row(task.title, "left out", "-", "")]
+    return task.rows(found) if found is not None else [Row(task.title, "skipped", "-", "")]
 
 
 def _harmonization(found):

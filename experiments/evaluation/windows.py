@@ -1,4 +1,4 @@
-"""What a model makes of the windows of the clips of a downstream set; several splits are read in one walk."""
+"""Embeddings of the windows of a downstream set's clips; several splits are read in one pass."""
 
 import dataclasses
 import itertools
@@ -16,12 +16,12 @@ from experiments.running.command_line import bad_input
 WINDOWS = 4
 """Windows of a clip that is tested, evenly spaced (VATT, A.2.5 and the published code)."""
 SENTENCES = 32
-"""Captions of a clip that are read where all are asked for: more than any clip of the sets has (MSR-VTT: 20 or 21)."""
+"""Captions per clip that are read where all are needed: more than any clip of the sets has (MSR-VTT: 20 or 21)."""
 _TOGETHER = "together"
 
 
 class Walk:
-    """A way through the clips of several splits, each clip once, however many of the splits it is in.
+    """Embeds the clips of several, possibly overlapping, splits in one pass; each clip is read once.
 
     Args:
       settings: What all tasks are given.

@@ -19,7 +19,7 @@ CLIPS_320 = ClipSpec(frames=32, frames_per_second=12.5, image_size=320)
 class Finetune:
     """One run of supervised fine-tuning. Defaults are the paper's recipe for video (VATT, A.2.5).
 
-    Where the published code does otherwise, one parameter each turns it on: `drop_token_rate = 0.5`,
+    Where the published code differs, one parameter each turns it on: `drop_token_rate = 0.5`,
     `backbone_clip_norm = 0.75`.
 
     Attributes:
@@ -29,7 +29,7 @@ class Finetune:
       model: Makes the model where there is no checkpoint; in gin `@VATT`.
       clips: Shape of a clip; may differ from pre-training's.
       augmentation: What training does to clips.
-      shuffle_window: Clips that are shuffled together.
+      shuffle_window: Size of the shuffle window in clips.
       steps: Optimizer steps.
       batch_size: Clips per step over all replicas.
       seed: Of the weights, the order of the clips, their augmentation, mixup, DropToken and dropout.
@@ -55,7 +55,7 @@ class Finetune:
       jit_compile: Compile the step with XLA (one device only).
       steps_per_loop: Steps that a line of metrics.jsonl stands for; on a TPU, steps between two returns to Python.
       checkpoint_every_steps: Least steps between two checkpoints; there is one at the end too.
-      keep_checkpoints: How many of the newest stay, besides the best one.
+      keep_checkpoints: How many of the newest stay, in addition to the best one.
     """
 
     modality: str
@@ -160,6 +160,6 @@ def parse(
         raise BadInput(
             f"--checkpoint should be a path without quotes, backslashes and line ends. Found {checkpoint!r}."
         )
-    # As a binding, so that config.gin holds it and going on with another one is noticed.
+    # As a binding, so that config.gin holds it and resuming with another one is noticed.
     given = [f"finetune.checkpoint = '{checkpoint}'"] if checkpoint else []
     return gin_config.parse("finetune", constructors, gin_files, [*bindings, *given], earlier)

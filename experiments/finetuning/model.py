@@ -84,10 +84,10 @@ def build_backbone(config: Finetune, checkpoint: str | None) -> vatt.VATT:
 
 
 def _check_rate(backbone, config):
-    """A spectrogram's tables of positions hang on the rate, so it cannot be changed; a waveform's do not."""
+    """A spectrogram's position tables depend on the rate, so it cannot be changed; a waveform's do not."""
     rate = backbone.get_config()["sample_rate_hz"]
     if config.modality == "audio" and backbone.kinds["audio"] == "spt" and rate != config.clips.sample_rate_hz:
         raise ValueError(
-            f"`ClipSpec.sample_rate_hz` should be {rate}, at which the checkpoint's spectrograms were made. Found "
+            f"`ClipSpec.sample_rate_hz` should be {rate}, the rate that the checkpoint was trained with. Found "
             f"{config.clips.sample_rate_hz}."
         )

@@ -94,7 +94,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
     config, best_step = run.config, int(run.best_step.numpy())
     if not best_step:
         raise RunFailed(
-            "no class of the split 'validation' has clips with and without it, so nothing chooses the weights."
+            "no class of the split 'validation' has clips with and without it, so the best weights cannot be chosen."
         )
     last = evaluator("test")
     best.restore_or_initialize()

@@ -15,8 +15,8 @@ class FinetuneProgress(ValidatedProgress):
         "Lower `finetune.learning_rate`, lengthen `finetune.warmup_steps`, or set `finetune.backbone_clip_norm = 0.75`."
     )
     shorter = (
-        "Shorter: lower `finetune.steps`, `finetune.batch_size` or `ClipSpec.image_size`, or set `finetune.frozen = True`. "
-        "configs/finetune/my_videos.gin fits some hundreds of videos."
+        "To shorten it, lower `finetune.steps`, `finetune.batch_size` or `ClipSpec.image_size`, or set `finetune.frozen = True`. "
+        "configs/finetune/my_videos.gin suits a few hundred videos."
     )
 
     @property

@@ -57,7 +57,7 @@ class Evaluator:
         """
         logits, labels, left_out = self._predict(split)
         if not len(labels):
-            raise RunFailed(f"the split {split!r} has no clip with a label to score. Prepare a data set that has them.")
+            raise RunFailed(f"the split {split!r} has no labeled clip to score. Prepare a data set with labels.")
         if not np.isfinite(logits).all():
             raise RunFailed(f"the logits of the split {split!r} are not finite. Lower `finetune.learning_rate`.")
         score_all, answer = single_label_scores, constant_answer
@@ -106,7 +106,7 @@ def single_label_scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
 def multi_label_scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
     """Scores predictions of any number of classes each, class by class.
 
-    A class without a positive or without a negative clip has no such figures and is left out. Both readings of d' are
+    A class without a positive or without a negative clip has no such figures and is skipped. Both readings of d' are
     there because the literature mixes them: VATT's own figures are of the first kind, those of the convolutional networks
     it compares itself to of the second.
 

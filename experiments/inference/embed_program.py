@@ -1,4 +1,4 @@
-"""What `experiments.embed` does: files and sentences to features.npz, and the search."""
+"""The work of `experiments.embed`: files and sentences to features.npz, and the search."""
 
 import glob
 import os
@@ -97,11 +97,11 @@ def _check_flags(files: list[str], texts: list[str], earlier: dict[str, np.ndarr
     if not FLAGS.checkpoint and not earlier:
         raise BadInput("--checkpoint is needed; see --help for an example.")
     if earlier and (files or texts or FLAGS.output):
-        raise BadInput("--features goes with --search, not with --inputs, --texts or --output.")
+        raise BadInput("--features should be used with --search, without --inputs, --texts and --output.")
     if not earlier and not files and (FLAGS.search or not texts):
         raise BadInput("--inputs is needed, or --features with an earlier output; see --help for an example.")
     if not FLAGS.output and not FLAGS.search:
-        raise BadInput("--output or --search is needed, or the embeddings are lost.")
+        raise BadInput("--output or --search is needed, otherwise the embeddings would be lost.")
 
 
 def _check_output() -> None:
@@ -115,7 +115,7 @@ def _check_output() -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"--output should lie in a folder that can be made. {folder} cannot: {error.strerror}."
+            f"--output should lie in a folder that can be created. {folder} cannot: {error.strerror}."
         ) from error
     if not os.access(folder, os.W_OK):
         raise BadInput(f"--output should lie in a folder that can be written to. {folder} cannot.")
@@ -125,13 +125,11 @@ def _check_model(run: TrainedModel, texts: list[str], earlier: dict[str, np.ndar
     wants_text = bool(texts or FLAGS.search)
     modalities = run.model.modalities
     if wants_text and "text" not in modalities:
-        raise BadInput(
-            f"{run.checkpoint} has no text path, only {', '.join(modalities)}: leave --texts and --search out."
-        )
+        raise BadInput(f"{run.checkpoint} has no text path, only {', '.join(modalities)}: remove --texts and --search.")
     if FLAGS.search and "video" not in modalities:
-        raise BadInput(f"{run.checkpoint} has no video path, only {', '.join(modalities)}: leave --search out.")
+        raise BadInput(f"{run.checkpoint} has no video path, only {', '.join(modalities)}: remove --search.")
     if wants_text and run.tokenizer is None:
-        raise BadInput(f"the run of {run.checkpoint} has no vocabulary, so that sentences cannot be embedded.")
+        raise BadInput(f"the run of {run.checkpoint} has no vocabulary, so sentences cannot be embedded.")
     if earlier and str(earlier["checkpoint_fingerprint"]) != fingerprint(run.checkpoint):
         raise BadInput(
             f"{FLAGS.features} was written with another checkpoint ({earlier['checkpoint']}) than {run.checkpoint}; their "
@@ -147,7 +145,7 @@ def _embedded_files(
     if batches.skipped:
         print(f"{len(batches.skipped)} of {len(files)} files were skipped.", file=sys.stderr)
     if not clips:
-        raise RunFailed("none of the files could be embedded; the reasons stand above.")
+        raise RunFailed("none of the files could be embedded; the reasons are above.")
     return clips
 
 
@@ -162,7 +160,7 @@ def _embedded_texts(embedder: Embedder, run: TrainedModel, texts: list[str]) -> 
             file=sys.stderr,
         )
     if empty := np.sum(lengths == 0):
-        print(f"{empty} of {len(texts)} texts hold no word; their embeddings say nothing.", file=sys.stderr)
+        print(f"{empty} of {len(texts)} texts have no words; their embeddings mean nothing.", file=sys.stderr)
     batches = np.array_split(tokens, range(FLAGS.batch_size, len(tokens), FLAGS.batch_size))
     return {"text": np.array(texts, dtype=str), **embed_texts(embedder, batches)}
 
@@ -180,7 +178,7 @@ def _search(run: TrainedModel, clips: dict[str, np.ndarray], sentences: dict[str
     if not FLAGS.search:
         return
     if not clips["has_video"].any():
-        raise RunFailed("no clip has a video: there is nothing to search in.")
+        raise RunFailed("no clip has a video: there is nothing to search.")
     queries = sentences["video_text_text"][first:]
     if note := ranking_note(run, cosines(queries, clips["video_text_video"][clips["has_video"]])):
         print("\n" + note)

@@ -70,10 +70,12 @@ def check_target(directory: str) -> pathlib.Path:
     target = pathlib.Path(directory)
     try:
         if target.exists():
-            raise BadInput(f"--output should not be there yet. {target} is; remove it or take another name.")
+            raise BadInput(f"--output should not exist yet. {target} does; remove it or choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--output should lie in a folder that can be made. {target.parent} cannot: {error}") from error
+        raise BadInput(
+            f"--output should lie in a folder that can be created. {target.parent} cannot: {error}"
+        ) from error
     return target
 
 

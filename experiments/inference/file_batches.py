@@ -11,7 +11,7 @@ import data
 
 
 class FileBatches:
-    """Iterates over batches of clips, in the order of the files. A file that cannot be used is named and left out.
+    """Iterates over batches of clips, in the order of the files. A file that cannot be used is named and skipped.
 
     Args:
       files: Paths of media files.

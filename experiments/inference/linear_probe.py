@@ -23,7 +23,7 @@ def linear_probe(
 
     Args:
       train_features: `[train_clips, dim]`.
-      train_labels: int [train_clips], -1 for clips without a class, which are left out.
+      train_labels: int [train_clips], -1 for clips without a class, which are skipped.
       test_features: `[test_clips, dim]`.
       test_labels: int [test_clips], likewise.
 

@@ -3,6 +3,6 @@
 SCORES = {
     "feature_gradient_cosine": "gradient cosine, pooled video feature",
     "video_text_similarity": "similarity of video and text",
-    "video_audio_similarity": "similarity of video and sound",
+    "video_audio_similarity": "similarity of video and audio",
     "summed_similarity": "sum of both similarities",
 }

@@ -102,7 +102,7 @@ def _hardly_trained(run):
 
 def _recorded_loss(run):
     """Returns the last video-text loss up to the checkpoint's step, `None` if there is none."""
-    if not run.checkpoint:  # weights of step 0, drawn anew
+    if not run.checkpoint:  # weights of step 0, drawn again
         return None
     records = RunDirectory(vatt.run_directory(run.checkpoint)).read_metrics()
     losses = [

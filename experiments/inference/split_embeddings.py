@@ -15,7 +15,7 @@ _FACTS = ("clip_id", "label", "text_aligned", "audio_aligned", "has_audio", "has
 
 @dataclasses.dataclass(frozen=True)
 class Embeddings:
-    """What a model makes of a split; row i of every array belongs to the same clip.
+    """A model's embeddings of a split; row i of every array belongs to the same clip.
 
     Attributes:
       facts: `clip_id` str, `label`, `text_aligned`, `audio_aligned` int32 (-1: unknown), `has_audio`, `has_text` bool.
@@ -100,5 +100,5 @@ def _require_finite(result, title):
             if not np.isfinite(values).all():
                 raise RunFailed(
                     f"the embeddings of {title} are not finite ({space}, {modality}): the checkpoint's weights are "
-                    "broken. Evaluate an older one, by naming it in the file checkpoints/checkpoint."
+                    "broken. Evaluate an older one: name it in the file checkpoints/checkpoint."
                 )

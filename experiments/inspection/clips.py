@@ -1,4 +1,4 @@
-"""A look at the clips of a prepared set through a run's eyes: their embeddings, what a sentence finds, what fits and what not.
+"""The clips of a prepared set as a run sees them: embeddings, search by sentences, aligned and misaligned clips.
 
 For notebooks; see experiments/notebooks/inspect_checkpoint.ipynb.
 """
@@ -53,7 +53,7 @@ class ScoredClips:
     Attributes:
       scores: What `experiments.inference.clip_scores.score_clips` returns.
       misaligned: Names of what was swapped on purpose, per clip: "text", "sound", "text, sound", or "" for nothing; `None`
-        where nobody knows.
+        if unknown.
     """
 
     scores: Mapping[str, np.ndarray]

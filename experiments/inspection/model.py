@@ -1,4 +1,4 @@
-"""A look into a run's weights: what a layer holds, and how far training has moved it.
+"""A run's weights layer by layer, and how far training has moved them.
 
 For notebooks; see experiments/notebooks/inspect_checkpoint.ipynb. Everything is by layer, from the input to the output, as in
 the report's map of the conflict; see `experiments.pretraining.layers`. Only trainable variables count.
@@ -53,7 +53,7 @@ class LayerWeights(NamedTuple):
 
 
 class LayerChange(NamedTuple):
-    """What lies between two states of a layer, each taken as one vector.
+    """The difference between two states of a layer, each taken as one vector.
 
     Attributes:
       layer: Its name.
@@ -96,7 +96,7 @@ def checkpoints(run_directory: str) -> dict[int, str]:
 def untrained(run: TrainedModel) -> TrainedModel:
     """Returns a run as it was before its first step: the initial weights are a function of its seed.
 
-    Not so where it did not start from random weights, as one that went on from an imported checkpoint.
+    Not if the run started from other weights, such as an imported checkpoint.
     """
     model = build_model(run.settings, run.model.options.vocabulary_size)
     return dataclasses.replace(run, model=model, step=0, checkpoint="")
@@ -169,7 +169,7 @@ def _change(layer, old, new):
 
 
 def conflicts(records: Sequence[dict]) -> list[LayerConflict]:
-    """Summarizes what the lines of metrics.jsonl say about each layer; empty if it is nothing, as in runs of old."""
+    """Summarizes what the lines of metrics.jsonl say about each layer; empty if it is nothing, as in older runs."""
     history = layer_history(records)
     if history is None:
         return []
@@ -218,7 +218,7 @@ def _cell(value: object, form: str | None) -> str:
 
 
 def facts(run: TrainedModel) -> list[Fact]:
-    """Returns what one wants to know of a run first."""
+    """Returns the main facts about a run."""
     settings, model = run.settings, run.model
     method = settings.harmonizer if isinstance(settings.harmonizer, str) else type(settings.harmonizer).__name__
     rate = f"peak learning rate {settings.learning_rate:g}"

@@ -115,7 +115,7 @@ def _panel(axes: Axes, turned: Turned, length: int) -> None:
 
 
 def _second_gradients(axes: Axes, turned: Turned, length: int) -> None:
-    """The arc along which the second gradient turns; where the step is left out, its sector is hatched."""
+    """The arc along which the second gradient turns; where the step is skipped, its sector is hatched."""
     tips = turned.gradients[length]
     _curve(axes, tips, linewidth=0.8)
     for degrees in ARROWS_DEGREES:

@@ -89,8 +89,8 @@ def index(found: dict[str, Sequence[str]]) -> str:
         [
             NOTICE + "# The methods",
             "Each takes the gradients of several objectives and makes one update of them: a sum with weights, a step "
-            "that may be left out. `harmonization.get(name)` makes a method, `harmonization.harmonize` runs it. "
-            '"Needs" says what `harmonize` has to be told beside the gradients, what the method looks at '
+            "that may be skipped. `harmonization.get(name)` makes a method, `harmonization.harmonize` runs it. "
+            '"Needs" says what `harmonize` needs besides the gradients, what the method looks at '
             "(the Gram matrix holds the inner products of the gradients), and whether it has state that checkpoints carry.",
             _table(("Method", "What it does", "Needs", "Objectives"), rows),
             "## What they do with two gradients",
@@ -103,8 +103,8 @@ def index(found: dict[str, Sequence[str]]) -> str:
             "origin and a hatched sector: no step is taken while g₂ is in it. The gallery has |g₂| = 2; a method's page "
             "has |g₂| = 1, too, and what each objective gains per step, where below zero is conflict.",
             "All pictures are computed by `harmonization.harmonize`, at the same scale and with the defaults unless the "
-            "caption says otherwise. Of methods with random numbers the points show other steps. Of methods that treat "
-            "groups of variables differently the pictures show the first encoder's.",
+            "caption says otherwise. For methods with random numbers, the points show other steps. For methods that treat "
+            "groups of variables differently, the pictures show the first encoder's.",
         ]
     ) + "\n"  # fmt: skip
 
@@ -161,7 +161,7 @@ def _gin(name: str, docstring: Docstring, needed: Sequence[str]) -> list[str]:
     if not lines:
         return [
             "`fit` of `harmonization.HarmonizedModel` does all of this by itself. The programs of this repository do not "
-            "compute the losses after the step, and leave this method out."
+            "compute the losses after the step, so they do not offer this method."
         ]
     program = lines[0].split(".")[0]
     files = [f"configs/{folder}/{name}.gin" for folder in ("methods", "classify/methods")]
@@ -199,7 +199,7 @@ def _golden(name: str, needed: Sequence[str]) -> str:
     weights, update, kept = golden(name)
     rows = [("weights", _numbers(weights)), ("update", _numbers(update))]
     text = (
-        f"What the method above makes of g₁ = {_numbers(GOLDEN[0])} and g₂ = {_numbers(GOLDEN[1])}, whose cosine is "
+        f"What the method above does with g₁ = {_numbers(GOLDEN[0])} and g₂ = {_numbers(GOLDEN[1])}, whose cosine is "
         f"{_number(_cosine(*GOLDEN))}, in step 0"
     )
     text += f", with losses {_numbers(situation(name).losses)}" if "losses" in needed else ""
@@ -207,9 +207,9 @@ def _golden(name: str, needed: Sequence[str]) -> str:
     text += f", with scores {scores}" if "scores" in needed else ""
     text += f", in the group `{groups_of(name)[0]}`" if groups_of(name) else ""
     if not kept:
-        text += ": the step is left out"
+        text += ": the step is skipped"
     elif not np.allclose(weights @ np.array(GOLDEN), update, atol=1e-4):
-        text += "; beside the weights, the method scales the update or adds to it"
+        text += "; besides weighting, the method scales the update or adds to it"
     return f"{text}.\n\n{_table(('', 'value'), rows)}"
 
 

@@ -1,4 +1,4 @@
-"""What `experiments.document_methods` does: the methods' pages and pictures."""
+"""The work of `experiments.document_methods`: the methods' pages and pictures."""
 
 import pathlib
 

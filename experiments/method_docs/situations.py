@@ -19,7 +19,7 @@ TRIED = range(1, 4)
 SCORES = (0.6, 0.5)
 """Of the groups of variables, in turn."""
 ARGUMENTS = ("step", "losses", "scores")
-"""What `harmonize` can be told about the step beside gradients and groups."""
+"""Further arguments of `harmonize` about the step, besides gradients and groups."""
 
 
 class Situation(NamedTuple):

@@ -1,4 +1,4 @@
-"""What `experiments.prepare_data` does: makes a data set as its flags say, and prints a summary."""
+"""The work of `experiments.prepare_data`: makes a data set as its flags say, and prints a summary."""
 
 import json
 from collections.abc import Callable
@@ -52,9 +52,9 @@ def runner() -> Callable[..., None]:
       BadInput: The flags contradict each other, or Apache Beam is not installed.
     """
     if FLAGS.beam_runner and FLAGS.workers:
-        raise BadInput("--workers is for this machine; --beam_runner has workers of its own, see --beam_options.")
+        raise BadInput("--workers should not be used with --beam_runner; set the pipeline's workers in --beam_options.")
     if FLAGS.beam_options and not FLAGS.beam_runner:
-        raise BadInput("--beam_options goes with --beam_runner.")
+        raise BadInput("--beam_options should be used with --beam_runner.")
     if FLAGS.workers:
         return in_processes(FLAGS.workers)
     if not FLAGS.beam_runner:

@@ -116,7 +116,7 @@ def build_harmonizer(
     name = type(harmonizer).__name__
     if harmonizer.losses_after:
         raise BadInput(
-            f"`pretrain.harmonizer` should do without the losses after the step, which pre-training does not compute. "
+            f"`pretrain.harmonizer` should not need the losses after the step, which pre-training does not compute. "
             f"Found {name}."
         )
     with bad_input():
@@ -128,7 +128,7 @@ def build_harmonizer(
         harmonizer.decide(trial)
     if config.all_reduce == "before" and strategy.num_replicas_in_sync > 1 and harmonizer.variables:
         raise BadInput(
-            f"`pretrain.all_reduce = 'before'` should go with a method without state, since every replica would have its own. "
+            f"`pretrain.all_reduce = 'before'` should be used with a method without state, since each replica would keep a state. "
             f"Found {name}."
         )
 

@@ -13,13 +13,13 @@ Terms = Mapping[str, tuple[tf.Tensor, tf.Tensor]]
 
 
 class ClipTrust(NamedTuple):
-    """What is trained on of a batch.
+    """The part of a batch that is trained on.
 
     Attributes:
       weights: float32 [batch], of this replica's clips, in [0, 1]; `None` for ones.
       keep: [] bool, the same on all replicas: False if every clip that has a loss weighs 0.
       losses: The means of both losses over all replicas' clips, whatever these weigh; empty if all weigh 1.
-      report: What is logged besides, [] float32 each; see `ClipCurriculum`.
+      report: Further logged values, [] float32 each; see `ClipCurriculum`.
     """
 
     weights: tf.Tensor | None
@@ -41,8 +41,8 @@ class ClipCurriculum:
     then enter both losses, whose gradients are taken and harmonized as always.
 
     A clip without sound or without text has only one gradient, hence no agreement, and weighs 1. A clip that weighs 0
-    stays a negative for the others. If nothing is left to learn from, the step is left out like one that the gate of whole
-    steps closes on. There is no state: a run that goes on repeats the one it goes on from.
+    stays a negative for the others. If nothing is left to learn from, the whole step is
+    skipped, as when the step-level gate rejects it. The curriculum has no state, so a resumed run reproduces the original.
 
     Logged: `clip_alignment`, the mean indicator over the clips that have one; `clip_weight`, their mean weight, with a hard
     gate the share of them that is kept; `clips_judged`, their share of all clips. Without any they are 0, 1 and 0. The

@@ -40,10 +40,10 @@ class Pretrain:
       clips: Shape of a clip.
       augmentation: What training does to clips.
       tokenizer: "wordpiece" or "words" (VATT's).
-      shuffle_window: Clips that are shuffled together; also the most that a restart reads in vain.
+      shuffle_window: Size of the shuffle window in clips; a resume re-reads and discards at most this many.
       harmonizer: A harmonizer, or the name of one ("sum", "gr", "cl", "both", ...).
       granularity: "batch" lets the harmonizer's gate (of "cl" and "both") judge whole steps, "sample" single clips, whose
-        losses it weighs; the harmonizer then does what is left to do. Ours, not the paper's; see `ClipCurriculum`.
+        losses it weighs; the harmonizer then does the rest. Our choice, not the paper's; see `ClipCurriculum`.
       clip_gate: What judges the clips, if not the harmonizer's own gate; of a harmonizer without any, the default schedule
         over all steps.
       clip_softness: 0 for a hard gate of clips, or how soft it is; see `GradientCurriculum.sample_weights`.
@@ -127,7 +127,7 @@ class Pretrain:
         problems = []
         if self.granularity == "batch" and (self.clip_gate or self.clip_softness):
             problems.append(
-                "`pretrain.clip_gate` and `pretrain.clip_softness` go with `pretrain.granularity = 'sample'`."
+                "`pretrain.clip_gate` and `pretrain.clip_softness` should be used with `pretrain.granularity = 'sample'`."
             )
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")

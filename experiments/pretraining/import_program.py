@@ -1,4 +1,4 @@
-"""What `experiments.import_checkpoint` does: a published checkpoint becomes a run directory."""
+"""The work of `experiments.import_checkpoint`: a published checkpoint becomes a run directory."""
 
 import json
 
@@ -21,7 +21,7 @@ def run() -> int:
         raise BadInput("--source, --model and --workdir are needed; see --help for an example.")
     directory = RunDirectory(FLAGS.workdir)
     if directory.config.exists():
-        raise BadInput(f"{directory.path} holds a run already. Use another --workdir.")
+        raise BadInput(f"{directory.path} already holds a run. Use another --workdir.")
     settings = config.parse([], [*release_bindings(FLAGS.model), *FLAGS.gin_bindings])
     with bad_input():
         step, words = vatt.release_facts(FLAGS.source)
@@ -36,7 +36,7 @@ def run() -> int:
         f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json."
     )
     if "text" in model.modalities and not FLAGS.vocabulary:
-        print("Note: without --vocabulary the imported model takes token ids, but no sentences.")
+        print("Note: without --vocabulary the imported model takes token ids but not sentences.")
     print(f"Done: {directory.path}. In Python: vatt.load({str(directory.path)!r})")
     return 0
 
@@ -50,7 +50,9 @@ def make_directory(directory: RunDirectory) -> None:
     try:
         directory.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--workdir should be a directory that can be made. {directory.path} cannot: {error}") from error
+        raise BadInput(
+            f"--workdir should be a directory that can be created. {directory.path} cannot: {error}"
+        ) from error
 
 
 def release_bindings(model: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which of VATT's variables make up which layer."""
+"""The variables of each of VATT's layers."""
 
 from collections.abc import Sequence
 

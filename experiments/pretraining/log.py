@@ -45,7 +45,7 @@ class StepLog(StepTable):
         Args:
           losses: The objectives' losses by name.
           report: That of `harmonization.harmonize`, with at most one group, and under `layer_norms`, `layer_cosine` and
-            `layer_defined` what `harmonization.layer_statistics` says of the layers; the columns of `others` besides.
+            `layer_defined` what `harmonization.layer_statistics` says of the layers; and the columns of `others`.
           learning_rate: As it was in the step.
 
         Returns:

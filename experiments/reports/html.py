@@ -1,4 +1,4 @@
-"""What the pages of reports are made of."""
+"""Building blocks of the report pages."""
 
 import html
 import importlib.resources
@@ -23,7 +23,7 @@ def page(title: str, subtitle: str, sections: Mapping[str, str]) -> str:
 
 def missing(what: str, command: str | None = None) -> str:
     """Returns a card that says what is missing, and which command gives it."""
-    remedy = f" Run <code>{html.escape(command)}</code> and make the report again." if command else ""
+    remedy = f" Run <code>{html.escape(command)}</code> and write the report again." if command else ""
     return f'<p class="card">{html.escape(what)}.{remedy}</p>'
 
 

@@ -21,7 +21,7 @@ _WIDTH_INCHES, _ROW_INCHES, _FRAME_INCHES = 10.5, 0.24, 1.0
 
 @styled
 def layer_map(history: LayerHistory) -> str:
-    """Draws the cosine of every layer over the steps, and beside it each layer's share of steps in conflict, as SVG."""
+    """Draws the cosine of every layer over the steps, and next to it each layer's share of steps in conflict, as SVG."""
     return svg(layer_figure(history).axes[0])
 
 
@@ -45,7 +45,7 @@ def binned(values: np.ndarray, columns: int) -> np.ndarray:
 
     Args:
       values: `[layers, steps]`.
-      columns: The most that there shall be afterwards.
+      columns: The maximum number of columns of the result.
 
     Returns:
       `[layers, columns]`, or fewer columns if there are fewer steps; NaN where all of a column's steps are.
@@ -64,7 +64,7 @@ def conflict_rates(cosines: np.ndarray) -> np.ndarray:
 
 def _draw_map(axes, history):
     cells = binned(history.cosines, COLUMNS)
-    # A few extreme cells shall not pale all others: they go beyond the scale.
+    # A few extreme cells must not make all others pale: they exceed the scale.
     reach = max(float(np.nanpercentile(np.abs(cells), 99)), 1e-3)
     axes.set_facecolor("none")
     edges = (history.first_step + 0.5, history.first_step + history.cosines.shape[1] + 0.5)

@@ -72,9 +72,11 @@ def _cosines(records, arrays, result, evaluate):
     cosines = cosines[~np.isnan(cosines)]
     drawings = [cosine_histogram(cosines)] if len(cosines) else []
     if not result:
-        return plots(drawings) + missing("The cosines of single clips are not known yet", evaluate)
+        return plots(drawings) + missing("The cosines of single clips are missing", evaluate)
     if not result["alignment"]:
-        return plots(drawings) + missing("The cosines of single clips were not evaluated, or the data forbid it")
+        return plots(drawings) + missing(
+            "The cosines of single clips were not evaluated, or cannot be computed on these data"
+        )
     misaligned = (arrays["alignment_text_aligned"] == 0) | (arrays["alignment_audio_aligned"] == 0)
     for name, title in _DRAWN_INDICATORS.items():
         drawings.append(split_histogram(arrays[f"alignment_{name}"], misaligned, title, INDICATORS[name]))
@@ -97,12 +99,12 @@ def _layers(records):
 
 def _areas(alignment):
     clips = alignment["clips"]
-    kinds = {"misaligned": "text, sound or both", "text_only": "text only", "audio_only": "sound only"}
+    kinds = {"misaligned": "text, audio or both", "text_only": "text only", "audio_only": "audio only"}
     head = ["AUC by what is misaligned", *(f"{label} ({clips[kind]} clips)" for kind, label in kinds.items())]
     lines = [[title, *(_area(alignment["auc"][name][kind]) for kind in kinds)] for name, title in INDICATORS.items()]
     return (
-        "<p>How well the planted truth can be read from each clip of the split validation: the area under the ROC "
-        f"curve, 1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and sound.</p>"
+        "<p>How well each indicator detects the planted misalignment in the clips of the split validation: the area under the ROC "
+        f"curve, 1 is perfect and 0.5 chance, against {clips['aligned']} clips that are aligned in text and audio.</p>"
         + table(head, {"": lines})
     )
 
@@ -129,11 +131,11 @@ def _examples(arrays, directory, data_dir, evaluate):
         return missing("There is no retrieval result yet", evaluate)
     if not data_dir:
         command = f"python -m experiments.report --workdir={directory.path} --data_dir=DATA"
-        return missing("The frames are in the data set, which was not given", command)
+        return missing("The frames are in the data set; --data_dir was not given", command)
     prepared = data.open_dataset(str(arrays["dataset"]), data_dir)
     text = (
-        "<p>All sentences of a clip together ask for it, among the clips of the split test. The examples go in even "
-        "steps from the best query to the worst.</p>"
+        "<p>All sentences of a clip together form a query among the clips of the split test. The examples are evenly "
+        "spaced from the best query to the worst.</p>"
     )
     return text + f'<div class="card">{examples(arrays, prepared)}</div>'
 

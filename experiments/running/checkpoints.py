@@ -24,7 +24,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
     """TensorFlow's checkpoint manager, which accepts on restoring only a checkpoint that matches in full.
 
     A checkpoint counts only once it is whole: TensorFlow writes it under a temporary name and names it in the file
-    `checkpoint` last, so a run killed while it saves goes on from the one before.
+    `checkpoint` last, so a run killed while it saves resumes from the one before.
 
     Args:
       state: Everything that the run must remember.
@@ -71,7 +71,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
         except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
             raise RunFailed(
                 f"the checkpoint {path} cannot be restored into this run: {_first_lines(error)}\n"
-                "It was written by another configuration or is damaged. Use another --workdir; or, to go on from an older "
+                "It was written with another configuration or is damaged. Use another --workdir; or, to resume from an older "
                 f"checkpoint of this run, name it in {pathlib.Path(self.directory) / 'checkpoint'}."
             ) from error
         self._last_checkpoint_step = int(self._step_counter.numpy())  # that one must not be written again
@@ -86,11 +86,11 @@ class RunCheckpoints(tf.train.CheckpointManager):
         try:
             return super().save(*args, **kwargs)
         except (tf.errors.OpError, OSError) as error:
-            last = tf.train.latest_checkpoint(self.directory) or "none; the run starts anew"
+            last = tf.train.latest_checkpoint(self.directory) or "none; the run starts from scratch"
             self._remove_unless(last, f"ckpt-{int(self._step_counter.numpy())}")
             raise RunFailed(
                 f"a checkpoint could not be written to {self.directory}: {_first_lines(error)}\n"
-                f"The last good checkpoint is: {last}. Make room and run the same command again to go on from there."
+                f"The last good checkpoint is: {last}. Free some space and run the same command again to resume from there."
             ) from error
 
     def _remove_unfinished(self):

@@ -1,4 +1,4 @@
-"""What all command lines share: exit codes, and one clear message instead of a traceback for bad input.
+"""Shared parts of all command lines: exit codes, and one clear message instead of a traceback for bad input.
 
 Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
 """
@@ -14,11 +14,11 @@ from absl import app, flags, logging
 
 
 class BadInput(Exception):
-    """What the user gave cannot be used; the message says what was expected, what was found and what to do."""
+    """The user's input cannot be used; the message says what was expected, what was found and what to do."""
 
 
 class RunFailed(Exception):
-    """The run cannot go on; the message says why, where, and what to do."""
+    """The run cannot continue; the message says why, where, and what to do."""
 
 
 @contextlib.contextmanager
@@ -60,7 +60,7 @@ def _parse_flags(parse, arguments):
 
 def _guarded(main, arguments, takes_arguments=False):
     if len(arguments) > 1 and not takes_arguments:
-        return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`, see --help.")
+        return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`; see --help.")
     _quiet_logs()
     try:
         return main(arguments) or 0

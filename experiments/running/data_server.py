@@ -1,4 +1,4 @@
-"""What `experiments.serve_data` does: a dispatcher or a worker of tf.data's service."""
+"""The work of `experiments.serve_data`: a dispatcher or a worker of tf.data's service."""
 
 import time
 
@@ -22,7 +22,7 @@ def run() -> int:
             server = _dispatcher() if FLAGS.role == "dispatcher" else _worker()
         except tf.errors.OpError as error:
             raise RunFailed(f"port {FLAGS.port} cannot be served: {error.message}") from error
-        print(f"The {FLAGS.role} is serving at {FLAGS.address or server.target}. SIGTERM ends it.", flush=True)
+        print(f"The {FLAGS.role} is serving at {FLAGS.address or server.target}. Stop it with SIGTERM.", flush=True)
         while not stop.received:
             time.sleep(_LOOK_SECONDS)
     server._stop()  # what the server's own destructor calls

@@ -1,4 +1,4 @@
-"""Lengths of time as people say them."""
+"""Durations as readable text."""
 
 
 def duration(seconds: float) -> str:

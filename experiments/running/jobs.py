@@ -1,7 +1,7 @@
-"""Runs programs as processes of their own, several at a time; one that fails does not stop the others.
+"""Runs programs as separate processes, several at a time; one that fails does not stop the others.
 
-A batch that was stopped or killed goes on where it was when it is run again: a program that has left what it should is
-not run again, and the training programs go on from their checkpoints.
+A batch that was stopped or killed resumes when it is run again: finished programs are not repeated, and training
+programs resume from their checkpoints.
 """
 
 import concurrent.futures
@@ -56,7 +56,7 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
       job: The job.
@@ -75,12 +75,12 @@ def run_jobs(jobs: Sequence[Job], at_a_time: int, show: Callable[[str], None]) -
     """Runs all jobs that are not done; returns how each ended, in their order.
 
     SIGTERM and SIGINT are passed on to the programs as SIGTERM, upon which those that train save a checkpoint; nothing
-    more is begun. If this process is killed, its programs go on; the next batch waits for them and then takes over.
+    more is begun. If this process is killed, its programs continue; the next batch waits for them and then takes over.
 
     Args:
       jobs: Their directories differ.
-      at_a_time: How many run beside each other. The cores are shared out among them, and so are the GPUs that
-        CUDA_VISIBLE_DEVICES names, if there are enough. Fewer threads may round otherwise.
+      at_a_time: How many run at a time. The cores are shared out among them, and so are the GPUs that
+        CUDA_VISIBLE_DEVICES names, if there are enough. Fewer threads may round differently.
       show: Prints a line of progress.
     """
     batch = _Batch(len(jobs), at_a_time, show)
@@ -102,14 +102,14 @@ def exit_code(outcomes: Sequence[Outcome], kind: str, show: Callable[[str], None
     failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
     if failed:
         head = f"{len(failed)} of {len(outcomes)} {kind} failed."
-        raise RunFailed("\n".join([head, *failed, "The same command tries again."]))
+        raise RunFailed("\n".join([head, *failed, "Run the same command again to retry."]))
     if any(outcome.status == STOPPED for outcome in outcomes):
-        show("Stopped by a signal; what was finished or saved is kept. The same command goes on.")
+        show("Stopped by a signal; what was finished or saved is kept. Run the same command again to resume.")
     return 0
 
 
 def environments(at_a_time: int) -> list[dict[str, str]]:
-    """Returns the environment of each of the jobs that run beside each other; what the user has set of threads stays."""
+    """Returns the environment of each of the concurrent jobs; the user's thread settings are kept."""
     if at_a_time == 1:
         return [dict(os.environ)]
     threads = str(max(1, (os.cpu_count() or 1) // at_a_time))
@@ -174,7 +174,7 @@ class _Batch:
             waiting = False
             while not self.stopping and not _try_to_lock(claim):
                 if not waiting:
-                    self.show(f"{job.name}: waits for a program that works in {job.directory} already")
+                    self.show(f"{job.name}: waiting for another program that works in {job.directory}")
                 waiting = True
                 time.sleep(_POLL_SECONDS)
             yield claim
@@ -234,7 +234,7 @@ def _failure(job, program, code, start):
     if code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
     else:
-        how = f"ended with exit code {code}" if code else "ended before its work was done"
+        how = f"ended with exit code {code}" if code else "ended before it was finished"
     with job.log.open("rb") as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]

@@ -15,7 +15,7 @@ Usage: vatt-harmonization PROGRAM [--flags], or python -m experiments.PROGRAM [-
 PROGRAM --help explains a program and lists its flags.
 """
 _CONFIGURATIONS = (
-    "Configurations for --gin_file (one in the current directory is preferred to one of the same name here):"
+    "Configurations for --gin_file (a file in the current directory takes precedence over one of the same name here):"
 )
 
 
@@ -28,7 +28,7 @@ def main() -> int:
     if not _is_program(_path(name)):
         nearest = difflib.get_close_matches(name, _programs(), n=1)
         suggestion = f" Did you mean {nearest[0]}?" if nearest else ""
-        print(f"error: there is no program {name}.{suggestion} vatt-harmonization --help lists them.", file=sys.stderr)
+        print(f"error: no program is called {name}.{suggestion} vatt-harmonization --help lists them.", file=sys.stderr)
         return 2
     del sys.argv[1]
     runpy.run_module(f"experiments.{name}", run_name="__main__", alter_sys=True)

@@ -56,7 +56,7 @@ class RunDirectory:
         self.write_bytes(path, text.encode("utf-8"))
 
     def write_bytes(self, path: pathlib.Path, content: bytes) -> None:
-        """Does the same with what is no text."""
+        """Writes bytes in the same way."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -75,7 +75,7 @@ class RunDirectory:
           config: The operative configuration.
           data: Describes the data sets; equal descriptions mean equal data.
           vocabulary: File to copy; `None` for a run without text.
-          allow_config_change: Go on whatever the run here was.
+          allow_config_change: Resume whatever configuration the run here had.
 
         Raises:
           BadInput: As `check`.
@@ -97,7 +97,7 @@ class RunDirectory:
         if difference:
             raise BadInput(
                 f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
-                "Use another --workdir, or the configuration of that run (its config.gin), or, if you know that the "
+                "Use another --workdir, or the configuration of that run (its config.gin), or, if you are sure that the "
                 "checkpoint fits, --allow_config_change."
             )
 
@@ -106,7 +106,7 @@ class RunDirectory:
         self.write(self.model, json.dumps(config, indent=2) + "\n")
 
     def difference(self, config: str, data: dict | None) -> list[str]:
-        """Returns in what the run that lives here differs from another one, as lines to show; none if no run does.
+        """Returns the differences between the run in this directory and another one, as lines to show; empty without a run.
 
         Args:
           config: The operative configuration of the other one.
@@ -160,7 +160,7 @@ class RunDirectory:
 
 
 def config_difference(before: str, after: str) -> list[str]:
-    """Returns the bindings in which two operative configurations differ, the harmless ones left out, as lines to show."""
+    """Returns the bindings in which two operative configurations differ, without the harmless ones, as lines to show."""
     old, new = _bindings(before), _bindings(after)
     return [
         f"  {name}: {old.get(name, '(not set)')} there, {new.get(name, '(not set)')} now"
@@ -189,7 +189,7 @@ def operative_config() -> str:
 
 
 def environment() -> dict:
-    """Returns what a run depends on besides its configuration: versions, devices, commit, command."""
+    """Returns what a run depends on apart from its configuration: versions, devices, commit, command."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     # An installed copy may lie in the repository of another project, which has a commit, too.
     tracked = _git("ls-files", __file__) is not None

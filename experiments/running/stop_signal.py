@@ -1,4 +1,4 @@
-"""Hears SIGTERM and Ctrl-C while a program is busy, so that it can end well."""
+"""Hears SIGTERM and Ctrl-C while a program is busy, so that it can end cleanly."""
 
 import os
 import signal

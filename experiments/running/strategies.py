@@ -57,7 +57,7 @@ def check_batch(program: str, config: Any, strategy: tf.distribute.Strategy) -> 
         )
     if config.jit_compile and replicas > 1:
         raise BadInput(
-            f"`{program}.jit_compile = True` should go with one device. Found {replicas} replicas. TPUs compile without it."
+            f"`{program}.jit_compile = True` should go with one device. Found {replicas} replicas. TPUs always compile."
         )
 
 

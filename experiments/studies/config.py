@@ -92,12 +92,12 @@ class Study:
         problems = {
             "methods": (
                 len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.variants),
-                "name at least one method; names, of ablations too, are of letters, digits, `_`, `.`, `+` and `-`",
+                "name at least one method; names, also of ablations, consist of letters, digits, `_`, `.`, `+` and `-`",
             ),
             "ablations": (
                 all(len(found) > 1 and found[0] in self.methods for found in self.ablations.values())
                 and not self.ablations.keys() & self.methods.keys(),
-                "have names of their own and name one of the methods first, then what is changed of it",
+                "have unique names and begin with the name of a method, followed by what is changed",
             ),
             "noise": (
                 all(len(pair) == 2 and all(0 <= share <= 1 for share in pair) for pair in pairs)
@@ -116,7 +116,7 @@ class Study:
             "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
             "watch_steps": (
                 list(self.watch_steps) == sorted({step for step in self.watch_steps if step > 0}),
-                "be rising steps from 1",
+                "be increasing steps of at least 1",
             ),
             "watched_clips": (1 <= self.watched_clips <= self.validation_clips, "be at most `study.validation_clips`"),
         }

@@ -11,9 +11,9 @@ from absl import flags
 from experiments.running import command_line
 
 flags.DEFINE_multi_string(
-    "gin_file", [], "gin file that describes the study; may be given several times, later ones win."
+    "gin_file", [], "gin file that describes the study; may be repeated, later ones override earlier ones."
 )
-flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.cost_repeats = 5'; wins over files.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.cost_repeats = 5'; overrides the files.")
 flags.DEFINE_string("study_dir", "", "Directory of the study.")
 
 

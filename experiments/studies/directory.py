@@ -1,4 +1,4 @@
-"""The files of a study: a directory per variant, with a file per finished point, so that a killed study goes on."""
+"""The files of a study: a directory per variant, with a file per finished point, so that a killed study can resume."""
 
 import json
 import os

@@ -37,7 +37,7 @@ def _methods(results):
     for verdict, text in (
         (BETTER, "Better than {baseline} in {name}, after the correction: {cases}."),
         (WORSE, "Worse than {baseline} in {name}, after the correction: {cases}."),
-        (SAME, "The same as {baseline} in every seed, as the method never came to act: {cases}."),
+        (SAME, "The same as {baseline} in every seed, as the method never acted: {cases}."),
     ):
         cases = [_case(*place, found) for place, found in compared.items() if found.verdict == verdict]
         if cases or verdict != SAME:
@@ -45,7 +45,7 @@ def _methods(results):
             yield text.format(baseline=results.study.baseline, name=_PRIMARY_NAME, cases=listed)
     undecided = sum(found.verdict == NOT_SHOWN for found in compared.values())
     yield (
-        f"In {undecided} of {len(compared)} comparisons of {_PRIMARY_NAME} no difference is shown; that does not show that there "
+        f"In {undecided} of {len(compared)} comparisons of {_PRIMARY_NAME} no difference is shown; this does not show that there "
         "is none."
     )
     yield _secondary(results)

@@ -1,4 +1,4 @@
-"""The page about a study, and the files beside it: written from its results, nothing by hand."""
+"""The page about a study and the files next to it, generated from its results."""
 
 import json
 import os
@@ -17,33 +17,33 @@ from experiments.studies.tables import Lines, noise_title
 from experiments.sweeps.table import csv_text, markdown
 
 PLAIN_STEP = "one gradient"
-"""What the step of plain VATT is called beside those with two gradients."""
+"""Name of plain VATT's step in the table of step costs."""
 _INTRODUCTION = """\
 # Planted noise: what harmonized gradients do when it is known which clips are misaligned
 
 Written by `experiments.study` from [results.csv](results.csv) and [results.jsonl](results.jsonl); do not edit.
 
-The data set `synthetic` shows a moving shape with a sound tied to it and a narration. With given probabilities the
-narration or the sound of a training clip is that of a scene of another class, and its record says so. The test split is
-clean. The model is far smaller than any in the paper, and so are data and training: what is found here is about the
-methods' mechanism, not about the paper's table.
+The data set `synthetic` shows a moving shape with matching audio and a narration. With given probabilities the
+narration or the audio of a training clip comes from a scene of another class, and its record says so. The test split is
+clean. The model is far smaller than any in the paper, and so are data and training: the findings are about the methods'
+mechanism, not about the paper's table.
 """
 _READING = """\
-`±` is half the width of the 95 % confidence interval over seeds, by Student's t. A seed draws data, weights, order
-and augmentation anew, the same for all methods and noises; so differences are paired, seed by seed. **better**
+`±` is half the width of the 95 % confidence interval over seeds, by Student's t. A seed determines data, weights,
+order and augmentation, the same for all methods and noises; so differences are paired, seed by seed. **better**
 and **worse** mean that the paired t test's p value, corrected by Holm's method for all comparisons of that figure (of all
-methods and noises; of all ablations), is below 0.05. Intervals are not corrected. R@10 was chosen beforehand as the figure
-to conclude from; steps, rate, sizes, DropToken (none) and the heavier noise were found by short runs of plain VATT alone. A
-first setting, in which that had learned almost nothing, was given up when a dozen points of plain VATT and RW (VA) had run.
+methods and noises; of all ablations), is below 0.05. Intervals are not corrected. R@10 was chosen beforehand as the
+primary figure; steps, rate, sizes, DropToken (none) and the heavier noise were chosen by short runs of plain VATT alone. A
+first setting, in which plain VATT learned almost nothing, was abandoned after a dozen points of plain VATT and RW (VA).
 With few seeds ({seeds} here) only large differences can be shown.
 """
 _INDICATORS = """\
-How well an indicator tells misaligned clips from those aligned in sound and in text, among {clips} clips of the
+How well an indicator tells misaligned clips from those aligned in audio and in text, among {clips} clips of the
 validation split: the area under the ROC curve of "a low value means misaligned"; 0.5 is chance. Text only, sound only: only
-that is of another scene.
+the text, or only the audio, comes from another scene.
 """
 _ABLATIONS = """\
-At {noise}, each minus the method that it changes, same seeds. The cosine's thresholds mean little to a dot product, which
+At {noise}, each minus the method that it changes, with the same seeds. The cosine's thresholds mean little for a dot product, which
 depends on the scale of the gradients; "before the all-reduce" harmonizes on each of two replicas.
 """
 _COST = (

@@ -1,4 +1,4 @@
-"""What `experiments.study` does: the jobs of every variant, then the page."""
+"""The work of `experiments.study`: the jobs of every variant, then the page."""
 
 import datetime
 import json

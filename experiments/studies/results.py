@@ -16,7 +16,7 @@ FIGURES = (*TASKS["retrieval"].metrics, *TASKS["linear_probe"].metrics)
 
 
 class Comparison(NamedTuple):
-    """A variant beside another one, at one noise and in one figure.
+    """A variant compared with another one, at one noise and in one figure.
 
     Attributes:
       difference: Over the seeds that both have.

@@ -59,7 +59,7 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 
     Args:
       values: Seed to figure.
-      baseline: The same; seeds that only one of them has are left out.
+      baseline: The same; seeds that only one of them has are skipped.
 
     Returns:
       `None` if no seed has both.

@@ -1,4 +1,4 @@
-"""What `experiments.studies.cost` does: times the step of each method."""
+"""The work of `experiments.studies.cost`: times the step of each method."""
 
 import json
 

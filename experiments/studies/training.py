@@ -33,7 +33,7 @@ class ReusableRun:
         self._fresh: Run | None = None
 
     def restart(self, seed: int) -> None:
-        """Sets everything back to what a new run with this seed begins with."""
+        """Resets everything to the initial state of a run with this seed."""
         if self._fresh is None or self._fresh.config.seed != seed:
             self._fresh = build_run(dataclasses.replace(self.settings, seed=seed), self.strategy, self.vocabulary_size)
         for own, first in zip(_remembered(self.run), _remembered(self._fresh), strict=True):

@@ -14,9 +14,9 @@ from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(
-    "gin_file", [], "gin file that describes the study; may be given several times, later ones win."
+    "gin_file", [], "gin file that describes the study; may be repeated, later ones override earlier ones."
 )
-flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; wins over files.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; overrides the files.")
 flags.DEFINE_string("variant", "", "The method or ablation.")
 flags.DEFINE_string("data_dir", "", "Where the study's data sets are.")
 flags.DEFINE_string("study_dir", "", "Directory of the study.")

@@ -1,4 +1,4 @@
-"""What `experiments.compare_classifiers` does: the jobs of all methods and seeds, then the table."""
+"""The work of `experiments.compare_classifiers`: the jobs of all methods and seeds, then the table."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ def run() -> int:
     unknown = [name for name in methods if name not in RECIPES]
     if unknown or not all(seed.isdecimal() for seed in FLAGS.seeds):
         raise BadInput(
-            f"--methods should be of {', '.join(RECIPES)}, and --seeds whole numbers. Found {methods}, {FLAGS.seeds}."
+            f"--methods should be some of {', '.join(RECIPES)}, and --seeds whole numbers. Found {methods}, {FLAGS.seeds}."
         )
     outdir = RunDirectory(FLAGS.outdir)
     _require_same_settings(outdir)

@@ -62,7 +62,7 @@ class Sweep:
             )
         if unknown := sorted(set(self.flags) - set(self.programs)):
             raise ValueError(
-                f"`sweep.flags` should be of the sweep's programs, {', '.join(self.programs)}. Found {', '.join(unknown)}."
+                f"`sweep.flags` should be flags of the sweep's programs, {', '.join(self.programs)}. Found {', '.join(unknown)}."
             )
         if not self.axes:
             raise ValueError("`sweep.axes` should have at least one axis. Found none.")
@@ -79,7 +79,7 @@ class Sweep:
             name, found = _alternatives(given, alternatives)
             if name in axes:
                 raise ValueError(
-                    f"`sweep.axes` should have names that differ. Found two axes called {name!r}; give one another name."
+                    f"`sweep.axes` should have different names. Found two axes called {name!r}; give one another name."
                 )
             axes[name] = found
         return axes
@@ -124,7 +124,7 @@ def _alternatives(axis, alternatives):
         return axis, {label: _settings(axis, label, found) for label, found in alternatives.items()}
     if "." not in axis:
         raise ValueError(
-            f"the axis {axis!r} of `sweep.axes` should map labels to gin files or bindings, or be called like the binding "
+            f"the axis {axis!r} of `sweep.axes` should map labels to gin files or bindings, or have the name of the binding "
             f"that takes the values, such as 'pretrain.seed'. Found {alternatives!r}."
         )
     found = {str(value): (f"{axis} = {value!r}",) for value in alternatives}

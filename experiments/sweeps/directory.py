@@ -20,7 +20,7 @@ FINETUNED = "kinetics400"
 
 @dataclasses.dataclass(frozen=True)
 class PointRun:
-    """A point of a sweep, and what there is of its run.
+    """A point of a sweep and the state of its run.
 
     Attributes:
       name: The name of its directory.
@@ -128,7 +128,7 @@ class SweepDirectory:
         self.write("sweep.json", json.dumps({"axes": axes, "points": described}, indent=2) + "\n")
 
     def read(self) -> "SweepState":
-        """Returns what there is of the sweep.
+        """Returns the state of the sweep.
 
         Raises:
           BadInput: No sweep lives here.
@@ -145,7 +145,7 @@ class SweepDirectory:
 
 @dataclasses.dataclass(frozen=True)
 class SweepState:
-    """What there is of a sweep.
+    """The state of a sweep.
 
     Attributes:
       path: Its directory.

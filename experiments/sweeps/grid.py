@@ -1,4 +1,4 @@
-"""The paper's table: rows by mix and method, two columns for each of six downstream tasks; ours beside the published.
+"""The paper's table: rows by mix and method, two columns for each of six downstream tasks; ours next to the published.
 
 The published figures are in published_results.csv, whose head says where they are from. They stand in lines and columns of
 their own and never enter ours: a cell that was not run says so.
@@ -43,7 +43,7 @@ class Cell(NamedTuple):
 
     @property
     def difference(self) -> float | None:
-        """Ours less the published one, if there are both."""
+        """Our figure minus the published one, if there are both."""
         return None if self.ours is None or self.published is None else self.ours - self.published
 
     def texts(self) -> tuple[str, str, str]:
@@ -111,7 +111,7 @@ def lines(found: Grid) -> list[list[str]]:
 
 
 def grid_csv(found: Grid) -> str:
-    """Returns a line per figure, with ours, the published one and the difference in columns of their own."""
+    """Returns a line per figure, with ours, the published one and the difference in separate columns."""
     return csv_text([
         dict(
             mix=mix, method=method, figure=name, status="run" if cell.runs else NOT_RUN, ours=cell.ours, runs=cell.runs,

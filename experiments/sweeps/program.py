@@ -1,4 +1,4 @@
-"""What `experiments.sweep` does: the jobs of every point of a grid."""
+"""The work of `experiments.sweep`: the jobs of every point of a grid."""
 
 import shlex
 import sys
@@ -64,7 +64,7 @@ def _checked(sweep: Sweep, point: Point, directory: SweepDirectory) -> PointRun:
     if difference := run.directory.difference(operative_config(), described):
         raise BadInput(
             f"{run.directory.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
-            "Use another --sweep_dir, or the configuration of the sweep that is there."
+            "Use another --sweep_dir, or the configuration of the sweep in this one."
         )
     return run
 

@@ -1,4 +1,4 @@
-"""Writes what a sweep has found into its directory, from what its points have left there."""
+"""Writes a sweep's results into its directory, from the files of its points."""
 
 import html
 
@@ -9,8 +9,8 @@ from experiments.sweeps.plots import curves_over_steps, figures_by_axis
 from experiments.sweeps.table import markdown, points_csv, table
 
 _PAPERS_TABLE = (
-    "Ours beside the poster's: top-1 (T1), top-5 (T5) and R@10 in percent, median ranks (lower is better); means over the "
-    "seeds that have run. The published figures are not ours, and nothing of them is in ours."
+    "Our figures next to the poster's: top-1 (T1), top-5 (T5) and R@10 in percent, median ranks (lower is better); means over the "
+    "seeds that have run. No published figure is included in ours."
 )
 
 

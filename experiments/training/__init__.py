@@ -1,1 +1,1 @@
-"""What every program that trains is made of: the loop, its log, its progress, its table of quantities."""
+"""Shared parts of the training programs: the loop, its log, its progress, its table of quantities."""

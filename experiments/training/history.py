@@ -61,7 +61,7 @@ class LayerHistory:
 
 
 def layer_history(records: Sequence[dict]) -> LayerHistory | None:
-    """Returns what the lines of metrics.jsonl say about the layers; `None` if it is nothing, as in runs of old."""
+    """Returns what the lines of metrics.jsonl say about the layers; `None` if it is nothing, as in older runs."""
     detailed = [record for record in records if "layer_cosines" in record]
     if not any(record["layer_cosines"] for record in detailed):
         return None

@@ -1,4 +1,4 @@
-"""What the programs that train on labeled clips share: the batches and the best weights."""
+"""Shared parts of the programs that train on labeled clips: the batches and the best weights."""
 
 import tensorflow as tf
 

@@ -3,7 +3,7 @@
 A line of metrics.jsonl holds two objects with one list per layer, from the input to the output:
 
 - `layer_cosines`: the cosine of the two gradients in the layer's variables in each step of the loop, `null` where one of
-  them is zero. A layer for which that is so in every step, as in one that only one loss reaches, is left out.
+  them is zero. A layer for which that is so in every step, as in one that only one loss reaches, is omitted.
 - `layer_gradient_norms`: the mean norm of each loss's gradient over the loop, in the order of the losses; all layers.
 """
 

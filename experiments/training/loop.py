@@ -41,7 +41,7 @@ def train(controller: orbit.Controller, progress: Progress) -> bool:
                 controller.save_checkpoint()
             step = int(controller.global_step.numpy())
             progress.show(
-                f"Stopped by {progress.stop.received} at step {step}; a checkpoint is saved. The same command goes on."
+                f"Stopped by {progress.stop.received} at step {step}; a checkpoint is saved. Run the same command again to resume."
             )
             return False
     return True

@@ -1,4 +1,4 @@
-"""What a person sees of a run, and what is kept of it: the progress line, metrics.jsonl, TensorBoard."""
+"""The output of a run: the progress line, metrics.jsonl, TensorBoard."""
 
 import contextlib
 import os
@@ -112,7 +112,9 @@ class Progress:
     def say_stopping(self, name: str) -> None:
         """Says what happens now that a signal of this name has come."""
         part = f"the current loop, {self.remaining} more steps" if self.finishes_loop() else "the current step"
-        self.show(f"{name}: finishing {part}, then saving a checkpoint. Ctrl-C from now on quits at once, without one.")
+        self.show(
+            f"{name}: finishing {part}, then saving a checkpoint. Ctrl-C now quits at once, without a checkpoint."
+        )
 
     def __call__(self, output: dict) -> None:
         """Takes the columns of the loop's steps and leaves their means in `output`, for TensorBoard."""
@@ -145,10 +147,10 @@ class Progress:
         output.clear()
         output.update(means)
 
-    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or look at the data with another `pretrain.seed`."
+    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
     shorter = (
-        "Shorter: lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or take a smaller model from "
-        "configs/models. configs/my_videos.gin fits some hundreds of videos."
+        "To shorten it, lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or choose a model from "
+        "configs/models. configs/my_videos.gin suits a few hundred videos."
     )
 
     def steps(self) -> int:
@@ -218,8 +220,8 @@ class Progress:
                 f"with respect to {variable.name}"
             )
         raise RunFailed(
-            f"step {step} is not finite: {where}. The step was not applied and no checkpoint was written after it; the last "
-            f"good one is in {self.directory.checkpoints}. {self.advice}"
+            f"step {step} is not finite: {where}. The step was not applied, and no checkpoint was written after it; the last "
+            f"good checkpoint is in {self.directory.checkpoints}. {self.advice}"
         )
 
     def _compilation_text(self, steps, seconds):

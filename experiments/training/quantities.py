@@ -268,7 +268,7 @@ def read_step(
     """Reads a step's columns from its report.
 
     Args:
-      report: That of `harmonization.harmonize`; besides, `losses` [objectives] and `learning_rate` [].
+      report: That of `harmonization.harmonize`, and `losses` [objectives] and `learning_rate` [].
       places: For each `Quantity.per` but `PER_STEP`, the suffixes of the columns and where they are in a tensor.
       unlogged: Names of quantities that the program does not log.
 

@@ -97,7 +97,7 @@ class StepTrainer(orbit.StandardTrainer):
         now = tf.timestamp if tf.inside_function() else time.monotonic
         started = now()
         batch = next(iterator)
-        # As a tensor: the step would be traced anew for every Python number.
+        # As a tensor: the step would be traced again for every Python number.
         self.train_on_batch(batch, tf.cast(now() - started, tf.float32))
 
     def train_loop_begin(self) -> None:

@@ -80,7 +80,7 @@ class TrainProgram:
         raise NotImplementedError
 
     def finish(self) -> str:
-        """Does what is left after the last step; returns the lines to show."""
+        """Finishes the run after the last step; returns the lines to show."""
         raise NotImplementedError
 
     def train(self, allow_config_change: bool) -> int:

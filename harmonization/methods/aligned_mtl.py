@@ -24,7 +24,7 @@ class AlignedMTL(GramHarmonizer):
 
     An eigenvalue counts as zero below the error that float32 inner products leave in it, given the
     lengths of the gradients in its eigenvector; the authors compare with the largest eigenvalue
-    instead, which loses short gradients beside long ones. XLA's eigendecomposition is exact to 1e-6
+    instead, which loses short gradients next to long ones. XLA's eigendecomposition is exact to 1e-6
     of the largest eigenvalue only: there, of more than two objectives, gradients a hundred times
     shorter than the longest are aligned coarsely.
 
@@ -34,7 +34,7 @@ class AlignedMTL(GramHarmonizer):
         ("median") or the mean ("rmse").
 
     Raises:
-      ValueError: If an argument is not such.
+      ValueError: If an argument is out of its range.
     """
 
     def __init__(self, reduction: str = "sum", scale: str = "min", name: str | None = None):

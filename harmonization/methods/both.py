@@ -9,7 +9,7 @@ from harmonization.schedule import Schedule
 
 
 class Both(Harmonizer):
-    """Leaves steps out by the curriculum, and projects the gradients of those it keeps.
+    """Skips steps by the curriculum, and projects the gradients of those it keeps.
 
     Rule: keep as `GradientCurriculum`, w as `GradientRealignment`.
     Source: Wu et al. (2022, NeurIPS), the row "Both" of their table.
@@ -18,7 +18,7 @@ class Both(Harmonizer):
     Not for: a gamma that is never negative: with a cosine nothing is left to project.
 
     The source does not give the order. Gating first is our choice: after the projection no gradient
-    conflicts with the other original, so that nothing would be left to judge by. With a cosine it
+    conflicts with the other original, so the gate would have nothing to decide. With a cosine it
     differs from the curriculum alone only while gamma < 0, since later on no conflicting step is
     kept.
 

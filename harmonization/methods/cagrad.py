@@ -35,7 +35,7 @@ class CAGrad(GramHarmonizer):
         supervised learning), by 1 + c ("linear") or by nothing ("none", the paper and TorchJD).
 
     Raises:
-      ValueError: If an argument is not such.
+      ValueError: If an argument is out of its range.
     """
 
     def __init__(self, c: float = 0.5, rescale: str = "none", name: str | None = None):

@@ -1,4 +1,4 @@
-"""Gradient-based curriculum learning (CL): steps whose gradients disagree too much are left out."""
+"""Gradient-based curriculum learning (CL): steps whose gradients disagree too much are skipped."""
 
 from typing import Any
 
@@ -19,15 +19,15 @@ INDICATORS = ("cosine", "dot")
 
 
 class GradientCurriculum(Harmonizer):
-    """Leaves out the steps in which the gradients agree less than a threshold that rises with time.
+    """Skips the steps in which the gradients agree less than a threshold that rises with time.
 
     Rule: w_i = 1; the step is kept iff cos(g_i, g_j) > gamma(step).
     Source: Wu et al. (2022, NeurIPS), "Scaling Multimodal Pre-Training via Cross-Modality Gradient
       Harmonization", Algorithm 2 (CL, "the soft way").
-    Promises: permutation-equivariant; a step that is left out leaves no trace. With the cosine, the
+    Promises: permutation-equivariant; a skipped step leaves no trace. With the cosine, the
       decision does not change when the gradients are scaled.
-    Costs: one backward pass per objective, also in the steps that are left out.
-    Not for: objectives that conflict for good reasons: the data of such steps is never learned.
+    Costs: one backward pass per objective, also in skipped steps.
+    Not for: objectives that conflict for good reasons: the data of such steps are never learned.
 
     The source contradicts itself: its text says cosine, its pseudo-code the raw dot product. The
     default is the cosine, the only one of the two for which a threshold means the same at every
@@ -37,8 +37,8 @@ class GradientCurriculum(Harmonizer):
     with a zero gradient (a batch without any text has no video-text gradient) say nothing and are
     skipped; if no pair is left, the step is kept.
 
-    The source also speaks of single samples. `sample_weights` is that reading, and ours: the same rule
-    and the same gamma for the gradients of each sample apart, which the caller must have computed.
+    The source also speaks of single samples. `sample_weights` is our version of that reading: the
+    same rule and the same gamma for each sample's gradients, which the caller must have computed.
 
     Args:
       schedule: gamma over the steps; a number is a constant gamma.
@@ -90,11 +90,11 @@ class GradientCurriculum(Harmonizer):
         return smallest_over_pairs(values, pairs), tf.reduce_any(pairs, axis=[-2, -1])
 
     def sample_weights(self, gram: tf.Tensor, step: tf.Tensor | int | None, softness: float = 0.0) -> tf.Tensor:
-        """Weights of single samples' losses; of our own making, see above.
+        """Weights of single samples' losses; our choice, see above.
 
         Args:
           gram: [samples, objectives, objectives] float32, of each sample's own gradients.
-          step: [] int64 training step from 0; `None` will do for a constant gamma.
+          step: [] int64 training step from 0; `None` suffices for a constant gamma.
           softness: 0 gates: a weight is 1 or 0. Above, it is sigmoid((indicator - gamma) / softness),
             the probability that the indicator exceeds gamma if it is only known up to logistic noise
             of that scale; one half at gamma, and the gate in the limit of no noise.

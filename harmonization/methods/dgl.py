@@ -15,8 +15,8 @@ class DGL(Harmonizer):
       other groups w = 0 for the multimodal objective and alpha for each of the others.
     Source: Wei, Luo and Luo (2025, ICCV), "Boosting Multimodal Learning via Disentangled Gradient
       Learning" (DGL); alpha and its default as in the authors' program.
-    Promises: the same gradients as two separate tapes, one through stopped features and one that
-      leaves the fusion out. Linear in every gradient.
+    Promises: the same gradients as two separate tapes, one through stopped features and one
+      that skips the fusion. Linear in every gradient.
     Costs: one backward pass per objective; two tapes written by hand would not even make the passes
       whose result is dropped.
     Not for: fusion within the encoders, where no group of variables is the fusion's alone; the
@@ -38,7 +38,7 @@ class DGL(Harmonizer):
         by data set.
 
     Raises:
-      ValueError: If an option is not such.
+      ValueError: If an option is out of its range.
     """
 
     example_groups = ("encoder", "fusion")
@@ -61,7 +61,7 @@ class DGL(Harmonizer):
             raise ValueError("`fusion` should name at least one group. Found none.")
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
-        """See `Harmonizer.build`; raises a ValueError if a name or the index leads nowhere."""
+        """See `Harmonizer.build`; raises a ValueError for an unknown name or index."""
         unknown = [group for group in self._fusion if group not in groups]
         if unknown:
             raise ValueError(

@@ -22,8 +22,8 @@ class FAMO(Harmonizer):
     Source: Liu, Feng, Stone and Liu (2023, NeurIPS), "FAMO: Fast Adaptive Multitask Optimization",
       Algorithm 1; Adam for the logits and its defaults as in LibMTL and TorchJD.
     Promises: positive weights that add up to 1, whatever the scales of the losses.
-    Costs: one forward pass more (the losses after the update) and a few numbers of state. As a
-      method of losses it would do with one backward pass; here it takes one per objective.
+    Costs: one additional forward pass (the losses after the update) and a few numbers of state. As a
+      method of losses it would need one backward pass; here it takes one per objective.
     Not for: losses that reach or pass their lower bounds, or batches so small that a loss moves by
       chance more than by the update.
 
@@ -41,7 +41,7 @@ class FAMO(Harmonizer):
     Args:
       learning_rate: Of the logits.
       weight_decay: Pulls the logits to zero; the source tries 1e-4, 1e-3 and 1e-2.
-      lower_bounds: Below what no loss can fall, b_i; a number, or one per objective.
+      lower_bounds: Bounds below which no loss can fall, b_i; a number, or one per objective.
       epsilon: Keeps D_i positive, > 0.
 
     Raises:

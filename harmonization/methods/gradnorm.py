@@ -19,7 +19,7 @@ class GradNorm(Harmonizer):
       scaled to add up to n.
     Source: Chen, Badrinarayanan, Lee and Rabinovich (2018, ICML), "GradNorm: Gradient Normalization
       for Adaptive Loss Balancing in Deep Multitask Networks", Algorithm 1.
-    Promises: positive weights that add up to n, so that the learning rate keeps its meaning beside
+    Promises: positive weights that add up to n, so that learning rates are comparable with
       `Sum`; independent of the scale of all gradients together and of each loss.
     Costs: one backward pass per objective, the norms, and two numbers of state per objective.
     Not for: losses that start near zero or may be negative: L_i(0) is what progress is measured by.
@@ -27,11 +27,11 @@ class GradNorm(Harmonizer):
     The source takes the slope of sum_i |N_i - N_i*|, N* held fixed, with respect to w, which is
     sign(N_i - N_i*) |g_i|: its length depends on the gradients' scale, and a step may turn a weight
     negative. Our choice: the slope with respect to log w, divided by mean(N). The norms are those
-    over the group of variables, where the source takes the last shared layer; make that a group of
-    its own for the source's rule.
+    over the group of variables, where the source takes the last shared layer; make that a separate group
+    for the source's rule.
 
     Our choices, too: L_i(0) is the loss in the first step in which it is positive and its gradient
-    not zero; an objective whose gradient is zero or whose loss is not finite is left out of the step's
+    not zero; an objective whose gradient is zero or whose loss is not finite is excluded from the step's
     means, and its weight only scaled; L_i / L_i(0) counts up to 1e6; weights are learned for every
     group of variables over the objectives that reach it.
 

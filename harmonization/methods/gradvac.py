@@ -13,7 +13,7 @@ LARGEST_TARGET = 0.99
 
 
 class GradVac(Harmonizer):
-    """Adds to each gradient what brings its cosine with every other one up to a running average.
+    """Raises the cosine of each gradient with every other one to a running average.
 
     Rule: as PCGrad, but if phi = cos(v_i, g_j) < target_ij,
       v_i += |v_i| (target sqrt(1 - phi^2) - phi sqrt(1 - target^2)) / (|g_j| sqrt(1 - target^2)) g_j;
@@ -43,7 +43,7 @@ class GradVac(Harmonizer):
         diagonal means nothing.
 
     Raises:
-      ValueError: If an argument is not such.
+      ValueError: If an argument is out of its range.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class MMPareto(Harmonizer):
     Not for: Adam and its like, under which a constant gamma and a slowly varying lambda cancel; and
       a claim of gain without the control: the sum at gamma times the encoders' learning rate.
 
-    Give every encoder a group of its own. Groups that two or more objectives reach are treated;
+    Give every encoder a separate group. Groups that two or more objectives reach are treated;
     where the multimodal loss and that of the modality do, n is 2. A group that one objective
     reaches (the heads, the fusion) gets its plain gradient, without gamma, as in the source.
 
@@ -55,7 +55,7 @@ class MMPareto(Harmonizer):
       scope: "tensor" or "encoder": what lambda is computed over.
 
     Raises:
-      ValueError: If an option is not such.
+      ValueError: If an option is out of its range.
     """
 
     example_groups = ("encoder",)
@@ -90,7 +90,7 @@ class MMPareto(Harmonizer):
             return 2.0 * _min_norm_of_two(gram)
         present = gradient_norms(gram) > 0.0
         count = tf.math.count_nonzero(present, dtype=tf.float32)
-        # A long gradient at right angles to all others is one that the min-norm point leaves out.
+        # A long gradient at right angles to all others is one that the min-norm point ignores.
         absent = tf.where(present, 0.0, tf.minimum(1e6 * tf.linalg.trace(gram), 1e38))
         return count * self._min_norm.weights(gram + tf.linalg.diag(absent))
 

@@ -1,4 +1,4 @@
-"""Nash-MTL: the bargain in which every objective gains in proportion to what it asks for."""
+"""Nash-MTL: the Nash bargaining solution: the update with the largest product of gains."""
 
 import tensorflow as tf
 
@@ -29,7 +29,7 @@ class NashMTL(GramHarmonizer):
 
     Args:
       max_norm: The update is shortened to this length if it is longer. 1 is the authors'; as the
-        length is sqrt(n) otherwise, it amounts to a normalized update. `None` does not clip.
+        length is sqrt(n) before clipping, this normalizes the update. `None` does not clip.
 
     Raises:
       ValueError: If `max_norm` is not positive.

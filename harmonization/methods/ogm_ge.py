@@ -1,4 +1,4 @@
-"""OGM-GE: slows the encoder down whose modality does better alone, and adds noise to the gradients."""
+"""OGM-GE: slows down the encoder whose modality performs better alone, and adds noise to the gradients."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SMALLEST_SCORE, SMALLEST_FACTOR = 1e-12, 1e-6
 
 
 class OGMGE(Harmonizer):
-    """Slows down the encoder whose modality does better alone, and adds noise to the gradients.
+    """Slows down the encoder whose modality performs better alone, and adds noise to the gradients.
 
     Rule: rho_m = s_m / (mean of the other modalities' s); k_m = 1 - tanh(alpha rho_m) if rho_m > 1,
       else 1. Update of group m = k_m sum_i g_i + noise of the standard deviation of sum_i g_i.
@@ -35,7 +35,7 @@ class OGMGE(Harmonizer):
 
     Our choices: for more than two modalities, the mean of the others' scores (the source has two);
     an undefined rho (no score is positive, or one is NaN) counts as balanced; k stays at 1e-6
-    or above, so that the gradient can be told from the update; the standard deviation is that of
+    or above, so that the gradient can be recovered from the update; the standard deviation is that of
     the entries themselves, without the correction for samples, so that a variable of one entry gets
     no noise.
 
@@ -43,12 +43,12 @@ class OGMGE(Harmonizer):
       alpha: How hard the stronger modality is slowed down, > 0. The source tunes it for every data
         set and has no default; 0.8 is our choice.
       noise: Whether to add the noise (OGM-GE) or not (OGM).
-      noise_steps: First step with noise and first without it any more; `None` means all steps.
+      noise_steps: First step with noise and first step without it again; `None` means all steps.
       modulation_steps: The same for k. The authors' program does both up to epoch 50 of 100.
       seed: Of the noise.
 
     Raises:
-      ValueError: If an option is not such.
+      ValueError: If an option is out of its range.
     """
 
     example_groups = ("audio", "video")

@@ -21,7 +21,7 @@ class PCGrad(GramHarmonizer):
       update; UPGrad projects on all of them at once.
 
     The projections are tracked as coefficients of the gradients, so that no gradient is touched
-    before the one fused update. The order is drawn anew in every step, for each objective apart,
+    before the one fused update. The order is drawn again in every step, separately for each objective,
     and depends on the seed and the step only; all groups of variables share it (our choice). The
     authors' TensorFlow 1 code discards the result of its shuffle and goes in order.
 
@@ -30,7 +30,7 @@ class PCGrad(GramHarmonizer):
       seed: Of the random order.
 
     Raises:
-      ValueError: If an argument is not such.
+      ValueError: If an argument is out of its range.
     """
 
     def __init__(self, reduction: str = "sum", seed: int = 0, name: str | None = None):
@@ -66,7 +66,7 @@ def _projected(rows: tf.Tensor, cosines: tf.Tensor, chosen: tf.Tensor) -> tf.Ten
 
 
 def visits(objectives: int, seed: int, step: tf.Tensor | int | None) -> tf.Tensor:
-    """Which other gradient each one meets, round by round.
+    """Returns which gradient each one is compared with, round by round.
 
     Args:
       objectives: How many there are.

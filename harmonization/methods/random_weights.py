@@ -1,4 +1,4 @@
-"""Random loss weights (RLW): a baseline that every method of weighting has to beat."""
+"""Random loss weights (RLW): a baseline that every weighting method has to beat."""
 
 import math
 
@@ -31,7 +31,7 @@ class RandomWeights(Harmonizer):
       total: What the weights add up to, > 0.
 
     Raises:
-      ValueError: If `total` is not such.
+      ValueError: If `total` is not a finite number > 0.
     """
 
     def __init__(self, seed: int = 0, total: float = 1.0, name: str | None = None):

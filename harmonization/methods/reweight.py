@@ -17,8 +17,8 @@ class Reweight(GramHarmonizer):
     Source: rows RW(VA) and RW(VT) of the table in Wu et al. (2022).
     Promises: permutation-equivariant, if the weights are permuted too; linear under scaling.
     Costs: nothing that one backward pass of the weighted loss would not do.
-    Not for: objectives whose gradients change their lengths much while training: the weights stay,
-      and have to be found by trying.
+    Not for: objectives whose gradients change their lengths much while training: the weights stay
+      fixed and have to be tuned.
 
     RW(VA) and RW(VT) are rows of the table in Wu et al. (2022), but the sources do not say what
     they are; "re-weighting" is how the letters read, and RW(VA)'s loss in text-video retrieval fits
@@ -30,7 +30,7 @@ class Reweight(GramHarmonizer):
       weights: One finite number >= 0 per objective, not all zero.
 
     Raises:
-      ValueError: If the weights are not such.
+      ValueError: If the weights do not meet this.
     """
 
     def __init__(self, weights: Sequence[float], name: str | None = None):

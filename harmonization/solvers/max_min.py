@@ -66,7 +66,7 @@ def _point(path: _Path) -> tf.Tensor:
 
 
 def _advanced(path: _Path, cosines, radius, some_zero) -> _Path:
-    """Goes on to the next piece of the path, or to its end."""
+    """Moves to the next piece of the path, or to its end."""
     start, slope = path.tableau[:, -2], path.tableau[:, -1]
     infinity = slope.dtype.max
     falls = slope < -1e-14

@@ -90,7 +90,7 @@ def swept(tableau: tf.Tensor, pivot: tf.Tensor) -> tf.Tensor:
 
 
 def _advanced(search: _Search) -> _Search:
-    """Goes on to the minimum over the free unknowns, or until one of them hits zero.
+    """Moves to the minimum over the free unknowns, or until one of them hits zero.
 
     That one is free no longer; if there is none, the unknown with the most negative derivative
     becomes free.

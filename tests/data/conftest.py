@@ -44,7 +44,7 @@ class TinyBuilder(tfds.core.GeneratorBasedBuilder):
 
     name = "tiny"
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # Nothing is downloaded; TFDS would look for a list beside this file.
+    url_infos = {}  # Nothing is downloaded; TFDS would look for a list next to this file.
 
     def __init__(self, clips: dict[str, list[dict]], frames_per_second: float, metadata: dict, **options):
         self.clips = clips
@@ -188,7 +188,7 @@ def evaluate():
 
 @pytest.fixture(scope="session")
 def words_of():
-    """Turns token ids back to captions, rows of only padding left out."""
+    """Turns token ids back to captions, without rows of only padding."""
 
     def captions(text, opened):
         with open(opened[0].wordpiece_vocabulary_path) as file:

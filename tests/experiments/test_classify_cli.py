@@ -142,7 +142,7 @@ MISTAKES = {
     "an unknown method": (("classify.method = 'mmparto'",), {}, "`classify.method` should be one of joint, .*'mmparto'"),
     "an unknown fusion": (("classify.fusion = 'film'",), {}, "one of concatenation, sum, gated, bilinear. Found 'film'"),
     "a wrong type": (("classify.epochs = 'five'",), {}, r"`classify\.epochs` should be of type int\. Found 'five'"),
-    "a wrong range": (("classify.decay_epochs = (3, 2)",), {}, "should be rising numbers from 1 on"),
+    "a wrong range": (("classify.decay_epochs = (3, 2)",), {}, "should be increasing numbers of at least 1"),
     "a missing workdir": ((), dict(workdir=""), "--data_dir and --workdir are needed"),
     "a batch that does not divide": (
         ("classify.batch_size = 6",), dict(strategy="mirrored"), "multiple of the number of replicas, 4. Found 6"
@@ -226,4 +226,4 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
     assert "holds a comparison with" in capsys.readouterr().err
     with flagsaver.flagsaver(**{**values, "methods": ["unifrm"]}):
         assert guarded(program.main, ["compare"]) == 2
-    assert f"--methods should be of {', '.join(RECIPES)}" in capsys.readouterr().err
+    assert f"--methods should be some of {', '.join(RECIPES)}" in capsys.readouterr().err

@@ -182,7 +182,7 @@ def test_a_search_prints_the_most_similar_videos(whole_folder, opened, run_path)
         assert line.endswith(f"{arrays['start_seconds'][row]:.1f} - {arrays['end_seconds'][row]:.1f} s")
 
 
-def test_a_file_alone_has_the_numbers_that_it_has_among_others(whole_folder, embed, run_path, media, tmp_path):
+def test_a_file_has_the_same_numbers_alone_and_among_others(whole_folder, embed, run_path, media, tmp_path):
     for number, name in enumerate(("b.webm", "s.mp3")):
         output = tmp_path / f"{number}.npz"
         assert embed(media / name, checkpoint=run_path, output=output)[0] == 0
@@ -302,7 +302,7 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--inputs={file}", "--batch_size=0"], "--batch_size"),
         (["--features={file}", "--search=a"], "--features should be an --output"),
         (["--features={other}", "--search=a"], "lacks"),
-        (["--features={earlier}", "--search=a", "--inputs={file}"], "--features goes with --search"),
+        (["--features={earlier}", "--search=a", "--inputs={file}"], "--features should be used with --search"),
     ],
 )
 def test_bad_arguments_exit_with_2(arguments, message, only_flags_of, monkeypatch, capsys, tmp_path):

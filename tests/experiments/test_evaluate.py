@@ -134,12 +134,12 @@ def unlabeled(settings, monkeypatch) -> Settings:
     return settings
 
 
-def test_what_the_data_do_not_allow_is_left_out_with_a_reason(unlabeled):
+def test_tasks_that_the_data_lack_are_skipped_with_a_reason(unlabeled):
     found = {task: TASKS[task].open(unlabeled)() for task in OWN_TASKS}
     assert found == {task: TASKS[task].nothing for task in OWN_TASKS}
     assert found["retrieval"]["text_to_video"]["r1"] is None and found["alignment"] is None
     assert found["linear_probe"]["audio"] == {"top1": None, "chance": None}
-    assert [note.split(" is left out: ")[0] for note in unlabeled.notes] == list(OWN_TASKS)
+    assert [note.split(" is skipped: ")[0] for note in unlabeled.notes] == list(OWN_TASKS)
     assert "no clips in test" in unlabeled.notes[0] and "no classes" in unlabeled.notes[1]
 
 

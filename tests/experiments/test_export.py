@@ -150,12 +150,12 @@ def test_a_run_without_vocabulary_has_no_text_signature(export, runs, tmp_path):
 def test_bad_input_is_named(export, runs, tmp_path):
     assert export(checkpoint=runs["words"].path)[0] == 2
     code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path)
-    assert code == 2 and "should not be there yet" in stderr
+    assert code == 2 and "should not exist yet" in stderr
     code, _, stderr = export(checkpoint=tmp_path, output=tmp_path / "exported")
     assert code == 2 and "should be the directory of a run" in stderr
     (tmp_path / "file").write_text("in the way")
     code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path / "file" / "exported")
-    assert code == 2 and "should lie in a folder that can be made" in stderr
+    assert code == 2 and "should lie in a folder that can be created" in stderr
     assert os.listdir(tmp_path) == ["file"]
 
 

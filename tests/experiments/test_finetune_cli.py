@@ -268,7 +268,7 @@ def test_only_spectrograms_keep_the_rate_of_pre_training(tmp_path, pretrained):
     clips = data.ClipSpec(frames=1, sparse_seconds=1.0, sample_rate_hz=16_000)
     config = Finetune("audio", "a set", checkpoint="a run", clips=clips)
     assert build_backbone(config, pretrained).modalities == ("audio",)
-    with pytest.raises(ValueError, match="`ClipSpec.sample_rate_hz` should be 48000, at which .* Found 16000"):
+    with pytest.raises(ValueError, match="`ClipSpec.sample_rate_hz` should be 48000, the rate .* Found 16000"):
         build_backbone(config, spectrograms)
 
 
@@ -285,7 +285,7 @@ MISTAKES = {
     "another rate of frames": (
         ("ClipSpec.frames_per_second = 12.5",), {}, r"Set `ClipSpec.frames_per_second = 10`.*--frames_per_second=12.5 --overwrite"
     ),
-    "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds sound at 16000 Hz"),
+    "another rate of sound": (("ClipSpec.sample_rate_hz = 8000",), {}, "holds audio at 16000 Hz"),
 }  # fmt: skip
 
 

@@ -126,4 +126,4 @@ def test_a_vocabulary_with_more_words_than_vectors_is_refused(import_here, vocab
 def test_another_run_is_not_overwritten(import_here):
     assert import_here()[0] == 0
     code, _, errors = import_here()
-    assert code == 2 and "holds a run already" in errors
+    assert code == 2 and "already holds a run" in errors

@@ -26,7 +26,7 @@ def test_both_forms_agree(committed):
     def content(notebook):
         return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
 
-    assert content(committed) == content(jupytext.read(TEXT)), "write it anew by: make notebook"
+    assert content(committed) == content(jupytext.read(TEXT)), "write it again with: make notebook"
 
 
 def test_the_committed_outputs_are_those_of_one_clean_run(committed):

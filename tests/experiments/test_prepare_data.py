@@ -130,15 +130,18 @@ def test_synthetic_then_its_files_as_a_folder(run_prepare, tmp_path, capsys):
     [
         (dict(dataset="synthetic"), "--dataset and --data_dir are needed"),
         (dict(data_dir="x"), "--dataset and --data_dir are needed"),
-        (dict(dataset="folder", data_dir="x"), "--source_dir must be the data set's folder"),
+        (dict(dataset="folder", data_dir="x"), "--source_dir should be the data set's folder"),
         (dict(dataset="folder", data_dir="x", seed=1), "--dataset=folder has no --seed"),
-        (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise is a probability"),
+        (dict(dataset="synthetic", data_dir="x", text_noise=3.0), "text_noise should be a probability"),
         (dict(dataset="synthetic", data_dir="x", labels="a.csv"), "--dataset=synthetic has no --labels"),
         (
             dict(dataset="synthetic", data_dir="x", workers=2, beam_runner="DirectRunner"),
-            "--workers is for this machine",
+            "--workers should not be used with --beam_runner",
         ),
-        (dict(dataset="synthetic", data_dir="x", beam_options=["a=b"]), "--beam_options goes with --beam_runner"),
+        (
+            dict(dataset="synthetic", data_dir="x", beam_options=["a=b"]),
+            "--beam_options should be used with --beam_runner",
+        ),
     ],
 )
 def test_bad_input_is_refused(run_prepare, values, message, tmp_path, monkeypatch):
@@ -298,7 +301,7 @@ def test_a_killed_run_goes_on_and_other_parameters_start_anew(run_prepare, tmp_p
     assert os.listdir(root) == ["default"]
 
     run_prepare(dataset="synthetic", data_dir=f"{tmp_path}/other", **FEW)
-    assert "began with other parameters is given up" in capfd.readouterr().err
+    assert "unfinished preparation that used different parameters" in capfd.readouterr().err
     assert open_dataset("synthetic", f"{tmp_path}/other").split_sizes == {"train": 3, "test": 2}
     assert os.listdir(tmp_path / "other/synthetic") == ["default"]
 

@@ -61,8 +61,10 @@ def test_sigterm_saves_and_ends_well(stopped):
     step = step_of(directory)
     assert 6 <= step < 40
     (answer,) = [line for line in lines if line.startswith("SIGTERM: finishing the current ")]
-    assert answer.endswith("then saving a checkpoint. Ctrl-C from now on quits at once, without one.")
-    assert lines[-1] == f"Stopped by SIGTERM at step {step}; a checkpoint is saved. The same command goes on."
+    assert answer.endswith("then saving a checkpoint. Ctrl-C now quits at once, without a checkpoint.")
+    assert (
+        lines[-1] == f"Stopped by SIGTERM at step {step}; a checkpoint is saved. Run the same command again to resume."
+    )
     assert directory.read_metrics()[-1]["step"] == step
 
 
@@ -123,7 +125,7 @@ def test_the_metrics_hold_every_layer(stopped):
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(copy, pretrain_here, full_disk):
+def test_a_full_disk_stops_the_run_which_resumes_with_room(copy, pretrain_here, full_disk):
     before, step = sorted(os.listdir(copy.checkpoints)), step_of(copy)
     largest = max(file.stat().st_size for file in copy.checkpoints.iterdir())
     with full_disk(room_bytes=largest - 1000):
@@ -131,7 +133,7 @@ def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(copy, pretrain_here, f
     assert code == 1
     assert re.match(r"error: a checkpoint could not be written to .*checkpoints: .", errors)
     assert (
-        f"The last good checkpoint is: {copy.checkpoints}/ckpt-{step}. Make room and run the same command again"
+        f"The last good checkpoint is: {copy.checkpoints}/ckpt-{step}. Free some space and run the same command again"
         in errors
     )
     assert sorted(os.listdir(copy.checkpoints)) == before

@@ -64,7 +64,7 @@ MISTAKES = {
     "too few weights": (
         ("pretrain.dataset_weights = (1, 2)",), {}, r"`pretrain.dataset_weights` should have one number for each of"
     ),
-    "a weight of nothing": (("pretrain.dataset_weights = (0,)",), {}, "weights of a mixture must be numbers > 0"),
+    "a weight of nothing": (("pretrain.dataset_weights = (0,)",), {}, "weights of a mixture should be numbers > 0"),
 }  # fmt: skip
 
 

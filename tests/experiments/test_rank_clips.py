@@ -127,7 +127,7 @@ def test_scores_are_those_of_the_clips_own_embeddings_and_losses(made, expected)
         assert sum(rows[clip_id][name] != "" for name in SCORES) == left
 
 
-def test_the_table_goes_from_the_worst_to_the_best_and_then_to_what_has_no_rank(made):
+def test_the_table_is_sorted_with_unranked_clips_last(made):
     ranked, unranked = made["rows"][:7], made["rows"][7:]
     assert [row["rank"] for row in ranked] == [str(rank) for rank in range(1, 8)]
     sums = [float(row["summed_similarity"]) for row in ranked]
@@ -141,7 +141,7 @@ def test_the_table_goes_from_the_worst_to_the_best_and_then_to_what_has_no_rank(
     assert "7 of 10 clips ranked by summed_similarity" in made["output"]
 
 
-def test_the_program_and_the_page_say_why_clips_have_no_rank_and_what_would_rank_them(made):
+def test_program_and_page_explain_unranked_clips(made):
     note = (
         "3 clips have no summed_similarity and so no rank: 1 without sound, 1 without text, 1 without text and sound. "
         "More clips get a rank with --by=video_text_similarity (8 clips) or --by=video_audio_similarity (8 clips)."
@@ -177,7 +177,7 @@ class Page(html.parser.HTMLParser):
             self.names.append(text)
 
 
-def test_the_page_shows_both_ends_and_the_table_and_needs_nothing_else(made):
+def test_the_page_is_self_contained_with_both_ends_and_the_table(made):
     page = Page(made["page"])
     assert page.cells[0] == [name.replace("_", " ") for name in COLUMNS]
     assert page.cells[1:] == [list(row.values()) for row in made["rows"]]
@@ -241,7 +241,7 @@ def test_the_order():
     assert (ranking.worst(9), ranking.best(9)) == ([2, 3, 0, 4], [])
 
 
-def test_what_is_said_of_clips_without_a_rank_fits_the_score():
+def test_the_explanation_of_unranked_clips_fits_the_score():
     def said(by: str, **scores) -> str:
         columns = dict.fromkeys(SCORES, [0.1, 0.2]) | scores
         return Ranking({name: np.array(values, np.float32) for name, values in columns.items()}, by).why_unranked()

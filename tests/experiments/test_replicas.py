@@ -9,7 +9,7 @@ from experiments.pretraining.step import HarmonizedTrainer
 from vatt.keras import keras
 
 BATCH, STEPS = 8, 3
-GAMMA = -0.2  # CL and Both take a step that conflicts a little and leave out one that conflicts much; asserted below
+GAMMA = -0.2  # CL and Both take a step that conflicts a little and skip one that conflicts much; asserted below
 METHODS = {
     "sum": harmonization.Sum(),
     "reweight": harmonization.Reweight((1.5, 0.5)),

@@ -48,7 +48,7 @@ def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, 
     assert "30 steps trained" in page and "VATT.feature_dim = 16" in page and "&quot;python&quot;" in page
 
 
-def test_a_table_scrolls_in_its_card_and_only_its_figures_keep_to_one_line():
+def test_a_table_scrolls_in_its_card():
     groups = {"A & B": [["<a>", "-0.5", "a/log.txt"]]}
     root = ElementTree.fromstring(report_html.table(["point", "loss", "log"], groups, texts=(0, 2)))
     assert root.attrib["class"] == "card scrolled" and [child.tag for child in root] == ["table"]
@@ -190,7 +190,7 @@ def test_examples_refuse_another_data_set(directory, prepared):
         examples(arrays, prepared)
 
 
-def test_a_run_that_was_not_evaluated_is_reported_with_what_is_missing(directory):
+def test_the_report_of_an_unevaluated_run_names_the_missing_parts(directory):
     directory.result.unlink()
     shutil.rmtree(directory.report)
     page = build_page(directory)
@@ -213,7 +213,7 @@ def test_the_map_of_the_layers_says_what_it_shows(directory):
     assert "a column is a step" in text and "Never reached by both losses: audio patches." in text
 
 
-def test_a_run_of_old_without_layers_says_why_there_is_no_map(directory):
+def test_an_older_run_without_layers_explains_the_missing_map(directory):
     records = directory.read_metrics()
     directory.metrics.unlink()
     for record in records:
@@ -242,7 +242,7 @@ def test_without_known_truth_there_is_no_split_histogram(directory):
     arrays = {name: value for name, value in read_arrays(directory).items() if not name.startswith("alignment")}
     write_arrays(directory, arrays)
     text = section(build_page(directory), "The cosine of the two gradients")
-    assert text.count("<svg") == 1 and "the data forbid it" in text
+    assert text.count("<svg") == 1 and "or cannot be computed on these data" in text
 
 
 def test_what_the_page_quotes_is_escaped(directory):

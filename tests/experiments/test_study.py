@@ -1,4 +1,4 @@
-"""A study of two tiny points, killed and gone on with; then its page."""
+"""A study of two tiny points, killed and resumed; then its page."""
 
 import contextlib
 import dataclasses
@@ -83,11 +83,11 @@ def measured(result: dict) -> dict:
     return json.loads(json.dumps({name: value for name, value in result.items() if name != "seconds"}))
 
 
-def test_a_point_is_the_same_in_a_run_that_is_reused_and_in_one_of_its_own(ran):
+def test_a_point_is_the_same_in_a_reused_and_a_fresh_run(ran):
     study, _, directory, lost = ran
     clean, noisy = directory.read_points(study)
     assert noisy["point"] == {"variant": "cl", "text_noise": 0.5, "audio_noise": 0.3, "seed": 4}
-    assert measured(noisy) == measured(lost)  # the second of its run, and the first of the run that went on
+    assert measured(noisy) == measured(lost)  # the second of its run, and the first of the resumed run
     assert noisy["training"] != clean["training"]
 
 

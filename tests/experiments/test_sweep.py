@@ -153,7 +153,7 @@ def test_a_failed_point_is_reported_at_the_end(sweep_here, without_running, tmp_
     given = without_running(FAILED, FINISHED)
     code, output, errors = sweep_here(sweep_dir=str(tmp_path / "sweep"), jobs=2)
     assert code == 1
-    assert errors == "error: 1 of 2 points failed.\nmethod=gr: said why\nThe same command tries again.\n"
+    assert errors == "error: 1 of 2 points failed.\nmethod=gr: said why\nRun the same command again to retry.\n"
     assert "| gr | 0 of 1 |" in output
     assert all((tmp_path / "sweep" / name).exists() for name in FILES)
     assert [(len(jobs), at_a_time) for jobs, at_a_time in given] == [(2, 2)]
@@ -163,7 +163,9 @@ def test_a_stopped_sweep_says_how_it_goes_on(sweep_here, without_running, tmp_pa
     without_running(STOPPED, STOPPED)
     code, output, errors = sweep_here(sweep_dir=str(tmp_path / "sweep"))
     assert code == 0 and not errors
-    assert output.endswith("Stopped by a signal; what was finished or saved is kept. The same command goes on.\n")
+    assert output.endswith(
+        "Stopped by a signal; what was finished or saved is kept. Run the same command again to resume.\n"
+    )
 
 
 def test_commands_are_printed_a_line_per_point(sweep_here, without_running, tiny_data, tmp_path):

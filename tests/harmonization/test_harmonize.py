@@ -206,7 +206,7 @@ def test_gradients_below_the_squares_of_float32_count_as_zero():
     np.testing.assert_array_equal(update[0], [-1])
 
 
-def test_groups_have_weights_of_their_own_and_the_rest_is_summed(random_gradients, flat):
+def test_groups_have_separate_weights_and_the_rest_is_summed(random_gradients, flat):
     gradients = random_gradients(seed=1)
     gradients[1][0], gradients[1][2] = -gradients[0][0], gradients[0][2]
     groups = {"encoder": [2], "patches": [0]}
@@ -251,7 +251,7 @@ def test_a_step_is_kept_only_if_every_group_keeps_it(random_gradients, flat):
         assert np.any(flat(update)) == keep
 
 
-def test_what_is_not_finite_outside_the_groups_is_not_kept_either(random_gradients):
+def test_a_nonfinite_gradient_outside_the_groups_refuses_the_step(random_gradients):
     gradients = random_gradients(seed=1)
     gradients[0][0] = gradients[0][0] * np.nan
     _, report = harmonization.harmonize(gradients, METHODS["gr"], groups={"encoder": [2]})

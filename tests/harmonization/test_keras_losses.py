@@ -253,7 +253,7 @@ class Louder(harmonization.HarmonizedTraining, keras.Model):
         return 2 * super().compute_loss(*args, **options)
 
 
-def test_a_compute_loss_of_ones_own_changes_what_is_logged_only():
+def test_an_overridden_compute_loss_changes_only_the_log():
     inputs = _inputs()
     trained = []
     for cls in (harmonization.HarmonizedModel, Louder):

@@ -238,7 +238,7 @@ def test_subclasses_train_even_after_a_functional_model():
     assert model.harmonization_state.step == single.harmonization_state.step == 1
 
 
-def test_learning_from_the_losses_after_the_step_leaves_no_trace_in_batch_statistics():
+def test_losses_after_the_step_leave_batch_statistics_unchanged():
     inputs, targets, _ = _data()
     means = []
     for name in ("sum", "famo"):

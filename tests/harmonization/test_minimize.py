@@ -127,7 +127,7 @@ def _famo_start(losses):
     return inverse[0] / sum(inverse)
 
 
-def test_refuses_a_tape_that_can_be_used_only_once_and_no_losses():
+def test_refuses_a_tape_that_is_not_persistent_and_missing_losses():
     variables = _variables()
     with tf.GradientTape() as tape:
         losses = _losses(variables)

@@ -142,7 +142,7 @@ def test_joint_head_puts_all_modalities_into_one_space(make_model, make_batch):
     np.testing.assert_allclose(outputs["video_audio"]["audio"], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_papers_head_normalizes_audio_and_text_and_has_no_relu_before_the_coarse_space():
+def test_the_papers_head_normalizes_audio_and_text():
     features = {name: tf.random.stateless_normal([64, 6], [0, index]) for index, name in enumerate(("video", "audio"))}
     features["text"] = tf.random.stateless_normal([64, 2, 6], [0, 2])
     ours, papers = FineAndCoarseHead(4, 3), FineAndCoarseHead(4, 3, as_in_paper=True)

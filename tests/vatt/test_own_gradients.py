@@ -107,7 +107,7 @@ def test_leave_the_head_alone_and_see_what_training_sees(made):
         np.testing.assert_allclose(constant[space]["video"], outputs[space]["video"], rtol=1e-4, atol=1e-4)
 
 
-def test_differ_from_the_exact_derivative_by_the_clip_s_share_in_the_statistics(made):
+def test_differ_from_the_exact_derivative_by_the_batch_statistics(made):
     cosines = {clips: agreement_with_the_exact_derivative(made, clips) for clips in (CLIPS, 8 * CLIPS)}
     assert 0.5 < cosines[CLIPS] < 0.95 < cosines[8 * CLIPS] < 1
 

@@ -119,7 +119,7 @@ def small_model(**changes):
         (dict(feed_forward=96), r"wi/kernel is \[64, 128\] in the checkpoint and \[64, 96\] in the model"),
         (dict(normalize_positions=False), r"audio/layernorm/beta \[64\] is only in the checkpoint"),
         (dict(modalities=["video", "audio"]), r"txt_agg_embedding \[64\] is only in the checkpoint"),
-        (dict(head="joint"), "The keys of a joint head are not known"),
+        (dict(head="joint"), "The keys of a joint head are unknown"),
         (dict(text=vatt.Tower("bert", vatt.Size(2, 64, 2, 128))), "The keys of a text tower of the kind 'bert'"),
     ],
 )

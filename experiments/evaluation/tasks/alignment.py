@@ -40,7 +40,9 @@ class Alignment(Task):
         clips = _clips(own)
         result = separation(clips)
         if not result["clips"]["aligned"] or not result["clips"]["misaligned"]:
-            own.notes.append("alignment is left out: validation has no clips known to be aligned and misaligned.")
+            own.notes.append(
+                "alignment is skipped: the split validation has no clips marked as aligned and misaligned."
+            )
             return None
         own.arrays |= {f"alignment_{name}": values for name, values in clips.items()}
         return result

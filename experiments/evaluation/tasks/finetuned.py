@@ -130,7 +130,7 @@ def _missing_finetuning(name: str, settings: Settings) -> str:
     """Returns a sentence that says why there are no figures, and how to get them."""
     run = vatt.run_directory(settings.run.checkpoint)
     return (
-        f"{name} is left out: its figures are those of a fine-tuning, and there is none of this run. Make one, then "
+        f"{name} is skipped: its figures come from a fine-tuning, and this run has none yet. Run one, then "
         "evaluate again: python -m experiments.finetune --gin_file=configs/finetune/kinetics400.gin "
         f"--gin_bindings=\"finetune.dataset = '{name}'\" --checkpoint={run} --data_dir={settings.data_dir} "
         f"--workdir={run}/{name}"
@@ -146,8 +146,8 @@ def _find(path: str) -> tuple[str, RunDirectory]:
     whole = directory.model.exists()
     if whole and not (directory.result.exists() and directory.best.exists()):
         raise BadInput(
-            f"--finetuned should be a run of experiments.finetune that has come to its end, with result.json and best/. {path} "
-            "is not; the same command again goes on with it."
+            f"--finetuned should be a run of experiments.finetune that is finished, with result.json and best/. {path} "
+            "is not; run its command again to resume it."
         )
     with bad_input():
         checkpoint = vatt.find_checkpoint(str(directory.best) if whole else path)

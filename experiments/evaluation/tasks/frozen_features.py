@@ -70,7 +70,7 @@ class Classification:
         prepared = settings.open(task.name, trained + tested)
         self.classes = len(prepared.class_names)
         if self.classes < 2:
-            raise BadInput(f"{prepared.directory} should have classes, to tell apart. Found {self.classes}.")
+            raise BadInput(f"{prepared.directory} should have classes. Found {self.classes}.")
         # Without frames, the length of the sound in a window depends on the run's own rate.
         self.clips = settings.video_clips() if task.modality == "video" else settings.run.settings.clips
         self.train = Walk(settings, prepared, trained, task.modality, self.clips, windows=1)
@@ -112,9 +112,7 @@ class Classification:
     def _scores(self, low_rank, features, labels, tested, title):
         """Returns the scores of the test clips by each classifier, float [clips, classes], averaged over the windows."""
         if len(np.unique(labels)) < 2:
-            raise RunFailed(
-                f"{self.name} should have clips of several classes to learn from. For {title} there is one class."
-            )
+            raise RunFailed(f"{self.name} should have training clips of several classes. Found one class for {title}.")
         low_rank.fit(features, labels, self.settings.epochs, f"{self.name}, {title}, low-rank classifier")
         windows = tested.reshape(-1, tested.shape[-1])
         scores = {

@@ -1,4 +1,4 @@
-"""Linear probes of video and sound on the run's own data."""
+"""Linear probes of video and audio on the run's own data."""
 
 import functools
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class LinearProbe(Task):
 
     def _evaluate(self, own: OwnData) -> dict:
         if not own.prepared.class_names:
-            own.notes.append(f"linear_probe is left out: the data set {own.prepared.name} has no classes.")
+            own.notes.append(f"linear_probe is skipped: the data set {own.prepared.name} has no classes.")
             return self.nothing
         if not own.has_splits(self.name, "train", "test"):
             return self.nothing
@@ -46,7 +46,7 @@ class LinearProbe(Task):
         learned, tested = _labels(train, modality), _labels(test, modality)
         probe = linear_probe(train.features[modality], learned, test.features[modality], tested)
         if probe is None:
-            own.notes.append(f"linear_probe of {modality} is left out: too few clips with it have a class.")
+            own.notes.append(f"linear_probe of {modality} is skipped: too few clips with {modality} have a class.")
         return probe or _NOTHING
 
     def rows(self, found: dict) -> list[Row]:

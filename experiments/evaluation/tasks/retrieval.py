@@ -1,4 +1,4 @@
-"""Text to video retrieval among the test clips of the run's own data."""
+"""Text-to-video retrieval among the test clips of the run's own data."""
 
 import functools
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Retrieval(Task):
         test = own.embedded_test()
         has_text = test.facts["has_text"]
         if not has_text.any():
-            own.notes.append("retrieval is left out: no clip of the split test has captions.")
+            own.notes.append("retrieval is skipped: no clip in the split test has captions.")
             return self.nothing
         found = retrieval.ranks(test.video_text["text"][has_text], test.video_text["video"][has_text])
         own.arrays["rank"] = np.zeros(len(has_text), np.int64)  # 0: not part of the gallery

@@ -1,4 +1,4 @@
-"""Zero-shot text to video retrieval by single sentences: YouCook2, MSR-VTT."""
+"""Zero-shot text-to-video retrieval by single sentences: YouCook2, MSR-VTT."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class ZeroShotRetrieval(DownstreamTask):
     Attributes:
       split: The split that the figures are of.
       entire: A split that holds it, to be asked with all sentences of every clip; `None` for none.
-      hint: What to do where `split` is not there, besides preparing the data set; may be empty.
+      hint: What to do where `split` is missing, apart from preparing the data set; may be empty.
     """
 
     split: str
@@ -42,7 +42,7 @@ class ZeroShotRetrieval(DownstreamTask):
 
 
 def _rows(title: str, found: Mapping) -> list[Row]:
-    """Lines of text to video retrieval by single sentences, with the windows averaged in both ways."""
+    """Lines of text-to-video retrieval by single sentences, with the windows averaged in both ways."""
     group = f"{title}, {found['items']} sentences, {found['gallery']} clips"
     by_similarity = recall_rows(group, {**found, **found["similarities"]}, suffix=", similarities averaged")
     return recall_rows(group, found) + by_similarity
@@ -83,7 +83,7 @@ class Retrieval:
         text, present = facts["text"], (facts["text"] > 0).any(axis=-1)
         if self.entire and present[:, -1].any():
             raise RunFailed(
-                f"a clip of {self.name} has {SENTENCES} sentences or more, of which some would not be asked with."
+                f"a clip of {self.name} has {SENTENCES} sentences or more, and some would not be used as queries."
             )
         rows = self.walk.rows[self.split]
         figures = self._figures(windows[rows], text[rows, :1], present[rows, :1])
@@ -96,7 +96,9 @@ class Retrieval:
         """Ranks the clips of `windows` for the sentences of `text` that are `present` [clips, candidates]."""
         own, _ = np.nonzero(present)
         if not len(own):
-            raise RunFailed(f"no clip of {self.name} has a sentence to ask with. Prepare a data set that has them.")
+            raise RunFailed(
+                f"no clip of {self.name} has a sentence to use as a query. Prepare a data set with captions."
+            )
         return retrieval_figures(self._embedded(text[present]), windows, own)
 
     def _embedded(self, sentences):
@@ -110,7 +112,7 @@ class Retrieval:
 
 
 def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray) -> dict:
-    """Returns the figures of text to video retrieval, the windows of a clip averaged in both ways of the published code.
+    """Returns the figures of text-to-video retrieval, the windows of a clip averaged in both ways of the published code.
 
     Those at the top are of averaged embeddings: a clip is then one vector, as in any index (our choice; neither paper
     says which of both it reports).
@@ -134,5 +136,5 @@ def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray)
 YOUCOOK2 = ZeroShotRetrieval("youcook2", "YouCook2", "validation", published=4)
 MSRVTT = ZeroShotRetrieval(
     "msrvtt", "MSR-VTT", "test_1k_a", entire="test", published=5,
-    hint="The split is there if MSRVTT_JSFUSION_test.csv was in the source folder when the set was prepared.",
+    hint="The split exists if MSRVTT_JSFUSION_test.csv was in the source folder when the set was prepared.",
 )  # fmt: skip

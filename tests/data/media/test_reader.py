@@ -128,7 +128,7 @@ def test_a_part_of_a_file_is_that_part_of_it(tmp_path):
     np.testing.assert_array_equal(np.concatenate([clip.audio for clip in clips]), whole.audio[11200:36800])
     (late,) = MediaReader(path, CLOCK).clips(1.0, start_seconds=2.8, end_seconds=9.0)
     assert len(late.frames) == 2
-    with pytest.raises(DataError, match="not one video frame could be decoded from second 5 on"):
+    with pytest.raises(DataError, match="no video frame could be decoded from second 5 on"):
         next(MediaReader(path, CLOCK).clips(1.0, start_seconds=5.0))
 
 
@@ -141,7 +141,7 @@ def test_sound_can_come_from_another_file(tmp_path):
     loudness = np.abs(clip.audio.reshape(20, 1600).astype(int)).max(1)  # A click would be in one part only.
     assert (loudness > 10000).all()
     (tmp_path / "letter.wav").write_text("not a sound")
-    with pytest.raises(DataError, match="its sound file: not a media file"):
+    with pytest.raises(DataError, match="its audio file: not a media file"):
         next(MediaReader(picture, CLOCK, tmp_path / "letter.wav").clips(2.0))
 
 
@@ -226,7 +226,7 @@ def write_sound_only(path):
         ("cut off", "cut off before its index"),
         ("cut off in the index", "no track at all; it may be cut off"),
         ("sound only", "no video track"),
-        ("overwritten", "not one video frame"),
+        ("overwritten", "no video frame"),
         ("unknown codec", "codec of the video track is not known"),
     ],
 )

@@ -40,7 +40,7 @@ def draw(function):
 )
 def test_a_bad_value_is_named(changes):
     (name,) = changes
-    with pytest.raises(DataError, match=f"Augmentation.{name} must be"):
+    with pytest.raises(DataError, match=f"Augmentation.{name} should be"):
         Augmentation(**changes)
 
 

@@ -153,8 +153,8 @@ def test_all_frames_of_a_clip_are_changed_alike(write, clip, train):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frames_per_second": 4.0}, "10 frames/s, which is no whole multiple of the 4 asked for"),
-        ({"frames_per_second": 20.0}, "10 frames/s, which is no whole multiple of the 20"),
+        ({"frames_per_second": 4.0}, "10 frames/s, which is not a whole multiple of the requested 4"),
+        ({"frames_per_second": 20.0}, "10 frames/s, which is not a whole multiple of the requested 20"),
         ({"sample_rate_hz": 16000}, "1000 Hz, but 16000 Hz .* ClipSpec.sample_rate_hz = 1000"),
     ],
 )
@@ -224,7 +224,7 @@ def test_windows_of_records_without_frames_are_those_of_the_sound(sounds, train,
     assert min(starts) < 1000 and max(starts) > 3200 and any(start % 100 for start in starts)
 
 
-def test_frames_of_a_set_of_sounds_are_refused_at_the_door(sounds, train, evaluate):
+def test_frames_of_an_audio_data_set_are_refused(sounds, train, evaluate):
     for batches in (lambda: train(sounds, 1), lambda: evaluate(sounds)):
-        with pytest.raises(DataError, match="holds sounds without video; ask for them with video=False"):
+        with pytest.raises(DataError, match="holds audio without video; read it with video=False"):
             batches()

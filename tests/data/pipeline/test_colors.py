@@ -1,4 +1,4 @@
-"""Changes of color beside those of `tf.image`."""
+"""Changes of color compared with those of `tf.image`."""
 
 import numpy as np
 import pytest

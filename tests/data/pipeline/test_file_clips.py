@@ -152,7 +152,7 @@ def test_a_video_without_sound_has_no_audio(tmp_path):
     assert clip.waveform.shape == (12800,) and not clip.waveform.any()
 
 
-def test_a_clip_shorter_than_the_window_stands_still_and_falls_silent(tmp_path):
+def test_a_short_clip_repeats_its_last_frame_and_falls_silent(tmp_path):
     path = write_media(tmp_path / "short.mp4", brightening(3), tone(0.3, 48000))
     for windows in (1, 4, None):
         (clip,) = data.read_clips(path, SPEC, windows)  # four times the same would be no use
@@ -205,8 +205,8 @@ def test_windows_avoid_an_end_that_cannot_be_decoded(tmp_path):
         ("letter", "not a media file"),
         ("missing", "No such file"),
         ("cut off", "cut off before its index"),
-        ("overwritten", "not one video frame could be decoded"),
-        ("subtitles", "no video or sound track"),
+        ("overwritten", "no video frame could be decoded"),
+        ("subtitles", "no video or audio track"),
     ],
 )
 def test_bad_files_say_why(tmp_path, fault, message):
@@ -233,7 +233,7 @@ def test_a_text_is_not_shown_as_a_video(tmp_path):
 
 
 def test_a_number_of_windows_below_one_is_refused(tmp_path):
-    with pytest.raises(data.DataError, match="windows must be at least 1"):
+    with pytest.raises(data.DataError, match="windows should be at least 1"):
         next(data.read_clips(tmp_path / "any.mp4", SPEC, 0))
 
 

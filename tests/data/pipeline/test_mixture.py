@@ -24,7 +24,7 @@ def test_weights_become_small_whole_shares(weights, shares):
 
 @pytest.mark.parametrize("weights", [(1, 0), (1, -1), (1, float("nan")), (1, float("inf")), (1, True), ("1", 1)])
 def test_weights_that_are_none_are_refused(weights):
-    with pytest.raises(DataError, match="weights of a mixture must be numbers > 0, but are"):
+    with pytest.raises(DataError, match="weights of a mixture should be numbers > 0. Found"):
         whole_shares(weights)
 
 

@@ -1,4 +1,4 @@
-"""The batches of a data service, with its dispatcher and workers in this process, beside those made here."""
+"""The batches of a data service, with its dispatcher and workers in this process, compared with those made here."""
 
 import socket
 
@@ -68,11 +68,11 @@ def test_batches_are_those_of_the_local_pipeline(connected, tiny, tiny_spec):
 
 
 def test_a_batch_that_is_not_the_next_stops_the_run(connected, monkeypatch):
-    """As if one of the workers had begun anew."""
+    """As if one of the workers had been restarted."""
     monkeypatch.setattr(data.pipeline.service.DataService, "_run_on", lambda _, worker, dataset: dataset.skip(worker))
     records = tf.data.Dataset.range(6, tf.int64.max)
     batches = connected.in_order(records, lambda part: part.batch(3).map(lambda x: {"x": x}), batch_size=3, first=2)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"a worker was lost or started anew.*\[3\] \[5\]"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"a worker was lost or restarted.*\[3\] \[5\]"):
         list(batches.take(2))
 
 

@@ -27,7 +27,7 @@ def test_defaults_are_those_of_vatt():
 )
 def test_a_bad_value_is_named(changes):
     (name,) = changes
-    with pytest.raises(DataError, match=f"ClipSpec.{name} must be"):
+    with pytest.raises(DataError, match=f"ClipSpec.{name} should be"):
         ClipSpec(**changes)
 
 

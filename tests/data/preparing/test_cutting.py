@@ -63,7 +63,7 @@ def test_segments_in_any_order_and_over_each_other_come_from_one_pass(tree, monk
     assert tally.counts["frames"] == 30 and tally.counts["samples"] == 24000
 
 
-def test_segments_beyond_the_end_are_cut_or_left_out_and_named(tree):
+def test_segments_beyond_the_end_are_cut_or_skipped_and_named(tree):
     records, tally = cut(tree, Segment("over", 2.5, 3.4), Segment("gone", 3.5, 4.0), Segment("near", 2.0, 3.04))
     assert set(records) == {"over", "near"} and len(records["over"]["video"]) == 5
     assert notes(tally, "incomplete") == {"over": "0.5 of 0.9 s decoded"}
@@ -132,10 +132,10 @@ def test_one_or_several_classes(tree):
     ("fields", "reason"),
     [
         (dict(path="letter.mp4"), "not a media file"),
-        (dict(path="gone.mp4"), "the file is not there any more"),
+        (dict(path="gone.mp4"), "the file no longer exists"),
         (dict(path="click.wav"), "no video track"),
-        (dict(path="mute.mp4", sound_path="letter.mp4"), "its sound file: not a media file"),
-        (dict(path=None, sound_path="mute.mp4"), "not one second of sound could be decoded"),
+        (dict(path="mute.mp4", sound_path="letter.mp4"), "its audio file: not a media file"),
+        (dict(path=None, sound_path="mute.mp4"), "no second of audio could be decoded"),
     ],
 )
 def test_what_cannot_be_used_says_why(tree, fields, reason):

@@ -5,7 +5,7 @@ from data.preparing.named_files import files_by_name, require_some
 from data.source.tree import SourceTree
 
 
-def test_of_files_with_a_name_the_first_suffix_and_then_the_first_path_is_taken(tmp_path):
+def test_the_first_suffix_then_the_first_path_is_taken(tmp_path):
     for path in ("z/a.mp4", "b/a.webm", "b/a.mp4.part", "y/-b_.WEBM", "x/-b_.webm", "c.d.mp4", ".e.mp4", "f.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
@@ -15,5 +15,5 @@ def test_of_files_with_a_name_the_first_suffix_and_then_the_first_path_is_taken(
 
 def test_a_list_of_which_nothing_is_there_is_refused(tmp_path):
     require_some(SourceTree(tmp_path), ["a video"], [], "a.mp4")
-    with pytest.raises(DataError, match=r"none of the 2 videos .* by names like a\.mp4"):
+    with pytest.raises(DataError, match=r"none of the 2 videos .* with names like a\.mp4"):
         require_some(SourceTree(tmp_path), [], ["b", "c"], "a.mp4")

@@ -50,7 +50,7 @@ def test_several_threads_work_at_once():
     assert sorted(interleave(meet, range(6), open_items=3, threads=3)) == list(range(6))
 
 
-def test_what_goes_wrong_comes_out_and_whoever_stops_early_need_not_wait():
+def test_errors_are_raised_and_stopping_early_does_not_wait():
     def fail(item):
         yield item
         raise KeyError(item)

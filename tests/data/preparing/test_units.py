@@ -151,7 +151,7 @@ def test_a_failure_is_not_the_end(whole, run, tmp_path, decoded, capfd):
     assert contents(again.directory) == contents(whole.directory)
 
 
-def test_killed_between_the_records_and_the_word_that_they_are_done(whole, run, tmp_path, monkeypatch):
+def test_killed_between_the_records_and_their_done_mark(whole, run, tmp_path, monkeypatch):
     """The files have their names already; they are written again, and nothing counts twice."""
     write_json, first = data.preparing.units.write_json, []
 
@@ -202,7 +202,8 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(whole, run, tmp_path, mo
     full = tmp_path / f"plan/folder/incomplete/records/{name}.incomplete.same"
     full.symlink_to("/dev/full")
     with pytest.raises(
-        OSError, match="No space left on device: make room and start again, what is finished is not done"
+        OSError,
+        match="No space left on device: free some space and run the same command again; finished parts are kept",
     ):
         run(tmp_path / "plan")
     decoded.names = []

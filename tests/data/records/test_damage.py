@@ -107,5 +107,5 @@ def test_a_frame_that_cannot_be_decoded_is_named(write_dataset, clip, tmp_path):
             writer.write(record.SerializeToString())
     assert first_damage([path]) is None
     found = first_damage([path], jpegs=True)
-    assert (found.record, found.reason) == (1, "a frame is no JPEG that can be decoded")
+    assert (found.record, found.reason) == (1, "a frame is not a decodable JPEG")
     assert found.offset == 16 + records[0].ByteSize()

@@ -145,16 +145,16 @@ def test_sound_alone_can_be_taken(source, tmp_path, run_prepare, read_records, t
 @pytest.mark.parametrize(
     ("name", "lines", "message"),
     [
-        ("eval_segments.csv", ['abcdefghijk, 0.000, 10.000, "/m/unknown"'], "must have rows like"),
-        ("eval_segments.csv", ["abcdefghijk, 0.000, 10.000"], "must have rows like"),
-        ("eval_segments.csv", ['abcdefghijk, 10.000, 10.000, "/m/09x0r"'], "must have rows like"),
+        ("eval_segments.csv", ['abcdefghijk, 0.000, 10.000, "/m/unknown"'], "should have rows like"),
+        ("eval_segments.csv", ["abcdefghijk, 0.000, 10.000"], "should have rows like"),
+        ("eval_segments.csv", ['abcdefghijk, 10.000, 10.000, "/m/09x0r"'], "should have rows like"),
         ("class_labels_indices.csv", ["index,mid,display_name", "1,/m/09x0r,Speech"], "indices 0, 1"),
         ("class_labels_indices.csv", ["mid,name"], "columns index,mid,display_name"),
     ],
 )
 def test_other_lists_are_refused(tmp_path, trees, name, lines, message):
     trees.write_list(tmp_path / "class_labels_indices.csv", ["index,mid,display_name", "0,/m/09x0r,Speech"])
-    with pytest.raises(DataError, match="must hold balanced_train_segments.csv"):
+    with pytest.raises(DataError, match="should hold balanced_train_segments.csv"):
         listed(tmp_path)
     trees.write_list(tmp_path / "eval_segments.csv", HEADER)
     trees.write_list(tmp_path / name, lines)

@@ -106,8 +106,8 @@ def test_broken_and_missing_partners_are_counted(records):
     assert reasons[f"{A}_IOM_DIS_XX"] == "not in VideoFlash"
     assert reasons[f"{A}_IWW_DIS_XX"] == "not in AudioWAV"
     assert reasons[f"{A}_TAI_SAD_XX"].startswith("not a media file")
-    assert reasons[f"{A}_MTI_SAD_XX"] == "its sound file holds no sound"
-    assert reasons[f"{A}_IWL_NEU_XX"].startswith("its sound file: not a media file")
+    assert reasons[f"{A}_MTI_SAD_XX"] == "its audio file has no audio"
+    assert reasons[f"{A}_IWL_NEU_XX"].startswith("its audio file: not a media file")
     assert report["clips_per_class"] == dict(anger=1, disgust=1, fear=1, happy=1, neutral=1, sad=1)
     assert report["clips_without_audio"] == 0 and report["video_seconds"] == pytest.approx(6.6)
 
@@ -172,12 +172,12 @@ def test_the_split_files_may_be_remote(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (dict(source_dir="nowhere"), "--source_dir must be the data set's folder"),
-        (dict(source_dir="."), "holds no pair of AudioWAV/NAME.wav"),
-        (dict(validation_fraction=0.6), "validation_fraction is a share"),
+        (dict(source_dir="nowhere"), "--source_dir should be the data set's folder"),
+        (dict(source_dir="."), "should hold pairs of AudioWAV/NAME.wav"),
+        (dict(validation_fraction=0.6), "validation_fraction should be a share"),
         (dict(class_list="x.txt"), "--dataset=crema_d has no --class_list"),
         (dict(split_csv_dir="nowhere"), "train.csv cannot be read"),
-        (dict(split_csv_dir="."), "must have rows like 1001_DFA_ANG_XX,ANG, but has 'name,label'"),
+        (dict(split_csv_dir="."), "should have rows like 1001_DFA_ANG_XX,ANG. Found 'name,label'"),
     ],
 )
 def test_bad_input_is_refused(source, tmp_path, monkeypatch, run_prepare, values, message):
@@ -207,9 +207,9 @@ def test_too_many_broken_files_fail(tmp_path, run_prepare, write_flash, max_bad_
 
 def test_impossible_settings_are_refused(source):
     for settings, message in (
-        (dict(max_bad_fraction=2.0), "max_bad_fraction is a share"),
-        (dict(frames_per_second=0), "frames_per_second must be at least 1"),
-        (dict(clip_seconds=0.01), "does not hold a frame"),
+        (dict(max_bad_fraction=2.0), "max_bad_fraction should be a share"),
+        (dict(frames_per_second=0), "frames_per_second should be at least 1"),
+        (dict(clip_seconds=0.01), "hold at least one frame"),
     ):
         with pytest.raises(DataError, match=message):
             CremaDConfig(source_dir=str(source), **settings)

@@ -76,7 +76,7 @@ def test_sounds_are_read_back_where_they_were_planted(prepared):
 def test_training_reads_the_other_folds_and_asks_for_sound_only(prepared):
     batch = next(data.train_batches(prepared, SPEC, batch_size=3, seed=1, video=False).as_numpy_iterator())
     assert sorted(batch["label"].tolist()) == [0, 1, 2] and batch["waveform"].shape == (3, 8000)
-    with pytest.raises(data.DataError, match="holds sounds without video; ask for them with video=False"):
+    with pytest.raises(data.DataError, match="holds audio without video; read it with video=False"):
         data.train_batches(prepared, SPEC, batch_size=3, seed=1)
 
 
@@ -90,9 +90,9 @@ def test_what_is_broken_is_named(prepared):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (None, "must hold meta/esc50.csv and the folder audio"),
-        (["file,class", ROWS[0]], "esc50.csv must have a header with filename, fold, target, category"),
-        ([HEADER, "1-100032-A-0.wav,6,0,dog"], "a fold of 1, 2, 3, 4, 5 .*has '1-100032-A-0.wav,6,0,dog'"),
+        (None, "should hold meta/esc50.csv and the folder audio"),
+        (["file,class", ROWS[0]], "esc50.csv should have a header with filename, fold, target, category"),
+        ([HEADER, "1-100032-A-0.wav,6,0,dog"], "a fold of 1, 2, 3, 4, 5 .*Found '1-100032-A-0.wav,6,0,dog'"),
         ([HEADER, "../../1-100032-A-0.wav,1,0,dog"], r"esc50.csv names '../../1-100032-A-0.wav', which lies outside"),
         ([HEADER, "/tmp/1-100032-A-0.wav,1,0,dog"], r"esc50.csv names '/tmp/1-100032-A-0.wav', which lies outside"),
         ([HEADER, ROWS[0]], "none of the 1 sounds that meta/esc50.csv lists is in "),

@@ -188,15 +188,15 @@ def test_a_changed_folder_is_not_taken_for_prepared(tmp_path, write_video):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(source_dir="/nowhere"), "must be the data set's folder"),
-        (dict(test_fraction=2.0), "test_fraction is a share"),
-        (dict(max_bad_fraction=-1), "max_bad_fraction is a share"),
-        (dict(clip_seconds=0.0), "does not hold a frame"),
-        (dict(clip_seconds=math.inf), "does not hold a frame, or has no end"),
-        (dict(frames_per_second=math.nan), "frames_per_second must be at least 1"),
-        (dict(minimum_seconds=math.nan), "minimum_seconds must be at least 0"),
-        (dict(max_captions=-1), "max_captions must be at least 0"),
-        (dict(image_size_px=0), "image_size_px must be at least 1"),
+        (dict(source_dir="/nowhere"), "should be the data set's folder"),
+        (dict(test_fraction=2.0), "test_fraction should be a share"),
+        (dict(max_bad_fraction=-1), "max_bad_fraction should be a share"),
+        (dict(clip_seconds=0.0), "hold at least one frame"),
+        (dict(clip_seconds=math.inf), "should be finite and hold at least one frame"),
+        (dict(frames_per_second=math.nan), "frames_per_second should be at least 1"),
+        (dict(minimum_seconds=math.nan), "minimum_seconds should be at least 0"),
+        (dict(max_captions=-1), "max_captions should be at least 0"),
+        (dict(image_size_px=0), "image_size_px should be at least 1"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
@@ -214,7 +214,7 @@ def listed(root):
     return {video.name: video for video in FolderConfig(source_dir=str(root)).listed.videos}
 
 
-def test_videos_are_found_anywhere_with_the_captions_of_their_own_folder(tmp_path):
+def test_videos_are_found_with_the_captions_of_their_folder(tmp_path):
     videos = ["a.MKV", "c.Avi", "d.mov", "deep/er/b.webm", "e.flv", "one/clip.mp4", "two/clip.mp4", "z.mp4"]
     others = ["notes.txt", "z.vtt", "._z.mp4", ".trash/f.mp4", "mp4", "one/clip.en.vtt", "deep/b.srt"]
     for name in [*videos, *others]:
@@ -226,7 +226,7 @@ def test_videos_are_found_anywhere_with_the_captions_of_their_own_folder(tmp_pat
     assert captions == {"one/clip.mp4": "one/clip.en.vtt", "z.mp4": "z.vtt"}
 
 
-def test_a_link_that_leads_nowhere_and_a_name_that_is_no_text_are_reported(tmp_path, write_video):
+def test_broken_links_and_undecodable_names_are_reported(tmp_path, write_video):
     write_video(tmp_path / "videos/good.mp4", seconds=0.5)
     (tmp_path / "videos/gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     with open(bytes(tmp_path) + b"/videos/caf\xe9.mp4", "wb") as file:
@@ -234,4 +234,4 @@ def test_a_link_that_leads_nowhere_and_a_name_that_is_no_text_are_reported(tmp_p
     config = FolderConfig(source_dir=str(tmp_path / "videos"), max_bad_fraction=1.0, **SETTINGS)
     report = prepare(Folder, config, str(tmp_path / "data")).report
     reasons = {name: reason for reason, names in report["skipped"].items() for name in names}
-    assert set(reasons) == {"gone.mp4", "caf\ufffd.mp4"} and "a link that leads nowhere" in reasons["gone.mp4"]
+    assert set(reasons) == {"gone.mp4", "caf\ufffd.mp4"} and "a broken link" in reasons["gone.mp4"]

@@ -46,7 +46,7 @@ def rows_of(records, name):
     return {record["source"].decode(): record[name].tolist() for split in records.values() for record in split.values()}
 
 
-def test_byte_order_mark_line_ends_and_order_of_the_columns_do_not_matter(write_csv):
+def test_byte_order_mark_line_ends_and_column_order_do_not_matter(write_csv):
     plain = read_labels(write_csv("file,labels\na.mp4,dog\nb/c.mp4,cat | dog\n"))
     other = read_labels(write_csv("\ufeffLabels, file\r\n\r\ncat|dog|cat,./b\\c.mp4\r\ndog,a.mp4\r\n"))
     assert plain.class_names == other.class_names == ("cat", "dog")
@@ -59,15 +59,15 @@ def test_byte_order_mark_line_ends_and_order_of_the_columns_do_not_matter(write_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "should have the columns file, labels and, if wanted, split; its first line is \\[\\]"),
-        ("name,labels\na.mp4,x\n", "its first line is \\['name', 'labels'\\]"),
+        ("", "should have the columns file, labels and, optionally, split. Found the header \\[\\]"),
+        ("name,labels\na.mp4,x\n", "Found the header \\['name', 'labels'\\]"),
         ("file,labels,splits\na.mp4,x,train\n", "should have the columns"),
-        ("file,labels\n", "names no file"),
-        ("file,labels\na.mp4,x,y\n", "should have 2 cells in each row; one is"),
-        ("file,labels\na.mp4,\n", "should name a file and its labels in each row; one is \\['a.mp4', ''\\]"),
+        ("file,labels\n", "should have a line for each labeled file"),
+        ("file,labels\na.mp4,x,y\n", "should have 2 cells in each row. Found"),
+        ("file,labels\na.mp4,\n", "should name a file and its labels in each row. Found \\['a.mp4', ''\\]"),
         ("file,labels\na.mp4,x||y\n", "should name a file and its labels"),
         ("file,labels\na.mp4,x\n./a.mp4,y\n", "names a.mp4 twice"),
-        ("file,labels,split\na.mp4,x,val\n", "one of train, validation, test, not 'val'"),
+        ("file,labels,split\na.mp4,x,val\n", "one of train, validation, test. Found 'val'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(write_csv, text, message):
@@ -103,7 +103,7 @@ def multi_label(videos, tmp_path, write_csv):
     return data.open_dataset("folder", str(tmp_path / "data"))
 
 
-def test_several_labels_go_into_labels_and_become_rows_of_zeros_and_ones(multi_label, tmp_path, read_records):
+def test_several_labels_become_rows_of_zeros_and_ones(multi_label, tmp_path, read_records):
     found = rows_of(read_records("folder", tmp_path / "data"), "labels")
     names = multi_label.class_names
     assert {name: [names[index] for index in row] for name, row in found.items()} == MANY
@@ -143,9 +143,9 @@ def test_labels_may_lie_beside_the_videos(videos, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(labels="nowhere.csv"), "There is none at nowhere.csv or .*/nowhere.csv"),
+        (dict(labels="nowhere.csv"), "Found none at nowhere.csv or .*/nowhere.csv"),
         (dict(validation_fraction=0.2), "validation_fraction goes with labels"),
-        (dict(labels="labels.csv", validation_fraction=1.5), "validation_fraction is a share"),
+        (dict(labels="labels.csv", validation_fraction=1.5), "validation_fraction should be a share"),
         (
             dict(labels="labels.csv"),
             "names none of the videos below .*: it has x/y.mp4, ...; there are a/0.mp4, a/1.mp4",

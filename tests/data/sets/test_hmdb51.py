@@ -90,8 +90,8 @@ def test_official_splits_and_sound_in_step(prepared, trees, read_records):
     [
         ("../../outside.avi 1", r"wave_test_split2.txt names '../../outside.avi', which lies outside"),
         ("/outside.avi 2", r"wave_test_split2.txt names '/outside.avi', which lies outside"),
-        ("a_wave.avi 3", "wave_test_split2.txt must have rows of a video and 0, 1 or 2.* has 'a_wave.avi 3'"),
-        ("a_wave.avi", "must have rows of a video and 0, 1 or 2"),
+        ("a_wave.avi 3", "wave_test_split2.txt should have rows of a video and 0, 1 or 2.* Found 'a_wave.avi 3'"),
+        ("a_wave.avi", "should have rows of a video and 0, 1 or 2"),
     ],
 )
 def test_lists_that_are_not_the_official_ones_are_refused(tmp_path, trees, line, message):
@@ -103,7 +103,7 @@ def test_lists_that_are_not_the_official_ones_are_refused(tmp_path, trees, line,
 
 def test_a_folder_without_the_lists_or_without_the_videos_is_refused(tmp_path, trees):
     with pytest.raises(
-        data.DataError, match="must hold the lists testTrainMulti_7030_splits/brush_hair_test_split1.txt"
+        data.DataError, match="should hold the lists testTrainMulti_7030_splits/brush_hair_test_split1.txt"
     ):
         HMDB51Config(source_dir=str(tmp_path))
     write_lists(trees, tmp_path)

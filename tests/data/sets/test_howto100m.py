@@ -97,13 +97,13 @@ def test_the_raw_captions_are_preferred_and_others_can_be_named(source):
 
 def test_another_folder_is_refused(tmp_path, trees):
     trees.write_list(tmp_path / "HowTo100M_v1.csv", ["id,rank", "a,1"])
-    with pytest.raises(DataError, match="must have a header with video_id"):
+    with pytest.raises(DataError, match="should have a header with video_id"):
         config_of(tmp_path)
     trees.write_list(tmp_path / "HowTo100M_v1.csv", ["video_id,rank", "a,1"])
     with pytest.raises(DataError, match="none of the 1 videos"):
         config_of(tmp_path)
     trees.write_flash(tmp_path / "a.mp4", 0.2)
-    with pytest.raises(DataError, match="must hold the captions, raw_caption.json or caption.json"):
+    with pytest.raises(DataError, match="should hold the captions, raw_caption.json or caption.json"):
         config_of(tmp_path).parameters()
 
 

@@ -137,15 +137,15 @@ def test_splits_are_drawn_alike_and_train(prepared):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(video_contrast=0.0), "video_contrast is a share"),
-        (dict(video_hidden=1.5), "video_hidden is a probability"),
-        (dict(audio_noise_db=-40.0), "audio_noise_db must be in"),
-        (dict(video_clutter=-1), "video_clutter must be at least 0"),
+        (dict(video_contrast=0.0), "video_contrast should be a share"),
+        (dict(video_hidden=1.5), "video_hidden should be a probability"),
+        (dict(audio_noise_db=-40.0), "audio_noise_db should be in"),
+        (dict(video_clutter=-1), "video_clutter should be at least 0"),
         (dict(train_clips=0), "at least 1 in train"),
-        (dict(image_size_px=8), "image_size_px must be at least 16"),
-        (dict(clip_seconds=0.01), "does not hold a frame"),
-        (dict(clip_seconds=math.inf), "does not hold a frame, or has no end"),
-        (dict(frames_per_second=math.nan), "frames_per_second must be at least 1"),
+        (dict(image_size_px=8), "image_size_px should be at least 16"),
+        (dict(clip_seconds=0.01), "hold at least one frame"),
+        (dict(clip_seconds=math.inf), "should be finite and hold at least one frame"),
+        (dict(frames_per_second=math.nan), "frames_per_second should be at least 1"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -94,12 +94,12 @@ def test_validation_is_read_back(prepared):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (None, "must hold CSV files, in it or in its folder annotations, .* rows of any class"),
+        (None, "should hold CSV files, in it or in its folder annotations, .* rows of any class"),
         (
             [HEADER, row(GONE, "zumba", "later")],
-            "train.csv must have rows of label,.* has 'zumba,goneGONEgon,3,13,later,0'",
+            "train.csv should have rows of label,.* Found 'zumba,goneGONEgon,3,13,later,0'",
         ),
-        ([HEADER, "zumba,goneGONEgon"], "train.csv must have rows of label"),
+        ([HEADER, "zumba,goneGONEgon"], "train.csv should have rows of label"),
         (
             [HEADER, "zumba,../outside/goneGONEgon,3,13,train"],
             r"train.csv names '../outside/goneGONEgon_000003_000013', which",

@@ -128,11 +128,11 @@ def test_other_classes_can_be_listed(source, tmp_path, run_prepare, capsys):
 @pytest.mark.parametrize(
     ("csv", "message"),
     [
-        (None, "must hold CSV files"),
-        (f"{HEADER}\n{row(ABSEILING, 'abseiling', 'train')}\n", "must hold CSV files"),
+        (None, "should hold CSV files"),
+        (f"{HEADER}\n{row(ABSEILING, 'abseiling', 'train')}\n", "should hold CSV files"),
         (f"{HEADER}\n{row(VIOLIN, 'tickling', 'train')}\n", "none of the 1 videos .* can be used"),
-        (f"{HEADER}\n{row(VIOLIN, 'tickling', 'later')}\n", "train.csv must have rows of label,.*'tickling,-0IE"),
-        (f"{HEADER}\ntickling,-0IErS_cisg\n", "train.csv must have rows of label"),
+        (f"{HEADER}\n{row(VIOLIN, 'tickling', 'later')}\n", "train.csv should have rows of label,.*'tickling,-0IE"),
+        (f"{HEADER}\ntickling,-0IErS_cisg\n", "train.csv should have rows of label"),
     ],
 )
 def test_a_folder_that_is_not_kinetics_is_refused(tmp_path, run_prepare, csv, message):

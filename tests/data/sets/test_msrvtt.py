@@ -123,12 +123,12 @@ def test_lists_of_the_same_videos_count_once(trees, tmp_path):
     [
         ("MSRVTT_JSFUSION_test.csv", "key,video_id,sentence\nret0,video0,a car", "names video0, which no"),
         ("MSRVTT_JSFUSION_test.csv", "key,video\nret0,video0", "columns video_id and sentence"),
-        ("a_videodatainfo.json", '{"videos": [{"video_id": "video3"}]}', "must hold videos with video_id"),
+        ("a_videodatainfo.json", '{"videos": [{"video_id": "video3"}]}', "should hold videos with video_id"),
         ("a_videodatainfo.json", "{", "cannot be read as JSON"),
     ],
 )
 def test_other_lists_are_refused(trees, tmp_path, name, content, message):
-    with pytest.raises(DataError, match="must hold train_val_videodatainfo.json"):
+    with pytest.raises(DataError, match="should hold train_val_videodatainfo.json"):
         listed(tmp_path)
     write_lists(trees, tmp_path)
     (tmp_path / name).write_text(content)
@@ -161,9 +161,7 @@ def test_everything_that_is_missing_is_counted(data_dir):
     assert report["clips_per_class"]["vehicles/autos"] == 1 and report["clips_without_audio"] == 1
 
 
-def test_the_query_of_1k_a_is_the_only_candidate_where_there_is_room_for_one(
-    data_dir, open_prepared, evaluate, tiny_spec, words_of
-):
+def test_the_query_of_1k_a_is_the_only_single_candidate(data_dir, open_prepared, evaluate, tiny_spec, words_of):
     opened = open_prepared("msrvtt", data_dir)
     sizes = {"train_7k": 3, "train_9k": 4, "test": 3, "test_1k_a": 2}
     assert {split: opened[0].split_sizes[split] for split in sizes} == sizes

@@ -36,5 +36,5 @@ def test_partitions_of_any_name():
 
 def test_nothing_there_is_an_error_with_an_example(tmp_path):
     clips = {"a": OfficialClip("a", 0, [TRAIN])}
-    with pytest.raises(DataError, match="none of the 1 videos .* by names like v_a.avi"):
+    with pytest.raises(DataError, match="none of the 1 videos .* with names like v_a.avi"):
         list_clips(SourceTree(tmp_path), clips, {"b": "b.avi"}, ["all"], "v_a.avi")

@@ -141,14 +141,14 @@ def test_tfds_alone_writes_the_same_with_one_thread(prepared, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(text_noise=1.5), "text_noise is a probability"),
-        (dict(audio_noise=-0.1), "audio_noise is a probability"),
+        (dict(text_noise=1.5), "text_noise should be a probability"),
+        (dict(audio_noise=-0.1), "audio_noise should be a probability"),
         (dict(train_clips=0), "at least 1 in train"),
-        (dict(image_size_px=33), "must be even"),
-        (dict(sample_rate_hz=12345), "sample_rate_hz must be in"),
-        (dict(frames_per_second=0), "frames_per_second must be at least 1"),
-        (dict(clip_seconds=0.0), "hold a frame"),
-        (dict(seed=-1), "seed must be at least 0"),
+        (dict(image_size_px=33), "should be even"),
+        (dict(sample_rate_hz=12345), "sample_rate_hz should be in"),
+        (dict(frames_per_second=0), "frames_per_second should be at least 1"),
+        (dict(clip_seconds=0.0), "should hold a frame and be finite"),
+        (dict(seed=-1), "seed should be at least 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -123,9 +123,9 @@ def test_colors_times_and_faults(prepared, trees, read_records):
             "trainlist02.txt names '../outside/.*lies outside",
         ),
         ("testlist01.txt", "/etc/v_ApplyEyeMakeup_g01_c01.avi", "testlist01.txt names '/etc/.*lies outside"),
-        ("testlist01.txt", "Juggling/v_Juggling_g01_c01.avi", "testlist01.txt must have rows like .*has 'Juggling"),
-        ("trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 2", "trainlist01.txt must have rows like"),
-        ("classInd.txt", "2 ApplyEyeMakeup", "classInd.txt must number its classes from 1 on"),
+        ("testlist01.txt", "Juggling/v_Juggling_g01_c01.avi", "testlist01.txt should have rows like .*Found 'Juggling"),
+        ("trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 2", "trainlist01.txt should have rows like"),
+        ("classInd.txt", "2 ApplyEyeMakeup", "classInd.txt should number its classes from 1 on"),
     ],
 )
 def test_lists_that_are_not_the_official_ones_are_refused(tmp_path, trees, name, line, message):
@@ -136,7 +136,7 @@ def test_lists_that_are_not_the_official_ones_are_refused(tmp_path, trees, name,
 
 
 def test_a_folder_without_the_lists_or_without_the_videos_is_refused(tmp_path, trees):
-    with pytest.raises(data.DataError, match="must hold the lists of UCF101, ucfTrainTestlist/classInd.txt"):
+    with pytest.raises(data.DataError, match="should hold the lists of UCF101, ucfTrainTestlist/classInd.txt"):
         UCF101Config(source_dir=str(tmp_path))
     write_lists(trees, tmp_path)
     with pytest.raises(data.DataError, match="none of the 12 videos .*v_ApplyEyeMakeup_g01_c01.avi"):

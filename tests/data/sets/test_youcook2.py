@@ -89,11 +89,11 @@ def test_without_names_recipes_are_called_by_their_numbers(source, tmp_path):
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
-        ("[]", "must hold a database of videos"),
-        ('{"database": {"a": {"subset": "training"}}}', "must hold a database of videos"),
+        ("[]", "should hold a database of videos"),
+        ('{"database": {"a": {"subset": "training"}}}', "should hold a database of videos"),
         (
             json.dumps({"database": {"a": annotated("training", "1")}}).replace("[]", '[{"segment": [3]}]'),
-            "must hold a database",
+            "should hold a database",
         ),
         ('{"database": {}}', "none of the 0 videos"),
     ],

@@ -115,7 +115,7 @@ def test_captions_are_of_the_first_language_that_there_is(source):
     assert captions("de", "fr", "en")[JSON3] == f"-j/{JSON3}.de.json3"
     assert captions("de", "fr", "en")[ORIGINAL] == f"{ORIGINAL}.fr.json3"
     assert captions("de", "fr", "en")[BOTH] == f"{BOTH}.en.json3"
-    with pytest.raises(DataError, match="languages is a list"):
+    with pytest.raises(DataError, match="languages should be a list"):
         listed(source, languages="en")
 
 
@@ -130,12 +130,12 @@ def test_without_a_header_or_a_vocabulary(tmp_path, trees):
 @pytest.mark.parametrize("row", [f"{VTT},3862", f"{VTT},car", f"{VTT},-1", VTT, f"{VTT},1,someday"])
 def test_rows_that_make_no_sense_are_refused(tmp_path, trees, row):
     trees.write_list(tmp_path / "videos.csv", [row])
-    with pytest.raises(DataError, match=r"videos\.csv must have rows of video_id,labels,split"):
+    with pytest.raises(DataError, match=r"videos\.csv should have rows of video_id,labels,split"):
         listed(tmp_path)
 
 
 def test_the_published_features_are_no_videos(tmp_path):
-    with pytest.raises(DataError, match=r"must hold videos\.csv[^.]*\.$"):
+    with pytest.raises(DataError, match=r"should hold videos\.csv[^.]*\. Found none\.$"):
         listed(tmp_path)
     (tmp_path / "train00.tfrecord").touch()
     with pytest.raises(DataError, match="hold features.*the videos are needed"):

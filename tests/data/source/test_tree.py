@@ -132,7 +132,7 @@ def test_media_that_are_not_there_are_named(write_tree):
         next(MediaReader(tree.media("gone.mp4"), MediaFormat()).clips(1.0))
 
 
-def test_storage_that_fails_while_a_file_is_read_is_no_end_of_the_video(tmp_path, monkeypatch):
+def test_failing_storage_is_not_taken_for_the_end_of_the_video(tmp_path, monkeypatch):
     path = MEDIA["write_media"](tmp_path / "a.avi", MEDIA["moving_square"](40, 96, 128))
     memory = fsspec.filesystem("memory")
     memory.put_file(str(path), "/failing/a.avi")
@@ -152,10 +152,10 @@ def test_storage_that_fails_while_a_file_is_read_is_no_end_of_the_video(tmp_path
 @pytest.mark.parametrize(
     ("root", "reason"),
     [
-        (None, "must be the data set's folder"),
-        ("/nowhere", "must be the data set's folder"),
-        ("ram://nowhere", "must be the data set's folder"),
-        ("memory://nowhere", "must be the data set's folder"),
+        (None, "should be the data set's folder"),
+        ("/nowhere", "should be the data set's folder"),
+        ("ram://nowhere", "should be the data set's folder"),
+        ("memory://nowhere", "should be the data set's folder"),
         ("nosuch://bucket/a", "Protocol not known: nosuch"),
     ],
 )

@@ -67,7 +67,7 @@ def test_every_leading_shape_works_in_a_graph(request, name, shape):
 
 def test_the_other_tokenizers_vocabulary_is_refused(tmp_path):
     path = write(tmp_path / "words.txt", WORDS)
-    with pytest.raises(DataError, match="must begin with the lines .PAD., .UNK."):
+    with pytest.raises(DataError, match="should begin with the lines .PAD., .UNK."):
         WordPieceTokenizer(path, words=4)
 
 

@@ -95,7 +95,7 @@ def test_another_harmonizer_takes_the_place_of_the_method_s():
         ("classify.fusion = 'film'", "should be one of concatenation, sum, gated, bilinear. Found 'film'"),
         ("classify.learning_rate = -1.0", "`classify.learning_rate` should be at least 0"),
         ("classify.clip_norm = 0.0", "`classify.clip_norm` should be None or above 0"),
-        ("classify.decay_epochs = (3, 3)", "should be rising numbers from 1 on"),
+        ("classify.decay_epochs = (3, 3)", "should be increasing numbers of at least 1"),
         ("ResNet18.depth = 3", r"doesn't have a parameter named 'depth'"),
         ("classify.harmonizer = @FAMO()", "should not need the losses after the step. Found FAMO"),
     ],

@@ -187,7 +187,7 @@ def test_vatt_encoders_have_only_what_their_modality_needs(modality, key):
 
 
 def test_clips_too_short_for_a_window_are_refused():
-    with pytest.raises(ValueError, match="at least one window of sound, 4096 samples. Found 1600"):
+    with pytest.raises(ValueError, match="at least one window of audio, 4096 samples. Found 1600"):
         ResNet18("audio", CLIPS, spectrogram=Spectrogram(4096))
     with pytest.raises(ValueError, match="`Spectrogram.hop_samples` should be positive"):
         Spectrogram(hop_samples=0)

@@ -33,7 +33,7 @@ def test_clips_without_a_label_are_left_out():
     specs = {"waveform": tf.TensorSpec([None, 2])}
     assert Evaluator(model, specs, lambda split: batches)("test")["audio"]["accuracy"] == 3 / 4
     unlabeled = [{**batches[0], "label": tf.constant([-1, -1, -1])}]
-    with pytest.raises(RunFailed, match="the split 'test' has no clip with a label"):
+    with pytest.raises(RunFailed, match="the split 'test' has no labeled clip"):
         Evaluator(model, specs, lambda split: unlabeled)("test")
 
 

@@ -115,7 +115,7 @@ def test_frames_that_cannot_be_decoded_are_named():
     good = encode_jpeg(np.full((24, 32, 3), 90, np.uint8))
     assert [frame.shape for frame in decode_luma([good, good])] == [(24, 32)] * 2
     for bad in (good[: len(good) // 2], b"", b"no picture", good[:1] + good):
-        with pytest.raises(ValueError, match="frame 1 of 3 is no JPEG that can be decoded"):
+        with pytest.raises(ValueError, match="frame 1 of 3 is not a decodable JPEG"):
             decode_luma([good, bad, good])
 
 

@@ -89,7 +89,7 @@ def test_similarities_are_cosines_of_the_embeddings(found, model, batch):
     )
 
 
-def test_clips_of_unknown_truth_are_left_out_and_the_last_batch_may_be_smaller(model, batch):
+def test_clips_of_unknown_truth_are_skipped(model, batch):
     facts = {"text_aligned": tf.constant([1, -1, 0, 1, 1])}
     batches = tf.data.Dataset.from_tensor_slices(batch | facts).batch(3)
     found = clip_indicators(model, batches, CLIPS, {"temperature": 0.1})

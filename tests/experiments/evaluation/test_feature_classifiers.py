@@ -17,7 +17,7 @@ def blobs(clips, classes, seed, dim=12, spread=0.3):
 
 @pytest.fixture(scope="module")
 def classifier() -> LowRankClassifier:
-    """One for all tests, which learns anew in each."""
+    """One for all tests, trained from scratch in each."""
     return LowRankClassifier(dim=12, classes=4, seed=1)
 
 

@@ -302,10 +302,7 @@ def test_the_command_line(result, trained_run, data_dir, only_flags_of, monkeypa
         format_table(rows(found)) in output
         and "ESC-50, linear classifiers on frozen features, mean of 5 splits" in output
     )
-    assert (
-        "Note: kinetics400 is left out: its figures are those of a fine-tuning, and there is none of this run."
-        in output
-    )
+    assert "Note: kinetics400 is skipped: its figures come from a fine-tuning, and this run has none yet." in output
     assert f"--checkpoint={bare.path} --data_dir={data_dir} --workdir={bare.path}/kinetics400" in output
     for title in ("esc50, train", "esc50, test", "esc50, test5, low-rank classifier"):
         assert f"{title}: 100%" in errors
@@ -327,9 +324,9 @@ def test_what_is_wrong_with_a_finetuning_is_named(settings, run, directory, fine
         "should have learned the 6 classes.* has learned other classes, 2 of kinetics400", message(copy.path)
     )
     copy.result.unlink()
-    assert re.search("should be .* that has come to its end", message(copy.path))
+    assert re.search("should be .* that is finished", message(copy.path))
     assert "Found no checkpoint there" in message(tmp_path / "nothing")
-    assert "that has come to its end" in message(directory.path)
+    assert "that is finished" in message(directory.path)
 
 
 def test_every_task_is_found_by_its_own_name():
@@ -351,8 +348,8 @@ def test_missing_sets_are_all_named_before_anything_is_done(settings, data_dir, 
         )
 
 
-def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_records(settings):
-    with pytest.raises(BadInput, match="holds 10 frames/s, which is no whole multiple of the 4 asked for"):
+def test_the_frame_rate_must_divide_that_of_the_records(settings):
+    with pytest.raises(BadInput, match="holds 10 frames/s, which is not a whole multiple of the requested 4"):
         TASKS["youcook2"].open(settings(frames_per_second=4.0))
     assert TASKS["youcook2"].open(settings(frames_per_second=5.0)).clips.clip_seconds == 1.6
     # Without frames, the length of the sound stays the run's own.
@@ -361,7 +358,7 @@ def test_the_rate_of_the_frames_can_be_another_and_must_divide_that_of_the_recor
 
 def test_a_model_without_the_modality_is_refused(settings, run):
     silent = dataclasses.replace(run, model=types.SimpleNamespace(modalities=("video",)))
-    with pytest.raises(BadInput, match="esc50 needs a model with audio. .* has no audio; leave esc50 out of --tasks"):
+    with pytest.raises(BadInput, match="esc50 needs a model with audio. .* has no audio; remove esc50 from --tasks"):
         TASKS["esc50"].open(settings(run=silent))
 
 

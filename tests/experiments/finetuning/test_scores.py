@@ -48,7 +48,7 @@ def test_multi_label_figures_by_hand():
 
 
 def test_the_two_readings_of_d_prime_differ_as_published():
-    # VATT reports 2.895 beside an AUC of 0.971, of which d' would be 2.68: facts/vatt.md, 6.
+    # VATT reports 2.895 together with an AUC of 0.971, of which d' would be 2.68: facts/vatt.md, 6.
     assert d_prime(0.971, 10**9) == pytest.approx(2.681, abs=0.001)
     assert d_prime(0.5, 10) == 0 and d_prime(1.0, 50) == -d_prime(0.0, 50) == pytest.approx(math.sqrt(2) * 2.3263479)
 
@@ -86,7 +86,7 @@ def test_the_logits_of_a_clip_are_the_mean_of_its_views():
     assert evaluator({"test": [batch(views, [1, 1])]})("test")["top1"] == 0.0
 
 
-def test_clips_without_a_label_or_sound_are_left_out_and_counted():
+def test_clips_without_label_or_audio_are_skipped_and_counted():
     batches = [batch(np.eye(4)[:3], [0, -1, 2], np.array([True, True, False])), batch(np.eye(4)[1:2], [1])]
     scores = evaluator({"validation": batches})("validation")
     assert (scores["clips"], scores["clips_left_out"], scores["top1"]) == (2, 2, 1.0)
@@ -96,7 +96,7 @@ def test_clips_without_a_label_or_sound_are_left_out_and_counted():
 
 
 def test_what_cannot_be_scored_is_said():
-    with pytest.raises(RunFailed, match="'test' has no clip with a label"):
+    with pytest.raises(RunFailed, match="'test' has no labeled clip"):
         evaluator({"test": [batch(np.eye(4)[:1], [-1])]})("test")
     with pytest.raises(RunFailed, match="logits of the split 'test' are not finite"):
         evaluator({"test": [batch([[np.nan, 0, 0, 0]], [1])]})("test")

@@ -82,7 +82,7 @@ def test_several_queries_may_ask_for_one_clip():
     assert ranks(queries, gallery, own).tolist() == expected
 
 
-def test_averaged_similarities_are_the_mean_of_the_cosines_with_each_window():
+def test_averaged_similarities_are_means_over_the_windows():
     generator = np.random.default_rng(2)
     windows = generator.normal(size=(9, 4, 5)) * generator.uniform(0.1, 10, size=(9, 4, 1))
     queries, own = generator.normal(size=(13, 5)), generator.integers(0, 9, 13)

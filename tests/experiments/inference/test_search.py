@@ -20,7 +20,7 @@ CLIPS = {
 }
 
 
-def test_the_cosine_decides_and_what_has_no_video_is_left_out():
+def test_the_cosine_decides_and_files_without_video_are_skipped():
     hits = best_clips(np.array([0.5, 0.0], np.float32), CLIPS, top=10)
     assert [hit.file for hit in hits] == ["near.mp4", "between.mp4", "far.mp4"]
     np.testing.assert_allclose([hit.similarity for hit in hits], [1.0, 0.6, -1.0], atol=1e-6)
@@ -62,7 +62,7 @@ def test_equal_similarities_have_the_loss_that_is_compared_with(form):
     assert _EQUAL_LOSS[form](5) == pytest.approx(float(loss), rel=1e-5)
 
 
-def test_a_model_of_random_weights_is_said_to_be_hardly_trained(run, make_batch):
+def test_random_weights_are_reported_as_hardly_trained(run, make_batch):
     outputs = run.model(make_batch(6))["video_text"]
     similarities = cosines(outputs["text"][:, 0].numpy(), outputs["video"].numpy())
     reason = "step 0, within its warm-up of 50 steps"

@@ -36,7 +36,7 @@ def test_text_can_be_left_out(make_model, batches):
     assert set(found.video_text) == {"video"} and set(found.video_audio) == {"video", "audio"}
 
 
-def test_a_query_is_the_mean_of_the_normalized_captions_that_there_are():
+def test_a_query_is_the_mean_of_the_normalized_captions():
     captions = tf.constant([[[3.0, 0.0], [0.0, 5.0], [9.0, 9.0]], [[1.0, 1.0]] * 3])
     query = caption_query(captions, tf.constant([[True, True, False], [False] * 3]))
     np.testing.assert_allclose(query, [[0.5, 0.5], [0.0, 0.0]], atol=1e-6)

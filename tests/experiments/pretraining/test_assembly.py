@@ -9,7 +9,7 @@ from experiments.running.command_line import BadInput
 REFUSED = {
     "dgl": "fusion",
     "ogm_ge": "scores",
-    "famo": "should do without the losses after the step.*Found FAMO",
+    "famo": "should not need the losses after the step.*Found FAMO",
 }
 
 

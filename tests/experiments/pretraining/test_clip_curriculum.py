@@ -1,4 +1,4 @@
-"""The curriculum per clip in the training step: what is trained on, what is left out, on how many replicas."""
+"""The curriculum per clip in the training step: what is trained on, what is skipped, on how many replicas."""
 
 import math
 
@@ -207,7 +207,7 @@ def test_soft_weights_are_one_half_at_gamma(rig, batches):
     )
 
 
-def test_a_step_of_which_every_clip_is_gated_changes_no_bit(rig, batches):
+def test_a_step_with_every_clip_gated_changes_no_bit(rig, batches):
     rig = rig()
     everything = batches[0] | dict.fromkeys(("has_audio", "has_text"), tf.ones([BATCH], tf.bool))
     rig.train(ALL, everything)  # moments and statistics are no longer those of the start
@@ -252,7 +252,7 @@ def test_clips_that_all_weigh_one_change_nothing(rig, batches):
         np.testing.assert_allclose(with_clips[name], column, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_a_run_goes_on_as_if_it_had_not_been_interrupted(rig, batches):
+def test_a_resumed_run_equals_an_uninterrupted_one(rig, batches):
     rig = rig()
     threshold = middle(rig.judged(batches[0])[0])
     rig.train(threshold, batches[0])
@@ -321,7 +321,7 @@ def test_mixed_precision_judges_nearly_alike(rig, batches):
     assert weights.dtype == tf.float32 and weights.numpy().tolist() == [1.0] * BATCH
 
 
-def test_the_result_s_table_tells_of_the_clips_where_they_were_judged():
+def test_the_table_reports_clips_where_they_were_judged():
     gradients = {"mean_cosine": 0.1, "conflict_rate": 0.2, "kept_rate": 1.0}
     nothing = dict.fromkeys(("r1", "r5", "r10", "median_rank", "gallery"))
     result = {

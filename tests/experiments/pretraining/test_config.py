@@ -25,10 +25,10 @@ pytestmark = pytest.mark.every_python
         ("pretrain.precision = 'float16'", r"should be one of float32, mixed_bfloat16"),
         ("pretrain.all_reduce = 'never'", r"should be one of after, before"),
         ("pretrain.granularity = 'clip'", r"should be one of batch, sample"),
-        ("pretrain.clip_softness = 0.1", r"go with `pretrain\.granularity = 'sample'`"),
+        ("pretrain.clip_softness = 0.1", r"be used with `pretrain\.granularity = 'sample'`"),
         ("pretrain.harmonizer = 'grr'", r"Unknown method 'grr'\. Known are .*; the nearest is 'gr'"),
         ("pretrain.datasets = ()", r"should name at least one"),
-        ("ClipSpec.image_size = 0", r"ClipSpec\.image_size must be a whole number"),
+        ("ClipSpec.image_size = 0", r"ClipSpec\.image_size should be a whole number"),
         ("pretrain.steps = ", r"the configuration cannot be used"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What one training step does, and what a step that is left out does not do."""
+"""What one training step does, and what a skipped step does not do."""
 
 import functools
 import itertools
@@ -143,7 +143,7 @@ def test_a_gated_step_changes_no_bit(rig, batch, method):
     assert changed == [], "what a kept step does not change says nothing about a gated one"
 
 
-def test_a_kept_step_of_the_sum_is_a_plain_adam_step_on_the_summed_loss(rig, batch):
+def test_a_kept_step_of_the_sum_is_a_plain_adam_step(rig, batch):
     total = [np.add(*pair) for pair in zip(*rig.gradients(batch), strict=True)]
     before = [weight.numpy() for weight in rig.trainer.weights]
     logged = rig.train(batch)
@@ -237,7 +237,7 @@ def test_a_batch_without_text_is_trained_on_with_the_other_loss(rig, batch, meth
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_step_that_is_not_finite_is_left_out_and_named(rig, batch, objective):
+def test_a_step_that_is_not_finite_is_skipped_and_named(rig, batch, objective):
     if objective == "video_audio":
         broken = batch | {"waveform": tf.where(tf.range(BATCH)[:, tf.newaxis] == 1, math.nan, batch["waveform"])}
     else:
@@ -305,7 +305,7 @@ def test_xla_does_the_same_and_compiles_once(rig, batch, make_model):
             assert logged[name] == pytest.approx(expected, rel=1e-2, abs=1e-2), name
     for name in rig.trainer.log.layer_fields:
         np.testing.assert_allclose(compiled.column(name), rig.column(name), rtol=1e-2, atol=1e-2, err_msg=name)
-    # A computed index that XLA takes for a constant would make it compile each step anew.
+    # A computed index that XLA takes for a constant would make it compile each step again.
     assert max(seconds[1:]) < 0.2 * seconds[0]
 
 

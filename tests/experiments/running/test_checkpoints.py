@@ -88,7 +88,7 @@ def test_the_advice_to_name_an_older_checkpoint_works(saved, full_disk):
     manager = manage(saved, held)
     assert os.path.basename(manager.restore_or_initialize()) == "ckpt-10" and int(held.step) == 10
     with full_disk():
-        with pytest.raises(RunFailed, match="last good checkpoint is: .*ckpt-10. Make room"):
+        with pytest.raises(RunFailed, match="last good checkpoint is: .*ckpt-10. Free some space"):
             save_at(manager, held, 20)
     assert (saved / "ckpt-10.index").exists()
     manager = manage(saved, held)
@@ -103,7 +103,9 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_nothing_else(tmp_path, 
     save_at(manager, held, 10)
     before = sorted(os.listdir(tmp_path))
     with full_disk(room_bytes):
-        with pytest.raises(RunFailed, match="could not be written to .*\n.*is: .*ckpt-10. Make room and run the same"):
+        with pytest.raises(
+            RunFailed, match="could not be written to .*\n.*is: .*ckpt-10. Free some space and run the same"
+        ):
             save_at(manager, held, 20)
     assert sorted(os.listdir(tmp_path)) == before
     again = state(size=10_000)
@@ -113,7 +115,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_nothing_else(tmp_path, 
 def test_a_full_disk_at_the_first_checkpoint(tmp_path, full_disk):
     held = state(size=10_000)
     with full_disk(20_000):
-        with pytest.raises(RunFailed, match="none; the run starts anew"):
+        with pytest.raises(RunFailed, match="none; the run starts from scratch"):
             save_at(manage(tmp_path, held), held, 10)
     assert not [name for name in os.listdir(tmp_path) if name.startswith("ckpt")]
 

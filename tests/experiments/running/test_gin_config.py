@@ -28,7 +28,7 @@ def package(tmp_path, monkeypatch):
     return root
 
 
-def test_files_of_the_package_and_what_they_include_are_found_from_any_directory(package):
+def test_packaged_gin_files_are_found_from_any_directory(package):
     assert parse("configs/whole.gin") == (1, 2)
     assert parse(str(package / "configs" / "whole.gin")) == (1, 2)
 
@@ -48,7 +48,7 @@ def test_a_python_package_of_the_folders_name_does_not_matter(package, tmp_path)
     assert parse("configs/whole.gin") == (1, 2)
 
 
-def test_a_missing_file_is_explained_with_the_places_where_it_was_looked_for(package, tmp_path):
+def test_a_missing_gin_file_is_reported_with_the_searched_places(package, tmp_path):
     (tmp_path / "current" / "mine.gin").write_text("include 'configs/nowhere.gin'\n")
     for file, missing in (("nowhere.gin", "nowhere.gin"), ("mine.gin", "configs/nowhere.gin")):
         with pytest.raises(BadInput) as refusal:

@@ -56,7 +56,7 @@ def test_what_is_done_is_not_run_again(make_job):
     assert outcome.status == FINISHED and outcome.seconds is None and job.log.read_text() == "test\nreport\n"
 
 
-def test_a_failure_is_told_with_the_end_of_the_log_and_stops_nothing(make_job):
+def test_a_failure_is_reported_with_its_log_and_stops_nothing(make_job):
     jobs = [
         make_job("bad", train="echo before; touch train", test="seq 30; exit 3", report="touch report"),
         make_job("idle", train="true"),
@@ -70,7 +70,7 @@ def test_a_failure_is_told_with_the_end_of_the_log_and_stops_nothing(make_job):
     assert head == f"bad: test ended with exit code 3; the end of {jobs[0].log}:"
     assert [int(line) for line in tail] == list(range(16, 31))
     assert not (jobs[0].directory / "report").exists()
-    assert idle.message.startswith("idle: train ended before its work was done")
+    assert idle.message.startswith("idle: train ended before it was finished")
     assert "train was ended by SIGKILL" in killed.message
     progress = [line for line in lines if line.startswith("[")]
     assert re.fullmatch(r"\[2/4\] idle: failed in \d+m\d\ds \| 2 failed \| ETA \d+m\d\ds", progress[1])
@@ -129,11 +129,11 @@ run_jobs([Job("a", directory, {job.programs!r}, lambda _: False)], 1, print)
 
     def show(line):
         lines.append(line)
-        if "waits for a program" in line:
+        if "waiting for another program" in line:
             (job.directory / "go").touch()
 
     assert statuses(run_jobs([job], 1, show)) == [FINISHED]
-    assert lines[0] == f"a: waits for a program that works in {job.directory} already"
+    assert lines[0] == f"a: waiting for another program that works in {job.directory}"
     assert job.log.read_text() == "begun\nended\n"  # not run a second time
 
 

@@ -28,4 +28,4 @@ def test_what_is_no_program_is_refused_with_the_nearest_name(monkeypatch, capsys
     for name in ("pretrian", "running.programs", "../setup", ""):
         monkeypatch.setattr(sys, "argv", ["vatt-harmonization", name])
         assert programs.main() == 2
-        assert capsys.readouterr().err.startswith(f"error: there is no program {name}.")
+        assert capsys.readouterr().err.startswith(f"error: no program is called {name}.")

@@ -73,7 +73,7 @@ def test_a_new_run_has_its_files(directory, vocabulary):
     assert set(written) == set(environment())
 
 
-def test_a_run_goes_on_only_with_its_own_configuration_and_data(directory, vocabulary):
+def test_a_run_resumes_only_with_the_same_configuration_and_data(directory, vocabulary):
     start = directory.start
     start(CONFIG, {"set": 1}, vocabulary, False)
     vocabulary.write_text("c\n")
@@ -120,7 +120,7 @@ def test_other_workers_write_elsewhere(directory):
     assert directory.of_worker(2).metrics == directory.path / "workers" / "2" / "metrics.jsonl"
 
 
-def test_the_commit_is_the_codes_own_and_not_that_of_a_project_it_is_installed_in(tmp_path, monkeypatch):
+def test_the_commit_is_not_that_of_an_enclosing_project(tmp_path, monkeypatch):
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
     for arguments in (
         ["init", "--quiet"],

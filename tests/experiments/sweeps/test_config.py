@@ -63,7 +63,7 @@ MISTAKES = {
     "axes of one name": ({"a.seed": (1,), "b.seed": (1,)}, "two axes called 'seed'"),
     "no axis": ({}, "at least one axis"),
     "no alternative": ({"a": {}}, "should have alternatives"),
-    "values without a binding": ({"seed": (1, 2)}, "be called like the binding that takes the values"),
+    "values without a binding": ({"seed": (1, 2)}, "have the name of the binding that takes the values"),
     "neither file nor binding": (
         {"a": {"x": "gr"}},
         r"alternative 'x' of the axis 'a' should consist of gin files.*Found 'gr'",
@@ -73,7 +73,10 @@ MISTAKES = {
         {"a": {"x": ()}},
         "should be some of pretrain, finetune, evaluate, report, in this order",
     ),
-    "flags of no program": ({"a": {"x": ()}}, "`sweep.flags` should be of the sweep's programs, .*Found finetune"),
+    "flags of no program": (
+        {"a": {"x": ()}},
+        "`sweep.flags` should be flags of the sweep's programs, .*Found finetune",
+    ),
 }
 
 

@@ -220,7 +220,7 @@ def test_a_run_of_more_than_a_day_says_so_once(told, clock):
     run_loop(told, clock, 10.0)
     run_loop(told, clock, 10.0)
     (warning,) = [line for line in told.lines if line.startswith("This run will take about ")]
-    assert warning.startswith("This run will take about 11d13h. Shorter: lower `pretrain.steps`")
+    assert warning.startswith("This run will take about 11d13h. To shorten it, lower `pretrain.steps`")
     assert told.lines.index(warning) == 2, "after the first line with a speed"
 
 

@@ -5,7 +5,7 @@ from harmonization import Both, GradientCurriculum, GradientRealignment, Group, 
 
 
 @pytest.mark.parametrize("indicator", ["cosine", "dot"])
-def test_is_the_gate_of_one_and_the_weights_of_the_other(gram_of, indicator):
+def test_combines_the_gate_and_the_projection(gram_of, indicator):
     schedule, kept = LinearSchedule(10), set()
     for seed in range(20):
         gram = gram_of(np.random.default_rng(seed).normal(size=(2, 3)))

@@ -11,7 +11,7 @@ def test_golden_value(gram_of):
 
 
 @pytest.mark.parametrize("objectives", [2, 3, 6])
-def test_has_the_same_cosine_with_all_and_the_length_of_their_projections(gram_of, objectives):
+def test_has_equal_cosines_and_the_length_of_the_projections(gram_of, objectives):
     vectors = np.random.default_rng(0).normal(size=(objectives, 8))
     update = ConFIG().weights(gram_of(vectors)).numpy() @ vectors
     direction = update / np.linalg.norm(update)

@@ -68,7 +68,7 @@ def test_samples_are_gated_by_the_rule_for_steps(gram_of):
     assert judged.numpy().tolist() == [True] * 21 + [False] * 3 and not np.any(agreement[21:])
 
 
-def test_soft_weights_are_a_sigmoid_around_gamma_that_tends_to_the_gate(gram_of):
+def test_soft_weights_are_a_sigmoid_around_gamma(gram_of):
     method, cosines = GradientCurriculum(0.2), np.array([-0.9, 0.0, 0.2, 0.3, 0.9])
     grams = tf.stack([*(gram_of(_pair(cosine)) for cosine in cosines), gram_of(np.zeros([2, 2]))])
     soft = method.sample_weights(grams, None, softness=0.1).numpy()

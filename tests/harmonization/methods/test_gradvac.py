@@ -65,7 +65,7 @@ def test_targets_at_the_end_of_the_range_leave_the_weights_moderate(gram_of):
     assert np.abs(decision.weights).max() < 20.0
 
 
-def test_harmonize_keeps_targets_per_group_and_only_of_steps_that_are_taken():
+def test_targets_are_per_group_and_follow_kept_steps_only():
     method, nan = GradVac(), tf.constant([np.nan])
     first, second = [tf.constant([1.0, 0.0]), tf.constant([1.0])], [tf.constant([-1.0, 1.0]), tf.constant([2.0])]
     groups = {"left": [0], "right": [1]}

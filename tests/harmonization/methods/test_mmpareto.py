@@ -131,7 +131,7 @@ def test_the_direction_conflicts_with_no_gradient(gram_of, objectives, rank):
 
 
 @pytest.mark.parametrize("scales", [(1e-10, 1e15), (1e15, 1e3), (1e-10, 1e-10)])
-def test_two_gradients_do_not_conflict_with_it_however_their_lengths_differ(gram_of, scales):
+def test_no_conflict_with_two_gradients_of_any_lengths(gram_of, scales):
     for seed in range(5):
         units = np.random.default_rng(seed).normal(size=(2, 4))
         units[1] -= units[0]
@@ -140,7 +140,7 @@ def test_two_gradients_do_not_conflict_with_it_however_their_lengths_differ(gram
         assert np.any(update) and np.all(units @ update >= -1e-4 * np.linalg.norm(update))
 
 
-def test_the_magnitude_per_tensor_may_conflict_which_is_why_there_is_a_choice():
+def test_the_magnitude_per_tensor_may_conflict():
     conflicts = {}
     for scope in ("tensor", "encoder"):
         call = tf.function(lambda gradients, scope=scope: harmonize(gradients, MMPareto(scope=scope))[0])

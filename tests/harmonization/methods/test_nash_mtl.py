@@ -13,7 +13,7 @@ def test_golden_value(gram_of):
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 5])
-def test_the_update_has_the_length_of_the_clip_whatever_the_gradients(gram_of, objectives):
+def test_the_update_has_the_clipping_length_for_any_gradients(gram_of, objectives):
     vectors = np.random.default_rng(0).normal(size=(objectives, 8))
     for scale in (1.0, 1e4):
         update = NashMTL().weights(gram_of(scale * vectors)).numpy() @ (scale * vectors)

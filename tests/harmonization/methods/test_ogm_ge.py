@@ -29,7 +29,7 @@ def test_the_stronger_modality_is_slowed_down():
     assert _factor("audio", {"audio": 2.0, "video": 2.0}) == 1
 
 
-def test_of_more_modalities_each_is_held_against_the_mean_of_the_others():
+def test_each_modality_is_compared_with_the_mean_of_the_others():
     scores = {"audio": 30.0, "video": 20.0, "flow": 10.0}
     np.testing.assert_allclose(_factor("audio", scores, alpha=0.5), 1 - np.tanh(0.5 * 2), rtol=1e-5)
     assert _factor("video", scores, alpha=0.5) == 1 and _factor("flow", scores, alpha=0.5) == 1

@@ -11,7 +11,7 @@ def test_weighs_as_told_whatever_the_gradients(gram_of):
         assert decision.keep
 
 
-def test_an_objective_that_takes_no_part_leaves_the_others_their_weights(gram_of):
+def test_an_absent_objective_does_not_change_the_other_weights(gram_of):
     group = Group(gram_of(np.eye(2)), objectives=(0, 2))
     np.testing.assert_array_equal(Reweight((3, 2, 1)).decide(group).weights, [3, 1])
 
@@ -22,6 +22,6 @@ def test_refuses_weights_that_make_no_sense(weights):
         Reweight(weights)
 
 
-def test_refuses_a_number_of_weights_that_is_not_that_of_the_objectives(gram_of):
+def test_refuses_a_wrong_number_of_weights(gram_of):
     with pytest.raises(ValueError, match=r"one entry per objective \(3\). Found \(1.0, 2.0\)"):
         Reweight((1, 2)).weights(gram_of(np.eye(3)))
