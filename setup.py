@@ -101,6 +101,7 @@ setup(
         "typeguard>=4.3",  # checks the types of gin bindings, which gin does not
         "numpy>=1.26",  # arrays outside TensorFlow
         "av>=14",  # decoding and encoding media; its wheels bring FFmpeg
+        "google-crc32c>=1.6",  # the sums of records, where a damaged one must be found
         "fsspec>=2024.2",  # sources in storage that TensorFlow cannot read: s3://, az://, ...
         "pillow>=10",  # JPEG frames in records
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D

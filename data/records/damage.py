@@ -1,13 +1,8 @@
-"""Finds damaged records and drops them: flipped bits, files that end too early, invalid JPEGs.
-
-TensorFlow checks the checksums of every record but does not say which file it was reading. When it has found damage, the files
-are read again here: a TFRecord file is a row of (length, 8 bytes; its CRC-32C, 4; content; its CRC-32C, 4).
-"""
+"""Finds damaged records and drops them: flipped bits, files that end too early, invalid JPEGs."""
 
 from __future__ import annotations
 
 import collections
-import functools
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -15,11 +10,11 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from data.errors import DataError
+from data.records.framing import framed_records
 from data.records.prepared_dataset import PreparedDataset
 from data.records.stored_clips import parse_clip, read_records, shards_of
 from data.source.written_files import read_json, renamed_when_done, write_json
 
-_LENGTH_BYTES, _HEADER_BYTES, _FRAME_BYTES = 8, 12, 16
 _INFO, _REPORT = "dataset_info.json", "prepare_report.json"
 
 
@@ -61,9 +56,9 @@ def file_damage(path: str) -> Iterator[Damage]:
     try:
         tf.data.TFRecordDataset(path).reduce(0, lambda count, _: count + 1)
     except tf.errors.DataLossError:
-        for number, offset, _, reason in _checked(path):
-            if reason:
-                yield Damage(path, number, offset, reason)
+        for number, offset, _, damage in framed_records(path):
+            if damage:
+                yield Damage(path, number, offset, damage)
 
 
 def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
@@ -115,51 +110,13 @@ def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[s
 def _rewrite(path: str, left_out: set[int]) -> int:
     kept = 0
     with renamed_when_done(f"{path}.whole") as temporary, tf.io.TFRecordWriter(temporary) as writer:
-        for _, offset, content, reason in _checked(path):
-            if not reason and offset not in left_out:
-                writer.write(content)
+        for record in framed_records(path):
+            if not record.damage and record.offset not in left_out:
+                writer.write(record.content)
                 kept += 1
     tf.io.gfile.rename(path, f"{path}.damaged", overwrite=True)
     tf.io.gfile.rename(f"{path}.whole", path)
     return kept
-
-
-def _checked(path: str) -> Iterator[tuple[int, int, bytes, str]]:
-    """Yields number, offset, content and what is wrong ("": nothing) of each record, as far as they can be found."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        number, offset, size = 0, 0, file.size()
-        while offset < size:
-            header = file.read(_HEADER_BYTES)
-            length = int.from_bytes(header[:_LENGTH_BYTES], "little")
-            if len(header) == _HEADER_BYTES and not _sum_is_right(header[:_LENGTH_BYTES], header[_LENGTH_BYTES:]):
-                yield number, offset, b"", "its length is wrong, so the records after it cannot be found"
-                return
-            if offset + length + _FRAME_BYTES > size:
-                yield number, offset, b"", "the file ends within it"
-                return
-            content, checksum = file.read(length), file.read(4)
-            yield number, offset, content, "" if _sum_is_right(content, checksum) else "its content has changed"
-            number, offset = number + 1, offset + length + _FRAME_BYTES
-
-
-def _sum_is_right(content: bytes, checksum: bytes) -> bool:
-    """Compares with a TFRecord's sum: a CRC-32C, turned by 15 bits and moved, so that sums of sums are no trap."""
-    table, crc = _crc_table(), 0xFFFFFFFF
-    for byte in content:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-    return masked == int.from_bytes(checksum, "little")
-
-
-@functools.cache
-def _crc_table() -> list[int]:
-    def entry(byte: int) -> int:
-        for _ in range(8):
-            byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
-        return byte
-
-    return [entry(byte) for byte in range(256)]
 
 
 def _undecodable(path: str) -> Iterator[Damage]:

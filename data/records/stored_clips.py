@@ -10,11 +10,10 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from data.errors import DataError
+from data.records.framing import framed_records
 from data.records.prepared_dataset import PreparedDataset
 from data.records.schema import UNKNOWN
 from data.text.captions import Cue
-
-_FRAME_BYTES = 16
 
 
 class StoredClip(NamedTuple):
@@ -129,24 +128,11 @@ def read_records(path: str, skipped: Container[int] = ()) -> Iterator[tuple[int,
       skipped: Places of damaged records to skip. Reading ends where the file can no longer be parsed,
         as after a record whose length is damaged.
     """
-    with tf.io.gfile.GFile(path, "rb") as file:
-        number, offset, size = 0, 0, file.size()
-        while (record := _framed(file, size - offset)) is not None:
-            if offset not in skipped:
-                yield number, offset, record
-            number, offset = number + 1, offset + len(record) + _FRAME_BYTES
+    for number, offset, content, _ in framed_records(path):
+        if content is not None and offset not in skipped:
+            yield number, offset, content
 
 
 def read_record(path: str, offset: int) -> bytes:
     """Returns the content of the record that starts at a byte of a TFRecord file."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        file.seek(offset)
-        return _framed(file, file.size() - offset)
-
-
-def _framed(file: tf.io.gfile.GFile, left_bytes: int) -> bytes | None:
-    """Reads a record: its length, the length's checksum, its content, the content's checksum."""
-    length = int.from_bytes(file.read(12)[:8], "little")
-    if length + _FRAME_BYTES > left_bytes:
-        return None
-    return file.read(length + 4)[:-4]
+    return next(framed_records(path, offset)).content
