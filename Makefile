@@ -40,6 +40,7 @@ test-python: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python --summary=none --output-format=min-text
 
 # What is in a prepared data set, as a page: make stats DATASET=ucf101 DATA_DIR=data_dir
 stats: install

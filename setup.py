@@ -125,6 +125,7 @@ setup(
             "pytest>=8",  # the tests
             "pytest-xdist>=3.6",  # on both cores
             "ruff==0.14.*",  # linting and import order
+            "pyrefly==1.5.*",  # types of the packages that users import, in a second (mypy: 4 s; ty trips over TensorFlow)
             "mkdocs>=1.6,<2",  # the documentation site (make site); version 2 drops plugins and hooks
             "mkdocs-material>=9.6",  # its theme: search, phones, dark mode, all without network
             "mkdocstrings-python>=1.16",  # its API pages, read from the source without importing TensorFlow

@@ -116,6 +116,9 @@ class _RecordedLoss(tf.keras.losses.Loss):
         recording = _RECORDING.get()
         return value if recording is None else recording.add(self.key, value)
 
+    def call(self, y_true, y_pred):
+        return self.loss.call(y_true, y_pred)
+
     def get_config(self):
         given = self.given
         return {"key": self.key, "loss": tf.keras.losses.serialize(given) if callable(given) else given}
@@ -125,25 +128,21 @@ class _RecordedLoss(tf.keras.losses.Loss):
         return _recorded(**config)
 
 
-class _CrossEntropy(tf.keras.losses.Loss):
+def _cross_entropy(y_true, y_pred):
     """What "crossentropy" and "ce" mean to Keras 3: the cross-entropy that fits the shapes."""
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        losses = tf.keras.losses
-        if y_pred.shape[-1] == 1:
-            function = losses.binary_crossentropy
-        elif len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
-            function = losses.sparse_categorical_crossentropy
-        else:
-            function = losses.categorical_crossentropy
-        return _FunctionLoss(function, name=self.name)(y_true, y_pred, sample_weight)
+    losses = tf.keras.losses
+    if y_pred.shape[-1] == 1:
+        return losses.binary_crossentropy(y_true, y_pred)
+    if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
+        return losses.sparse_categorical_crossentropy(y_true, y_pred)
+    return losses.categorical_crossentropy(y_true, y_pred)
 
 
 def _recorded(key: str | int, loss: Any) -> _RecordedLoss | None:
     if loss is None:
         return None
     if hasattr(tf.keras, "ops") and str(loss).lower() in ("crossentropy", "ce"):
-        return _RecordedLoss(key, _CrossEntropy(name=loss), loss)
+        return _RecordedLoss(key, _FunctionLoss(_cross_entropy, name=loss), loss)
     if isinstance(loss, _RecordedLoss):  # compiled again with `model.loss`
         return _recorded(key, loss.given)
     found = tf.keras.losses.get(loss)
