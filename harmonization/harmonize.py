@@ -88,15 +88,15 @@ def harmonize(
     )
     asked = split(about, members, gradients)
     decisions = [decide(harmonizer, group) for group in asked]
-    keep = tf.reduce_all(tf.stack([decision.keep for decision in decisions])) & finite & keep
-    _store(decisions, keep)
-    update = _update(gradients, list(members.values()), decisions, keep)
+    taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
+    _store(decisions, taken)
+    update = _update(gradients, list(members.values()), decisions, taken)
     for group, indices in zip(asked, members.values(), strict=True):
         _finish(harmonizer, group, update, indices)
     report = _report(grams, [decision.weights for decision in decisions])
     if groups is None:
         report = {key: value[0] for key, value in report.items()}
-    return update, report | {"keep": keep, "finite": finite, "variable_gram": per_variable}
+    return update, report | {"keep": taken, "finite": finite, "variable_gram": per_variable}
 
 
 def _all_finite(tensor: tf.Tensor) -> tf.Tensor:

@@ -110,7 +110,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         config = self._config_for(dl_manager)
-        generators = {}
+        generators: dict[str, Iterator[tuple[str, dict[str, Any]]]] = {}
         for split, items in sorted(self.items(config).items()):
             examples = self._generate_examples(config, split, items)
             # TFDS cannot write a split in which nothing turns out to be usable.

@@ -134,5 +134,12 @@ def read_records(path: str, skipped: Container[int] = ()) -> Iterator[tuple[int,
 
 
 def read_record(path: str, offset: int) -> bytes:
-    """Returns the content of the record that starts at a byte of a TFRecord file."""
-    return next(framed_records(path, offset)).content
+    """Returns the content of the record that starts at a byte of a TFRecord file.
+
+    Raises:
+      DataError: No whole record starts there.
+    """
+    record = next(framed_records(path, offset), None)
+    if record is None or record.content is None:
+        raise DataError(f"{path} has no whole record at byte {offset}.")
+    return record.content

@@ -122,7 +122,7 @@ def synthesize_noisy(
 
 def _mask(pattern: str, outline: str, centers: np.ndarray, radius: float, image_size_px: int) -> np.ndarray:
     """Returns how much paint each pixel gets, `[frames, size, size]` in [0, 1]."""
-    x, y = offsets(*centers, image_size_px)
+    x, y = offsets(centers[0], centers[1], image_size_px)
     rows, columns = (np.sin(2 * np.pi * _STRIPES_PER_RADIUS * side / radius) > 0 for side in (y, x))
     holes = {"plain": True, "striped": rows, "barred": columns, "checked": rows ^ columns}
     return cover(outline, x, y, radius) * holes[pattern]

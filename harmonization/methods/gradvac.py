@@ -95,7 +95,7 @@ class GradVac(Harmonizer):
         present = tf.cast(norms > 0.0, tf.float64)
         rounds = visits(norms.shape[0], self._seed, step) * present[:, None] * present[None, :]
         rows, targets = tf.foldl(
-            lambda state, chosen: _met(*state, cosines, chosen, self._beta), rounds, (rows, targets)
+            lambda state, chosen: _met(state[0], state[1], cosines, chosen, self._beta), rounds, (rows, targets)
         )
         weights = added_up(rows, norms)
         return to_float32(weights / norms.shape[0] if self._mean else weights), targets
