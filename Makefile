@@ -10,7 +10,7 @@ DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test test-python lint stats check-data notebook study study-quick docs site lock clean
+.PHONY: install demo test test-quick test-python lint stats check-data notebook study study-quick docs site lock clean
 
 install: $(VENV)/installed
 
@@ -32,6 +32,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet
+
+# For every few minutes of work: all but the files marked slow. What it leaves to make test is in CONTRIBUTING.md.
+test-quick: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet -m "not slow"
 
 # What depends on the version of Python, or of what differs between them: make test-python PYTHON=python3.12
 test-python: install

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from experiments.running.programs import found_anywhere
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parent.parent
 PARTS = ("vatt", "harmonization", "data", "experiments", "configs")
 PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]

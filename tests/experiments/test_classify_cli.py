@@ -19,6 +19,8 @@ from experiments.running.command_line import _guarded as guarded
 from experiments.running.jobs import FINISHED, Outcome
 from experiments.running.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 STEPS = 18  # 24 clips, 4 to a batch, 3 epochs
 RUN = [
     "classify.dataset = 'synthetic'", "classify.method = 'mmpareto'", "classify.encoder = @VATTEncoder",

@@ -11,6 +11,8 @@ import vatt
 from experiments.pretraining import config
 from experiments.pretraining.assembly import build_run, make_model, random_batch
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 OTHERS = {"classify", "finetune", "study", "sweeps"}  # see the tests of their own configurations

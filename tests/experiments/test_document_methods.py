@@ -18,6 +18,8 @@ from experiments.method_docs.docstrings import HEADINGS, read_docstring
 from experiments.pretraining import config
 from experiments.running.gin_config import ROOT
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs" / "methods"
 METHODS = list(harmonization.METHODS)
 

@@ -25,7 +25,7 @@ from experiments.running.run_directory import RunDirectory, operative_config
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "media_files.py"))
 write_media, moving_square, tone = MEDIA["write_media"], MEDIA["moving_square"], MEDIA["tone"]
 CAPTIONS = ["a red square is falling", "a blue circle goes up", "über die straße", "naïve café"]
-pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.every_python]
+pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.every_python, pytest.mark.slow]
 QUERIES = ["a red square is falling", "word " * 200, "Über die STRASSE: naïve café, 日本"]
 ROWS = ("features_video", "video_audio_video", "video_text_video", "features_audio", "video_audio_audio")
 

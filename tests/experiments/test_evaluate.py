@@ -26,6 +26,8 @@ from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import harmonization_summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def directory(trained_run, evaluation) -> RunDirectory:

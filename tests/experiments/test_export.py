@@ -20,6 +20,8 @@ from experiments.running import command_line
 from experiments.running.command_line import RunFailed
 from experiments.running.run_directory import RunDirectory, operative_config
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = ["a red square is falling", "a blue circle goes up", "über die straße", "naïve café"]
 QUERIES = ["a red square is falling", "word " * 200, "Über die STRASSE: naïve café, 日本"]
 TOWERS = {

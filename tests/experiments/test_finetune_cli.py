@@ -20,6 +20,8 @@ from experiments.running import strategies
 from experiments.running.run_directory import RunDirectory
 from experiments.training import progress
 
+pytestmark = pytest.mark.slow
+
 MODEL = dict(layers=1, width=16, heads=2, head_dim=8, feed_forward=32, word_dim=8, feature_dim=16, waveform_patch=1280)
 CLIPS = [
     "finetune.clips = @ClipSpec()", "ClipSpec.frames = 8", "ClipSpec.image_size = 32", "ClipSpec.sample_rate_hz = 16000",

@@ -11,6 +11,8 @@ import vatt
 from experiments.inference.trained_model import open_run
 from experiments.running.command_line import _guarded as guarded
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 SMALL = [
     "VATT.layers = 2", "VATT.width = 64", "VATT.heads = 2", "VATT.feed_forward = 128", "VATT.feature_dim = 256",

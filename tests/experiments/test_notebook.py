@@ -13,6 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 TEXT = pathlib.Path(__file__).parents[2] / "experiments/notebooks/inspect_checkpoint.py"
 NOTEBOOK = TEXT.with_suffix(".ipynb")
 

@@ -24,7 +24,7 @@ from experiments.preparing import program
 from experiments.preparing.dataset_flags import flag_values
 from experiments.running.command_line import BadInput, RunFailed, _guarded
 
-pytestmark = pytest.mark.every_python
+pytestmark = [pytest.mark.every_python, pytest.mark.slow]
 
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = dict(train_clips=3, validation_clips=0, test_clips=2, image_size_px=16, clip_seconds=0.8)

@@ -21,6 +21,8 @@ from experiments.pretraining.assembly import build_run
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.run_directory import RunDirectory, operative_config
 
+pytestmark = pytest.mark.slow
+
 LINE = re.compile(
     r"step \d+/40 \d+\.\d% \| (first step, compilation included: \d+\.\d s \| peak memory \d\.\d GiB|"
     r"[\d.e-]+ s/step \| [\d.]+ clips/s \| data \d+% \| ETA \d+m\d\ds( \| peak memory \d\.\d GiB)?) \| "

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from experiments.running.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["pretrain.steps = 2", "pretrain.warmup_steps = 1"]
 service = tf.data.experimental.service
 

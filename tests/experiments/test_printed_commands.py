@@ -15,7 +15,7 @@ from absl import flags
 
 from experiments.running.command_line import _guarded as guarded
 
-pytestmark = pytest.mark.every_python
+pytestmark = [pytest.mark.every_python, pytest.mark.slow]
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",

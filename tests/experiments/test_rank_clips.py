@@ -22,7 +22,7 @@ from experiments.running.command_line import _guarded as guarded
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))
 EVIL = '<script>alert("&")</script>, a red "circle"'
 CLIPS, BATCH = 10, 4
-pytestmark = pytest.mark.usefixtures("quick_graphs")
+pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.slow]
 
 
 def clips():

@@ -8,6 +8,8 @@ import harmonization
 from experiments.pretraining.step import HarmonizedTrainer
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 BATCH, STEPS = 8, 3
 GAMMA = -0.2  # CL and Both take a step that conflicts a little and skip one that conflicts much; asserted below
 METHODS = {

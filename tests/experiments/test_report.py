@@ -17,6 +17,8 @@ from experiments.reports.plots import cosine_histogram, curves, split_histogram
 from experiments.reports.projection import MINIMUM_CLIPS, Plane, Unmapped, map_spaces, method, projections
 from experiments.running.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def directory(trained_run, evaluation, tmp_path) -> RunDirectory:

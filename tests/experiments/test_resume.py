@@ -14,6 +14,8 @@ import tensorflow as tf
 import data
 from experiments.running.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 STEPS = 40
 KILLS = int(os.environ.get("VATT_TEST_KILLS", "2"))  # at random steps; one more comes during a write
 SEED = int(os.environ.get("VATT_TEST_KILL_SEED", "0"))

@@ -16,6 +16,8 @@ from experiments.studies.data import prepare_sets
 from experiments.studies.directory import StudyDirectory
 from experiments.studies.training import ReusableRun
 
+pytestmark = pytest.mark.slow
+
 GIN_FILE = "configs/study/full.gin"
 TINY = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 16",

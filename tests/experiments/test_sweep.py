@@ -23,6 +23,8 @@ from experiments.running.run_directory import RunDirectory
 from experiments.training import train_program
 from experiments.training.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 SHORT = [
     "pretrain.steps = 10", "pretrain.checkpoint_every_steps = 4", "pretrain.shuffle_window = 8",
     "VATT.dropout = 0.0", "VATT.drop_token_rate = 0.0",

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 import harmonization
 
+pytestmark = pytest.mark.slow
+
 keras = tf.keras
 KERAS_3 = hasattr(keras, "ops")
 ROOT = pathlib.Path(__file__).parents[2]

@@ -11,6 +11,8 @@ import harmonization
 from harmonization.output_losses import check_losses
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 LOSSES = {"depth": "mse", "kind": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
 

@@ -16,6 +16,8 @@ from harmonization.methods.mgda import MGDA
 from harmonization.methods.nash_mtl import NashMTL
 from harmonization.methods.upgrad import UPGrad
 
+pytestmark = pytest.mark.slow
+
 CASES = 40
 
 

@@ -10,6 +10,8 @@ import tensorflow as tf
 import harmonization
 from harmonization import Group
 
+pytestmark = pytest.mark.slow
+
 CASES, WIDTH, STEP = 48, 20, 7
 
 

@@ -14,6 +14,8 @@ import tensorflow as tf
 import harmonization
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 BATCH, STEPS = 8, 5
 ENCODERS = {"audio": [0], "video": [1], "fusion": [2]}
 SCHEDULE = harmonization.LinearSchedule(STEPS, start=-0.2)

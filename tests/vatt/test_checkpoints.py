@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import vatt
 
-pytestmark = pytest.mark.every_python
+pytestmark = [pytest.mark.every_python, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from vatt.encoder_block import EncoderBlock
 from vatt.heads import FineAndCoarseHead, JointHead
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 SEED = tf.constant([1, 2])
 
 

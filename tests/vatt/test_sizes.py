@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import vatt
 
+pytestmark = pytest.mark.slow
+
 
 def parameters(layer) -> int:
     return sum(int(tf.size(variable)) for variable in layer.trainable_variables)

@@ -7,6 +7,8 @@ import tensorflow as tf
 import data
 from data import DataError
 
+pytestmark = pytest.mark.slow
+
 CLIPS = 11
 
 

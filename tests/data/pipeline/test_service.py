@@ -10,6 +10,8 @@ import data
 from data import DataError
 from data.pipeline.service import connect_service
 
+pytestmark = pytest.mark.slow
+
 service = tf.data.experimental.service
 
 

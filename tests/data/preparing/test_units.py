@@ -21,7 +21,7 @@ from data.preparing.prepare import prepare
 from data.preparing.unit_runners import in_processes, in_this_process
 from data.sets.folder import Folder, FolderConfig
 
-pytestmark = pytest.mark.every_python
+pytestmark = [pytest.mark.every_python, pytest.mark.slow]
 
 SETTINGS = dict(image_size_px=16, sample_rate_hz=4000, frames_per_second=5.0, clip_seconds=0.4, minimum_seconds=0.4)
 CAFE = "caf\ufffd.mp4"

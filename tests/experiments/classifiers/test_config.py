@@ -13,6 +13,8 @@ from experiments.classifiers.recipes import RECIPES
 from experiments.classifiers.run import build_run, clip_specs, random_batch
 from experiments.running.command_line import BadInput
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = pathlib.Path(__file__).parents[3] / "configs" / "classify"
 DATASETS = sorted(CONFIGS.glob("*.gin"))
 HARMONIZERS = {

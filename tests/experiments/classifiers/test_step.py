@@ -11,6 +11,8 @@ from experiments.classifiers.fusion import FUSIONS
 from experiments.classifiers.recipes import RECIPES
 from experiments.classifiers.run import build_run, random_batch
 
+pytestmark = pytest.mark.slow
+
 CLASSES, BATCH = 3, 8
 CLIPS = ClipSpec(frames=2, sparse_seconds=0.1, image_size=4, sample_rate_hz=1000)
 RATE, DECAY = 0.5, 0.01

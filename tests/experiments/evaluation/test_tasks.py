@@ -39,7 +39,7 @@ TREES = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "downstream_trees
 BATCH = 20  # windows; no set is a multiple of the clips that this makes
 EPOCHS = 2
 WINDOWS = 4
-pytestmark = pytest.mark.usefixtures("quick_graphs")
+pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from experiments.finetuning.config import Finetune
 from experiments.finetuning.run import build_run, random_batch
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 CLASSES, BATCH = 5, 8
 CLIPS = ClipSpec(frames=4, image_size=32, sample_rate_hz=1000)
 RATE = 0.5

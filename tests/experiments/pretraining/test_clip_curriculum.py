@@ -14,6 +14,8 @@ from experiments.pretraining.step import OBJECTIVES, HarmonizedTrainer
 from vatt.heads import FineAndCoarseHead
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 BATCH, STEPS = 8, 3
 ALL, NONE = -1.0, 0.9999  # thresholds below and above all cosines of these clips
 

@@ -16,6 +16,8 @@ from experiments.training.optimizers import GlobalStepSchedule, adam
 from harmonization import reference
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 PEAK, FINAL, WARMUP, STEPS = 1e-2, 1e-3, 4, 20
 STRICT = 0.999  # a threshold that no cosine of these batches exceeds
 METHODS = {
