@@ -36,8 +36,9 @@ class StepTrainer(orbit.StandardTrainer):
 
     Attributes:
       before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
-      train_on_batch: A function (batch, seconds that the step waited for it) -> what was logged; call it in
-        cross-replica context.
+      train_on_batch: A function (batch, seconds that the step waited for it) that takes a step and logs it; call it in
+        cross-replica context. It returns nothing: what a graph returns changes how TensorFlow fuses the rest, and with it the
+        last bits of a step.
     """
 
     def __init__(
@@ -114,10 +115,9 @@ class StepTrainer(orbit.StandardTrainer):
             self.before_step(done, steps - done)
             self.train_step(iterator)
 
-    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> None:
         strategy = tf.distribute.get_strategy()
         logged = strategy.run(self._replica_step, args=(batch,))
         row = {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
         self.log.append(row, waited_seconds)
         self.global_step.assign_add(1)
-        return row

@@ -325,3 +325,13 @@ def run_report(only_flags_of, monkeypatch, capsys):
         return stop.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def last_row():
+    """A function (trainer) -> what the trainer's log holds of its last step, by name."""
+
+    def read(trainer) -> dict[str, float]:
+        return {name: float(column[-1]) for name, column in trainer.log.read().items()}
+
+    return read
