@@ -16,8 +16,7 @@ from apache_beam.runners.runner import PipelineState
 
 from data.errors import DataError, PreparationError
 from data.preparing.plan import Unit, read_plan
-from data.preparing.unit_runners import Runner
-from data.preparing.units import Done, Job, prepare_unit
+from data.preparing.units import Done, Job, Runner, prepare_unit
 
 
 def pipeline_runner(runner: str, options: Sequence[str] = ()) -> Runner:

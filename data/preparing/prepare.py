@@ -29,8 +29,8 @@ from data.errors import DataError, PreparationError
 from data.preparing.clip_builder import ClipBuilder
 from data.preparing.plan import Plan, identity_of, make_plan, read_plan
 from data.preparing.report import NOTES_FILE, report_of, require_enough
-from data.preparing.unit_runners import Runner, in_this_process
-from data.preparing.units import Done, Job, captions_path, pending_units, read_done
+from data.preparing.unit_runners import in_this_process
+from data.preparing.units import Done, Job, Runner, captions_path, pending_units, read_done
 from data.source.storage import join, scheme_of
 from data.source.written_files import as_os_errors, read_json, write_json
 from data.text.vocabulary import build_vocabularies

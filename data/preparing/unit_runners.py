@@ -15,10 +15,7 @@ import tqdm
 
 from data.errors import PreparationError
 from data.preparing.plan import Unit
-from data.preparing.units import Job, prepare_unit
-
-Runner = Callable[[Job, Sequence[Unit]], None]
-"""Prepares units; returns when all are done, or raises what went wrong in one of them."""
+from data.preparing.units import Job, Runner, prepare_unit
 
 
 def in_this_process(job: Job, units: Sequence[Unit]) -> None:

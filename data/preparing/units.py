@@ -65,6 +65,10 @@ class Done(NamedTuple):
     tally: Tally
 
 
+Runner = Callable[[Job, Sequence[Unit]], None]
+"""Prepares units; returns when all are done, or raises what went wrong in one of them."""
+
+
 def captions_path(job: Job, unit: Unit) -> str:
     """Returns the path of the captions in a unit's records: JSON strings, one a line."""
     return unit_path(job.staging, unit.number, "captions")
