@@ -13,6 +13,8 @@ import data
 import vatt
 from experiments.running.command_line import _guarded as guarded
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "ut_tiny"
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "media_files.py"))
 SMALL = [

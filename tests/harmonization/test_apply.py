@@ -5,6 +5,8 @@ import tensorflow as tf
 import harmonization
 from vatt.keras import keras
 
+pytestmark = pytest.mark.slow
+
 START = ([[1.0, -2.0], [0.5, 3.0]], [0.25, -1.0, 2.0])
 GRADIENTS = ([[0.3, -0.1], [0.0, 1.5]], [-2.0, 0.7, 0.01])
 

@@ -4,6 +4,8 @@ import pytest
 import data
 from data import Augmentation, ClipSpec, DataError
 
+pytestmark = pytest.mark.slow
+
 PLAIN = Augmentation(crop_area=(1.0, 1.0), flip_probability=0.0, jitter_probability=0.0, audio_noise=0.0)
 
 

@@ -15,6 +15,8 @@ from data.records.prepared_dataset import open_dataset
 from data.sets.crema_d import CremaDConfig, _read_splits, split_speakers
 from experiments.running.command_line import BadInput, RunFailed
 
+pytestmark = pytest.mark.slow
+
 SPEAKERS = split_speakers(0.1, 0.1)
 TRAIN, VALIDATION, TEST = (
     sorted(speaker for speaker, split in SPEAKERS.items() if split == wanted)

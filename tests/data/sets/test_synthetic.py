@@ -12,6 +12,8 @@ from data.sets.scenes import CLASS_NAMES
 from data.sets.synthetic import Synthetic, SyntheticConfig, make_clip
 from data.text.captions import read_captions
 
+pytestmark = pytest.mark.slow
+
 TINY = dict(image_size_px=32, clip_seconds=1.6)
 
 

@@ -14,6 +14,8 @@ from experiments.benchmarks.measure import median_seconds
 from experiments.benchmarks.step_timing import bound
 from experiments.running.command_line import _guarded as guarded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("size, published", [(224, 604.7), (320, 1490.4)])
 def test_one_view_of_the_medium_video_tower(size, published):

@@ -8,7 +8,7 @@ from vatt.losses import clip_losses
 
 CLIPS = 5
 
-pytestmark = pytest.mark.usefixtures("quick_graphs")
+pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from experiments.finetuning import config as finetune_config
 from experiments.finetuning.run import build_run, random_batch
 from experiments.running.command_line import BadInput
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = pathlib.Path(__file__).parents[3] / "configs" / "finetune"
 FILES = sorted(CONFIGS.glob("*.gin"))
 SHRUNK = [

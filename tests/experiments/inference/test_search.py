@@ -11,6 +11,8 @@ from experiments.inference.search import _EQUAL_LOSS, Hit, best_clips, format_hi
 from experiments.inference.trained_model import TrainedModel
 from experiments.running.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 CLIPS = {
     "file": np.array(["far.mp4", "near.mp4", "sound.wav", "between.mp4"]),
     "start_seconds": np.array([0.0, 3.2, 0.0, 6.4], np.float32),

@@ -15,7 +15,7 @@ from experiments.inspection import plots as inspection_plots
 from experiments.reports.plots import MISALIGNED
 from experiments.running.run_directory import RunDirectory
 
-pytestmark = pytest.mark.usefixtures("quick_graphs")
+pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

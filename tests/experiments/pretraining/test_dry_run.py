@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("quick_graphs")
 def test_a_dry_run_prints_everything_and_writes_nothing(pretrain_here, tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Group
 from harmonization.methods.mmpareto import MMPareto
 
+pytestmark = pytest.mark.slow
+
 # Golden values: /shared/facts/gradient_methods.md, 3.3.
 CONFLICTING = ([[-4.0, 1, 1]], [[6.0, 1, 1]])
 AGREEING = ([[1.0, 2, 0]], [[2.0, -0.5, 1]])
