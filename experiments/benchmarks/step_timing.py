@@ -1,19 +1,19 @@
 """The work of `experiments.benchmarks.step`."""
 
-import tensorflow as tf
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
 from absl import flags
 
-from experiments.benchmarks.flops import training_flops
+from experiments.benchmarks.checkouts import THIS, Checkout
 from experiments.benchmarks.measure import median_seconds
-from experiments.benchmarks.plain_step import plain_step
-from experiments.pretraining import config
-from experiments.pretraining.assembly import build_run, random_batch
+from experiments.benchmarks.step_worker import PLAIN
+from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
-VOCABULARY_SIZE = 1000
 
 
-def bound(flops: dict[str, float]) -> float:
+def bound(flops: Mapping[str, float]) -> float:
     """Returns the least ratio of the harmonized step's time to the plain step's; see the module.
 
     Args:
@@ -24,25 +24,64 @@ def bound(flops: dict[str, float]) -> float:
 
 
 def run() -> None:
-    """Prints the table."""
-    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
-    run = build_run(settings, tf.distribute.get_strategy(), VOCABULARY_SIZE)
-    batch = random_batch(settings.clips, settings.batch_size, VOCABULARY_SIZE)
-    plain = plain_step(run)
+    """Prints the table.
 
-    def harmonized() -> None:
-        run.trainer.log.clear()
-        run.trainer.train_on_batch(batch, tf.constant(0.0))
-
-    seconds = median_seconds({"plain": lambda: plain(batch), "harmonized": harmonized}, FLAGS.repeats)
-    flops = training_flops(run.model, settings.clips.candidates)
-    ratio, least = seconds["harmonized"] / seconds["plain"], bound(flops)
-    shares = ", ".join(f"{name} {value / sum(flops.values()):.3f}" for name, value in flops.items())
+    Raises:
+      BadInput: A method or checkout is none, or the configuration is wrong.
+    """
+    with ExitStack() as stack:
+        checkouts = [
+            stack.enter_context(Checkout(root, FLAGS.gin_file, FLAGS.gin_bindings, _methods()))
+            for root in [THIS, *([FLAGS.against] if FLAGS.against else [])]
+        ]
+        calls = {
+            (checkout.root, step): checkout.step(step) for step in checkouts[0].steps for checkout in checkouts
+            if step in checkout.steps
+        }  # fmt: skip
+        seconds = median_seconds(calls, FLAGS.repeats)
+    shares, least = _bound()
     print(f"shares of the forward pass  {shares}")
-    print(
-        f"plain step                  {seconds['plain']:.4f} s  (median of {FLAGS.repeats}, batch {settings.batch_size})"
-    )
-    print(f"harmonized step             {seconds['harmonized']:.4f} s")
-    print(f"ratio                       {ratio:.3f}")
-    print(f"bound                       {least:.3f}  1 + 2 (1 + v) over 3")
-    print(f"ratio / bound               {ratio / least:.3f}")
+    print(f"bound of two gradients      {least:.3f} of a plain step: 1 + 2 (1 + v) over 3")
+    print("\n".join(table(seconds, [checkout.root for checkout in checkouts])))
+    for method, reason in checkouts[0].refused.items():
+        print(f"{method:<18} not timed: {reason}")
+
+
+def table(seconds: Mapping[tuple, float], roots: Sequence) -> list[str]:
+    """Returns the lines of the table: a step each, with its time in every checkout and the ratios that matter.
+
+    Args:
+      seconds: Of each step, by (checkout, step).
+      roots: The checkouts, this one first.
+    """
+    new, *old = roots
+    heads = ["seconds", "/ plain", *(["older s", "older / plain", "older / new"] if old else [])]
+    lines = [f"{'step':<18} " + " ".join(f"{head:>13}" for head in heads)]
+    for root, step in seconds:
+        if root == new:
+            cells = [seconds[new, step], seconds[new, step] / seconds[new, PLAIN]]
+            if old and (old[0], step) in seconds:
+                older = seconds[old[0], step]
+                cells += [older, older / seconds[old[0], PLAIN], older / seconds[new, step]]
+            lines.append(f"{step:<18} " + " ".join(f"{cell:13.4f}" for cell in cells))
+    return lines
+
+
+def _methods() -> list[str]:
+    import harmonization
+
+    if FLAGS.methods == ["all"]:
+        return list(harmonization.METHODS)
+    if unknown := sorted(set(FLAGS.methods) - {"configured", *harmonization.METHODS}):
+        raise BadInput(f"`--methods` should name some of {', '.join(harmonization.METHODS)}, or all. Found {unknown}.")
+    return FLAGS.methods
+
+
+def _bound() -> tuple[str, float]:
+    from experiments.benchmarks.flops import training_flops
+    from experiments.pretraining import config
+    from experiments.pretraining.assembly import build_model
+
+    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    flops = training_flops(build_model(settings, 1000), settings.clips.candidates)
+    return ", ".join(f"{name} {value / sum(flops.values()):.3f}" for name, value in flops.items()), bound(flops)
