@@ -1,0 +1,84 @@
+"""A whole run with the loop that TPUs take: many steps in one call of TensorFlow, which nothing in Python can watch.
+
+A TPU is not needed for it, only a strategy that the programs take for a TPU's.
+"""
+
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from experiments.running.run_directory import RunDirectory
+
+pytestmark = pytest.mark.slow
+
+LOOPS = ["pretrain.steps = 9", "pretrain.steps_per_loop = 3", "pretrain.checkpoint_every_steps = 6"]
+
+
+@pytest.fixture
+def taken_for_a_tpu(monkeypatch):
+    """The default strategy passes for a TPU's."""
+    monkeypatch.setattr(tf.distribute, "TPUStrategy", type(tf.distribute.get_strategy()))
+
+
+@pytest.fixture
+def stop_in_the_first_loop(monkeypatch):
+    """A function that makes SIGTERM come while the next run's first loop is running."""
+    from experiments.training.step_trainer import StepTrainer
+
+    begin = StepTrainer.train_loop_begin
+
+    def arm() -> None:
+        def once(trainer) -> None:
+            monkeypatch.setattr(StepTrainer, "train_loop_begin", begin)
+            begin(trainer)
+            signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(StepTrainer, "train_loop_begin", once)
+
+    return arm
+
+
+def newest(directory: RunDirectory) -> str:
+    return tf.train.latest_checkpoint(str(directory.checkpoints))
+
+
+@pytest.mark.usefixtures("quick_graphs", "taken_for_a_tpu")
+def test_it_trains_stops_after_its_loop_and_resumes_exactly(
+    pretrain_here, stop_in_the_first_loop, tmp_path, checkpoint_values
+):
+    whole, stopped = (RunDirectory(tmp_path / name) for name in ("whole", "stopped"))
+    code, output, errors = pretrain_here(*LOOPS, workdir=str(whole.path))
+    assert code == 0, errors
+    assert [line.split("/")[0] for line in output.splitlines() if line.startswith("step ")] == [
+        "step 3",
+        "step 6",
+        "step 9",
+    ]
+    assert [record["step"] for record in whole.read_metrics()] == [3, 6, 9]
+    stop_in_the_first_loop()
+    code, output, errors = pretrain_here(*LOOPS, workdir=str(stopped.path))
+    assert code == 0 and "Stopped by SIGTERM at step 3; a checkpoint is saved." in output, errors
+    code, output, errors = pretrain_here(*LOOPS, workdir=str(stopped.path))
+    assert code == 0 and "Resumed at step 3" in output, errors
+    one, other = checkpoint_values(newest(whole)), checkpoint_values(newest(stopped))
+    assert one.keys() == other.keys() and len(one) > 100
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_it_does_what_the_loop_that_python_runs_does(pretrain_here, monkeypatch, tmp_path):
+    records = []
+    for name in ("python", "device"):
+        directory = RunDirectory(tmp_path / name)
+        code, _, errors = pretrain_here(*LOOPS, workdir=str(directory.path))
+        assert code == 0, errors
+        records.append(directory.read_metrics())
+        monkeypatch.setattr(tf.distribute, "TPUStrategy", type(tf.distribute.get_strategy()))
+    for one, other in zip(*records, strict=True):
+        assert one.keys() == other.keys()
+        for name in ("loss_video_audio", "loss_video_text", "cosine", "cosines", "kept_share"):
+            if name in one:
+                assert other[name] == pytest.approx(one[name], rel=1e-3, abs=1e-3), name
