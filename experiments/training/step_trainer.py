@@ -11,9 +11,10 @@ from experiments.training.step_table import StepTable
 
 
 def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
-    """Returns the seed, int32 [2], of a run's draws in a step on this replica."""
+    """Returns the seed, int64 [2], of a run's draws in a step on this replica; the same one on every kind of device."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return tf.random.fold_in(tf.random.fold_in([seed, 0], global_step), tf.cast(replica, tf.int32))
+    step = tf.stack([tf.constant(seed, tf.int64), tf.cast(global_step, tf.int64)])
+    return tf.random.fold_in(step, tf.cast(replica, tf.int64), alg="philox")
 
 
 class StepTrainer(orbit.StandardTrainer):
