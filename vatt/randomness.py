@@ -74,8 +74,13 @@ def _modality_keys(rows):
 
 
 def keys(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Returns keys, uint64 [1] each, in one draw from a seed, int32 or int64 [2]."""
-    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    """Returns keys, uint64 [1] each, in one draw from a seed, int32 or int64 [2].
+
+    The seed is Philox' key and the upper half of its counter, whose lower half counts the keys: no two seeds share one.
+    (`tf.random` scrambles a seed first, which is another Philox, and with XLA forgets the upper half of an int64.)
+    """
+    key, upper = tf.split(tf.bitcast(tf.cast(seed, tf.int64), tf.uint64), 2)
+    counter = tf.concat([tf.zeros([1], tf.uint64), upper], axis=0)
     drawn = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=[count, 1], key=key, counter=counter, alg=_PHILOX, dtype=tf.uint64
     )

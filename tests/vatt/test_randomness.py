@@ -21,7 +21,7 @@ def dropped(rate, key, shape=(64, 50, 20)):
 
 
 def test_every_purpose_has_a_key_of_its_own():
-    seeds = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    seeds = [(0, 0), (0, 1), (1, 0), (1, 1), (0, -1), (2**40, 1), (1, 2**40)]
     found = [key for seed in seeds for key in all_keys(tf.constant(seed, tf.int64))]
     assert len(set(found)) == len(found) == len(seeds) * len(MODALITIES) * (3 + 2 * 4)
     assert all_keys(SEED) == all_keys(tf.cast(SEED, tf.int64))
@@ -35,7 +35,9 @@ def test_the_table_is_one_draw_and_the_same_with_xla():
     traced = tf.function(table, autograph=False)
     operations = traced.get_concrete_function(SEED).graph.get_operations()
     assert sum(op.type.startswith("StatelessRandomUniform") for op in operations) == 1
-    np.testing.assert_array_equal(traced(SEED), tf.function(table, autograph=False, jit_compile=True)(SEED))
+    compiled = tf.function(table, autograph=False, jit_compile=True)
+    for seed in (SEED, tf.constant([2**40 + 5, -3], tf.int64), tf.constant([-1, 2**62], tf.int64)):
+        np.testing.assert_array_equal(traced(seed), compiled(seed))
 
 
 def test_no_seed_means_no_draws():
