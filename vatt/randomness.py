@@ -13,8 +13,8 @@ import tensorflow as tf
 from vatt.keras import keras
 
 _PHILOX = tf.random.Algorithm.PHILOX.value
-GENERATOR = tf.random.Algorithm.AUTO_SELECT.value
-"""Of the draws themselves: Philox on CPUs and GPUs; TPUs have a generator of their own, fifty times as fast there."""
+# Philox on CPUs and GPUs; TPUs have a generator of their own, which is fifty times as fast there.
+_OF_THE_DEVICE = tf.random.Algorithm.AUTO_SELECT.value
 
 _DRAWS_PER_WORD = 4  # values of a dropout that share 32 random bits
 
@@ -88,9 +88,12 @@ def keys(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
 
 
 def random_bits(shape: Sequence[int] | tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Returns uint32 numbers of the whole range, from a key that nothing else is drawn with; equal with XLA on or off."""
+    """Returns uint32 numbers of the whole range, from a key that nothing else is drawn with.
+
+    They come from the device's own generator. On CPUs they are the same with XLA on or off.
+    """
     return tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=shape, key=key, counter=tf.zeros([2], tf.uint64), alg=GENERATOR, dtype=tf.uint32
+        shape=shape, key=key, counter=tf.zeros([2], tf.uint64), alg=_OF_THE_DEVICE, dtype=tf.uint32
     )
 
 
@@ -100,7 +103,7 @@ def dropout(values: tf.Tensor, rate: float, key: tf.Tensor | None) -> tf.Tensor:
     Keras' own Dropout draws from a stateful generator that a checkpoint does not carry, so a resumed run would differ.
 
     Four values, of clips a quarter of the batch apart, share a random word: each compares the word, turned by another number
-    of bytes, with the rate. So each is zeroed with a probability of `rate` to 2^-33, and two of the four depend on each other
+    of bytes, with the rate. So each is zeroed with a probability within 2^-32 of `rate`, and two of the four depend on each other
     only where the upper byte leaves it open: a correlation of at most 0.004.
 
     Args:
