@@ -43,28 +43,31 @@ class SelfAttention(keras.layers.Layer):
         self,
         tokens: tf.Tensor,
         mask: tf.Tensor | None = None,
-        seed: tf.Tensor | None = None,
+        weights_key: tf.Tensor | None = None,
         score_bias: tf.Tensor | None = None,
+        first_only: bool = False,
     ) -> tf.Tensor:
         """Mixes tokens.
 
         Args:
           tokens: `[batch, tokens, width]`.
           mask: bool [batch, tokens], True where a token may be attended to.
-          seed: int32 [2] for dropout, or `None`.
+          weights_key: uint64 [1], of the dropout, or `None`.
           score_bias: `[1, heads, tokens, tokens]`, added to the scores.
+          first_only: Compute only what the first token becomes.
 
         Returns:
-          `[batch, tokens, width]`.
+          `[batch, tokens, width]`, or `[batch, 1, width]`.
         """
-        query, key, value = (self._split_heads(project(tokens)) for project in (self.query, self.key, self.value))
+        query = self._split_heads(self.query(tokens[:, :1] if first_only else tokens))
+        key, value = (self._split_heads(project(tokens)) for project in (self.key, self.value))
         scores = tf.cast(tf.matmul(query * self.scale, key, transpose_b=True), tf.float32)
         if score_bias is not None:
-            scores += tf.cast(score_bias, tf.float32)
+            scores += tf.cast(score_bias[:, :, :1] if first_only else score_bias, tf.float32)
         if mask is not None:
             scores += tf.where(mask, 0.0, -1e9)[:, tf.newaxis, tf.newaxis, :]
         weights = tf.cast(tf.nn.softmax(scores), value.dtype)
-        mixed = tf.matmul(randomness.dropout(weights, self.dropout, seed), value)
+        mixed = tf.matmul(randomness.dropout(weights, self.dropout, weights_key), value)
         return self.output_projection(self._merge_heads(mixed))
 
     def _split_heads(self, tokens):

@@ -10,6 +10,7 @@ from vatt.keras import keras
 from vatt.log_mel import LogMel
 from vatt.patches import Patches, Words
 from vatt.positions import AxialPositions
+from vatt.randomness import NO_KEYS, ModalityKeys
 
 TOKEN, PIECE = "token", "piece"
 
@@ -89,13 +90,13 @@ class ModalityEmbedding(keras.layers.Layer):
         of = math.prod(self.positions.grid) if self.kept_tokens_of_tables else count
         return min(count, kept_tokens(of, self.drop_token_rate))
 
-    def call(self, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+    def call(self, raw: tf.Tensor, keys: ModalityKeys = NO_KEYS) -> tf.Tensor:
         """Embeds one modality.
 
         Args:
           raw: Video `[batch, frames, height, width, 3]`, audio `[batch, samples]` or its spectrogram `[batch, windows,
             bands]`, or word ids `[captions, words]`.
-          seed: int32 [2] while training; `None` keeps every token and drops nothing out.
+          keys: Of the draws while training; without any, every token is kept and nothing is dropped out.
 
         Returns:
           `[batch, 1 + tokens, width]`, without the 1 where there is no AGG token.
@@ -108,12 +109,12 @@ class ModalityEmbedding(keras.layers.Layer):
         positions = None
         if self.positions is not None:
             positions = self.positions(pieces, grid=self.pieces.grid(raw.shape[1:]))[tf.newaxis]
-        if seed is not None and self.drop_token_rate > 0.0:
-            pieces, positions = self._drop(pieces, positions, randomness.fold(seed, randomness.DROP_TOKEN))
+        if keys.drop_token is not None and self.drop_token_rate > 0.0:
+            pieces, positions = self._drop(pieces, positions, keys.drop_token)
         tokens = self._project(self.pieces(pieces))
         if positions is not None:
             tokens += positions
-        tokens = randomness.dropout(tokens, self.dropout, randomness.fold(seed, randomness.POSITION))
+        tokens = randomness.dropout(tokens, self.dropout, keys.positions)
         return self._prepend_aggregation(tokens) if self.aggregation_joins == TOKEN else tokens
 
     def _project(self, vectors):
@@ -121,10 +122,10 @@ class ModalityEmbedding(keras.layers.Layer):
             vectors = self._prepend_aggregation(vectors)
         return vectors if self.projection is None else self.projection(vectors)
 
-    def _drop(self, pieces, positions, seed):
+    def _drop(self, pieces, positions, key):
         batch, count = tf.shape(pieces)[0], pieces.shape[1]
         kept = self._kept(count)
-        chosen = choose_tokens(batch, count, kept, seed, self.shared_drop)
+        chosen = choose_tokens(batch, count, kept, key, self.shared_drop)
         positions = None if positions is None else tf.gather(positions[0], chosen)
         return tf.gather(pieces, chosen, batch_dims=1), positions
 

@@ -6,6 +6,7 @@ from official.nlp.modeling.layers.position_embedding import RelativePositionBias
 from vatt import randomness
 from vatt.encoder_block import EncoderBlock, RMSNorm
 from vatt.keras import keras
+from vatt.randomness import NO_KEYS, ModalityKeys
 from vatt.sizes import Size
 
 # Of T5's relative positions, as published (`t5_small`).
@@ -40,22 +41,30 @@ class Encoder(keras.layers.Layer):
         self.relative_positions = RelativePositionBias(size.heads, _BUCKETS, _FARTHEST) if t5 else None
         self.norm = RMSNorm() if t5 else keras.layers.LayerNormalization(epsilon=1e-6)
 
-    def call(self, tokens: tf.Tensor, mask: tf.Tensor | None = None, seed: tf.Tensor | None = None) -> tf.Tensor:
+    def call(
+        self,
+        tokens: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        keys: ModalityKeys = NO_KEYS,
+        first_only: bool = False,
+    ) -> tf.Tensor:
         """Encodes one modality's tokens.
 
         Args:
           tokens: `[batch, tokens, width]`.
           mask: bool [batch, tokens], True where a token may be attended to; `None` attends to all.
-          seed: int32 [2] while training; `None` switches dropout off.
+          keys: Of the draws while training; without any there is no dropout.
+          first_only: Compute only what the first token becomes: the last block needs the others as keys and values alone.
+            With 2 blocks that saves 43 % of the arithmetic, with 12 blocks 7 %.
 
         Returns:
-          `[batch, tokens, width]`.
+          `[batch, tokens, width]`, or `[batch, 1, width]`.
         """
         score_bias = None if self.relative_positions is None else self.relative_positions(tokens[:1], tokens[:1])
         for index, block in enumerate(self.blocks):
-            draw = randomness.fold(seed, randomness.ENCODER, index)
-            tokens = self._apply(block, tokens, score_bias, mask=mask, seed=draw)
-        return randomness.dropout(self.norm(tokens), self.dropout, randomness.fold(seed, randomness.BLOCK_OUTPUT))
+            narrow = first_only and block is self.blocks[-1]
+            tokens = self._apply(block, tokens, score_bias, mask=mask, keys=keys.block(index), first_only=narrow)
+        return randomness.dropout(self.norm(tokens), self.dropout, keys.encoder_output)
 
     def _apply(self, block, tokens, score_bias, **options):
         if not self.recompute or not block.built:  # no variables are created inside `recompute_grad`
@@ -82,8 +91,17 @@ class LinearEncoder(keras.layers.Layer):
         self.width = width
         self.words = keras.layers.Dense(width, "relu")
 
-    def call(self, tokens: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns `[captions, 1, width]` of `[captions, words, word_dim]`; `mask` bool [captions, words]."""
+    def call(
+        self,
+        tokens: tf.Tensor,
+        mask: tf.Tensor,
+        keys: ModalityKeys = NO_KEYS,
+        first_only: bool = True,
+    ) -> tf.Tensor:
+        """Returns `[captions, 1, width]` of `[captions, words, word_dim]`; `mask` bool [captions, words].
+
+        Nothing is drawn at random, and there is only one token to return.
+        """
         hidden = self.words(tokens)  # not negative, so zero is the least there can be
         hidden = tf.where(mask[..., tf.newaxis], hidden, tf.zeros_like(hidden))
         return tf.reduce_max(hidden, axis=1, keepdims=True)

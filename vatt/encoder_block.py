@@ -5,6 +5,7 @@ import tensorflow as tf
 from vatt import randomness
 from vatt.attention import SelfAttention
 from vatt.keras import keras
+from vatt.randomness import NO_BLOCK_KEYS, BlockKeys
 from vatt.sizes import Size
 
 
@@ -46,14 +47,20 @@ class EncoderBlock(keras.layers.Layer):
         self,
         tokens: tf.Tensor,
         mask: tf.Tensor | None = None,
-        seed: tf.Tensor | None = None,
+        keys: BlockKeys = NO_BLOCK_KEYS,
         score_bias: tf.Tensor | None = None,
+        first_only: bool = False,
     ) -> tf.Tensor:
-        """Returns `[batch, tokens, width]`; see `SelfAttention.call`."""
-        draw = [randomness.fold(seed, randomness.ATTENTION, index) for index in range(2)]
-        mixed = self.attention(self.attention_norm(tokens), mask=mask, seed=draw[0], score_bias=score_bias)
-        tokens += randomness.dropout(mixed, self.dropout, draw[1])
-        draw = [randomness.fold(seed, randomness.FEED_FORWARD, index) for index in range(2)]
+        """Returns `[batch, tokens, width]`, or `[batch, 1, width]` if `first_only`; see `SelfAttention.call`."""
+        mixed = self.attention(
+            self.attention_norm(tokens),
+            mask=mask,
+            weights_key=keys.attention_weights,
+            score_bias=score_bias,
+            first_only=first_only,
+        )
+        tokens = tokens[:, :1] if first_only else tokens
+        tokens += randomness.dropout(mixed, self.dropout, keys.attention_output)
         hidden = self.hidden(self.feed_forward_norm(tokens))
-        hidden = randomness.dropout(hidden, self.dropout, draw[0])
-        return tokens + randomness.dropout(self.output_projection(hidden), self.dropout, draw[1])
+        hidden = randomness.dropout(hidden, self.dropout, keys.hidden)
+        return tokens + randomness.dropout(self.output_projection(hidden), self.dropout, keys.feed_forward_output)

@@ -12,8 +12,6 @@ from vatt.presets import MODALITIES, Tower
 from vatt.sizes import Size
 from vatt.towers import build_embedding, build_encoder
 
-_PURPOSE = {"video": randomness.VIDEO, "audio": randomness.AUDIO, "text": randomness.TEXT}
-
 
 class VATT(keras.Model):
     """Embeds clips: one pooled (AGG) feature per modality and two common spaces.
@@ -106,7 +104,7 @@ class VATT(keras.Model):
           inputs: Any of `video` [batch, frames, height, width, 3] and `waveform` [batch, samples], both floating point
             in [-1, 1], and `text` [batch, candidates, words] int32, 0 = padding. Other entries are ignored.
           training: Whether batch statistics, DropToken and dropout are used; the last two need `seed`.
-          seed: int32 [2]. All random draws of the call are functions of it.
+          seed: int32 or int64 [2]. All random draws of the call are functions of it.
 
         Returns:
           `features`: pooled features, float32 `[batch, feature_dim]`, text `[batch, candidates, feature_dim]`;
@@ -119,8 +117,9 @@ class VATT(keras.Model):
         if not any(MODALITIES[modality] in inputs for modality in self.modalities):
             wanted = ", ".join(MODALITIES[modality] for modality in self.modalities)
             raise ValueError(f"`inputs` should hold some of {wanted}. Found {', '.join(inputs) or 'nothing'}.")
+        keys = self._keys(seed)
         features = {
-            modality: self.encode(modality, inputs[MODALITIES[modality]], randomness.fold(seed, _PURPOSE[modality]))
+            modality: self._pooled(modality, inputs[MODALITIES[modality]], keys[modality])
             for modality in self.modalities
             if MODALITIES[modality] in inputs
         }
@@ -128,18 +127,25 @@ class VATT(keras.Model):
         return {"features": {k: tf.cast(v, tf.float32) for k, v in features.items()}, **spaces}
 
     def encode(self, modality: str, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the pooled features of one modality; see `call`.
+        """Returns the pooled features of one modality, with the same draws as `call`.
 
         Raises:
           ValueError: `raw` has no shape that the modality can have.
         """
+        return self._pooled(modality, raw, self._keys(seed)[modality])
+
+    def _keys(self, seed):
+        layers = max(len(getattr(encoder, "blocks", ())) for encoder in self.encoders.values())
+        return randomness.key_table(seed, tuple(MODALITIES), layers)
+
+    def _pooled(self, modality, raw, keys):
         raw = tf.convert_to_tensor(raw)
         if modality != "text":
-            return self._features(modality, raw, seed, pooled=True)
+            return self._features(modality, raw, keys, pooled=True)
         if raw.shape.rank != 3:
             raise ValueError(f"Text should have the shape [batch, candidates, words]. Found {raw.shape}.")
         captions = tf.reshape(raw, [-1, raw.shape[-1]])
-        pooled = self._features("text", captions, seed, pooled=True)
+        pooled = self._features("text", captions, keys, pooled=True)
         return tf.reshape(pooled, [-1, raw.shape[1], pooled.shape[-1]])
 
     def encode_tokens(self, modality: str, raw: tf.Tensor) -> tf.Tensor:
@@ -153,16 +159,16 @@ class VATT(keras.Model):
           `[batch, 1 + tokens, feature_dim]`: the pooled features, then the tokens', the first axis of the token grid
           slowest. A linear text tower has only the first.
         """
-        return self._features(modality, raw, None, pooled=False)
+        return self._features(modality, raw, randomness.NO_KEYS, pooled=False)
 
-    def _features(self, modality, raw, seed, pooled):
+    def _features(self, modality, raw, keys, pooled):
         embedding, mask = self.embeddings[modality], None
         embedding.check(modality, raw := tf.convert_to_tensor(raw))
         if modality == "text":
             mask = raw > 0
             if embedding.aggregation_joins:  # the AGG token may always be attended to
                 mask = tf.concat([tf.ones_like(mask[:, :1]), mask], axis=1)
-        tokens = self.encoders[modality](embedding(raw, seed=seed), mask=mask, seed=seed)
+        tokens = self.encoders[modality](embedding(raw, keys=keys), mask=mask, keys=keys, first_only=pooled)
         tokens = tokens[:, 0] if pooled else tokens
         projection = self.feature_projections.get(modality)
         return tokens if projection is None else projection(tokens)

@@ -92,7 +92,7 @@ def operations(preset: str, frames: int, pixels: int) -> dict[str, float]:
     """
     model = describe(preset, frames, pixels)
     inference, training = (
-        sum(forward_flops(model, name, training=way) for name in model.modalities) for way in (False, True)
+        sum(forward_flops(model, name, training=way, pooled=True) for name in model.modalities) for way in (False, True)
     )
     return {_PEAK: 1e12, "forward": inference, "step": 3 * training, "recomputed": 4 * training}
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import vatt
 from experiments.finetuning.config import Finetune
+from vatt import randomness
 from vatt.keras import keras
 
 _BACKBONE, _CLASSIFIER = 0, 1  # what a draw is for
@@ -44,13 +45,13 @@ class ClipClassifier:
 
         Args:
           raw: Frames [batch, frames, height, width, 3] or a waveform [batch, samples], in [-1, 1].
-          seed: int32 [2] in training, which draws DropToken and dropout by it; `None` in inference.
+          seed: int32 or int64 [2] in training, which draws DropToken and dropout by it; `None` in inference.
         """
-        inside = None if seed is None or self.frozen else tf.random.fold_in(seed, _BACKBONE)
+        inside = None if seed is None or self.frozen else tf.random.fold_in(seed, _BACKBONE, alg="philox")
         features = tf.cast(self.backbone.encode(self.modality, raw, inside), tf.float32)
         if seed is not None and self.dropout:
-            draw = tf.random.fold_in(seed, _CLASSIFIER)
-            features = tf.nn.experimental.stateless_dropout(features, self.dropout, draw, rng_alg="philox")
+            [key] = randomness.keys(tf.random.fold_in(seed, _CLASSIFIER, alg="philox"), 1)
+            features = randomness.dropout(features, self.dropout, key)
         return self.classifier(features)
 
     def parts(self) -> dict[str, list[tf.Variable]]:

@@ -63,10 +63,10 @@ class FinetuneTrainer(StepTrainer):
         """See `StepTrainer.replica_step`."""
         statistics = self.copy_statistics()
         seed = step_seed(self.seed, self.global_step)
-        raw, labels, weights = self._inputs(clips, tf.random.fold_in(seed, _MIXUP))
+        raw, labels, weights = self._inputs(clips, tf.random.fold_in(seed, _MIXUP, alg="philox"))
 
         with tf.GradientTape() as tape:
-            logits = self.model(raw, tf.random.fold_in(seed, _MODEL))
+            logits = self.model(raw, tf.random.fold_in(seed, _MODEL, alg="philox"))
             losses = clip_losses(logits, labels, self.multi_label, self.config.label_smoothing)
             loss = tf.reduce_sum(weights * losses) / self.config.batch_size
         gradients = tape.gradient(loss, self.weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -9,11 +9,14 @@ import tensorflow as tf
 import harmonization
 from experiments.training.step_table import StepTable
 
+_STEP_BITS = 40  # more steps than any run has
+
 
 def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
-    """Returns the seed, int32 [2], of a run's draws in a step on this replica."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return tf.random.fold_in(tf.random.fold_in([seed, 0], global_step), tf.cast(replica, tf.int32))
+    """Returns the seed, int64 [2], of a run's draws in a step on this replica: no two have the same."""
+    replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
+    place = tf.cast(global_step, tf.int64) + replica * 2**_STEP_BITS
+    return tf.stack([tf.constant(seed, tf.int64), place])
 
 
 class StepTrainer(orbit.StandardTrainer):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import vatt
+from vatt.keras import keras
 from vatt.options import ModelOptions
 
 SEED = tf.constant([1, 2])
@@ -74,13 +75,88 @@ def test_token_counts_of_other_towers():
     assert model.token_counts(training=True) == {"video": 785, "audio": 145, "text": 16}
 
 
-def test_model_is_equal_with_and_without_xla(make_model, make_batch):
+@pytest.mark.parametrize("seed", [None, SEED])
+def test_model_is_equal_with_and_without_xla(make_model, make_batch, seed):
     model, batch = make_model(), make_batch(2)
-    # Without a seed: XLA draws other random numbers from the same one.
-    step = lambda: model(batch, training=True)["video_text"]["text"]  # noqa: E731
+    step = lambda: model(batch, training=True, seed=seed)["video_text"]["text"]  # noqa: E731
     plain = tf.function(step, autograph=False)()
     compiled = tf.function(step, autograph=False, jit_compile=True)()
     np.testing.assert_allclose(plain, compiled, rtol=1e-3, atol=1e-4)
+
+
+def test_a_modality_alone_is_drawn_as_in_a_whole_call(make_model, make_batch):
+    model, batch = make_model(), make_batch(4)
+    together = model(batch, training=True, seed=SEED)["features"]
+    for name, key in vatt.MODALITIES.items():
+        np.testing.assert_allclose(model.encode(name, batch[key], SEED), together[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, dict(preset="mbs", video="vit_tiny", audio="wat_tiny", text="t5_tiny")])
+def test_draws_of_a_step_do_not_grow_with_anything_but_dropouts(make_model, make_batch, options):
+    """A draw per dropout and per DropToken, and one for the keys of all."""
+    batch = make_batch(2)
+    for layers in (1, 3):
+        model = make_model(layers=layers, drop_token_rate=0.5, **options)
+        call = tf.function(lambda seed, model=model: model(batch, training=True, seed=seed), autograph=False)
+        names = [op.type for op in call.get_concrete_function(SEED).graph.get_operations() if "Random" in op.type]
+        dropouts = len(vatt.MODALITIES) * (2 + 4 * layers)
+        assert names == ["StatelessRandomUniformFullIntV2"] * (3 + dropouts)
+    model = make_model(layers=3, dropout=0.0, drop_token_rate=0.5)
+    call = tf.function(lambda seed: model(batch, training=True, seed=seed), autograph=False)
+    assert sum("Random" in op.type for op in call.get_concrete_function(SEED).graph.get_operations()) == 3
+
+
+TOWERS = {
+    "shared": {},
+    "one block": dict(layers=1),
+    "recomputed": dict(recompute=True),
+    "t5": dict(preset="mbs", video="vit_tiny", audio="wat_tiny", text="t5_tiny"),
+    "bert": dict(preset="mbs", video="vit_tiny", audio="wat_tiny", text="bert_tiny"),
+    "linear": dict(preset="mbs", video="vit_tiny", audio="wat_tiny", text="linear"),
+}
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_pooled_features_are_the_first_of_all_tokens(make_model, make_batch, name):
+    """So are the gradients, although the last block computes the AGG token alone."""
+    model, batch = make_model(**TOWERS[name]), make_batch(3)
+    batch["text"] *= tf.sequence_mask([2, 6, 4], 6, tf.int32)[:, tf.newaxis]
+    for modality, key in vatt.MODALITIES.items():
+        raw = tf.reshape(batch[key], [-1, 6]) if modality == "text" else batch[key]
+        with tf.GradientTape(persistent=True) as tape:
+            whole = model.encode_tokens(modality, raw)[:, 0]
+            pooled = model.encode(modality, batch[key])
+            losses = [tf.reduce_mean(tf.sin(3 * value)) for value in (whole, pooled)]
+        np.testing.assert_allclose(tf.reshape(pooled, whole.shape), whole, atol=1e-6)
+        expected, found = (tape.gradient(loss, model.trainable_variables) for loss in losses)
+        for variable, one, other in zip(model.trainable_variables, expected, found, strict=True):
+            assert (one is None) == (other is None), variable.name
+            if one is not None:
+                one, other = tf.convert_to_tensor(one), tf.convert_to_tensor(other)
+                np.testing.assert_allclose(other, one, atol=1e-6, err_msg=variable.name)
+
+
+def test_the_last_block_multiplies_the_first_token_alone(make_model, make_batch):
+    """Of its matrices only those of keys and values meet all tokens."""
+    model, video = make_model(layers=2), make_batch(3)["video"]
+    graph = tf.function(lambda: model.encode("video", video), autograph=False).get_concrete_function().graph
+    rows = {}
+    for op in graph.get_operations():
+        if op.type == "MatMul" and "/block_1/" in op.name:
+            rows[op.name.split("/block_1/")[1]] = op.outputs[0].shape[0]
+    assert sorted(rows.values()) == [3] * 4 + [27] * 2, rows
+
+
+def test_pooled_features_in_bfloat16(make_model, make_batch):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = make_model()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    video = make_batch(3)["video"]
+    whole, pooled = model.encode_tokens("video", video)[:, 0], model.encode("video", video)
+    assert pooled.dtype == whole.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(pooled, tf.float32), tf.cast(whole, tf.float32), atol=0.02)
 
 
 @pytest.mark.parametrize(

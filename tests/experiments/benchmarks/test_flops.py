@@ -32,19 +32,21 @@ def test_one_view_of_the_medium_video_tower(size, published):
         (dict(preset="mbs", modalities=["text"], text="linear"), "text"),
     ],
 )  # fmt: skip
-def test_counts_the_matrix_products_that_tensorflow_runs(make_model, options, modality):
+@pytest.mark.parametrize("pooled", [False, True])
+def test_counts_the_matrix_products_that_tensorflow_runs(make_model, options, modality, pooled):
     model = make_model(**options)
     shape = model.input_shapes[{"video": "video", "audio": "waveform", "text": "text"}[modality]]
-    spec = tf.TensorSpec([1, *shape], tf.int32 if modality == "text" else tf.float32)
-    graph = (
-        tf.function(lambda raw: model.encode_tokens(modality, raw), autograph=False).get_concrete_function(spec).graph
-    )
+    clips = [1, 1] if pooled and modality == "text" else [1]
+    spec = tf.TensorSpec([*clips, *shape], tf.int32 if modality == "text" else tf.float32)
+    encode = model.encode if pooled else model.encode_tokens
+    graph = tf.function(lambda raw: encode(modality, raw), autograph=False).get_concrete_function(spec).graph
     counted = sum(_product_flops(op) for op in graph.get_operations())
-    left_out = 0  # the projection behind the encoder, of every token here
+    left_out = 0  # the projection behind the encoder, of one token or of all
     if modality in model.feature_projections:
         layer = model.feature_projections[modality]
-        left_out = 2 * model.token_counts(training=False)[modality] * layer.kernel.shape[0] * layer.units
-    assert forward_flops(model, modality) == counted - left_out
+        tokens = 1 if pooled else model.token_counts(training=False)[modality]
+        left_out = 2 * tokens * layer.kernel.shape[0] * layer.units
+    assert forward_flops(model, modality, pooled=pooled) == counted - left_out
 
 
 def _product_flops(op) -> float:
@@ -57,7 +59,8 @@ def _product_flops(op) -> float:
 
 def test_drop_token_and_candidates_count(make_model):
     model = make_model(drop_token_rate=0.5)
-    training, inference = training_flops(model, candidates=3), {m: forward_flops(model, m) for m in model.modalities}
+    training = training_flops(model, candidates=3)
+    inference = {modality: forward_flops(model, modality, pooled=True) for modality in model.modalities}
     assert training["text"] == 3 * inference["text"] and training["video"] < 0.6 * inference["video"]
     assert 1.0 < bound(training) < 5 / 3
 

@@ -43,10 +43,10 @@ class Switch(harmonization.Harmonizer):
 
 
 class Rig:
-    """A small model without dropout and its trainer, which can be set back to the start."""
+    """A small model, by default without dropout, and its trainer, which can be set back to the start."""
 
-    def __init__(self, make_model, dataset=None, **options):
-        self.model = make_model(dropout=0.0, drop_token_rate=0.0)
+    def __init__(self, make_model, dataset=None, dropout=0.0, drop_token_rate=0.0, **options):
+        self.model = make_model(dropout=dropout, drop_token_rate=drop_token_rate)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
         schedule = GlobalStepSchedule(self.step, PEAK, FINAL, WARMUP, STEPS)
         self.optimizer, self.switch = adam(schedule, self.model.trainable_variables), Switch()
@@ -294,8 +294,10 @@ def test_mixed_bfloat16_is_near_float32(rig, batch, make_model):
         assert logged[f"loss_{name}"] == pytest.approx(expected[f"loss_{name}"], rel=0.05)
 
 
-def test_xla_does_the_same_and_compiles_once(rig, batch, make_model):
-    compiled = Rig(make_model, jit_compile=True)
+@pytest.mark.parametrize("rates", [{}, dict(dropout=0.1, drop_token_rate=0.5)])
+def test_xla_does_the_same_and_compiles_once(rig, batch, make_model, rates):
+    compiled = Rig(make_model, jit_compile=True, **rates)
+    rig = Rig(make_model, **rates) if rates else rig
     compiled.reset("gr")
     rig.reset("gr")
     seconds = []
@@ -309,6 +311,15 @@ def test_xla_does_the_same_and_compiles_once(rig, batch, make_model):
         np.testing.assert_allclose(compiled.column(name), rig.column(name), rtol=1e-2, atol=1e-2, err_msg=name)
     # A computed index that XLA takes for a constant would make it compile each step again.
     assert max(seconds[1:]) < 0.2 * seconds[0]
+
+
+def test_a_step_draws_its_keys_at_once(batch, make_model):
+    """A draw for all keys, one per dropout and one per DropToken."""
+    trainer = Rig(make_model, dropout=0.1, drop_token_rate=0.5).trainer
+    step = tf.function(trainer.replica_step, autograph=False).get_concrete_function(batch)
+    draws = [op.type for op in step.graph.get_operations() if op.type.startswith("StatelessRandomUniform")]
+    blocks = len(trainer.model.encoder.blocks)
+    assert len(draws) == 1 + len(vatt.MODALITIES) * (2 + 4 * blocks) + 2  # words are not dropped as tokens
 
 
 def test_the_loop_on_the_device_does_the_same(rig, batch, make_model):
