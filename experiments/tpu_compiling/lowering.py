@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import tensorflow as tf
 
-import vatt
 from experiments.tpu_compiling.replica_context import one_of
 
 _DRAWS = ("StatelessRandomUniformV2", "StatelessRandomUniformIntV2", "StatelessRandomUniformFullIntV2",
@@ -29,14 +28,11 @@ class Lowered:
     nodes: int
 
 
-def lower(
-    step: Callable[[dict[str, tf.Tensor]], object], model: vatt.VATT, clips: Mapping[str, tf.Tensor], replicas: int
-) -> Lowered:
+def lower(step: Callable[[dict[str, tf.Tensor]], object], clips: Mapping[str, tf.Tensor], replicas: int) -> Lowered:
     """Lowers one replica's step.
 
     Args:
       step: Takes a replica's clips, as `HarmonizedTrainer.replica_step` does.
-      model: The step's model; each modality's operations get its name in front.
       clips: Tensors, or specifications of tensors, of one replica's clips.
       replicas: Cores that train together.
     """
@@ -46,36 +42,12 @@ def lower(
     function = tf.function(
         lambda *arrays: step(dict(zip(names, arrays, strict=True))), autograph=False, jit_compile=True
     )
-    with one_of(replicas), modality_scopes(model):
+    with one_of(replicas):
         graph = function.get_concrete_function(*specs).graph
         program = function.experimental_get_compiler_ir(*specs)(stage="hlo_serialized")
     operations = list(_operations(graph))
     fixed = tuple(sorted({each.name for each in operations if each.type in _DRAWS and not _chosen_by_device(each)}))
     return Lowered(bytes(program), fixed, len(operations))
-
-
-class modality_scopes:  # noqa: N801, a context manager like tf.name_scope
-    """Puts the modality in front of the names of its operations, inside the context.
-
-    The encoder is called once per modality, and by itself names its operations alike. Names of variables, which exist
-    by now, stay as they are.
-
-    Args:
-      model: A model whose variables exist.
-    """
-
-    def __init__(self, model: vatt.VATT):
-        self._model, self._encode = model, model.encode
-
-    def __enter__(self) -> None:
-        def encode(modality, *args, **kwargs):
-            with tf.name_scope(modality):
-                return self._encode(modality, *args, **kwargs)
-
-        self._model.encode = encode
-
-    def __exit__(self, *_: object) -> None:
-        del self._model.encode
 
 
 def _operations(graph) -> Iterator[tf.Operation]:

@@ -23,7 +23,7 @@ _PATTERNS = (
     ("Gram", r"(?:^|/)gram(?:_\d+)?/"),
     ("update", r"(?:^|/)weighted_sum(?:_\d+)?/"),
     ("norms", r"layer_normalization|rms_norm|batch_normalization"),
-    ("softmax", r"attention(?:_\d+)?/(?:.*/)?(?:Softmax|softmax|Cast|Select|add|mul_1|Max|Exp|Sum)"),
+    ("softmax", r"attention(?:_\d+)?/(?:.*/)?(?:Softmax|softmax|Cast|Select|add|Max|Exp|Sum)"),
     ("attention projections", r"attention(?:_\d+)?/dense"),
     ("attention products", r"attention(?:_\d+)?/"),
     ("feed-forward", _BLOCK),
