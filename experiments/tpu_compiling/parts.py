@@ -9,8 +9,7 @@ MODALITIES = ("video", "audio", "text")
 ALL = "all"
 """In place of a modality: what serves all, or none."""
 _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-_MODALITY = re.compile(r"(?:^|/)(video|audio|text)(?:_\d+)?/")
-_PRODUCT = re.compile(r"MatMul|Einsum|einsum")
+_MODALITY = re.compile(r"(?:^|/)(video|audio|text)(?:_embedding|_features)?(?:_\d+)?/")
 _BLOCK = r"encoder(?:_\d+)?/block_\d+(?:_\d+)?/"
 # The first that matches wins.
 _PATTERNS = (

@@ -19,7 +19,7 @@ from experiments.running.command_line import BadInput, bad_input
 from experiments.running.run_directory import operative_config
 from experiments.tpu_compiling import environment, tables
 from experiments.tpu_compiling.batch_search import search_most_clips
-from experiments.tpu_compiling.compiling import compile_program, shown_progress
+from experiments.tpu_compiling.compiling import check_compiler, compile_program, shown_progress
 from experiments.tpu_compiling.costs import price
 from experiments.tpu_compiling.generations import Topology, parse_topology
 from experiments.tpu_compiling.lowering import Lowered, lower
@@ -43,6 +43,7 @@ def run() -> int:
     configuration = operative_config()
     names, clips = _variants(), _clips(settings, topology)
     folder = _output_directory()
+    check_compiler(topology)
     compiler_log.apply_log_level()
     variants = {name: compile_variant(settings, name, topology, clips) for name in names}
     again = functools.partial(compile_variant, settings, names[0], topology)

@@ -13,7 +13,11 @@ def summary(result: Result) -> Rows:
     variants = list(result.variants.values())
     return [
         [f"{result.topology}, {result.devices} replicas, {variants[0].clips} clips each", *result.variants],
-        *([title, *(_cell(read, each) for each in variants)] for title, read in _FIGURES.items()),
+        *([title, *(read(each) for each in variants)] for title, read in _FIGURES.items()),
+        *(
+            [title, *(read(each) if each.costs else "-" for each in variants)]
+            for title, read in _FIGURES_OF_PROGRAM.items()
+        ),
     ]
 
 
@@ -83,23 +87,16 @@ def _part_cells(sums, key):
     return [f"{part.milliseconds:.2f}", f"{share:.1%}", f"{part.flops / 1e12:.3f}" if part.flops else ""]
 
 
-def _cell(read, compiled):
-    try:
-        return read(compiled)
-    except AttributeError:  # of the costs that there are not
-        return "-"
-
-
-def _gib(value):
-    return f"{value / GIB:.2f} of {{:.0f}} GiB"
-
-
 _FIGURES = {
     "memory": verdict,
     "needed / there is, GiB": lambda each: f"{each.memory.needed / GIB:.2f} / {each.memory.capacity / GIB:.0f}",
     "arguments, GiB": lambda each: f"{each.memory.arguments / GIB:.2f}",
     "temporaries, GiB": lambda each: f"{each.memory.temporaries / GIB:.2f}",
     "most clips per core (estimate)": lambda each: str(each.most_clips),
+    "graph nodes": lambda each: f"{each.nodes:,}",
+    "lowering, s": lambda each: f"{each.lowering_seconds:.1f}",
+}
+_FIGURES_OF_PROGRAM = {
     "estimated ms per step": lambda each: f"{each.costs.milliseconds:.2f}",
     "estimated ms per clip": lambda each: f"{each.costs.milliseconds / each.clips:.2f}",
     "TFLOP": lambda each: f"{each.costs.flops / 1e12:.3f}",
@@ -109,7 +106,5 @@ _FIGURES = {
     "padding of arrays": lambda each: f"{each.costs.padding.arrays:.1%}",
     "padding of matrix products": lambda each: f"{each.costs.padding.products:.1%}",
     "random generators (the device's own)": lambda each: f"{each.generators} ({each.device_generators})",
-    "graph nodes": lambda each: f"{each.nodes:,}",
-    "lowering, s": lambda each: f"{each.lowering_seconds:.1f}",
     "compiling, s": lambda each: f"{each.compile_seconds:.1f}",
 }

@@ -35,25 +35,38 @@ def compile_in_worker(task: Task) -> None:
     The answer has "error", and then nothing else that is promised but "needed_bytes" and "available_bytes" where the
     compiler says that memory is short.
     """
+    _answer(task, _compile)
+
+
+def count_in_worker(task: Task) -> None:
+    """Writes an `ANSWER` with the number of "devices" of the topology, or "error"; call it in a fresh process."""
+    _answer(task, lambda task, folder: {"devices": len(_devices(task))})
+
+
+def _answer(task, work):
     folder = pathlib.Path(task.folder)
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):  # libtpu writes to both, past Python
         os.dup2(log, stream)
     environment.prepare()
     try:
-        answer = _compile(task, folder)
+        answer = work(task, folder)
     except Exception as error:  # of whatever kind the compiler raises; the other process makes a message of it
         answer = {"error": f"{type(error).__name__}: {error}", **_memory_shortage(str(error))}
     (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
 
 
-def _compile(task, folder):
+def _devices(task):
     from jax.experimental import topologies
 
+    return topologies.get_topology_desc(platform="tpu", topology_name=task.topology).devices
+
+
+def _compile(task, folder):
     text, changed = mlir_text.with_device_generator(
         mlir_text.without_copies(_as_text((folder / LOWERED).read_bytes())), task.fixed_generators
     )
-    devices = topologies.get_topology_desc(platform="tpu", topology_name=task.topology).devices
+    devices = _devices(task)
     started = time.monotonic()
     executable = _executable(text, devices)
     seconds = time.monotonic() - started
