@@ -143,7 +143,7 @@ def _output_directory():
 def _write(result: Result, folder: pathlib.Path) -> None:
     (folder / "costs.json").write_text(json.dumps(result.as_json(), indent=1), encoding="utf-8")
     (folder / "index.html").write_text(build_page(result), encoding="utf-8")
-    for rows in (tables.summary(result), tables.by_part(result.variants, 0), tables.by_part(result.variants, 1)):
+    for rows in (tables.summary(result), tables.by_part(result, 0), tables.by_part(result, 1)):
         print("\n" + tables.as_text(rows))
     print("\nNot in the estimate:\n" + tables.as_text(tables.unpriced(result.variants)))
     for trial in result.trials:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from experiments.tpu_compiling.generations import GENERATIONS, GIB
+from experiments.tpu_compiling.generations import GENERATIONS, GIB, parse_topology
 from experiments.tpu_compiling.result import REFUSED, Compiled, Result
 
 Rows = list[list[str]]
@@ -21,15 +21,16 @@ def summary(result: Result) -> Rows:
     ]
 
 
-def by_part(variants: Mapping[str, Compiled], which: int) -> Rows:
-    """Returns milliseconds, share and matrix products by part (0) or modality (1), for each variant with costs."""
-    priced = {name: each.costs for name, each in variants.items() if each.costs}
+def by_part(result: Result, which: int) -> Rows:
+    """Returns time, its share, matrix products and their share of the peak by part (0) or modality (1), for each variant."""
+    peak = parse_topology(result.topology).peak_flops
+    priced = {name: each.costs for name, each in result.variants.items() if each.costs}
     sums = {name: costs.by(which) for name, costs in priced.items()}
     keys = list(dict.fromkeys(key for each in sums.values() for key in each))
     head = [("part", "modality")[which]]
     for name in priced:
-        head += [f"{name}: ms", "share", "TFLOP"]
-    return [head, *([key, *(cell for name in priced for cell in _part_cells(sums[name], key))] for key in keys)]
+        head += [f"{name}: ms", "share", "TFLOP", "of peak"]
+    return [head, *([key, *(cell for name in priced for cell in _part_cells(sums[name], key, peak))] for key in keys)]
 
 
 def unpriced(variants: Mapping[str, Compiled]) -> Rows:
@@ -79,12 +80,14 @@ def verdict(compiled: Compiled) -> str:
     return "fits" if compiled.fits else "does not fit"
 
 
-def _part_cells(sums, key):
+def _part_cells(sums, key, peak):
     if key not in sums:
-        return ["", "", ""]
+        return ["", "", "", ""]
     whole, part = sum(each.milliseconds for each in sums.values()), sums[key]
     share = part.milliseconds / whole if whole else 0.0
-    return [f"{part.milliseconds:.2f}", f"{share:.1%}", f"{part.flops / 1e12:.3f}" if part.flops else ""]
+    of_peak = part.flops / (part.milliseconds / 1e3 * peak) if part.milliseconds else 0.0
+    products = [f"{part.flops / 1e12:.3f}", f"{of_peak:.0%}"] if part.flops else ["", ""]
+    return [f"{part.milliseconds:.2f}", f"{share:.1%}", *products]
 
 
 _FIGURES = {

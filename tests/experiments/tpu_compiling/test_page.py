@@ -36,10 +36,12 @@ def test_a_variant_that_does_not_fit_is_told(result):
 
 
 def test_parts_stand_next_to_each_other(result):
-    head, *rows = tables.by_part(result.variants, 0)
-    assert head == ["part", "configured: ms", "share", "TFLOP", "plain: ms", "share", "TFLOP"]
-    assert rows[0][0] == "norms" and rows[0][1:4] == rows[0][4:]
-    assert {len(row) for row in rows} == {7}
+    head, *rows = tables.by_part(result, 0)
+    assert head == ["part", "configured: ms", "share", "TFLOP", "of peak", "plain: ms", "share", "TFLOP", "of peak"]
+    assert rows[0][0] == "norms" and rows[0][1:5] == rows[0][5:]
+    products = next(row for row in rows if row[0] == "attention products")
+    assert products[3] == "0.000" and products[4] == f"{204800 / (2050 / 940e6 * 61.6e12):.0%}"
+    assert {len(row) for row in rows} == {9}
     assert [row[0] for row in tables.unpriced(result.variants)[1:3]] == ["configured", "configured"]
 
 
