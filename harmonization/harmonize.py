@@ -75,7 +75,8 @@ def harmonize(
     members = members_of(groups, variables=len(gradients[0]))
     with tf.init_scope():
         harmonizer.build(len(gradients), tuple(members))
-    per_variable = variable_gram(gradients)
+    with tf.name_scope("gram"):  # the names by which a profile tells the parts apart
+        per_variable = variable_gram(gradients)
     grams = [tf.reduce_sum(tf.gather(per_variable, one), axis=0) for one in members.values()]
     finite = _all_finite(per_variable) & _all_finite(tf.stack(grams))
     about = Group(
@@ -90,7 +91,8 @@ def harmonize(
     decisions = [decide(harmonizer, group) for group in asked]
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
     _store(decisions, taken)
-    update = _update(gradients, list(members.values()), decisions, taken)
+    with tf.name_scope("weighted_sum"):
+        update = _update(gradients, list(members.values()), decisions, taken)
     for group, indices in zip(asked, members.values(), strict=True):
         _finish(harmonizer, group, update, indices)
     report = _report(grams, [decision.weights for decision in decisions])

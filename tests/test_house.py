@@ -20,7 +20,7 @@ ORDER = {
     "experiments": (
         "distribution", "__init__", "running", "preparing", "training", "pretraining", "classifiers", "finetuning",
         "inference", "evaluation", "reports", "dataset_checks", "sweeps", "benchmarks", "studies", "inspection",
-        "method_docs", "", "notebooks",
+        "tpu_compiling", "method_docs", "", "notebooks",
     ),
 }  # fmt: skip
 MOST_MODULES = 25

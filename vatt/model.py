@@ -1,5 +1,6 @@
 """VATT: Transformers over raw video, audio and text (arXiv 2104.11178; NeurIPS 2021)."""
 
+import contextlib
 import dataclasses
 
 import tensorflow as tf
@@ -168,10 +169,18 @@ class VATT(keras.Model):
             mask = raw > 0
             if embedding.aggregation_joins:  # the AGG token may always be attended to
                 mask = tf.concat([tf.ones_like(mask[:, :1]), mask], axis=1)
-        tokens = self.encoders[modality](embedding(raw, keys=keys), mask=mask, keys=keys, first_only=pooled)
+        with self._scope(modality):
+            tokens = self.encoders[modality](embedding(raw, keys=keys), mask=mask, keys=keys, first_only=pooled)
         tokens = tokens[:, 0] if pooled else tokens
         projection = self.feature_projections.get(modality)
         return tokens if projection is None else projection(tokens)
+
+    def _scope(self, modality):
+        """Puts the modality in front of the names of an encoder's operations, so that a profile tells its calls apart.
+
+        Variables, which the first call creates, are named without it.
+        """
+        return tf.name_scope(modality) if self.encoders[modality].built else contextlib.nullcontext()
 
     def create_variables(self) -> None:
         """Creates every variable by tracing, without computing anything; call it under the strategy's scope."""
