@@ -45,7 +45,7 @@ def open_run(path: str) -> TrainedModel:
     with bad_input():
         checkpoint = vatt.find_checkpoint(path)
         directory = RunDirectory(vatt.run_directory(path))
-    settings = config.parse([str(directory.config)], [])
+    settings = config.parse_run(directory.config)
     with bad_input():
         model = vatt.load(checkpoint)
         tokenizer = None

@@ -62,7 +62,7 @@ class Finetuned:
     def __init__(self, name: str, path: str, settings: Settings):
         self.name, self.settings = name, settings
         self.checkpoint, self.directory = _find(path)
-        self.config = finetune_config.parse([str(self.directory.config)], [])
+        self.config = finetune_config.parse_run(self.directory.config)
         self.prepared = settings.open(name, [SPLIT])
         _check_origin(self.config, self.directory, vatt.run_directory(settings.run.checkpoint))
         self._check_classes()
