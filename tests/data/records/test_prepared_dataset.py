@@ -79,3 +79,13 @@ def test_unions_are_splits_like_any_other(write, clip, evaluate, train):
     assert sorted(odd["clip_id"].numpy()) == [b"clip010", b"clip030", b"clip031", b"clip032"]
     labels = sum((batch["label"].tolist() for batch in train(opened, 1, batch_size=5, video=False)), [])
     assert sorted(labels) == sorted(number % 3 for number in (20, 21, 30, 31, 32))
+
+
+@pytest.mark.parametrize("folder", ["d[v2]", "a*", "what?"])
+def test_a_directorys_name_is_never_a_pattern(tiny_data_dir, tmp_path, folder):
+    copy(tiny_data_dir, tmp_path / folder, "tiny", "1.0.0")
+    prepared = open_dataset("tiny", str(tmp_path / folder))
+    assert Path(prepared.directory) == tmp_path / folder / "tiny" / "1.0.0"
+    assert prepared.split_sizes == {"train": 11, "test": 5}
+    with pytest.raises(DataError, match="No prepared data set"):
+        open_dataset("tin*", str(tmp_path / folder))
