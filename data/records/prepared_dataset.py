@@ -12,6 +12,7 @@ from etils import epath
 from google.protobuf import json_format
 
 from data.errors import DataError
+from data.records.trusted_features import require_own_features
 from data.source.storage import join, storage_of
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
@@ -93,11 +94,12 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
     """
     directory = _newest_version(name, data_dir)
     try:
+        require_own_features(directory)
         builder = tfds.builder_from_directory(directory)
         metadata = builder.info.metadata or {}
         if builder.info.file_format is not tfds.core.FileFormat.TFRECORD:
             raise DataError(f"Its records are {builder.info.file_format}, not TFRecord.")
-        shards = _shards(builder.info.splits, metadata.get("split_unions") or {})
+        shards = _shards(directory, builder.info.splits, metadata.get("split_unions") or {})
         return PreparedDataset(
             name=name.split("/")[0],
             directory=str(directory),
@@ -143,13 +145,16 @@ def open_labeled(name: str, data_dir: str, multi_label: bool = False) -> Prepare
 
 
 def _shards(
-    splits: Mapping[str, tfds.core.SplitInfo], unions: Mapping[str, Sequence[str]]
+    directory: epath.Path, splits: Mapping[str, tfds.core.SplitInfo], unions: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, int]]:
     """Returns the files of every split, of the unions too, and how many records each holds."""
     shards = {
         split: {str(path): length for path, length in zip(info.filepaths, info.shard_lengths, strict=True)}
         for split, info in splits.items()
     }
+    for path in itertools.chain(*shards.values()):
+        if epath.Path(path).parent != directory:
+            raise DataError(f"Its records should lie in its directory. Found {path}.")
     for union, parts in unions.items():
         # A part of which no clip could be used was not written.
         there = [shards[part].items() for part in parts if part in shards]
