@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
+from experiments.running.plain_text import for_terminal
+
 
 class BadInput(Exception):
     """The user's input cannot be used; the message says what was expected, what was found and what to do."""
@@ -86,5 +88,5 @@ def _quiet_logs():
 
 
 def _fail(code, message):
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(for_terminal(f"error: {message}"), file=sys.stderr, flush=True)
     return code
