@@ -20,7 +20,7 @@ $(VENV)/installed: requirements.lock setup.py
 	$(PYTHON) -c 'import sys; assert (3, 10) <= sys.version_info < (3, 13), "Python 3.10, 3.11 or 3.12 is needed, found " + sys.version'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --requirements requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
@@ -82,7 +82,7 @@ site: install
 # Run it when setup.py changes. `fewest`: one version of each package for all Pythons where one exists.
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
-		--extra dev setup.py --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
+		--extra dev setup.py --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
 
 clean:
 	rm -rf .venv .venv-* runs site

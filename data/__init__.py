@@ -13,7 +13,7 @@ from data.preparing.prepare import prepare
 from data.preparing.unit_runners import in_processes, in_this_process, on_beam
 from data.records.damage import Damage, drop_damaged, file_damage, first_damage
 from data.records.prepared_dataset import PreparedDataset, open_dataset, open_labeled
-from data.records.schema import dataset_info, make_record
+from data.records.schema import dataset_info, make_record, open_jpeg
 from data.records.stored_clips import (
     Shard,
     StoredClip,
@@ -70,6 +70,7 @@ __all__ = [
     "mixed_clips",
     "on_beam",
     "open_dataset",
+    "open_jpeg",
     "open_labeled",
     "open_source",
     "parse_clip",

@@ -21,6 +21,9 @@ flags.DEFINE_integer(
     "cpu_replicas", 1, "Split the CPU into this many devices, to try --strategy=mirrored.", lower_bound=1
 )
 flags.DEFINE_boolean("allow_config_change", False, "Resume a run even though its configuration has changed.")
+flags.DEFINE_string(
+    "resume_from", "", "Checkpoint of this run to resume from, such as ckpt-600; by default the newest."
+)
 
 
 def main(_: list[str]) -> int:

@@ -26,6 +26,9 @@ flags.DEFINE_string(
 )  # fmt: skip
 flags.DEFINE_boolean("dry_run", False, "Build everything, run one batch of noise and print a summary; train nothing.")
 flags.DEFINE_boolean("allow_config_change", False, "Resume a run even though its configuration has changed.")
+flags.DEFINE_string(
+    "resume_from", "", "Checkpoint of this run to resume from, such as ckpt-600; by default the newest."
+)
 
 
 def main(_: list[str]) -> int:

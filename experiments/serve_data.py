@@ -9,6 +9,9 @@ Example, with two workers on other machines and the dispatcher on any of them:
 The batches are those that the training host would make, bit for bit. Every machine must see --data_dir, and the training
 host's --workdir (its vocabulary), under the same path, and have the same version of this package. Each worker reads all
 records and decodes its share. SIGTERM or Ctrl-C ends the program.
+
+In a private network only: TensorFlow's server listens on every network interface without authentication, and whoever
+reaches its port can read and write the files of the user that runs it.
 """
 
 from absl import flags

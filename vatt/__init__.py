@@ -1,5 +1,12 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
+from vatt.checkpoint_list import (
+    LIST_FILE,
+    CheckpointListError,
+    newest_checkpoint,
+    numbered_checkpoints,
+    readable_checkpoint,
+)
 from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
 from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
@@ -11,11 +18,13 @@ from vatt.release import ReleaseError, import_release, release_facts
 from vatt.sizes import SIZES, Size
 
 __all__ = [
+    "LIST_FILE",
     "LOSS_FORMS",
     "MODALITIES",
     "PRESETS",
     "SIZES",
     "VATT",
+    "CheckpointListError",
     "LoadError",
     "ReleaseError",
     "Size",
@@ -27,7 +36,10 @@ __all__ = [
     "load",
     "losses",
     "mean_losses",
+    "newest_checkpoint",
+    "numbered_checkpoints",
     "own_gradients",
+    "readable_checkpoint",
     "release_facts",
     "run_directory",
     "set_initial_seed",

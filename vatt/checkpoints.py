@@ -5,6 +5,7 @@ import os
 
 import tensorflow as tf
 
+from vatt.checkpoint_list import CheckpointListError, newest_checkpoint, readable_checkpoint
 from vatt.model import VATT
 
 CONFIG_FILE = "model.json"
@@ -35,8 +36,9 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     checkpoint = find_checkpoint(path)
     model = _build(run_directory(path), modalities, overrides)
     try:
-        status = tf.train.Checkpoint(model=model).read(checkpoint)
-        status.assert_existing_objects_matched().expect_partial()
+        with readable_checkpoint(checkpoint) as readable:
+            status = tf.train.Checkpoint(model=model).read(readable)
+            status.assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
         raise LoadError(f"{checkpoint} does not fit {_config_path(path)}: {str(error).splitlines()[0]}") from error
     return model
@@ -46,13 +48,14 @@ def find_checkpoint(path: str) -> str:
     """Returns the checkpoint that `path`, as in `load`, stands for.
 
     Raises:
-      LoadError: There is none.
+      LoadError: There is none, or a directory does not say which of its checkpoints is the newest.
     """
     path = _absolute(path)
     if tf.io.gfile.exists(f"{path}.index"):
         return path
     for directory in (os.path.join(path, "checkpoints"), path):
-        if found := tf.train.latest_checkpoint(directory):
+        found = _newest(directory)
+        if found is not None and tf.io.gfile.exists(f"{found}.index"):
             return found
     raise LoadError(
         f"{path} should be a run directory, or a checkpoint such as RUN/checkpoints/ckpt-600. Found no checkpoint there."
@@ -72,6 +75,13 @@ def _absolute(path):
     """Returns a path whose parents can be gone through; those on Cloud Storage have a scheme in front."""
     path = os.fspath(path).rstrip("/").removesuffix(".index")
     return path if "://" in path else os.path.abspath(path)
+
+
+def _newest(directory):
+    try:
+        return newest_checkpoint(directory)
+    except CheckpointListError as error:
+        raise LoadError(f"{error} Name one of them: {os.path.join(directory, 'ckpt-NUMBER')}.") from error
 
 
 def _config_path(path):

@@ -1,9 +1,12 @@
 """Checkpoints of the published VATT code (google-research/vatt), read into this toolbox's model."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
+from vatt.checkpoint_list import readable_checkpoint
 from vatt.heads import JointHead
 from vatt.model import VATT
 
@@ -39,17 +42,17 @@ def import_release(source: str, model: VATT) -> dict[str, dict[str, object]]:
       ReleaseError: There is no such checkpoint; or a variable of either has no counterpart, or one of another size. Nothing
         is assigned then.
     """
-    reader = open_release(source)
-    shapes = {
-        key.removesuffix(_SUFFIX): tuple(shape)
-        for key, shape in reader.get_variable_to_shape_map().items()
-        if key.startswith("model/") and "/.OPTIMIZER_SLOT/" not in key
-    }
-    ours = published_keys(model)
-    problems = _problems(shapes, ours, model)
-    if problems:
-        raise ReleaseError(f"{source} does not fit the model:\n" + "\n".join(problems))
-    values = {key: _read(reader, source, key) for key in ours}
+    with open_release(source) as reader:
+        shapes = {
+            key.removesuffix(_SUFFIX): tuple(shape)
+            for key, shape in reader.get_variable_to_shape_map().items()
+            if key.startswith("model/") and "/.OPTIMIZER_SLOT/" not in key
+        }
+        ours = published_keys(model)
+        problems = _problems(shapes, ours, model)
+        if problems:
+            raise ReleaseError(f"{source} does not fit the model:\n" + "\n".join(problems))
+        values = {key: _read(reader, source, key) for key in ours}
     for key, variable in ours.items():
         variable.assign(values[key].reshape(variable.shape))
     return {
@@ -58,14 +61,20 @@ def import_release(source: str, model: VATT) -> dict[str, dict[str, object]]:
     }
 
 
-def open_release(source: str):
-    """Opens a checkpoint.
+@contextlib.contextmanager
+def open_release(source: str) -> Iterator:
+    """Opens a checkpoint for the time of a `with` statement.
 
     Raises:
       ReleaseError: There is none, or it cannot be read.
     """
+    with readable_checkpoint(os.fspath(source).removesuffix(".index")) as readable:
+        yield _opened(readable, source)
+
+
+def _opened(readable, source):
     try:
-        return tf.train.load_checkpoint(os.fspath(source).removesuffix(".index"))
+        return tf.train.load_checkpoint(readable)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise ReleaseError(
             f"{source} should be a checkpoint without its ending, such as .../ckpt-500000. Found none there: "
@@ -79,11 +88,11 @@ def release_facts(source: str) -> tuple[int, int | None]:
     Raises:
       ReleaseError: See `open_release`.
     """
-    reader = open_release(source)
-    shapes = reader.get_variable_to_shape_map()
-    words = next((shapes[key + _SUFFIX][0] for key in _WORDS if key + _SUFFIX in shapes), None)
-    counter = f"optimizer/iter{_SUFFIX}"
-    return (int(_read(reader, source, "optimizer/iter")) if counter in shapes else 0), words
+    with open_release(source) as reader:
+        shapes = reader.get_variable_to_shape_map()
+        words = next((shapes[key + _SUFFIX][0] for key in _WORDS if key + _SUFFIX in shapes), None)
+        counter = f"optimizer/iter{_SUFFIX}"
+        return (int(_read(reader, source, "optimizer/iter")) if counter in shapes else 0), words
 
 
 def _read(reader, source, key):

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import av
 
 from data.errors import DataError
-from data.source.storage import RemoteFile
+from data.source.storage import RemoteFile, require_regular
 
 MediaSource = str | os.PathLike | bytes | RemoteFile
 """A media file: where it is, or its bytes."""
@@ -38,8 +38,11 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
 def _file(source: MediaSource) -> str | BinaryIO:
     if isinstance(source, RemoteFile):
         return source.open()
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    require_regular(os.fspath(source))  # FFmpeg would wait for a pipe, and read a device for ever
     # Absolute: FFmpeg takes what stands before a colon in a relative name for a protocol.
-    return io.BytesIO(source) if isinstance(source, bytes) else os.path.abspath(os.fspath(source))
+    return os.path.abspath(os.fspath(source))
 
 
 def can_be_decoded(stream: av.stream.Stream) -> bool:

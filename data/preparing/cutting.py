@@ -102,7 +102,7 @@ def _reader(tree: SourceTree, video: ListedVideo, cutting: Cutting) -> MediaRead
 def _require_content(tree: SourceTree, video: ListedVideo) -> None:
     path = video.path or video.sound_path
     if not tree.exists(path):
-        raise DataError("the file no longer exists, or is a broken link")
+        raise DataError(tree.unusual(path) or "the file no longer exists, or is a broken link")
     if not tree.size(path):
         raise DataError("the file is empty (0 bytes)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -77,7 +78,11 @@ class Progress:
 
 
 def _die_with_parent() -> None:
-    """Ends this worker when the process that started it is killed; it would wait for work for ever."""
+    """Ends this worker when the process that started it is killed; it would wait for work for ever.
+
+    Ctrl-C, which a terminal sends to all, is for that process: it lets the workers finish their units.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         multiprocessing.parent_process().join()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow_datasets as tfds
 from etils import epath
 from google.protobuf import json_format
 
 from data.errors import DataError
+from data.records.trusted_features import require_own_features
+from data.source.storage import join, storage_of
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
 LABELED_SPLITS = ("train", "validation", "test")
 """What a classifier learns from, chooses its weights by and is tested on."""
+_MOST_FOLDERS_DEEP = 2  # <config>/<version>
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +94,12 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
     """
     directory = _newest_version(name, data_dir)
     try:
+        require_own_features(directory)
         builder = tfds.builder_from_directory(directory)
         metadata = builder.info.metadata or {}
         if builder.info.file_format is not tfds.core.FileFormat.TFRECORD:
             raise DataError(f"Its records are {builder.info.file_format}, not TFRecord.")
-        shards = _shards(builder.info.splits, metadata.get("split_unions") or {})
+        shards = _shards(directory, builder.info.splits, metadata.get("split_unions") or {})
         return PreparedDataset(
             name=name.split("/")[0],
             directory=str(directory),
@@ -140,13 +145,16 @@ def open_labeled(name: str, data_dir: str, multi_label: bool = False) -> Prepare
 
 
 def _shards(
-    splits: Mapping[str, tfds.core.SplitInfo], unions: Mapping[str, Sequence[str]]
+    directory: epath.Path, splits: Mapping[str, tfds.core.SplitInfo], unions: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, int]]:
     """Returns the files of every split, of the unions too, and how many records each holds."""
     shards = {
         split: {str(path): length for path, length in zip(info.filepaths, info.shard_lengths, strict=True)}
         for split, info in splits.items()
     }
+    for path in itertools.chain(*shards.values()):
+        if epath.Path(path).parent != directory:
+            raise DataError(f"Its records should lie in its directory. Found {path}.")
     for union, parts in unions.items():
         # A part of which no clip could be used was not written.
         there = [shards[part].items() for part in parts if part in shards]
@@ -156,16 +164,32 @@ def _shards(
 
 
 def _newest_version(name: str, data_dir: str) -> epath.Path:
-    root = epath.Path(data_dir) / name
-    depths = ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json")
-    # A directory that is still being written has `incomplete` in its name.
-    found = [path for depth in depths for path in root.glob(depth) if "incomplete" not in str(path.relative_to(root))]
+    root = join(os.fspath(data_dir), name)
+    try:
+        found = list(_finished_below(root, _MOST_FOLDERS_DEEP))
+    except OSError as error:
+        raise DataError(f"{root} cannot be read: {error}") from error
     if not found:
         raise DataError(
             f"No prepared data set at {root} (looked for <config>/<version>/dataset_info.json). "
             f"Prepare it first: {_prepare_command(name, data_dir)}"
         )
-    return max(found, key=lambda path: (path.stat().mtime, str(path))).parent
+    return epath.Path(max(found, key=lambda path: (_written(path), path)))
+
+
+def _finished_below(folder: str, depth: int) -> Iterator[str]:
+    """Yields the directories of finished data sets; paths are literal, which `glob` would take for patterns."""
+    folders, files = storage_of(folder).entries(folder)
+    if "dataset_info.json" in files:
+        yield folder
+    if depth:
+        for name in folders:
+            if "incomplete" not in name:  # a directory that is still being written
+                yield from _finished_below(join(folder, name), depth - 1)
+
+
+def _written(directory: str) -> float:
+    return epath.Path(join(directory, "dataset_info.json")).stat().mtime
 
 
 def _prepare_command(name: str, data_dir: str) -> str:

@@ -109,6 +109,20 @@ def encode_jpeg(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def open_jpeg(jpeg: bytes) -> Image.Image:
+    """Opens a JPEG and decodes it, with Pillow's JPEG decoder only.
+
+    Raises:
+      ValueError: It is none, is cut off, or has more pixels than Pillow takes for harmless.
+    """
+    try:
+        picture = Image.open(io.BytesIO(jpeg), formats=("JPEG",))
+        picture.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a JPEG that can be decoded ({error})") from error
+    return picture
+
+
 def dataset_info(
     builder: tfds.core.DatasetBuilder,
     description: str,

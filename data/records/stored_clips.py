@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from PIL import Image
 
 from data.errors import DataError
 from data.records.framing import framed_records
 from data.records.prepared_dataset import PreparedDataset
-from data.records.schema import UNKNOWN
+from data.records.schema import UNKNOWN, open_jpeg
 from data.text.captions import Cue
 
 
@@ -36,6 +37,19 @@ class StoredClip(NamedTuple):
     audio: np.ndarray
     captions: tuple[Cue, ...]
     labels: tuple[int, ...]
+
+    def picture(self, frame: int) -> Image.Image:
+        """Opens a frame, as JPEG and nothing else: no other decoder of Pillow sees what a data set holds.
+
+        Raises:
+          DataError: It is no such picture, or too large a one.
+        """
+        try:
+            return open_jpeg(self.jpegs[frame])
+        except ValueError as error:
+            raise DataError(
+                f"frame {frame} of the clip {self.clip_id!r} from {self.source!r} is damaged: {error}"
+            ) from error
 
 
 class Shard(NamedTuple):

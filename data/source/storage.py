@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
@@ -98,7 +100,7 @@ class _Disk:
         folders, files = [], []
         with os.scandir(folder) as found:
             for entry in found:
-                if not entry.is_dir():
+                if not _is_folder(entry):
                     files.append(entry.name)
                 elif not (entry.is_symlink() and _leads_back(entry.path)):
                     folders.append(entry.name)
@@ -114,6 +116,7 @@ class _Disk:
         return os.path.getsize(path)
 
     def open(self, path: str) -> BinaryIO:
+        require_regular(path)
         return open(path, "rb")
 
 
@@ -210,6 +213,29 @@ class _Ranges(io.RawIOBase):
         buffer[: len(found)] = found
         self._place += len(found)
         return len(found)
+
+
+def require_regular(path: str) -> None:
+    """Raises `OSError` unless a path of this machine is a file that can be read to its end: no pipe, device or socket."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        what = next((name for name, matches in _UNUSUAL.items() if matches(mode)), "not a file")
+        raise OSError(errno.EINVAL, f"{what}, not a regular file", path)
+
+
+_UNUSUAL = {
+    "a folder": stat.S_ISDIR,
+    "a named pipe": stat.S_ISFIFO,
+    "a socket": stat.S_ISSOCK,
+    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+}
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; whoever opens it learns that it cannot be
+        return False
 
 
 def _leads_back(link: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from data.errors import DataError
-from data.source.storage import RemoteFile, join, scheme_of, storage_of
+from data.source.storage import RemoteFile, join, require_regular, scheme_of, storage_of
 
 
 class SourceTree:
@@ -54,6 +54,18 @@ class SourceTree:
     def exists(self, relative: str) -> bool:
         """Returns whether the tree has this file."""
         return self._storage.is_file(self.path(relative))
+
+    def unusual(self, relative: str) -> str:
+        """Says what there is that is neither a file nor a folder, such as a named pipe; empty for all else."""
+        if scheme_of(self.root):
+            return ""
+        try:
+            require_regular(self.path(relative))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:  # a link to itself is one of "too many levels"
+            return error.strerror or str(error)
+        return ""
 
     def size(self, relative: str) -> int:
         """Returns a file's size in bytes."""

@@ -67,7 +67,7 @@ class ClassifyProgram(LabeledProgram):
 def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> None:
     """Tests the last epoch and the best one, whose weights the model has afterwards; writes result.json."""
     last = evaluator("test")
-    best.restore_or_initialize()
+    best.require()
     records = directory.read_metrics()
     validations = [record for record in records if "validation" in record]
     best_epoch = int(run.best_epoch.numpy())

@@ -85,7 +85,7 @@ def make_card(clip: StoredClip, split: str, prepared: PreparedDataset, notes: Se
         f"{clip.source} from {clip.start_seconds:.1f} s",
         tuple(class_name(label, prepared.class_names) for label in clip.labels),
         clip_seconds(clip, prepared),
-        tuple(_small(clip.jpegs[place]) for place in places),
+        tuple(_small(clip.picture(place)) for place in places),
         _outline(clip.audio) if clip.audio.size else None,
         mean_db(clip.audio),
         clip.captions,
@@ -93,8 +93,8 @@ def make_card(clip: StoredClip, split: str, prepared: PreparedDataset, notes: Se
     )
 
 
-def _small(jpeg: bytes) -> bytes:
-    picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
+def _small(picture: Image.Image) -> bytes:
+    picture = picture.convert("RGB")
     picture.thumbnail((4 * _HEIGHT_PX, _HEIGHT_PX), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)

@@ -17,6 +17,7 @@ from experiments.inference.clip_scores import score_clips
 from experiments.inference.trained_model import TrainedModel, open_run
 from experiments.running.command_line import BadInput, RunFailed, bad_input
 from experiments.running.damaged_data import damage_named, record_files
+from experiments.running.plain_text import for_terminal
 from experiments.running.run_directory import RunDirectory
 
 FLAGS = flags.FLAGS
@@ -34,7 +35,8 @@ def run() -> int:
         ranking = Ranking(_scores(run, prepared), FLAGS.by)
         _write(output, run, prepared, ranking)
     for row in ranking.worst(5):
-        print(f"{ranking.rank(row):6d}  {ranking.scores[FLAGS.by][row]:+.3f}  {ranking.scores['clip_id'][row]}")
+        clip_id = for_terminal(str(ranking.scores["clip_id"][row]))
+        print(f"{ranking.rank(row):6d}  {ranking.scores[FLAGS.by][row]:+.3f}  {clip_id}")
     print(f"{ranking.ranked:,} of {len(ranking.order):,} clips ranked by {FLAGS.by}, worst first.")
     if note := ranking.why_unranked():
         print(note)

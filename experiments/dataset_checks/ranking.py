@@ -12,6 +12,7 @@ import numpy as np
 
 from data import PreparedDataset, StoredClip, read_stored_clips, shards_of
 from experiments.inference.score_names import SCORES
+from experiments.running.plain_text import for_spreadsheet
 
 _SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
 COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")
@@ -124,5 +125,5 @@ def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndar
 
 def _encoded(cells):
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    csv.writer(line, lineterminator="\n").writerow(map(for_spreadsheet, cells))
     return line.getvalue().encode("utf-8", "surrogateescape")

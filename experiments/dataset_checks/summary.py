@@ -4,13 +4,11 @@ import array
 import collections
 import dataclasses
 import hashlib
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from data import PreparedDataset, StoredClip
 from experiments.dataset_checks.clip_signals import SILENT_DB, mean_db, peak_db
@@ -52,7 +50,7 @@ class SplitSummary:
         there = (len(clip.jpegs), clip.audio.size, len(clip.captions), len(clip.labels))
         self.missing.update(name for name, size in zip(MISSING, there, strict=True) if not size)
         if len(clip.jpegs):
-            self.frame_sizes[Image.open(io.BytesIO(clip.jpegs[0])).size] += 1
+            self.frame_sizes[clip.picture(0).size] += 1
         if clip.audio.size and peak_db(clip.audio) > SILENT_DB:
             self.loudness_db.append(mean_db(clip.audio))
         else:

@@ -36,12 +36,17 @@ def evaluate(
       The content of `result.json`, with `None` for skipped tasks; and sentences that name these and the reasons.
 
     Raises:
-      BadInput: There is no such run, data set or task; nothing has been evaluated then.
+      BadInput: There is no such run, data set or task, or another program evaluates the run; nothing has been evaluated then.
     """
     _check_tasks(tasks)
     run = open_run(str(directory.path))
     settings = Settings(run, data_dir, dataset, batch_size, **downstream)
     opened = open_tasks([name for name in TASKS if name in tasks], settings)
+    with directory.only_writer("evaluation"):
+        return _run_tasks(directory, run, settings, opened), settings.notes
+
+
+def _run_tasks(directory, run, settings, opened):
     # Tasks on the run's own data are kept together: what reads a result finds all of them or none.
     if own := {name: evaluate_task() for name, evaluate_task in opened.items() if name in OWN_TASKS}:
         result = add_to_result(directory, run, Found(settings.own_dataset, own, settings.own_data.arrays, {}))
@@ -49,7 +54,7 @@ def evaluate(
     for name, evaluate_task in opened.items():
         if name not in OWN_TASKS:
             result = add_to_result(directory, run, Found(settings.own_dataset, {}, {}, {name: evaluate_task()}))
-    return result, settings.notes
+    return result
 
 
 def open_tasks(names: Sequence[str], settings: Settings) -> dict[str, Callable[[], dict | None]]:

@@ -1,6 +1,7 @@
 """The configuration of a fine-tuning run, and how gin files fill it."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 
 import vatt
@@ -155,11 +156,22 @@ def parse(
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
-    constructors = {"finetune": Finetune, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
     if any(mark in checkpoint for mark in "'\\\n"):
         raise BadInput(
             f"--checkpoint should be a path without quotes, backslashes and line ends. Found {checkpoint!r}."
         )
     # As a binding, so that config.gin holds it and resuming with another one is noticed.
     given = [f"finetune.checkpoint = '{checkpoint}'"] if checkpoint else []
-    return gin_config.parse("finetune", constructors, gin_files, [*bindings, *given], earlier)
+    return gin_config.parse("finetune", _CONSTRUCTORS, gin_files, [*bindings, *given], earlier)
+
+
+def parse_run(config: str | os.PathLike) -> Finetune:
+    """Reads the configuration that a run directory holds.
+
+    Raises:
+      BadInput: The file is missing, or is not the configuration of a fine-tuning.
+    """
+    return gin_config.parse_run("finetune", _CONSTRUCTORS, config)
+
+
+_CONSTRUCTORS = {"finetune": Finetune, "VATT": vatt.VATT, "ClipSpec": ClipSpec, "Augmentation": Augmentation}

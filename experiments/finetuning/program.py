@@ -12,13 +12,13 @@ from experiments.finetuning.config import Finetune
 from experiments.finetuning.progress import FinetuneProgress, figures
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
-from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.checkpoints import RunCheckpoints, resume_point
 from experiments.running.command_line import RunFailed, bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
 from experiments.training.labeled_program import LabeledProgram
 from experiments.training.progress import printer
-from experiments.training.train_program import require_directories, strategy_from_flags
+from experiments.training.train_program import require_directories, resume_from_flag, strategy_from_flags
 
 FLAGS = flags.FLAGS
 
@@ -66,9 +66,8 @@ class FinetuneProgram(LabeledProgram):
 
 def _source(config: Finetune, directory: RunDirectory) -> str | None:
     """Returns where the model comes from: this run if it has a checkpoint, so that the first one may be gone."""
-    if directory.model.exists() and tf.train.latest_checkpoint(str(directory.checkpoints)):
-        return str(directory.path)
-    return config.checkpoint
+    own = resume_point(directory.checkpoints, resume_from_flag()) if directory.model.exists() else None
+    return own or config.checkpoint
 
 
 def make_evaluator(run: FinetuneRun, prepared: data.PreparedDataset, test_views: bool = False) -> Evaluator:
@@ -97,7 +96,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
             "no class of the split 'validation' has clips with and without it, so the best weights cannot be chosen."
         )
     last = evaluator("test")
-    best.restore_or_initialize()
+    best.require()
     validations = {
         record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record
     }

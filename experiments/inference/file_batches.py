@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import tqdm
 
 import data
+from experiments.running.plain_text import for_terminal
 
 
 class FileBatches:
@@ -43,7 +44,7 @@ class FileBatches:
                 yield from data.read_clips(file, self.spec, self.windows)
             except data.DataError as error:
                 self.skipped[file] = str(error)
-                tqdm.tqdm.write(f"skipped: {printable(file)}: {error}", file=sys.stderr)
+                tqdm.tqdm.write(for_terminal(f"skipped: {printable(file)}: {error}"), file=sys.stderr)
 
 
 def printable(path: str) -> str:

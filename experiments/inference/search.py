@@ -9,6 +9,7 @@ import numpy as np
 import vatt
 from experiments.inference.retrieval import cosines
 from experiments.inference.trained_model import TrainedModel
+from experiments.running.plain_text import for_terminal
 from experiments.running.run_directory import RunDirectory
 
 # What `vatt.losses` gives a batch of so many clips whose similarities are all equal, by its form.
@@ -50,10 +51,11 @@ def best_clips(query: np.ndarray, clips: Mapping[str, np.ndarray], top: int) -> 
 
 def format_hits(text: str, hits: Sequence[Hit]) -> str:
     """Returns a table: rank, similarity, file, from - to in seconds."""
-    width = max(len(hit.file) for hit in hits)
+    files = [for_terminal(hit.file) for hit in hits]
+    width = max(map(len, files))
     lines = [
-        f"{rank:4d}  {hit.similarity:+.3f}  {hit.file:{width}}  {hit.start_seconds:.1f} - {hit.end_seconds:.1f} s"
-        for rank, hit in enumerate(hits, 1)
+        f"{rank:4d}  {hit.similarity:+.3f}  {file:{width}}  {hit.start_seconds:.1f} - {hit.end_seconds:.1f} s"
+        for rank, (hit, file) in enumerate(zip(hits, files, strict=True), 1)
     ]
     return "\n".join([text, *lines])
 

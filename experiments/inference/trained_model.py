@@ -45,7 +45,7 @@ def open_run(path: str) -> TrainedModel:
     with bad_input():
         checkpoint = vatt.find_checkpoint(path)
         directory = RunDirectory(vatt.run_directory(path))
-    settings = config.parse([str(directory.config)], [])
+    settings = config.parse_run(directory.config)
     with bad_input():
         model = vatt.load(checkpoint)
         tokenizer = None
@@ -68,7 +68,10 @@ def fingerprint(checkpoint: str) -> str:
 
 def _step(checkpoint: str) -> int:
     key = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
-    reader = tf.train.load_checkpoint(checkpoint)
-    if not reader.has_tensor(key):
-        raise BadInput(f"{checkpoint} should hold the step it was written at, as checkpoints of runs do. Found none.")
-    return int(reader.get_tensor(key))
+    with vatt.readable_checkpoint(checkpoint) as readable:
+        reader = tf.train.load_checkpoint(readable)
+        if not reader.has_tensor(key):
+            raise BadInput(
+                f"{checkpoint} should hold the step it was written at, as checkpoints of runs do. Found none."
+            )
+        return int(reader.get_tensor(key))

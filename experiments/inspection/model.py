@@ -88,9 +88,7 @@ class LayerConflict(NamedTuple):
 
 def checkpoints(run_directory: str) -> dict[int, str]:
     """Returns the checkpoints that a run has kept, by step, the oldest first."""
-    found = RunDirectory(run_directory).checkpoints.glob("ckpt-*.index")
-    paths = {int(path.stem.removeprefix("ckpt-")): str(path.with_suffix("")) for path in found}
-    return dict(sorted(paths.items()))
+    return vatt.numbered_checkpoints(RunDirectory(run_directory).checkpoints)
 
 
 def untrained(run: TrainedModel) -> TrainedModel:

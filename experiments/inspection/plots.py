@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
+from data import open_jpeg
 from experiments.dataset_checks.contact_sheet import Card
 from experiments.inspection.model import LayerChange, LayerConflict
 from experiments.reports.plots import (
@@ -166,7 +166,7 @@ def clips_figure(cards: Sequence[Card], title: str) -> Figure:
         for axes in row:
             axes.axis("off")
         for axes, frame in zip(row, card.frames, strict=False):
-            axes.imshow(Image.open(io.BytesIO(frame)))
+            axes.imshow(open_jpeg(frame))
         _paint_sound(row[-2], card)
         _paint_words(row[-1], card)
     return figure

@@ -6,6 +6,7 @@ gin reaches `pretrain` and the public constructors that `parse` names, nothing e
 import dataclasses
 import inspect
 import math
+import os
 from collections.abc import Callable, Sequence
 
 import data
@@ -170,6 +171,18 @@ def parse(gin_files: Sequence[str], bindings: Sequence[str], earlier: Sequence[s
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
-    constructors = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
-    constructors |= gin_config.MODELS | gin_config.HARMONIZERS
-    return gin_config.parse("pretrain", constructors, gin_files, bindings, earlier)
+    return gin_config.parse("pretrain", _constructors(), gin_files, bindings, earlier)
+
+
+def parse_run(config: str | os.PathLike) -> Pretrain:
+    """Reads the configuration that a run directory holds.
+
+    Raises:
+      BadInput: The file is missing, or is not the configuration of a pre-training run.
+    """
+    return gin_config.parse_run("pretrain", _constructors(), config)
+
+
+def _constructors():
+    own = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
+    return own | gin_config.MODELS | gin_config.HARMONIZERS

@@ -30,8 +30,8 @@ def run() -> int:
         model = make_model(settings, words or 1)
         model.create_variables()
         matched = vatt.import_release(FLAGS.source, model)
-    make_directory(directory)
-    write_run(directory, model, step, matched)
+    with directory.only_writer("training"):
+        write_run(directory, model, step, matched)
     print(
         f"{len(matched)} variables, {model.count_params():,} numbers, step {step}: all matched, listed in import_report.json."
     )
@@ -39,20 +39,6 @@ def run() -> int:
         print("Note: without --vocabulary the imported model takes token ids but not sentences.")
     print(f"Done: {directory.path}. In Python: vatt.load({str(directory.path)!r})")
     return 0
-
-
-def make_directory(directory: RunDirectory) -> None:
-    """Makes the run directory, before the work and not after it.
-
-    Raises:
-      BadInput: It cannot be made.
-    """
-    try:
-        directory.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            f"--workdir should be a directory that can be created. {directory.path} cannot: {error}"
-        ) from error
 
 
 def release_bindings(model: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Shared parts of all command lines: exit codes, and one clear message instead of a traceback for bad input.
 
-Exit codes: 0 done, 1 a failure, 2 bad input or configuration.
+Exit codes: 0 done, 1 a failure, 2 bad input or configuration, 128 + its number after a signal that left work undone.
 """
 
 import contextlib
@@ -11,6 +11,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
+
+from experiments.running.plain_text import for_terminal
+from experiments.running.stop_signal import Interrupted, interruptible
 
 
 class BadInput(Exception):
@@ -63,7 +66,10 @@ def _guarded(main, arguments, takes_arguments=False):
         return _fail(2, f"unexpected arguments {arguments[1:]}; flags start with `--`; see --help.")
     _quiet_logs()
     try:
-        return main(arguments) or 0
+        with interruptible():
+            return main(arguments) or 0
+    except Interrupted as interruption:
+        return _fail(interruption.exit_code, f"stopped by {interruption}. The same command starts or resumes the work.")
     except BadInput as error:
         return _fail(2, str(error))
     except RunFailed as error:
@@ -86,5 +92,5 @@ def _quiet_logs():
 
 
 def _fail(code, message):
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(for_terminal(f"error: {message}"), file=sys.stderr, flush=True)
     return code

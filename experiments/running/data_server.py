@@ -1,5 +1,6 @@
 """The work of `experiments.serve_data`: a dispatcher or a worker of tf.data's service."""
 
+import sys
 import time
 
 import tensorflow as tf
@@ -9,6 +10,11 @@ from absl import flags
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.stop_signal import StopSignal
 
+# TensorFlow's server binds to no single address and knows no credentials.
+_OPEN = (
+    "TensorFlow's server listens on every network interface and asks nobody who they are. Whoever reaches the port can read "
+    "and write this user's files. Use it in a private network only."
+)
 _LOOK_SECONDS = 0.2  # how often it looks whether it is to stop
 
 FLAGS = flags.FLAGS
@@ -22,6 +28,7 @@ def run() -> int:
             server = _dispatcher() if FLAGS.role == "dispatcher" else _worker()
         except tf.errors.OpError as error:
             raise RunFailed(f"port {FLAGS.port} cannot be served: {error.message}") from error
+        print(f"Note: {_OPEN}", file=sys.stderr, flush=True)
         print(f"The {FLAGS.role} is serving at {FLAGS.address or server.target}. Stop it with SIGTERM.", flush=True)
         while not stop.received:
             time.sleep(_LOOK_SECONDS)

@@ -1,6 +1,7 @@
 """How gin files fill a program's configuration.
 
-gin reaches the program's own configuration and the public constructors given to `parse`, nothing else.
+gin reaches the program's own configuration and the public constructors given to `parse`, nothing else: no file can import
+a module, and that of a run directory cannot include another file.
 """
 
 import difflib
@@ -19,6 +20,7 @@ import typeguard
 import harmonization
 import vatt
 from experiments.running.command_line import BadInput
+from experiments.running.gin_statements import GinReader
 
 ROOT = pathlib.Path(__file__).parents[2]
 """Has the folder `configs`, in a checkout and where the package is installed."""
@@ -41,22 +43,48 @@ def parse(
     Args:
       program: Name of the configurable that is called.
       constructors: Names to what gin may call, the program's among them.
-      gin_files: Files; later ones win.
+      gin_files: Files that the user names; later ones win. They may include others.
       bindings: Bindings; they win over files.
       earlier: Bindings over which files win.
 
     Raises:
       BadInput: A file is missing, a name is misspelt, a value has the wrong type or range.
     """
+    return _parse(program, constructors, gin_files, bindings, earlier)
+
+
+def parse_run(program: str, constructors: Mapping[str, Callable], config: str | os.PathLike) -> typing.Any:
+    """Reads the configuration that a run directory holds, and returns what the program's configurable makes of it.
+
+    Args:
+      program: As in `parse`.
+      constructors: As in `parse`.
+      config: The run's config.gin, one file, which includes no other.
+
+    Raises:
+      BadInput: The file is missing, or is not what a run writes.
+    """
+    return _parse(program, constructors, [os.path.abspath(config)], includes=False)
+
+
+def _parse(program, constructors, gin_files, bindings=(), earlier=(), includes=True):
     gin.clear_config()
     register(constructors)
+    reader = GinReader([_REGISTERED[name] for name in constructors], open_gin_file, includes)
     try:
-        gin.parse_config(list(earlier))
         with gin.unlock_config():  # it would stay locked, and tf-models-official adds to it whenever it is imported
-            gin.parse_config_files_and_bindings(list(gin_files), list(bindings))
+            reader.read_bindings(earlier)
+            for path in gin_files:
+                reader.read_file(os.fspath(path))
+            reader.read_bindings(bindings)
+            gin.finalize()
         return _REGISTERED[program]()
+    except RecursionError as error:
+        raise BadInput(
+            "the configuration cannot be used: a value refers to itself, directly or through others."
+        ) from error
     except (ValueError, TypeError, OSError, SyntaxError) as error:
-        raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error))}") from error
+        raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error), constructors)}") from error
 
 
 def open_gin_file(path: str) -> IO[str]:
@@ -74,10 +102,6 @@ def open_gin_file(path: str) -> IO[str]:
         else f" in the current directory, {os.getcwd()}, or among those of the package, {ROOT}"
     )
     raise FileNotFoundError(f"the gin file {path} should exist. Found none{where}.")
-
-
-# In place of gin's own readers, one of which takes configs/demo.gin for a file of a Python package `configs`.
-gin.config._FILE_READERS[:] = [(open_gin_file, lambda _: True)]
 
 
 def register(constructors: Mapping[str, Callable]) -> None:
@@ -123,14 +147,14 @@ def _check_type(name, value, expected):
         )
 
 
-def _suggestion(message: str) -> str:
+def _suggestion(message: str, constructors: Mapping[str, Callable]) -> str:
     """Names the nearest known parameter or configurable where gin complains about an unknown one."""
     unknown = re.search(r"Configurable '(\w+)' doesn't have a parameter named '(\w+)'", message)
-    if unknown and unknown[1] in _REGISTERED:
+    if unknown and unknown[1] in constructors:
         known = inspect.signature(_REGISTERED[unknown[1]]).parameters
         word, prefix = unknown[2], f"{unknown[1]}."
     elif unknown := re.search(r"No configurable matching (?:reference )?'@?([\w.]+)'", message):
-        known, word, prefix = _REGISTERED, unknown[1], ""
+        known, word, prefix = constructors, unknown[1], ""
     else:
         return ""
     nearest = difflib.get_close_matches(word, known, n=1)

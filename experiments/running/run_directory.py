@@ -4,6 +4,7 @@ config.gin, model.json, environment.json, data.json, vocabulary.txt, checkpoints
 result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -16,6 +17,7 @@ import sys
 import gin
 import tensorflow as tf
 
+from experiments.running import run_lock
 from experiments.running.command_line import BadInput, RunFailed
 
 # These change how a run is watched and saved, not what it computes.
@@ -50,6 +52,10 @@ class RunDirectory:
     def of_worker(self, index: int) -> "RunDirectory":
         """Returns where one of several workers writes: the first one here, the others in workers/, so that none collide."""
         return self if index == 0 else RunDirectory(self.path / "workers" / str(index))
+
+    def only_writer(self, work: str) -> contextlib.AbstractContextManager[None]:
+        """Holds a lock while a program does one kind of work here, "training" or "evaluation"; see `run_lock.only_writer`."""
+        return run_lock.only_writer(self.path, work)
 
     def write(self, path: pathlib.Path, text: str) -> None:
         """Writes `text` to a file of this directory through a temporary name."""
@@ -151,6 +157,22 @@ class RunDirectory:
             except json.JSONDecodeError:
                 continue
         return records
+
+    def require_no_checkpointed_metrics(self, checkpoint_every_steps: int) -> None:
+        """Checks that a run that starts at step 0 does not forget one whose checkpoints were lost.
+
+        Args:
+          checkpoint_every_steps: By the first line at this step or a later one, a checkpoint is due.
+
+        Raises:
+          RunFailed: There are lines that were written after a first checkpoint.
+        """
+        late = [record["step"] for record in self.read_metrics() if record["step"] >= checkpoint_every_steps]
+        if len(late) > 1:
+            raise RunFailed(
+                f"{self.metrics} tells of {late[-1]} steps, but {self.checkpoints} holds no checkpoint to resume from. "
+                f"Put the checkpoints back; or use another --workdir, or remove {self.metrics}, to start over."
+            )
 
     def drop_metrics_after(self, step: int) -> None:
         """Forgets lines of steps that the restored checkpoint has not seen and that will be run again."""

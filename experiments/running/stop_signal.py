@@ -1,15 +1,48 @@
 """Hears SIGTERM and Ctrl-C while a program is busy, so that it can end cleanly."""
 
+import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 QUIT_CODE = 130  # a shell's own for a program that Ctrl-C ended
 
 
 class Stopped(Exception):
     """The run was asked to stop (SIGTERM or Ctrl-C)."""
+
+
+class Interrupted(BaseException):
+    """A program that has nothing to save was asked to stop; not an `Exception`, so that nothing takes it for a failure."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number  # a shell's own
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turns SIGTERM and Ctrl-C into `Interrupted`, so that files are closed and locks released; a second one quits at once.
+
+    What knows better what to do, such as `StopSignal`, takes the signals over for its time. Other threads than the main
+    one leave them alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _interrupt) for number in StopSignal.numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number, _):
+    for other in StopSignal.numbers:
+        signal.signal(other, lambda number, _: os._exit(128 + number))
+    raise Interrupted(number)
 
 
 class StopSignal:

@@ -30,9 +30,14 @@ def run_variant(
     """Runs what is not finished of a variant's points.
 
     Raises:
-      BadInput: The data are not prepared, or the variant's directory holds one of another configuration.
+      BadInput: The data are not prepared, or the variant's directory holds one of another configuration or is being written.
       RunFailed: A run is not finite.
     """
+    with directory.variant(variant).only_writer("training"):
+        _run_points(study, variant, strategy, data_dir, directory)
+
+
+def _run_points(study, variant, strategy, data_dir, directory):
     points = study.points(variant)
     settings = study.pretraining(variant)
     vocabulary = pathlib.Path(vocabulary_path(study, data_dir))

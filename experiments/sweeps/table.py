@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.evaluation.metrics import METRICS
 from experiments.evaluation.task import Metric
+from experiments.running.plain_text import for_spreadsheet
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import FINISHED, PointRun, SweepState
 
@@ -88,7 +89,7 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({column: for_spreadsheet(cell) for column, cell in row.items()} for row in rows)
     return text.getvalue()
 
 

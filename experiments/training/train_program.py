@@ -44,6 +44,11 @@ def strategy_from_flags() -> tf.distribute.Strategy:
     return strategies.create_strategy(FLAGS.strategy, FLAGS["tpu"].value if "tpu" in FLAGS else "")
 
 
+def resume_from_flag() -> str:
+    """Returns the name of the checkpoint that the user wants to resume from; empty for the newest."""
+    return FLAGS["resume_from"].value if "resume_from" in FLAGS else ""
+
+
 class TrainProgram:
     """Trains a run from its newest checkpoint; a subclass supplies the data, the progress and the result.
 
@@ -90,14 +95,20 @@ class TrainProgram:
           allow_config_change: Resume whatever run the directory holds.
 
         Raises:
-          BadInput: The directory holds another run, or the data do not fit.
+          BadInput: The directory holds another run or another program trains it, or the data do not fit.
           RunFailed: The run cannot be restored or continued.
         """
+        with self.directory.only_writer("training"):
+            return self._train(allow_config_change)
+
+    def _train(self, allow_config_change):
         run, directory = self.run, self.directory
         directory.check(operative_config(), self.description, allow_config_change)
         progress = self.make_progress(StopSignal(), printer())
         controller = make_controller(run, progress, self._checkpoints())
         step = int(run.trainer.global_step.numpy())
+        if not step:
+            directory.require_no_checkpointed_metrics(run.config.checkpoint_every_steps)
         with bad_input():
             run.trainer.train_dataset = self.batches(step)
         # Nothing has been written so far: a refused start leaves nothing behind.
@@ -117,4 +128,5 @@ class TrainProgram:
         return RunCheckpoints(
             self.run.state, self.directory.checkpoints, self.run.trainer.global_step,
             config.checkpoint_every_steps, config.keep_checkpoints, source=self.chief_checkpoints,
+            resume_from=resume_from_flag(),
         )  # fmt: skip

@@ -62,7 +62,7 @@ class Finetuned:
     def __init__(self, name: str, path: str, settings: Settings):
         self.name, self.settings = name, settings
         self.checkpoint, self.directory = _find(path)
-        self.config = finetune_config.parse([str(self.directory.config)], [])
+        self.config = finetune_config.parse_run(self.directory.config)
         self.prepared = settings.open(name, [SPLIT])
         _check_origin(self.config, self.directory, vatt.run_directory(settings.run.checkpoint))
         self._check_classes()
@@ -174,8 +174,9 @@ def _check_origin(config: Finetune, directory: RunDirectory, run: str) -> None:
 
 def _restore_classifier(model: ClipClassifier, checkpoint: str) -> None:
     try:
-        status = tf.train.Checkpoint(classifier=model.classifier).read(checkpoint)
-        status.assert_existing_objects_matched().expect_partial()
+        with vatt.readable_checkpoint(checkpoint) as readable:
+            status = tf.train.Checkpoint(classifier=model.classifier).read(readable)
+            status.assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{checkpoint} should hold the classifier of a fine-tuning. It does not: {reason}") from error

@@ -79,3 +79,58 @@ def test_unions_are_splits_like_any_other(write, clip, evaluate, train):
     assert sorted(odd["clip_id"].numpy()) == [b"clip010", b"clip030", b"clip031", b"clip032"]
     labels = sum((batch["label"].tolist() for batch in train(opened, 1, batch_size=5, video=False)), [])
     assert sorted(labels) == sorted(number % 3 for number in (20, 21, 30, 31, 32))
+
+
+@pytest.mark.parametrize("folder", ["d[v2]", "a*", "what?"])
+def test_a_directorys_name_is_never_a_pattern(tiny_data_dir, tmp_path, folder):
+    copy(tiny_data_dir, tmp_path / folder, "tiny", "1.0.0")
+    prepared = open_dataset("tiny", str(tmp_path / folder))
+    assert Path(prepared.directory) == tmp_path / folder / "tiny" / "1.0.0"
+    assert prepared.split_sizes == {"train": 11, "test": 5}
+    with pytest.raises(DataError, match="No prepared data set"):
+        open_dataset("tin*", str(tmp_path / folder))
+
+
+FOREIGN = {
+    "a feature": lambda features: features["features"]["label"].update(pythonClassName="{module}.Feature"),
+    "a feature of a sequence": lambda features: features["features"]["captions"]["sequence"]["feature"].update(
+        python_class_name="{module}.Feature"
+    ),
+    "the old form": lambda features: features["features"].update(label={"type": "{module}.Feature", "content": "{}"}),
+    "text in text": lambda features: features["features"].update(
+        label={
+            "pythonClassName": "tensorflow_datasets.core.features.scalar.Scalar",
+            "jsonFeature": {"json": '{"feature": {"type": "{module}.Feature"}}'},
+        }
+    ),
+    "no name": lambda features: features["features"]["label"].update(pythonClassName=[1]),
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_a_set_imports_no_module(tiny_data_dir, tmp_path, monkeypatch, change):
+    (tmp_path / "module_of_a_set.py").write_text("raise RuntimeError('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    target = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0")
+    content = json.loads((target / "features.json").read_text())
+    change(content["featuresDict"])
+    (target / "features.json").write_text(json.dumps(content).replace("{module}", "module_of_a_set"))
+    with pytest.raises(DataError, match=r"features\.json should name feature classes of tensorflow_datasets only"):
+        open_dataset("tiny", str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "[]", '{"featuresDict": 3}'])
+def test_damaged_features_are_named(tiny_data_dir, tmp_path, content):
+    target = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0")
+    (target / "features.json").write_text(content)
+    with pytest.raises(DataError, match="is not a data set of `experiments.prepare_data`"):
+        open_dataset("tiny", str(tmp_path))
+
+
+def test_records_elsewhere_are_refused(tiny_data_dir, tmp_path):
+    target = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0")
+    content = json.loads((target / "dataset_info.json").read_text())
+    content["splits"][0]["filepathTemplate"] = "../other/{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+    (target / "dataset_info.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="Its records should lie in its directory"):
+        open_dataset("tiny", str(tmp_path))

@@ -1,12 +1,15 @@
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from PIL import Image
 
 import data
 from data.errors import DataError
 from data.records.schema import record_features
-from data.records.stored_clips import parse_clip, read_record, read_records, read_stored_clips, shards_of
+from data.records.stored_clips import StoredClip, parse_clip, read_record, read_records, read_stored_clips, shards_of
 
 pytestmark = pytest.mark.every_python
 
@@ -87,3 +90,26 @@ def test_a_file_in_several_splits_counts_once(write, clip):
     assert [shard.split for shard in shards_of(prepared, ["test1", "all"])] == ["fold1", "fold2"]
     with pytest.raises(data.DataError, match="no clips in the split 'dev'"):
         shards_of(prepared, ["dev"])
+
+
+def picture_of(content: bytes):
+    return StoredClip("a clip", "a.mp4", 0.0, [content], np.zeros(0, np.int16), (), ()).picture(0)
+
+
+def saved_as(form: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 6), (200, 0, 0)).save(buffer, form)
+    return buffer.getvalue()
+
+
+def test_frames_are_opened_as_jpeg_and_nothing_else():
+    assert picture_of(saved_as("JPEG")).size == (8, 6)
+    for content in (saved_as("PNG"), saved_as("GIF"), saved_as("JPEG")[:-20], b"", b"\xff\xd8"):
+        with pytest.raises(DataError, match=r"frame 0 of the clip 'a clip' from 'a\.mp4' is damaged: not a JPEG"):
+            picture_of(content)
+
+
+def test_a_frame_that_would_fill_the_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(DataError, match="is damaged: not a JPEG that can be decoded .*decompression bomb"):
+        picture_of(saved_as("JPEG"))

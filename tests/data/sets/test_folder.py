@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import socket
 
 import av
 import numpy as np
@@ -235,3 +237,24 @@ def test_broken_links_and_undecodable_names_are_reported(tmp_path, write_video):
     report = prepare(Folder, config, str(tmp_path / "data")).report
     reasons = {name: reason for reason, names in report["skipped"].items() for name in names}
     assert set(reasons) == {"gone.mp4", "caf\ufffd.mp4"} and "a broken link" in reasons["gone.mp4"]
+
+
+def test_what_is_no_regular_file_is_named_and_does_not_hold_up_the_rest(tmp_path, write_video):
+    root = tmp_path / "videos"
+    write_video(root / "good.mp4", seconds=3.0)
+    os.mkfifo(root / "good.vtt")
+    os.mkfifo(root / "pipe.mp4")
+    os.symlink("loop.mp4", root / "loop.mp4")
+    os.symlink("nowhere", root / "gone.mp4")
+    os.symlink("/dev/zero", root / "device.mp4")
+    (root / "folder.mp4").mkdir()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(root / "socket.mp4"))
+    config = FolderConfig(source_dir=str(root), test_fraction=0.0, max_bad_fraction=1.0, **SETTINGS)
+    found = prepare(Folder, config, str(tmp_path / "data"))
+    listener.close()
+    assert found.report["clips"] == {"train": 1}
+    told = json.dumps(found.report)
+    for name, reason in (("pipe", "a named pipe, not a regular file"), ("device", "a device"), ("socket", "a socket")):
+        assert f"{name}.mp4" in told and reason in told
+    assert "loop.mp4" in told and "gone.mp4" in told and "good.vtt" in told, told

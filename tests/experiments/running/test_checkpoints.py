@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.running.checkpoints import RunCheckpoints
-from experiments.running.command_line import RunFailed
+from experiments.running.command_line import BadInput, RunFailed
 
 
 def state(step=0, size=4, **more) -> tf.train.Checkpoint:
@@ -127,3 +127,102 @@ def test_what_a_killed_run_left_unfinished_goes(saved):
     before = set(os.listdir(saved))
     manage(saved, state())
     assert before - set(os.listdir(saved)) == {"ckpt-30_temp", "ckpt-30.data-00000-of-00001"}
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A directory with the checkpoints 10, 20 and 30."""
+    held = state()
+    manager = manage(tmp_path, held, keep=3)
+    for step in (10, 20, 30):
+        assert save_at(manager, held, step)
+    return tmp_path
+
+
+def lose_list(directory, how):
+    listed = directory / "checkpoint"
+    if how == "missing":
+        listed.unlink()
+    elif how == "a folder":
+        listed.unlink()
+        listed.mkdir()
+    else:
+        listed.write_bytes({"empty": b"", "binary": bytes(range(256)), "cut": listed.read_bytes()[:9]}[how])
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "binary", "cut", "a folder"])
+def test_a_lost_list_stops_the_run_and_names_what_is_there(three, how):
+    lose_list(three, how)
+    before = sorted(os.listdir(three))
+    with pytest.raises(RunFailed, match=r"ckpt-10, ckpt-20, ckpt-30\. Add --resume_from=ckpt-NUMBER") as refusal:
+        manage(three, state())
+    assert str(three / "checkpoint") in str(refusal.value) and sorted(os.listdir(three)) == before
+    held = state()
+    manager = resumed(three, held, "ckpt-20")
+    assert int(held.step) == 20
+    assert save_at(manager, held, 30) and held.weights.numpy().tolist() == [30.0] * 4
+    again = state()
+    assert manage(three, again).restore_or_initialize() and int(again.step) == 30
+
+
+def resumed(directory, held, name) -> RunCheckpoints:
+    manager = RunCheckpoints(held, directory, held.step, 10, 2, resume_from=name)
+    assert os.path.basename(manager.restore_or_initialize()) == name
+    return manager
+
+
+def test_the_chosen_checkpoint_stays_the_newest_until_the_next(three):
+    resumed(three, state(), "ckpt-20")
+    held = state()
+    manager = manage(three, held)
+    assert os.path.basename(manager.restore_or_initialize()) == "ckpt-20"
+    assert save_at(manager, held, 30)
+    assert [os.path.basename(path) for path in manager.checkpoints] == ["ckpt-20", "ckpt-30"]
+    assert not (three / "ckpt-10.index").exists()
+
+
+@pytest.mark.parametrize("name", ["ckpt-15", "20", "../ckpt-20", "checkpoint"])
+def test_only_a_checkpoint_that_is_there_can_be_chosen(three, name):
+    with pytest.raises(BadInput, match="--resume_from should name .*: ckpt-10, ckpt-20, ckpt-30. Found"):
+        RunCheckpoints(state(), three, tf.Variable(0), 10, 2, resume_from=name)
+
+
+def test_a_run_that_was_killed_before_it_listed_its_first_checkpoint_resumes(tmp_path):
+    held = state()
+    save_at(manage(tmp_path, held), held, 10)
+    (tmp_path / "checkpoint").unlink()
+    held = state()
+    manager = manage(tmp_path, held, keep=1)
+    assert manager.restore_or_initialize() and int(held.step) == 10
+    assert save_at(manager, held, 20) and not (tmp_path / "ckpt-10.index").exists()
+
+
+@pytest.mark.parametrize("entry", ["{other}/ckpt-10", "../other/ckpt-10", "/ckpt-10", "../ckpt-10"])
+@pytest.mark.parametrize("field", ["model_checkpoint_path", "all_model_checkpoint_paths"])
+def test_a_list_that_names_files_elsewhere_is_refused(three, tmp_path_factory, field, entry):
+    other = three.parent / "other"
+    other.mkdir(exist_ok=True)
+    held = state()
+    save_at(manage(other, held), held, 10)
+    before = sorted(os.listdir(other))
+    listed = '\nall_model_checkpoint_paths: "ckpt-20"\nall_model_checkpoint_paths: "ckpt-30"\n'
+    first = "" if field == "model_checkpoint_path" else 'model_checkpoint_path: "ckpt-30"\n'
+    (three / "checkpoint").write_text(f'{first}{field}: "{entry.format(other=other)}"{listed}')
+    with pytest.raises(RunFailed, match=r"names .*ckpt-10, which lies outside of its directory"):
+        manage(three, state(), keep=1)
+    assert sorted(os.listdir(other)) == before
+
+
+@pytest.mark.parametrize("name", ["lr=[1e-3]", "a*b", "what?", "back\\slash", "{a,b}"])
+def test_a_directorys_name_is_never_a_pattern(tmp_path, name):
+    directory, decoy = tmp_path / name, tmp_path / "lr=1"
+    for place in (decoy, directory):
+        held = state()
+        manager = manage(place, held, keep=1)
+        for step in (10, 20, 30):
+            assert save_at(manager, held, step)
+    assert sorted(os.listdir(directory)) == ["checkpoint", "ckpt-30.data-00000-of-00001", "ckpt-30.index"]
+    assert len(os.listdir(decoy)) == 3
+    again = state()
+    assert manage(directory, again).restore_or_initialize() == str(directory / "ckpt-30")
+    assert int(again.step) == 30 and again.weights.numpy().tolist() == [30.0] * 4

@@ -136,3 +136,15 @@ def test_the_commit_is_not_that_of_an_enclosing_project(tmp_path, monkeypatch):
     subprocess.run(["git", "-C", tmp_path, "add", installed], check=True)
     found = run_directory.environment()
     assert len(found["commit"]) == 40 and found["uncommitted_changes"] is True
+
+
+def test_metrics_of_a_run_that_lost_its_checkpoints_are_not_forgotten(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    directory.require_no_checkpointed_metrics(10)
+    directory.path.mkdir()
+    for step in (5, 10):  # a kill may come between the line of step 10 and its checkpoint
+        directory.append_metrics({"step": step})
+        directory.require_no_checkpointed_metrics(10)
+    directory.append_metrics({"step": 15})
+    with pytest.raises(RunFailed, match=r"metrics\.jsonl tells of 15 steps, but .*checkpoints holds no checkpoint"):
+        directory.require_no_checkpointed_metrics(10)

@@ -1,0 +1,28 @@
+"""Text that comes from file names and data sets, made harmless for what shows it: terminals and spreadsheets."""
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
+_SHOWN = "\n\t"
+
+
+def for_terminal(text: str) -> str:
+    """Returns text whose control characters, which can move the cursor or rewrite lines, are escaped as in Python."""
+    return "".join(mark if mark.isprintable() or mark in _SHOWN else repr(mark)[1:-1] for mark in text)
+
+
+def for_spreadsheet(cell: object) -> object:
+    """Returns a cell of a CSV file with an apostrophe before what a spreadsheet would take for a formula; numbers stay.
+
+    A carriage return, which Python's `csv` does not quote and reads as the end of a row, becomes a line feed.
+    """
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
