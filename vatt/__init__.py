@@ -1,6 +1,7 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
 from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
+from vatt.cuts import FEATURES, LAST_BLOCK, cut_at
 from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
 from vatt.model import VATT
@@ -11,6 +12,8 @@ from vatt.release import ReleaseError, import_release, release_facts
 from vatt.sizes import SIZES, Size
 
 __all__ = [
+    "FEATURES",
+    "LAST_BLOCK",
     "LOSS_FORMS",
     "MODALITIES",
     "PRESETS",
@@ -22,6 +25,7 @@ __all__ = [
     "Tower",
     "clip_losses",
     "contrastive_loss",
+    "cut_at",
     "find_checkpoint",
     "import_release",
     "load",
