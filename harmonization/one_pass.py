@@ -47,7 +47,7 @@ def harmonize_in_one_pass(
     update, unasked = _passes(differentiate, losses, variables, list(members.values()), decisions)
     update = sum_over_replicas(update)
     lengths = squares(update)
-    finite = all_finite(tf.reduce_sum(lengths)) & all_finite(tf.gather(values, sorted(unasked)))
+    finite = all_finite(tf.reduce_sum(lengths)) & all_finite(tf.gather(values, tf.constant(sorted(unasked), tf.int32)))
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
     store(decisions, taken)
     for group, indices in zip(asked, members.values(), strict=True):
