@@ -89,20 +89,16 @@ def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[
     return [tf.unstack(scale * gated) for scale in tf.unstack(decision.scales)]
 
 
-def finish(
-    harmonizer: Harmonizer, group: Group, update: list[tf.Tensor | None], indices: Sequence[int]
-) -> None:
+def finish(harmonizer: Harmonizer, group: Group, update: list[tf.Tensor | None], indices: Sequence[int]) -> None:
     """Lets the method post-process its group's part of the update, in place."""
     finished = harmonizer.finish([update[index] for index in indices], group)
     for index, tensor in zip(indices, finished, strict=True):
         update[index] = tensor
 
 
-def make_report(
-    grams: Sequence[tf.Tensor], decisions: Sequence[Decision], grouped: bool
-) -> dict[str, tf.Tensor]:
+def make_report(grams: Sequence[tf.Tensor], decisions: Sequence[Decision], grouped: bool) -> dict[str, tf.Tensor]:
     """The part of the report that has a leading `[groups]` axis, if there are groups; see `harmonize`."""
-    grams = tf.stack(grams)
     weights = tf.stack([decision.weights for decision in decisions])
-    report = {"gram": grams, **gram_statistics(grams), "weights": weights}
+    stacked = tf.stack(grams)
+    report = {"gram": stacked, **gram_statistics(stacked), "weights": weights}
     return report if grouped else {key: value[0] for key, value in report.items()}

@@ -82,9 +82,7 @@ def harmonize_losses(
     options = dict(values=values, scores=scores, keep=keep)
     needs_gram = not isinstance(harmonizer, Harmonizer) or harmonizer.needs_gram(groups)
     if not needs_gram and not measure:
-        update, report = harmonize_in_one_pass(
-            differentiate, losses, variables, harmonizer, groups, step, **options
-        )
+        update, report = harmonize_in_one_pass(differentiate, losses, variables, harmonizer, groups, step, **options)
         return update, report | {"measured": tf.constant(False)}
     if cut is not None and cut.below:
         if unscale is not None:

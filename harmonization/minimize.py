@@ -88,7 +88,9 @@ def minimize(
         unscale=lambda gradients: _unscaled(gradients, optimizer),
     )
     if penalty is not None:
-        own = [None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(scaled[-1], list(variables))]
+        own = [
+            None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(scaled[-1], list(variables))
+        ]
         own = sum_over_replicas(_unscaled(own, optimizer))
         update = [_added(*pair) for pair in zip(update, own, strict=True)]
         finite = report["finite"] & _all_finite(own)

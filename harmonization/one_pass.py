@@ -88,7 +88,10 @@ def _by_weights(
     grouped = {index for indices in members for index in indices}
     rest = [index for index in range(variables) if index not in grouped]
     passes = {}
-    for weights, indices in [*zip((each.weights for each in decisions), members, strict=True), (tf.ones([objectives]), rest)]:
+    for weights, indices in [
+        *zip((each.weights for each in decisions), members, strict=True),
+        (tf.ones([objectives]), rest),
+    ]:
         constant = tf.get_static_value(weights)
         key = id(weights) if constant is None else tuple(constant.tolist())
         if indices:

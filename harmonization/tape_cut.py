@@ -113,7 +113,7 @@ def _groups(members, above, at_cut, per_variable, shared) -> list[Group]:
 
 def _below(differentiate, cut, at_cut, variables, members, decisions, keep) -> list[tf.Tensor | None]:
     """The update of what lies below the cut: one backward pass for each group, and one for variables in none."""
-    update = [None] * len(variables)
+    update: list[tf.Tensor | None] = [None] * len(variables)
     grouped = {index for indices in members for index in indices}
     rest = [index for index in range(len(variables)) if index not in grouped]
     plain = Decision(tf.ones([len(at_cut)]))

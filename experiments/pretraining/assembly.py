@@ -91,7 +91,8 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
     trainer = HarmonizedTrainer(
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
-        scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every, curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
+        scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
+        curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,

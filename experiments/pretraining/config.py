@@ -24,7 +24,15 @@ _CHOICES = dict(
     all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
     loss=vatt.LOSS_FORMS, gram=GRAMS, granularity=("batch", "sample"),
 )  # fmt: skip
-_AT_LEAST_1 = ("steps", "batch_size", "shuffle_window", "steps_per_loop", "checkpoint_every_steps", "keep_checkpoints", "measure_gradients_every")
+_AT_LEAST_1 = (
+    "steps",
+    "batch_size",
+    "shuffle_window",
+    "steps_per_loop",
+    "checkpoint_every_steps",
+    "keep_checkpoints",
+    "measure_gradients_every",
+)
 
 
 @dataclasses.dataclass(frozen=True)

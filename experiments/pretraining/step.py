@@ -15,7 +15,7 @@ import vatt
 from experiments.pretraining.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
-from experiments.training.step_trainer import StepTrainer, run_on_replicas, step_seed
+from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 CUTS = {"features": vatt.FEATURES, "top_block": vatt.LAST_BLOCK}
@@ -89,17 +89,23 @@ class HarmonizedTrainer(StepTrainer):
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
         self.gram, self.measure_gradients_every = gram, measure_gradients_every
         self._unmeasured_step = self.compiled(functools.partial(self.replica_step, measure=False))
-
-    def step_on_replicas(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """See `StepTrainer.step_on_replicas`."""
-        if self.measure_gradients_every == 1 or self.harmonizer.needs_gram(self.groups):
-            return super().step_on_replicas(batch)
-        # Out here and not in the replica's step, whose sums over the replicas no branch may hold.
-        return tf.cond(
-            self.global_step % self.measure_gradients_every == 0,
-            lambda: super(HarmonizedTrainer, self).step_on_replicas(batch),
-            lambda: run_on_replicas(self._unmeasured_step, batch),
+        self._measured_on_batch = self.train_on_batch
+        self._unmeasured_on_batch = tf.function(
+            functools.partial(self._train_on_batch, replica_step=self._unmeasured_step), autograph=False
         )
+        if measure_gradients_every > 1 and not harmonizer.needs_gram(self.groups):
+            self.train_on_batch = self._measured_now_and_then
+
+    def _measured_now_and_then(self, batch, waited_seconds):
+        """Chooses between two traced steps: in Python, or where the loop runs on the device, there."""
+        due = self.global_step % self.measure_gradients_every == 0
+        steps = [
+            lambda: self._measured_on_batch(batch, waited_seconds),
+            lambda: self._unmeasured_on_batch(batch, waited_seconds),
+        ]
+        if tf.inside_function():
+            return tf.cond(due, *steps)
+        return steps[0 if due else 1]()
 
     def replica_step(self, clips: dict[str, tf.Tensor], measure: bool = True) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`; `measure` as in `harmonization.harmonize_losses`."""
@@ -160,5 +166,7 @@ def _combine_reports(report):
         ).items()
     }
     finite = means["finite"] >= 1.0
-    bad = dict(zip(("bad_variable", "bad_objective"), harmonization.find_nonfinite(means["variable_gram"]), strict=True))
+    bad = dict(
+        zip(("bad_variable", "bad_objective"), harmonization.find_nonfinite(means["variable_gram"]), strict=True)
+    )
     return {**means, **bad, "kept_share": means["keep"], "keep": (means["keep"] > 0.0) & finite, "finite": finite}

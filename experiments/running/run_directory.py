@@ -134,7 +134,9 @@ class RunDirectory:
         values = _bindings(self.config.read_text(encoding="utf-8"))
         kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
         return kept + [
-            f"{name} = {value}" for name, value in BEFORE.items() if name.startswith(f"{program}.") and name not in values
+            f"{name} = {value}"
+            for name, value in BEFORE.items()
+            if name.startswith(f"{program}.") and name not in values
         ]
 
     def append_metrics(self, record: dict) -> None:

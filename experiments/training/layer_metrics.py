@@ -40,7 +40,8 @@ def layer_record(
             if not np.isnan(column).all()
         },
         "layer_gradient_norms": {
-            name: [None if np.isnan(norm) else float(f"{norm:.4g}") for norm in row] for name, row in zip(layers, norms, strict=True)
+            name: [None if np.isnan(norm) else float(f"{norm:.4g}") for norm in row]
+            for name, row in zip(layers, norms, strict=True)
         },
     }
 

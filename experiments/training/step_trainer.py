@@ -74,12 +74,8 @@ class StepTrainer(orbit.StandardTrainer):
         raise NotImplementedError
 
     def compiled(self, function: Callable) -> Callable:
-        """Returns a replica's step, or another version of it, as `run_on_replicas` takes it."""
+        """Returns a replica's step, or another version of it, as a traced function."""
         return tf.function(function, autograph=False, jit_compile=self._jit_compile)
-
-    def step_on_replicas(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Takes a step; called in cross-replica context. Returns what one replica logs, as all log the same."""
-        return run_on_replicas(self._replica_step, batch)
 
     def copy_statistics(self) -> list[tf.Tensor]:
         """Returns the batch statistics as they are; call it before the model sees the batch."""
@@ -123,15 +119,12 @@ class StepTrainer(orbit.StandardTrainer):
             self.before_step(done, steps - done)
             self.train_step(iterator)
 
-    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> dict[str, tf.Tensor]:
-        row = self.step_on_replicas(batch)
+    def _train_on_batch(
+        self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor, replica_step: Callable | None = None
+    ) -> dict[str, tf.Tensor]:
+        strategy = tf.distribute.get_strategy()
+        logged = strategy.run(replica_step or self._replica_step, args=(batch,))
+        row = {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
         self.log.append(row, waited_seconds)
         self.global_step.assign_add(1)
         return row
-
-
-def run_on_replicas(replica_step: Callable, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Runs a step on all replicas; returns what the first one logs."""
-    strategy = tf.distribute.get_strategy()
-    logged = strategy.run(replica_step, args=(batch,))
-    return {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}

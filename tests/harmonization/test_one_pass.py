@@ -87,7 +87,10 @@ def test_every_method_says_whether_it_needs_a_gram_matrix():
     methods = {
         name: harmonization.get(name, **method.example_options(3)) for name, method in harmonization.METHODS.items()
     }
-    assert {name for name, method in methods.items() if not method.needs_gram(GROUPS)} == set(GROUPED) - {"mean", "famo"}
+    assert {name for name, method in methods.items() if not method.needs_gram(GROUPS)} == set(GROUPED) - {
+        "mean",
+        "famo",
+    }
     assert {name for name, method in methods.items() if not method.needs_gram(None)} == set(GROUPED)
 
 
@@ -125,7 +128,9 @@ def test_loss_scale_penalty_and_xla_change_nothing(name, jit):
         return keras.mixed_precision.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=2.0**10)
 
     options = dict(penalty=lambda each: 0.3 * tf.reduce_sum(each[0] ** 2), jit=jit)
-    found, expected = (train(name, PLAIN[name], measure, optimizer=optimizer(), **options)[0] for measure in (False, True))
+    found, expected = (
+        train(name, PLAIN[name], measure, optimizer=optimizer(), **options)[0] for measure in (False, True)
+    )
     same(found, expected, 2e-6)
     assert np.abs(found[0] - make_variables()[0]).max() > 0.01
 

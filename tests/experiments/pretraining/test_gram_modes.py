@@ -147,7 +147,9 @@ def test_the_update_is_exact_for_the_weights_that_are_reported(make_model, batch
     for index, (start, weight) in enumerate(zip(before, trainer.weights, strict=True)):
         own = weights if index in harmonized else (1.0, 1.0)
         update = sum(w * row[index].numpy() for w, row in zip(own, gradients, strict=True))
-        np.testing.assert_allclose(start - weight.numpy(), 0.01 * update, rtol=1e-3, atol=1e-5 * (1e-3 + np.abs(update).max()))
+        np.testing.assert_allclose(
+            start - weight.numpy(), 0.01 * update, rtol=1e-3, atol=1e-5 * (1e-3 + np.abs(update).max())
+        )
 
 
 @pytest.mark.usefixtures("quick_graphs")
@@ -159,7 +161,10 @@ def test_the_gram_matrix_is_that_of_what_lies_above_the_cut(make_model, batches,
     known = [layer for layer, norm in zip(trainer.layers, log["layer_gradient_norm_video_audio"][0], strict=True)
              if not np.isnan(norm)]  # fmt: skip
     heads = [layer for layer in trainer.layers if layer.startswith("head_")]
-    above = {"features": heads, "top_block": ["block_1", "encoder_norm", "video_features", "audio_features", "text_features", *heads]}
+    above = {
+        "features": heads,
+        "top_block": ["block_1", "encoder_norm", "video_features", "audio_features", "text_features", *heads],
+    }
     assert set(known) == set(above[gram])
     indices = [index for layer in above[gram] for index in trainer.layers[layer]]
     squares = [sum(float(tf.reduce_sum(row[index] ** 2)) for index in indices) for row in gradients]
