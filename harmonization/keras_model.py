@@ -82,7 +82,8 @@ class HarmonizedTraining:
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
             method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
-            self._beside = _Beside(method, step)
+            never = measure_gradients_every is None and not method.needs_gram(groups)
+            self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED)
 
     @property
     def harmonization_state(self) -> tf.Module:
@@ -171,11 +172,14 @@ class HarmonizedTraining:
         return tf.add_n([tf.cast(loss, tf.float32) for loss in self.losses]) / replicas
 
     def _record(self, report: Mapping[str, tf.Tensor]) -> None:
-        cosine, conflict, kept = self._beside.means
+        *compared, kept = self._beside.means
+        kept.update_state(tf.cast(report["keep"], tf.float32))
+        if not compared:  # no gradients are measured
+            return
+        cosine, conflict = compared
         cosine.update_state(report["cosine"], tf.cast(report["defined"], tf.float32))
         measured = tf.fill(tf.shape(report["conflict"]), tf.cast(report["measured"], tf.float32))
         conflict.update_state(tf.cast(report["conflict"], tf.float32), measured)
-        kept.update_state(tf.cast(report["keep"], tf.float32))
 
     def _record_total(self, inputs, loss) -> None:
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
@@ -223,9 +227,9 @@ class FunctionalModel(HarmonizedTraining, tf.keras.Model):
 class _Beside:
     """What belongs to the training, not to the model: Keras must not count it among the weights."""
 
-    def __init__(self, harmonizer: Harmonizer, step: int):
+    def __init__(self, harmonizer: Harmonizer, step: int, logged: Sequence[str]):
         self.state = _State(harmonizer, step)
-        self.means = [tf.keras.metrics.Mean(name=name) for name in _LOGGED]
+        self.means = [tf.keras.metrics.Mean(name=name) for name in logged]
 
 
 class _State(tf.Module):
