@@ -11,6 +11,7 @@ from harmonization.diagnostics import gram_statistics, layer_statistics
 from harmonization.gram import find_nonfinite
 from harmonization.groups import indices_of
 from harmonization.harmonize import harmonize
+from harmonization.harmonize_losses import harmonize_losses
 from harmonization.harmonizer import Decision, GramHarmonizer, Group, Harmonizer
 from harmonization.keras_model import HarmonizedModel, HarmonizedTraining
 from harmonization.methods import METHODS, get
@@ -45,6 +46,7 @@ from harmonization.schedule import (
     Schedule,
     StepSchedule,
 )
+from harmonization.tape_cut import TapeCut
 
 __all__ = [
     "DGL",
@@ -80,12 +82,14 @@ __all__ = [
     "Schedule",
     "StepSchedule",
     "Sum",
+    "TapeCut",
     "UPGrad",
     "apply_if",
     "find_nonfinite",
     "get",
     "gram_statistics",
     "harmonize",
+    "harmonize_losses",
     "indices_of",
     "layer_statistics",
     "minimize",

@@ -27,7 +27,7 @@ def apply_if(
         they are not added up again. `None` leaves a variable unchanged.
       variables: The variables, in the same order.
     """
-    if _replicas_run_in_threads():
+    if replicas_run_in_threads():
         # A Keras optimizer meets the other replicas in a `merge_call`, which a `tf.cond` forbids.
         # So we meet first, branch once for all, and reenter the replica context in the branch.
         tf.distribute.get_replica_context().merge_call(
@@ -64,7 +64,7 @@ def _branch(keep: tf.Tensor, apply: Callable[[], None]) -> None:
     tf.cond(keep, kept, lambda: tf.constant(False))
 
 
-def _replicas_run_in_threads() -> bool:
+def replicas_run_in_threads() -> bool:
     """True under the mirrored strategies, which trace each replica in a Python thread of its own.
 
     False without a strategy, on one device and on TPUs, whose merge calls work inside a `tf.cond`.

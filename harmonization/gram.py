@@ -76,6 +76,11 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
     return tf.gather(tf.stack([tf.stack(row) for row in entries]), tf.constant(order), axis=1)
 
 
+def squares(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    """Squared norms of one gradient per variable, [variables] float32; `None` counts as zero."""
+    return tf.stack([tf.zeros([]) if each is None else _square(widened(each)) for each in gradients])
+
+
 def find_nonfinite(variable_gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Names the first gradient that is not finite, or too large for float32 squares.
 
@@ -132,5 +137,9 @@ def _inner_product(first: tf.Tensor | None, second: tf.Tensor | None) -> tf.Tens
     if first is None or second is None:
         return tf.zeros([])
     if first is second:
-        return tf.cast(2 * tf.nn.l2_loss(first), tf.float32)
+        return _square(first)
     return tf.cast(tf.reduce_sum(first * tf.cast(second, first.dtype)), tf.float32)
+
+
+def _square(gradient: tf.Tensor) -> tf.Tensor:
+    return tf.cast(2 * tf.nn.l2_loss(gradient), tf.float32)

@@ -110,7 +110,7 @@ def _narrowed(group: Group) -> Group:
     rows = tf.constant(group.objectives)
     return group._replace(
         gram=_submatrix(group.gram, rows),
-        variable_gram=_submatrix(group.variable_gram, rows),
+        variable_gram=None if group.variable_gram is None else _submatrix(group.variable_gram, rows),
         losses=None if group.losses is None else tf.gather(group.losses, rows),
     )
 

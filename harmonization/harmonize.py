@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from harmonization.diagnostics import gram_statistics
-from harmonization.gram import Gradient, to_dense, variable_gram, widened
+from harmonization.decisions import all_finite, as_losses, combine, finish, make_report, store
+from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.groups import Groups, decide, members_of, split
-from harmonization.harmonizer import Decision, Group, Harmonizer
+from harmonization.harmonizer import Group, Harmonizer
 
 
 @tf.autograph.experimental.do_not_convert
@@ -78,99 +78,21 @@ def harmonize(
     with tf.name_scope("gram"):  # the names by which a profile tells the parts apart
         per_variable = variable_gram(gradients)
     grams = [tf.reduce_sum(tf.gather(per_variable, one), axis=0) for one in members.values()]
-    finite = _all_finite(per_variable) & _all_finite(tf.stack(grams))
+    finite = all_finite(per_variable) & all_finite(tf.stack(grams))
     about = Group(
         # Methods see finite matrices, whatever comes: zero gradients, which all of them handle.
         gram=tf.where(finite, tf.stack(grams), 0.0),
         variable_gram=tf.where(finite, per_variable, 0.0),
         step=None if step is None else tf.cast(step, tf.int64),
-        losses=_losses(losses, len(gradients)),
+        losses=as_losses(losses, len(gradients)),
         scores=scores,
     )
     asked = split(about, members, gradients)
     decisions = [decide(harmonizer, group) for group in asked]
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
-    _store(decisions, taken)
-    with tf.name_scope("weighted_sum"):
-        update = _update(gradients, list(members.values()), decisions, taken)
+    store(decisions, taken)
+    update = combine(gradients, list(members.values()), decisions, taken)
     for group, indices in zip(asked, members.values(), strict=True):
-        _finish(harmonizer, group, update, indices)
-    report = _report(grams, [decision.weights for decision in decisions])
-    if groups is None:
-        report = {key: value[0] for key, value in report.items()}
+        finish(harmonizer, group, update, indices)
+    report = make_report(grams, decisions, grouped=groups is not None)
     return update, report | {"keep": taken, "finite": finite, "variable_gram": per_variable}
-
-
-def _all_finite(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_all(tf.math.is_finite(tensor))
-
-
-def _losses(losses: Sequence[tf.Tensor] | tf.Tensor | None, objectives: int) -> tf.Tensor | None:
-    if losses is None:
-        return None
-    if isinstance(losses, (list, tuple)):
-        losses = tf.stack([tf.cast(loss, tf.float32) for loss in losses])
-    losses = tf.cast(losses, tf.float32)
-    if losses.shape != [objectives]:
-        raise ValueError(f"`losses` should hold one number per objective, [{objectives}]. Found {losses.shape}.")
-    return losses
-
-
-def _store(decisions: list[Decision], keep: tf.Tensor) -> None:
-    for variable, value in (pair for decision in decisions for pair in decision.state):
-        variable.assign(tf.where(keep, value, variable))
-
-
-def _update(gradients, members, decisions, keep) -> list[tf.Tensor | None]:
-    variables = len(gradients[0])
-    plain = tf.unstack(tf.where(keep, tf.ones([len(gradients)]), 0.0))
-    weights = [plain] * variables
-    for indices, decision in zip(members, decisions, strict=True):
-        for index, own in zip(indices, _weights_by_variable(decision, len(indices), keep), strict=True):
-            weights[index] = own
-    return [_weighted_sum(column, own) for column, own in zip(zip(*gradients, strict=True), weights, strict=True)]
-
-
-def _weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor]) -> tf.Tensor | None:
-    """Sums the objectives' gradients of one variable.
-
-    Args:
-      column: A list over objectives; `None` counts as zero.
-      weights: [] float32, one per objective.
-
-    Returns:
-      A dense tensor in the gradients' dtype, or `None` if no objective has a gradient.
-    """
-    present = [objective for objective, gradient in enumerate(column) if gradient is not None]
-    if not present:
-        return None
-    total = _scaled(column[present[0]], weights[present[0]])
-    for objective in present[1:]:
-        # One after the other: each term has a temporary as large as the variable.
-        with tf.control_dependencies([total]):
-            total += _scaled(column[objective], weights[objective])
-    return tf.cast(total, column[present[0]].dtype)
-
-
-def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    # NaN times a weight of zero has to be zero. `tf.where` on the sum would cost another pass.
-    gradient = widened(gradient)
-    return tf.math.multiply_no_nan(gradient, tf.cast(weight, gradient.dtype))
-
-
-def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[tf.Tensor]]:
-    gated = tf.where(keep, decision.weights, 0.0)
-    if decision.scales is None:
-        return [tf.unstack(gated)] * variables
-    return [tf.unstack(scale * gated) for scale in tf.unstack(decision.scales)]
-
-
-def _finish(harmonizer: Harmonizer, group: Group, update: list[tf.Tensor | None], indices) -> None:
-    finished = harmonizer.finish([update[index] for index in indices], group)
-    for index, tensor in zip(indices, finished, strict=True):
-        update[index] = tensor
-
-
-def _report(grams, weights) -> dict[str, tf.Tensor]:
-    grams = tf.stack(grams)
-    return {"gram": grams, **gram_statistics(grams), "weights": tf.stack(weights)}

@@ -18,17 +18,18 @@ class Group(NamedTuple):
     Attributes:
       gram: [objectives, objectives] float32, finite, symmetric: the inner products of the
         objectives' gradients. A row of zeros (a gradient that happens to be zero) must be handled.
+        `None` where the method decides before the gradients are taken; see `Harmonizer.needs_gram`.
       step: [] int64 training step from 0, or `None` if the caller passed none.
       losses: [objectives] float32 values of the objectives, or `None` if the caller passed none.
       variable_gram: [variables, objectives, objectives] float32, finite: the inner products in each
-        variable of the group; `gram` is their sum.
+        variable of the group; `gram` is their sum. `None` without such a matrix of every variable.
       scores: Names of groups to [] float32, how well each group's modality performs alone, or `None`.
       name: The group's name; "all" if there are no groups.
       position: The group's place among the groups.
       objectives: Which of the caller's objectives take part, ascending; `None` means all.
     """
 
-    gram: tf.Tensor
+    gram: tf.Tensor | None
     step: tf.Tensor | None = None
     losses: tf.Tensor | None = None
     variable_gram: tf.Tensor | None = None
@@ -36,6 +37,11 @@ class Group(NamedTuple):
     name: str = "all"
     position: int = 0
     objectives: tuple[int, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many objectives take part."""
+        return self.gram.shape[0] if self.objectives is None else len(self.objectives)
 
 
 class Decision(NamedTuple):
@@ -89,6 +95,19 @@ class Harmonizer(tf.Module):
         Raises:
           ValueError: If the method cannot serve them, or its state was made for others.
         """
+
+    def needs_gram(self, groups: Mapping[str, Sequence[int]] | None) -> bool:
+        """Whether `decide` has to see the gradients; by default yes.
+
+        A method that says no decides before they are taken, so that one backward pass of the weighted
+        sum serves all objectives. `decide` then gets a group without Gram matrices in which every
+        objective takes part, since only gradients tell which variables an objective reaches.
+
+        Args:
+          groups: As in `harmonize`.
+        """
+        del groups
+        return True
 
     def decide(self, group: Group) -> Decision:
         """Weights of the objectives in a group, and whether to take the step at all."""

@@ -1,10 +1,12 @@
 """A Keras model whose `fit` harmonizes the gradients of its losses."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from harmonization.apply import replicas_run_in_threads
 from harmonization.groups import indices_of
 from harmonization.harmonizer import Harmonizer
 from harmonization.methods import get
@@ -12,6 +14,7 @@ from harmonization.minimize import minimize
 from harmonization.output_losses import check_losses, output_losses, recorded_losses
 
 _LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
+_RECORDED = ("cosine", "defined", "conflict", "keep", "measured")
 
 
 class HarmonizedTraining:
@@ -41,6 +44,7 @@ class HarmonizedTraining:
         harmonizer: Harmonizer | str = "sum",
         groups: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, float] | Sequence[float] | None = None,
+        measure_gradients_every: int | None = 1,
         **options: Any,
     ) -> None:
         """Configures the model for training.
@@ -55,11 +59,16 @@ class HarmonizedTraining:
             form them, harmonized one by one; variables in none get the plain sum. `None` makes
             one group of all variables.
           loss_weights: Factors on the losses, before their gradients are taken.
+          measure_gradients_every: A method that decides without the gradients (`Sum`, `Mean`, `Reweight`, `RandomWeights`,
+            `DGL`) takes one backward pass, as plain Keras does, except in every so many steps, in which each loss's
+            gradient is taken to log cosine and conflicts. 1 measures every step, `None` none. Under a mirrored strategy
+            it has to be one of these two, since replicas that run in threads cannot meet in a branch.
           **options: Other arguments of Keras' `compile`.
 
         Raises:
-          ValueError: If there are not several losses, or there is no such method.
+          ValueError: If there are not several losses, there is no such method, or gradients cannot be measured so often.
         """
+        _check_frequency(measure_gradients_every, self.distribute_strategy)
         if not isinstance(loss, (Mapping, list, tuple)) or not loss:
             raise ValueError(
                 "`loss` should be a dict or a list with one loss per output, so that there are "
@@ -67,11 +76,14 @@ class HarmonizedTraining:
             )
         loss = recorded_losses(loss)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options)
-        self._harmonized = {"loss": loss, "loss_weights": loss_weights, "groups": groups}
+        self._harmonized = {
+            "loss": loss, "loss_weights": loss_weights, "groups": groups, "measure_every": measure_gradients_every
+        }  # fmt: skip
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
             method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
-            self._beside = _Beside(method, step)
+            never = measure_gradients_every is None and not method.needs_gram(groups)
+            self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED)
 
     @property
     def harmonization_state(self) -> tf.Module:
@@ -96,21 +108,35 @@ class HarmonizedTraining:
         if type(self).compute_loss is not tf.keras.Model.compute_loss:
             total = self.compute_loss(inputs, targets, outputs, sample_weight)
         self._record_total(inputs, total)
-        groups = self._harmonized["groups"]
-        report = minimize(
-            tape,
-            losses,
-            self.trainable_variables,
-            self.optimizer,
-            state.harmonizer,
-            groups=None if groups is None else indices_of(self.trainable_variables, groups),
-            step=state.step,
-            penalty=penalty,
-            losses_after=lambda: self._losses_after(inputs, targets, sample_weight),
-        )
+        after = functools.partial(self._losses_after, inputs, targets, sample_weight)
+        report = self._minimize(tape, losses, penalty, after)
         state.step.assign_add(1)
         self._record(report)
         return self.compute_metrics(inputs, targets, outputs, sample_weight)
+
+    def _minimize(self, tape, losses, penalty, losses_after) -> dict[str, tf.Tensor]:
+        state, groups, every = self.harmonization_state, self._harmonized["groups"], self._harmonized["measure_every"]
+        if groups is not None:
+            groups = indices_of(self.trainable_variables, groups)
+
+        def run(measure: bool) -> dict[str, tf.Tensor]:
+            report = minimize(
+                tape,
+                losses,
+                self.trainable_variables,
+                self.optimizer,
+                state.harmonizer,
+                groups=groups,
+                step=state.step,
+                penalty=penalty,
+                measure=measure,
+                losses_after=losses_after,
+            )
+            return {name: report[name] for name in _RECORDED}
+
+        if every in (1, None) or state.harmonizer.needs_gram(groups):
+            return run(measure=every is not None)
+        return tf.cond(state.step % every == 0, lambda: run(True), lambda: run(False))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of `evaluate`, which has no gradients to report on."""
@@ -146,10 +172,14 @@ class HarmonizedTraining:
         return tf.add_n([tf.cast(loss, tf.float32) for loss in self.losses]) / replicas
 
     def _record(self, report: Mapping[str, tf.Tensor]) -> None:
-        cosine, conflict, kept = self._beside.means
-        cosine.update_state(report["cosine"], tf.cast(report["defined"], tf.float32))
-        conflict.update_state(tf.cast(report["conflict"], tf.float32))
+        *compared, kept = self._beside.means
         kept.update_state(tf.cast(report["keep"], tf.float32))
+        if not compared:  # no gradients are measured
+            return
+        cosine, conflict = compared
+        cosine.update_state(report["cosine"], tf.cast(report["defined"], tf.float32))
+        measured = tf.fill(tf.shape(report["conflict"]), tf.cast(report["measured"], tf.float32))
+        conflict.update_state(tf.cast(report["conflict"], tf.float32), measured)
 
     def _record_total(self, inputs, loss) -> None:
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
@@ -157,6 +187,16 @@ class HarmonizedTraining:
             total = next(metric for metric in self.metrics if metric.name == "loss")
             samples = tf.shape(tf.nest.flatten(inputs)[0])[0]
             total.update_state(loss * replicas, sample_weight=samples)
+
+
+def _check_frequency(every: int | None, strategy: tf.distribute.Strategy) -> None:
+    if every is not None and (not isinstance(every, int) or every < 1):
+        raise ValueError(f"`measure_gradients_every` should be None or an integer of at least 1. Found {every!r}.")
+    with strategy.scope():
+        if every not in (1, None) and replicas_run_in_threads():
+            raise ValueError(
+                f"Under {type(strategy).__name__} `measure_gradients_every` should be 1 or None. Found {every}."
+            )
 
 
 class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
@@ -187,9 +227,9 @@ class FunctionalModel(HarmonizedTraining, tf.keras.Model):
 class _Beside:
     """What belongs to the training, not to the model: Keras must not count it among the weights."""
 
-    def __init__(self, harmonizer: Harmonizer, step: int):
+    def __init__(self, harmonizer: Harmonizer, step: int, logged: Sequence[str]):
         self.state = _State(harmonizer, step)
-        self.means = [tf.keras.metrics.Mean(name=name) for name in _LOGGED]
+        self.means = [tf.keras.metrics.Mean(name=name) for name in logged]
 
 
 class _State(tf.Module):

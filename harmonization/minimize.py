@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from harmonization.apply import apply_if
 from harmonization.groups import Groups
-from harmonization.harmonize import harmonize
+from harmonization.harmonize_losses import harmonize_losses
 from harmonization.harmonizer import Harmonizer
 from harmonization.replicas import sum_over_replicas
 
@@ -22,6 +22,7 @@ def minimize(
     step: tf.Tensor | int | None = None,
     *,
     penalty: tf.Tensor | None = None,
+    measure: bool = True,
     scores: Mapping[str, tf.Tensor] | None = None,
     losses_after: Callable[[], Sequence[tf.Tensor] | Mapping[str, tf.Tensor]] | None = None,
 ) -> dict[str, tf.Tensor]:
@@ -50,13 +51,17 @@ def minimize(
       step: As in `harmonize`.
       penalty: [] tensor, a loss that is not harmonized, such as weight regularization: its gradient is
         added to the update of a step that is kept.
+      measure: Whether to take every loss's gradient also if the method does not need it (`Sum`, `Mean`,
+        `Reweight`, `RandomWeights`, `FAMO`, `DGL`, `OGMGE`), so that the report knows norms and cosines.
+        Without, such a method takes one backward pass of the weighted sum and its step costs what a plain one costs;
+        see `harmonize_losses`.
       scores: As in `harmonize`.
       losses_after: Computes the losses of the same batch again; needed, and called after the update,
         if the method asks for it (`FAMO`).
 
     Returns:
-      The report of `harmonize`, and under "losses" the losses, [objectives] float32, summed over
-      the replicas.
+      The report of `harmonize_losses`, and under "losses" the losses, [objectives] float32, summed
+      over the replicas.
 
     Raises:
       ValueError: If the tape is not persistent, there is no loss or nothing to train, the method
@@ -69,13 +74,26 @@ def minimize(
     _build(optimizer, variables)
     with tape:
         scaled = [_scaled(optimizer, loss) for loss in [*losses, penalty] if loss is not None]
-    gradients = [_gradient(tape, loss, variables, optimizer) for loss in scaled]
-    gradients = sum_over_replicas(gradients)
     values = _summed(losses)
-    update, report = harmonize(gradients[: len(losses)], harmonizer, groups, step, losses=values, scores=scores)
+    update, report = harmonize_losses(
+        tape,
+        scaled[: len(losses)],
+        variables,
+        harmonizer,
+        groups,
+        step,
+        values=values,
+        scores=scores,
+        measure=measure,
+        unscale=lambda gradients: _unscaled(gradients, optimizer),
+    )
     if penalty is not None:
-        update = [_added(*pair) for pair in zip(update, gradients[-1], strict=True)]
-        finite = report["finite"] & _all_finite(gradients[-1])
+        own = [
+            None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(scaled[-1], list(variables))
+        ]
+        own = sum_over_replicas(_unscaled(own, optimizer))
+        update = [_added(*pair) for pair in zip(update, own, strict=True)]
+        finite = report["finite"] & _all_finite(own)
         report |= {"finite": finite, "keep": report["keep"] & finite}
     _apply(optimizer, update, variables, report)
     if harmonizer.losses_after:
@@ -120,9 +138,7 @@ def _scaled(optimizer, loss: tf.Tensor) -> tf.Tensor:
     return scale(loss) if scale else loss
 
 
-def _gradient(tape, loss, variables, optimizer) -> list[tf.Tensor | None]:
-    gradients = tape.gradient(loss, list(variables))
-    gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+def _unscaled(gradients: list[tf.Tensor | None], optimizer) -> list[tf.Tensor | None]:
     if hasattr(optimizer, "get_unscaled_gradients"):
         return optimizer.get_unscaled_gradients(gradients)
     scale = _keras_3_scale(optimizer)

@@ -8,6 +8,7 @@ from vatt.checkpoint_list import (
     readable_checkpoint,
 )
 from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
+from vatt.cuts import FEATURES, LAST_BLOCK, cut_at
 from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
 from vatt.model import VATT
@@ -18,6 +19,8 @@ from vatt.release import ReleaseError, import_release, release_facts
 from vatt.sizes import SIZES, Size
 
 __all__ = [
+    "FEATURES",
+    "LAST_BLOCK",
     "LIST_FILE",
     "LOSS_FORMS",
     "MODALITIES",
@@ -31,6 +34,7 @@ __all__ = [
     "Tower",
     "clip_losses",
     "contrastive_loss",
+    "cut_at",
     "find_checkpoint",
     "import_release",
     "load",

@@ -3,7 +3,7 @@
 import tensorflow as tf
 from official.nlp.modeling.layers.position_embedding import RelativePositionBias
 
-from vatt import randomness
+from vatt import cuts, randomness
 from vatt.encoder_block import EncoderBlock, RMSNorm
 from vatt.keras import keras
 from vatt.randomness import NO_KEYS, ModalityKeys
@@ -62,6 +62,8 @@ class Encoder(keras.layers.Layer):
         """
         score_bias = None if self.relative_positions is None else self.relative_positions(tokens[:1], tokens[:1])
         for index, block in enumerate(self.blocks):
+            if index == len(self.blocks) - 1:
+                tokens = cuts.passed(cuts.LAST_BLOCK, tokens)
             narrow = first_only and block is self.blocks[-1]
             tokens = self._apply(block, tokens, score_bias, mask=mask, keys=keys.block(index), first_only=narrow)
         return randomness.dropout(self.norm(tokens), self.dropout, keys.encoder_output)

@@ -5,7 +5,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from vatt import randomness
+from vatt import cuts, randomness
 from vatt.architecture import build_head, choose_towers, dimensions, tower_options
 from vatt.keras import keras
 from vatt.options import ModelOptions, takes_model_options
@@ -124,6 +124,7 @@ class VATT(keras.Model):
             for modality in self.modalities
             if MODALITIES[modality] in inputs
         }
+        features = {modality: cuts.passed(cuts.FEATURES, feature) for modality, feature in features.items()}
         spaces = self.head(features, training=training) if self.head is not None else {}
         return {"features": {k: tf.cast(v, tf.float32) for k, v in features.items()}, **spaces}
 

@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from experiments.benchmarks import step_worker
 from experiments.running.command_line import BadInput
@@ -25,7 +25,7 @@ class Checkout:
       root: The checkout's directory.
       files: gin files, by names that the checkout finds.
       bindings: Bindings that override them.
-      methods: See `step_worker.build_steps`.
+      ways: Names of steps and the further bindings of each.
 
     Attributes:
       steps: Names of the steps that can be taken.
@@ -35,7 +35,9 @@ class Checkout:
       BadInput: The directory is no checkout, or its steps cannot be built.
     """
 
-    def __init__(self, root: str | os.PathLike, files: Sequence[str], bindings: Sequence[str], methods: Sequence[str]):
+    def __init__(
+        self, root: str | os.PathLike, files: Sequence[str], bindings: Sequence[str], ways: Mapping[str, list[str]]
+    ):
         root = pathlib.Path(root).resolve()
         if not (root / "experiments" / "benchmarks" / "plain_step.py").exists():
             raise BadInput(f"`--against` should name a checkout of this project. Found none in {root}.")
@@ -46,7 +48,7 @@ class Checkout:
             stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         self.root = root
-        request = {"files": list(files), "bindings": list(bindings), "methods": list(methods)}
+        request = {"files": list(files), "bindings": list(bindings), "ways": dict(ways)}
         answer = json.loads(self._ask(json.dumps(request)))
         self.steps, self.refused = answer["steps"], answer["refused"]
 

@@ -11,6 +11,8 @@ from experiments.benchmarks.step_worker import PLAIN
 from experiments.running.command_line import BadInput
 
 FLAGS = flags.FLAGS
+CONFIGURED = "configured"
+NEVER = 2**31 - 1
 
 
 def bound(flops: Mapping[str, float]) -> float:
@@ -31,7 +33,7 @@ def run() -> None:
     """
     with ExitStack() as stack:
         checkouts = [
-            stack.enter_context(Checkout(root, FLAGS.gin_file, FLAGS.gin_bindings, _methods()))
+            stack.enter_context(Checkout(root, FLAGS.gin_file, FLAGS.gin_bindings, _ways()))
             for root in [THIS, *([FLAGS.against] if FLAGS.against else [])]
         ]
         calls = {
@@ -67,13 +69,32 @@ def table(seconds: Mapping[tuple, float], roots: Sequence) -> list[str]:
     return lines
 
 
-def _methods() -> list[str]:
+def _ways() -> dict[str, list[str]]:
+    """The steps to time: methods, the configured one by its cheaper Gram matrices, and those without one not measured."""
     import harmonization
 
+    measured = {
+        name: [] if name == CONFIGURED else [f"pretrain.harmonizer = '{name}'"]
+        for name in _methods(harmonization.METHODS)
+    }
+    cheaper = {f"{CONFIGURED}, {gram}": [f"pretrain.gram = '{gram}'"] for gram in ("features", "top_block")}
+    unmeasured = {
+        f"{name}, unmeasured": [*bindings, f"pretrain.measure_gradients_every = {NEVER}"]
+        for name, bindings in measured.items()
+        if name != CONFIGURED and not _example(harmonization.METHODS[name]).needs_gram(None)
+    }
+    return measured | (cheaper if CONFIGURED in measured else {}) | unmeasured
+
+
+def _example(method: type):
+    return method(**method.example_options(2))
+
+
+def _methods(known: Mapping[str, type]) -> list[str]:
     if FLAGS.methods == ["all"]:
-        return list(harmonization.METHODS)
-    if unknown := sorted(set(FLAGS.methods) - {"configured", *harmonization.METHODS}):
-        raise BadInput(f"`--methods` should name some of {', '.join(harmonization.METHODS)}, or all. Found {unknown}.")
+        return [CONFIGURED, *known]
+    if unknown := sorted(set(FLAGS.methods) - {CONFIGURED, *known}):
+        raise BadInput(f"`--methods` should name some of {', '.join(known)}, or all. Found {unknown}.")
     return FLAGS.methods
 
 

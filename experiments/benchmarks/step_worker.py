@@ -31,34 +31,33 @@ def _forget_installed_checkout() -> None:
     ]
 
 
-def build_steps(files: list[str], bindings: list[str], methods: list[str]) -> tuple[dict, dict[str, str]]:
-    """Builds the plain step and those of methods.
+def build_steps(files: list[str], bindings: list[str], ways: dict[str, list[str]]) -> tuple[dict, dict[str, str]]:
+    """Builds the plain step and others.
 
     Args:
       files: gin files of the run.
       bindings: Bindings that override them.
-      methods: Names of `harmonization.METHODS`; "configured" is the configuration's own.
+      ways: Names of steps and the further bindings of each.
 
     Returns:
-      The steps, functions without arguments, by name, and why the other methods have none.
+      The steps, functions without arguments, by name, and why the other ways have none.
     """
     import tensorflow as tf
 
     config, assembly = _modules()
     plain_step = importlib.import_module("experiments.benchmarks.plain_step").plain_step
     steps, refused = {}, {}
-    for method in methods:
-        chosen = [] if method == "configured" else [f"pretrain.harmonizer = '{method}'"]
+    for way, further in ways.items():
         try:
-            settings = config.parse(files, [*bindings, *chosen])
+            settings = config.parse(files, [*bindings, *further])
             run = assembly.build_run(settings, tf.distribute.get_strategy(), _VOCABULARY_SIZE)
         except Exception as error:  # of whichever kind that checkout has; the table says it
-            refused[method] = str(error).splitlines()[0]
+            refused[way] = str(error).splitlines()[0]
             continue
         batch = assembly.random_batch(settings.clips, settings.batch_size, _VOCABULARY_SIZE)
         if PLAIN not in steps:
             steps[PLAIN] = _taken(plain_step(run), batch)
-        steps[method] = _logged(run.trainer, batch)
+        steps[way] = _logged(run.trainer, batch)
     return steps, refused
 
 

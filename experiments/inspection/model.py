@@ -178,10 +178,18 @@ def conflicts(records: Sequence[dict]) -> list[LayerConflict]:
     return [
         LayerConflict(
             layer, means.get(layer, np.nan), rates.get(layer, np.nan),
-            *np.average([record["layer_gradient_norms"][layer] for record in detailed], axis=0, weights=lengths),
+            *_mean_norms([record["layer_gradient_norms"][layer] for record in detailed], lengths),
         )
         for layer in detailed[-1]["layer_gradient_norms"]
     ]  # fmt: skip
+
+
+def _mean_norms(norms, lengths):
+    """Means over the loops, each as long as it was, that measured some; NaN where none did."""
+    norms = np.array(norms, np.float64)  # None becomes NaN
+    weights = np.where(np.isnan(norms), 0, np.array(lengths)[:, np.newaxis])
+    totals = weights.sum(axis=0)
+    return np.where(totals > 0, np.nansum(norms * weights, axis=0) / np.maximum(totals, 1), np.nan)
 
 
 def markdown(rows: Sequence[NamedTuple], formats: dict[str, str] | None = None, summary: str = "") -> str:

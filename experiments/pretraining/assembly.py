@@ -91,7 +91,8 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
     trainer = HarmonizedTrainer(
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
-        scope=config.scope, curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
+        scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
+        curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,
@@ -122,8 +123,8 @@ def build_harmonizer(
     with bad_input():
         harmonizer.build(len(OBJECTIVES), groups)
         trial = harmonization.Group(
-            gram=tf.eye(2), step=tf.constant(0, tf.int64), losses=tf.ones([2]), variable_gram=tf.eye(2)[None],
-            name=groups[0], objectives=(0, 1),
+            gram=tf.eye(2), step=tf.constant(0, tf.int64), losses=tf.ones([2]),
+            variable_gram=tf.eye(2)[None] if config.gram == "exact" else None, name=groups[0], objectives=(0, 1),
         )  # fmt: skip
         harmonizer.decide(trial)
     if config.all_reduce == "before" and strategy.num_replicas_in_sync > 1 and harmonizer.variables:

@@ -1,5 +1,11 @@
-"""The training step: clip -> tokens -> embeddings -> two losses -> two gradients -> Gram -> weights -> update."""
+"""The training step: clip -> tokens -> embeddings -> two losses -> two gradients -> Gram -> weights -> update.
 
+Where the weights do not depend on the gradients, or are decided by a cheaper Gram matrix, one gradient of the weighted sum
+takes the place of the two.
+"""
+
+import contextlib
+import functools
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -12,6 +18,9 @@ from experiments.pretraining.log import StepLog
 from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
+CUTS = {"features": vatt.FEATURES, "top_block": vatt.LAST_BLOCK}
+GRAMS = ("exact", *CUTS)
+"""What the weights are decided by; see `HarmonizedTrainer`."""
 
 
 class HarmonizedTrainer(StepTrainer):
@@ -31,6 +40,12 @@ class HarmonizedTrainer(StepTrainer):
         sample triplet").
       scope: "all" harmonizes all variables, "encoder" only those of the shared encoder; the others then get the plain
         sum.
+      gram: What a method that needs a Gram matrix gets: "exact" that of all variables' gradients; "features" that of the
+        gradients at the pooled features and in the head; "top_block" that of the last block of each encoder and of what
+        follows it. With the last two one backward pass serves both losses below. The update is exact for the weights that
+        are chosen, and what is logged of the gradients is of that Gram matrix.
+      measure_gradients_every: A method that does not look at the gradients takes one backward pass, except in every so
+        many steps, counted from 0, in which both gradients are taken for the log. 1 measures every step.
       curriculum: Weighs each clip's losses, before the gradients are taken; `None` to take all clips alike.
       loss_options: Arguments of `vatt.losses`.
       learning_rate: Learning rate at a step, for the log. An optimizer asks its schedule only when it applies an update,
@@ -51,6 +66,8 @@ class HarmonizedTrainer(StepTrainer):
         steps_per_loop: int = 1,
         all_reduce: str = "after",
         scope: str = "all",
+        gram: str = "exact",
+        measure_gradients_every: int = 1,
         curriculum: ClipCurriculum | None = None,
         loss_options: Mapping[str, object] | None = None,
         learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -70,32 +87,60 @@ class HarmonizedTrainer(StepTrainer):
         self.curriculum, self.loss_options = curriculum, dict(loss_options or {})
         self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
+        self.gram, self.measure_gradients_every = gram, measure_gradients_every
+        self._unmeasured_step = self.compiled(functools.partial(self.replica_step, measure=False))
+        self._measured_on_batch = self.train_on_batch
+        self._unmeasured_on_batch = tf.function(
+            functools.partial(self._train_on_batch, replica_step=self._unmeasured_step), autograph=False
+        )
+        if measure_gradients_every > 1 and not harmonizer.needs_gram(self.groups):
+            self.train_on_batch = self._measured_now_and_then
 
-    def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """See `StepTrainer.replica_step`."""
+    def _measured_now_and_then(self, batch, waited_seconds):
+        """Chooses between two traced steps: in Python, or where the loop runs on the device, there."""
+        due = self.global_step % self.measure_gradients_every == 0
+        steps = [
+            lambda: self._measured_on_batch(batch, waited_seconds),
+            lambda: self._unmeasured_on_batch(batch, waited_seconds),
+        ]
+        if tf.inside_function():
+            return tf.cond(due, *steps)
+        return steps[0 if due else 1]()
+
+    def replica_step(self, clips: dict[str, tf.Tensor], measure: bool = True) -> dict[str, tf.Tensor]:
+        """See `StepTrainer.replica_step`; `measure` as in `harmonization.harmonize_losses`."""
         statistics = self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
-            embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
+            with self._cut(tape) as cut:
+                embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
             terms = vatt.clip_losses(embeddings, clips, **self.loss_options)
             with tape.stop_recording():
                 trust = self._trust(embeddings, clips, terms)
             losses = vatt.mean_losses(terms, trust.weights)
-        gradients = [self._gradient(tape, losses[name]) for name in OBJECTIVES]
 
-        if self.all_reduce == "after":
-            gradients = [harmonization.sum_over_replicas(gradient) for gradient in gradients]
-        losses = harmonization.sum_over_replicas(losses)
-        update, report = harmonization.harmonize(
-            gradients, self.harmonizer, groups=self.groups, step=self.global_step,
-            losses=[losses[name] for name in OBJECTIVES], keep=trust.keep,
+        shares, losses = losses, harmonization.sum_over_replicas(losses)
+        update, report = harmonization.harmonize_losses(
+            tape, [shares[name] for name in OBJECTIVES], self.weights, self.harmonizer, self.groups, self.global_step,
+            values=[losses[name] for name in OBJECTIVES], keep=trust.keep, measure=measure, cut=cut,
+            all_reduce=self.all_reduce,
         )  # fmt: skip
         report |= self._layer_report(report)
-        if self.all_reduce == "before":
+        if self.all_reduce == "before" and measure:
             update, report = harmonization.sum_over_replicas(update), _combine_reports(report)
 
         self.apply(update, report["keep"], statistics)
         return self.log.row(losses | trust.losses, report | trust.report, self.learning_rate(self.global_step))
+
+    @contextlib.contextmanager
+    def _cut(self, tape):
+        """Cuts the recording where the Gram matrix that the method gets begins; yields `None` if it is the exact one."""
+        if self.gram == "exact" or not self.harmonizer.needs_gram(self.groups):
+            yield None
+            return
+        cut = harmonization.TapeCut(tape, counted=self.gram == "features")
+        with vatt.cut_at(CUTS[self.gram], cut):
+            yield cut
 
     def _trust(self, embeddings, clips, terms):
         if self.curriculum is None:
@@ -105,10 +150,6 @@ class HarmonizedTrainer(StepTrainer):
     def _layer_report(self, report):
         by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)
         return {f"layer_{name}": by_layer[name] for name in ("norms", "cosine", "defined")}
-
-    def _gradient(self, tape, loss):
-        gradients = tape.gradient(loss, self.weights)
-        return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _encoder_variables(self):
         shared = {id(variable) for variable in self.model.encoder.trainable_variables}
@@ -125,4 +166,7 @@ def _combine_reports(report):
         ).items()
     }
     finite = means["finite"] >= 1.0
-    return {**means, "kept_share": means["keep"], "keep": (means["keep"] > 0.0) & finite, "finite": finite}
+    bad = dict(
+        zip(("bad_variable", "bad_objective"), harmonization.find_nonfinite(means["variable_gram"]), strict=True)
+    )
+    return {**means, **bad, "kept_share": means["keep"], "keep": (means["keep"] > 0.0) & finite, "finite": finite}

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from sklearn.metrics import roc_auc_score
 
 from experiments.training.history import all_cosines
-from experiments.training.quantities import QUANTITIES
+from experiments.training.quantities import QUANTITIES, measured_mean
 
 # One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white
 # and on black.
@@ -85,7 +85,7 @@ def binned(records: Sequence[dict]) -> tuple[np.ndarray, list[Sequence[dict]], d
     borders = np.linspace(0, len(records), min(_POINTS, len(records)) + 1).astype(int)
     groups = [records[start:end] for start, end in zip(borders, borders[1:], strict=False)]
     means = {
-        name: np.array([np.mean([record[name] for record in group]) for group in groups])
+        name: np.array([measured_mean(np.array([record[name] for record in group], np.float64)) for group in groups])
         for name, value in records[0].items()
         if isinstance(value, (int, float))
     }

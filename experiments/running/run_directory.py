@@ -27,6 +27,8 @@ HARMLESS_BINDINGS = tuple(
     for name in ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
 )
 CHANGED_DEFAULTS = ("warmup_steps",)
+# What runs of versions that lacked these did.
+BEFORE = {"pretrain.measure_gradients_every": "1", "pretrain.gram": "'exact'"}
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 
@@ -136,7 +138,12 @@ class RunDirectory:
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
         values = _bindings(self.config.read_text(encoding="utf-8"))
-        return [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
+        kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
+        return kept + [
+            f"{name} = {value}"
+            for name, value in BEFORE.items()
+            if name.startswith(f"{program}.") and name not in values
+        ]
 
     def append_metrics(self, record: dict) -> None:
         """Adds one line to metrics.jsonl."""
@@ -184,6 +191,7 @@ class RunDirectory:
 def config_difference(before: str, after: str) -> list[str]:
     """Returns the bindings in which two operative configurations differ, without the harmless ones, as lines to show."""
     old, new = _bindings(before), _bindings(after)
+    old = {name: value for name, value in BEFORE.items() if name in new} | old
     return [
         f"  {name}: {old.get(name, '(not set)')} there, {new.get(name, '(not set)')} now"
         for name in sorted({*old, *new})

@@ -3,8 +3,9 @@
 A line of metrics.jsonl holds two objects with one list per layer, from the input to the output:
 
 - `layer_cosines`: the cosine of the two gradients in the layer's variables in each step of the loop, `null` where one of
-  them is zero. A layer for which that is so in every step, as in one that only one loss reaches, is omitted.
+  them is zero or was not measured. A layer for which that is so in every step, as in one that only one loss reaches, is omitted.
 - `layer_gradient_norms`: the mean norm of each loss's gradient over the loop, in the order of the losses; all layers.
+  `null` where none was measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from experiments.training.quantities import conflict_rate, mean_cosine
+from experiments.training.quantities import conflict_rate, mean_cosine, measured_mean
 
 
 def json_list(values: np.ndarray, digits: int) -> list[float | None]:
@@ -31,7 +32,7 @@ def layer_record(
       objectives: Names of the losses.
     """
     cosines = columns["layer_cosine"]
-    norms = np.stack([columns[f"layer_gradient_norm_{name}"].mean(axis=0) for name in objectives], axis=1)
+    norms = np.stack([measured_mean(columns[f"layer_gradient_norm_{name}"]) for name in objectives], axis=1)
     return {
         "layer_cosines": {
             name: json_list(column, digits=3)
@@ -39,7 +40,8 @@ def layer_record(
             if not np.isnan(column).all()
         },
         "layer_gradient_norms": {
-            name: [float(f"{norm:.4g}") for norm in row] for name, row in zip(layers, norms, strict=True)
+            name: [None if np.isnan(norm) else float(f"{norm:.4g}") for norm in row]
+            for name, row in zip(layers, norms, strict=True)
         },
     }
 
@@ -57,4 +59,5 @@ def write_layer_summaries(record: Mapping[str, Mapping[str, list]], objectives: 
         tf.summary.scalar(f"layer_conflict_rate/{name}", conflict_rate(column), step=step)
     for name, norms in record["layer_gradient_norms"].items():
         for objective, norm in zip(objectives, norms, strict=True):
-            tf.summary.scalar(f"layer_gradient_norm_{objective}/{name}", norm, step=step)
+            if norm is not None:
+                tf.summary.scalar(f"layer_gradient_norm_{objective}/{name}", norm, step=step)

@@ -129,7 +129,7 @@ class Progress:
         self._stop_if_not_finite(columns)
         means = quantities.over_loop(columns, seconds / steps)
         step = int(self.run.trainer.global_step.numpy())
-        record = {"step": step, **means}
+        record = {"step": step, **{name: None if np.isnan(mean) else mean for name, mean in means.items()}}
         if self.clips_by:
             record["clips"] = self.clips_by(step)
         for name, values in quantities.every_step(columns).items():
@@ -145,7 +145,7 @@ class Progress:
         self._show_steps(columns, line_seconds)
         self.shown, self.remaining = 0, self.run.config.steps_per_loop
         output.clear()
-        output.update(means)
+        output.update({name: mean for name, mean in means.items() if not np.isnan(mean)})
 
     advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
     shorter = (
@@ -215,10 +215,9 @@ class Progress:
         where = ", ".join(f"loss {name} = {columns[f'loss_{name}'][row]:g}" for name in objectives)
         if columns["bad_variable"][row] >= 0:
             variable = self.run.trainer.weights[int(columns["bad_variable"][row])]
-            where += (
-                f"; first in the gradient of {objectives[int(columns['bad_objective'][row])]} "
-                f"with respect to {variable.name}"
-            )
+            objective = int(columns["bad_objective"][row])  # -1 where one gradient serves all losses
+            of = f" of {objectives[objective]}" if objective >= 0 else ""
+            where += f"; first in the gradient{of} with respect to {variable.name}"
         raise RunFailed(
             f"step {step} is not finite: {where}. The step was not applied, and no checkpoint was written after it; the last "
             f"good checkpoint is in {self.directory.checkpoints}. {self.advice}"

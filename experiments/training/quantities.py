@@ -44,8 +44,24 @@ def conflict_rate(cosines: np.ndarray) -> np.floating:
     return (cosines < 0).sum() / max((~np.isnan(cosines)).sum(), 1)
 
 
+def measured_mean(values: np.ndarray) -> np.ndarray:
+    """Returns the means over the steps in which something was measured, `[...]`; NaN where it never was.
+
+    Args:
+      values: `[steps, ...]`, NaN where it was not.
+    """
+    counts = (~np.isnan(values)).sum(axis=0)
+    return np.where(counts > 0, np.nansum(values, axis=0) / np.maximum(counts, 1), np.nan)
+
+
 def _mean(values, step_seconds):
     return values.mean()
+
+
+def _find_nonfinite(report):
+    if "bad_variable" in report:
+        return report["bad_variable"], report["bad_objective"]
+    return harmonization.find_nonfinite(report["variable_gram"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +159,7 @@ QUANTITIES = (
         "l2 norm",
         PER_GROUP_AND_OBJECTIVE,
         lambda report: report["norms"],
+        over_loop=lambda norms, _: measured_mean(norms),
         noun="gradient norm",
         log_scale=True,
     ),
@@ -240,7 +257,7 @@ QUANTITIES = (
         "index, -1 for none",
         over_loop=None,
         curve=False,
-        read=lambda report: harmonization.find_nonfinite(report["variable_gram"])[1],
+        read=lambda report: _find_nonfinite(report)[1],
     ),
     Quantity(
         "bad_variable",
@@ -248,7 +265,7 @@ QUANTITIES = (
         "index, -1 for none",
         over_loop=None,
         curve=False,
-        read=lambda report: harmonization.find_nonfinite(report["variable_gram"])[0],
+        read=lambda report: _find_nonfinite(report)[0],
     ),
     Quantity("data_wait_seconds", "Waiting for data", "seconds per step", over_loop=None, curve=False),
 )

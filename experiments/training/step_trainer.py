@@ -62,7 +62,8 @@ class StepTrainer(orbit.StandardTrainer):
         self.global_step, self.log, self.seed = global_step, log, seed
         self.before_step = lambda done, remaining: None
         self._host_loop = host_loop
-        self._replica_step = tf.function(self.replica_step, autograph=False, jit_compile=jit_compile or None)
+        self._jit_compile = jit_compile or None
+        self._replica_step = self.compiled(self.replica_step)
         self.train_on_batch = tf.function(self._train_on_batch, autograph=False)
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -75,6 +76,10 @@ class StepTrainer(orbit.StandardTrainer):
           What is logged, [] float32 each, or [layers]: the columns of `log` but `data_wait_seconds`.
         """
         raise NotImplementedError
+
+    def compiled(self, function: Callable) -> Callable:
+        """Returns a replica's step, or another version of it, as a traced function."""
+        return tf.function(function, autograph=False, jit_compile=self._jit_compile)
 
     def copy_statistics(self) -> list[tf.Tensor]:
         """Returns the batch statistics as they are; call it before the model sees the batch."""
@@ -118,9 +123,11 @@ class StepTrainer(orbit.StandardTrainer):
             self.before_step(done, steps - done)
             self.train_step(iterator)
 
-    def _train_on_batch(self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> None:
+    def _train_on_batch(
+        self, batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor, replica_step: Callable | None = None
+    ) -> None:
         strategy = tf.distribute.get_strategy()
-        logged = strategy.run(self._replica_step, args=(batch,))
+        logged = strategy.run(replica_step or self._replica_step, args=(batch,))
         row = {name: strategy.experimental_local_results(value)[0] for name, value in logged.items()}
         self.log.append(row, waited_seconds)
         self.global_step.assign_add(1)

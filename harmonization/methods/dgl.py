@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from harmonization.groups import Groups
 from harmonization.harmonizer import Decision, Group, Harmonizer
 
 
@@ -17,8 +18,8 @@ class DGL(Harmonizer):
       Learning" (DGL); alpha and its default as in the authors' program.
     Promises: the same gradients as two separate tapes, one through stopped features and one
       that skips the fusion. Linear in every gradient.
-    Costs: one backward pass per objective; two tapes written by hand would not even make the passes
-      whose result is dropped.
+    Costs: that of two tapes written by hand, one backward pass each, unless the gradients are to be
+      measured.
     Not for: fusion within the encoders, where no group of variables is the fusion's alone; the
       source has such a variant, but not in its program.
 
@@ -76,12 +77,25 @@ class DGL(Harmonizer):
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError if no objective would train the group."""
         in_fusion = group.name in self._fusion
-        objectives = range(group.gram.shape[0]) if group.objectives is None else group.objectives
+        objectives = range(group.size) if group.objectives is None else group.objectives
         own_weight = 1.0 if in_fusion else self._alpha
         weights = [own_weight if (objective == self._multimodal) == in_fusion else 0.0 for objective in objectives]
         if not any(weights):
-            needed = "the multimodal objective" if in_fusion else "a unimodal objective, or belong to `fusion`"
-            raise ValueError(
-                f"Group {group.name!r} should be reached by {needed}. Found objectives {tuple(objectives)}."
-            )
+            self._refuse(group, f"objectives {tuple(objectives)}")
         return Decision(tf.constant(weights, tf.float32))
+
+    def needs_gram(self, groups: Groups | None) -> bool:
+        """See `Harmonizer.needs_gram`: never."""
+        del groups
+        return False
+
+    def finish(self, update: list[tf.Tensor | None], group: Group) -> list[tf.Tensor | None]:
+        """See `Harmonizer.finish`; raises a ValueError if no objective trains the group."""
+        if all(tensor is None for tensor in update):
+            self._refuse(group, "none")
+        return update
+
+    def _refuse(self, group: Group, found: str) -> None:
+        in_fusion = group.name in self._fusion
+        needed = "the multimodal objective" if in_fusion else "a unimodal objective, or belong to `fusion`"
+        raise ValueError(f"Group {group.name!r} should be reached by {needed}. Found {found}.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from harmonization.groups import Groups
 from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
 from harmonization.state import check_made_for, own_entries, state_variables, with_own_entries
 
@@ -22,8 +23,8 @@ class FAMO(Harmonizer):
     Source: Liu, Feng, Stone and Liu (2023, NeurIPS), "FAMO: Fast Adaptive Multitask Optimization",
       Algorithm 1; Adam for the logits and its defaults as in LibMTL and TorchJD.
     Promises: positive weights that add up to 1, whatever the scales of the losses.
-    Costs: one additional forward pass (the losses after the update) and a few numbers of state. As a
-      method of losses it would need one backward pass; here it takes one per objective.
+    Costs: one backward pass of the weighted loss, unless there are groups or the gradients are to be
+      measured; one additional forward pass (the losses after the update) and a few numbers of state.
     Not for: losses that reach or pass their lower bounds, or batches so small that a loss moves by
       chance more than by the update.
 
@@ -34,7 +35,8 @@ class FAMO(Harmonizer):
 
     Our choices: an objective whose gradient is zero or whose loss is not finite takes no part in
     the step (the rule would give a loss of zero all the weight), and neither its logit nor its
-    Adam moments move. Losses below their bounds count as at the bounds. Every group of variables
+    Adam moments move. With one backward pass, where no gradient is at hand, a loss that is not above
+    its bound stands for a gradient of zero. Losses below their bounds count as at the bounds. Every group of variables
     learns logits of its own over the objectives that reach it: one group of all is the source's
     method, and a group that one objective reaches gets its plain gradient.
 
@@ -89,13 +91,17 @@ class FAMO(Harmonizer):
         if group.losses is None:
             raise ValueError("FAMO needs the losses. Pass `losses=` to `harmonize`.")
         waiting = self._waiting[group.name]
-        usable = (gradient_norms(group.gram) > 0.0) & tf.math.is_finite(group.losses)
+        usable = self._has_gradient(group) & tf.math.is_finite(group.losses)
         logs = tf.where(usable, self._log_distance(group.losses, group), 0.0)
         logits = own_entries(self._learned[group.name], group)[0]
         weights = tf.nn.softmax(tf.where(usable, logits - logs, OUT))
         nothing = tf.zeros(waiting.shape[1:])
         rows = [with_own_entries(nothing, row, group) for row in (logs, tf.cast(usable, tf.float32))]
         return Decision(weights, state=[(waiting, tf.stack(rows))])
+
+    def needs_gram(self, groups: Groups | None) -> bool:
+        """See `Harmonizer.needs_gram`: with groups, each of which learns of the objectives that reach it."""
+        return groups is not None
 
     def after_step(self, losses: tf.Tensor) -> None:
         """See `Harmonizer.after_step`. After a step that was not taken it does nothing."""
@@ -110,11 +116,20 @@ class FAMO(Harmonizer):
             learned.assign(tf.where(usable, self._learn(learned, progress, usable), learned))
             waiting.assign(tf.zeros_like(waiting))
 
+    def _has_gradient(self, group: Group) -> tf.Tensor:
+        if group.gram is None:
+            return self._distance(group.losses, group) > 0.0
+        return gradient_norms(group.gram) > 0.0
+
     def _log_distance(self, losses: tf.Tensor, group: Group | None = None) -> tf.Tensor:
+        return tf.math.log(self._distance(losses, group) + self._epsilon)
+
+    def _distance(self, losses: tf.Tensor, group: Group | None) -> tf.Tensor:
+        """How far the losses are above their bounds."""
         bounds = tf.constant(self._bounds, tf.float32)
         if group is not None and bounds.shape.rank:
             bounds = own_entries(bounds, group)
-        return tf.math.log(tf.nn.relu(losses - bounds) + self._epsilon)
+        return tf.nn.relu(losses - bounds)
 
     def _learn(self, learned, progress: tf.Tensor, usable: tf.Tensor) -> tf.Tensor:
         logits, mean, square, updates = tf.unstack(learned)

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from harmonization.harmonizer import GramHarmonizer
+from harmonization.groups import Groups
+from harmonization.harmonizer import Decision, GramHarmonizer, Group
 
 
 class Mean(GramHarmonizer):
@@ -11,7 +12,7 @@ class Mean(GramHarmonizer):
     Rule: w_i = 1 / n.
     Source: none; the usual baseline ("linear scalarization", "equal weighting") of the field.
     Promises: permutation-equivariant, linear under scaling; the gradient of the mean loss.
-    Costs: nothing that one backward pass of the mean loss would not do.
+    Costs: one backward pass of the mean loss, unless there are groups or the gradients are to be measured.
     Not for: comparing with methods whose weights add up to n (`Sum`): it takes steps n times
       shorter. n counts the objectives that reach a group.
     """
@@ -19,3 +20,11 @@ class Mean(GramHarmonizer):
     def weights(self, gram: tf.Tensor) -> tf.Tensor:
         """See `GramHarmonizer.weights`."""
         return tf.fill(gram.shape[:1], 1.0 / gram.shape[0])
+
+    def decide(self, group: Group) -> Decision:
+        """See `Harmonizer.decide`."""
+        return Decision(tf.fill([group.size], 1.0 / group.size))
+
+    def needs_gram(self, groups: Groups | None) -> bool:
+        """See `Harmonizer.needs_gram`: with groups, each of which counts the objectives that reach it."""
+        return groups is not None

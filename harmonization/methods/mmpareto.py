@@ -76,6 +76,10 @@ class MMPareto(Harmonizer):
         weights = self._common_direction(group.gram)
         if self._scope == "encoder":
             return Decision(self._gamma * _lengthening(group.gram, weights) * weights)
+        if group.variable_gram is None:
+            raise ValueError(
+                "MMPareto with scope='tensor' needs the Gram matrix of every variable. Use scope='encoder'."
+            )
         return Decision(self._gamma * weights, scales=_lengthening(group.variable_gram, weights))
 
     def _common_direction(self, gram: tf.Tensor) -> tf.Tensor:

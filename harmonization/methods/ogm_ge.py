@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from harmonization.groups import Groups
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.randomness import random_key, standard_normal
 
@@ -83,7 +84,12 @@ class OGMGE(Harmonizer):
     def decide(self, group: Group) -> Decision:
         """See `Harmonizer.decide`; raises a ValueError without scores, or without a step if needed."""
         self._check(group)
-        return Decision(tf.fill(group.gram.shape[:1], self._factor(group)))
+        return Decision(tf.fill([group.size], self._factor(group)))
+
+    def needs_gram(self, groups: Groups | None) -> bool:
+        """See `Harmonizer.needs_gram`: never."""
+        del groups
+        return False
 
     def finish(self, update: list[tf.Tensor | None], group: Group) -> list[tf.Tensor | None]:
         """See `Harmonizer.finish`: adds the noise."""

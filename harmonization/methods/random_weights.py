@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from harmonization.groups import Groups
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.randomness import random_key, standard_normal
 
@@ -16,7 +17,7 @@ class RandomWeights(Harmonizer):
       Litmus Test for Multi-Task Learning" (RLW).
     Promises: positive weights that add up to `total`; in the mean over the steps all are equal.
       Linear under scaling, since the gradients are not looked at.
-    Costs: nothing that one backward pass of the weighted loss would not do.
+    Costs: one backward pass of the weighted loss, unless the gradients are to be measured.
     Not for: anything but a baseline.
 
     The source's weights add up to 1, the default here; they compare with `Mean`. `total` = number
@@ -50,6 +51,11 @@ class RandomWeights(Harmonizer):
         """See `Harmonizer.decide`; raises a ValueError without a step."""
         if group.step is None:
             raise ValueError("RandomWeights needs the training step. Pass `step=` to `harmonize`.")
-        draws = standard_normal([self._objectives or group.gram.shape[0]], random_key(self._seed, group.step))
+        draws = standard_normal([self._objectives or group.size], random_key(self._seed, group.step))
         weights = self._total * tf.nn.softmax(draws)
         return Decision(weights if group.objectives is None else tf.gather(weights, group.objectives))
+
+    def needs_gram(self, groups: Groups | None) -> bool:
+        """See `Harmonizer.needs_gram`: never."""
+        del groups
+        return False

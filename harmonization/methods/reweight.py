@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from harmonization.groups import Groups
 from harmonization.harmonizer import Decision, GramHarmonizer, Group
 
 
@@ -16,7 +17,7 @@ class Reweight(GramHarmonizer):
     Rule: w_i = the i-th of the given weights.
     Source: rows RW(VA) and RW(VT) of the table in Wu et al. (2022).
     Promises: permutation-equivariant, if the weights are permuted too; linear under scaling.
-    Costs: nothing that one backward pass of the weighted loss would not do.
+    Costs: one backward pass of the weighted loss, unless the gradients are to be measured.
     Not for: objectives whose gradients change their lengths much while training: the weights stay
       fixed and have to be tuned.
 
@@ -63,6 +64,11 @@ class Reweight(GramHarmonizer):
             return super().decide(group)
         weights = [self._weights[objective] for objective in group.objectives]
         return Decision(tf.constant(weights, tf.float32))
+
+    def needs_gram(self, groups: Groups | None) -> bool:
+        """See `Harmonizer.needs_gram`: never."""
+        del groups
+        return False
 
     def _check(self, objectives: int) -> None:
         if objectives != len(self._weights):

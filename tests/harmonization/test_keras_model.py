@@ -113,6 +113,36 @@ def test_a_curriculum_leaves_steps_out():
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.parametrize("every", [None, 2])
+def test_fit_takes_one_backward_pass_between_measurements(every):
+    histories, weights = [], []
+    for measured in (every, 1):
+        model = _model()
+        model.compile(keras.optimizers.SGD(0.1), LOSSES, harmonizer="rlw", measure_gradients_every=measured)
+        histories.append(_fit(model))
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    found, expected = histories
+    np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+    assert found["step_kept"] == [1.0, 1.0]
+    assert ("gradient_cosine" in found) == ("gradient_conflict" in found) == (every is not None)
+    if every:
+        assert all(-1 < cosine < 1 and cosine for cosine in found["gradient_cosine"])
+        assert found["gradient_cosine"] != expected["gradient_cosine"], "the mean is over fewer steps"
+
+
+def test_refuses_to_measure_where_it_cannot(mirrored):
+    model = _model()
+    for every in (0, 1.5):
+        with pytest.raises(ValueError, match="`measure_gradients_every` should be None or an integer of at least 1"):
+            model.compile("sgd", LOSSES, measure_gradients_every=every)
+    with mirrored(2).scope():
+        model = _model()
+        with pytest.raises(ValueError, match="Under MirroredStrategy .* should be 1 or None. Found 3"):
+            model.compile("sgd", LOSSES, measure_gradients_every=3)
+
+
 def test_layers_make_up_groups():
     model = _model()
     heads = [model.get_layer("depth"), model.get_layer("kind")]

@@ -25,6 +25,7 @@ OLDER = {
         """,
     "benchmarks/plain_step.py": "def plain_step(run): return lambda batch: open('taken', 'a').write('plain ')",
 }
+WAYS = {name: [f"pretrain.harmonizer = '{name}'"] for name in ("gr", "newer")}
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def older(tmp_path):
 
 
 def test_a_checkout_takes_its_own_steps(older):
-    with Checkout(older, ["run.gin"], [], ["gr", "newer"]) as checkout:
+    with Checkout(older, ["run.gin"], [], WAYS) as checkout:
         assert checkout.steps == ["plain", "gr"] and checkout.refused == {"newer": "no such method"}
         for name in ("plain", "gr", "plain"):
             checkout.step(name)()
@@ -50,10 +51,10 @@ def test_a_checkout_takes_its_own_steps(older):
 
 def test_what_is_no_checkout_is_refused(tmp_path, older):
     with pytest.raises(BadInput, match="should name a checkout of this project"):
-        Checkout(tmp_path / "nothing", [], [], [])
+        Checkout(tmp_path / "nothing", [], [], {})
     (older / "experiments" / "config.py").write_text("raise OSError('broken')")
     with pytest.raises(BadInput, match="cannot be taken(.|\n)*broken"):
-        Checkout(older, [], [], [])
+        Checkout(older, [], [], {})
 
 
 def test_the_table_has_the_ratios_that_matter():

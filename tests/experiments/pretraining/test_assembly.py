@@ -39,6 +39,12 @@ def test_what_pre_training_cannot_serve_is_refused(name):
         _build(name)
 
 
+def test_a_method_that_needs_every_variables_gram_matrix_is_refused_a_cheaper_one():
+    with pytest.raises(BadInput, match="MMPareto with scope='tensor' needs the Gram matrix of every variable"):
+        _build("mmpareto", gram="features")
+    _build("gr", gram="features")
+
+
 def test_weights_for_other_objectives_are_refused():
     with pytest.raises(BadInput, match=r"one entry per objective \(2\)"):
         method = harmonization.Reweight((1, 2, 3))

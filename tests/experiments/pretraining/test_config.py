@@ -24,6 +24,8 @@ pytestmark = pytest.mark.every_python
         ("pretrain.final_learning_rate = 1.0", r"`pretrain\.final_learning_rate` should lie between"),
         ("pretrain.precision = 'float16'", r"should be one of float32, mixed_bfloat16"),
         ("pretrain.all_reduce = 'never'", r"should be one of after, before"),
+        ("pretrain.gram = 'sketch'", r"`pretrain\.gram` should be one of exact, features, top_block\. Found 'sketch'"),
+        ("pretrain.measure_gradients_every = 0", r"`pretrain\.measure_gradients_every` should be at least 1"),
         ("pretrain.granularity = 'clip'", r"should be one of batch, sample"),
         ("pretrain.clip_softness = 0.1", r"be used with `pretrain\.granularity = 'sample'`"),
         ("pretrain.harmonizer = 'grr'", r"Unknown method 'grr'\. Known are .*; the nearest is 'gr'"),
@@ -43,6 +45,17 @@ def test_the_warm_up_is_a_share_of_the_steps(tiny_run, steps, warmup):
     assert config.parse([], [*bindings, f"pretrain.steps = {steps}"]).warmup_steps == warmup
     assert config.parse([], [*bindings, f"pretrain.steps = {steps}"], ["pretrain.warmup_steps = 7"]).warmup_steps == 7
     assert config.parse([], [*bindings, "pretrain.warmup_steps = 3"], ["pretrain.warmup_steps = 7"]).warmup_steps == 3
+
+
+@pytest.mark.parametrize("steps, every", [(40, 1), (1_999, 1), (5_000, 5), (500_000, 20)])
+def test_short_runs_are_measured_in_every_step(tiny_run, steps, every):
+    assert config.parse([], [*tiny_run, f"pretrain.steps = {steps}"]).measure_gradients_every == every
+    assert config.parse([], [*tiny_run, "pretrain.measure_gradients_every = 7"]).measure_gradients_every == 7
+
+
+def test_a_cheaper_gram_matrix_is_one_of_the_global_batch(tiny_run):
+    with pytest.raises(BadInput, match=r"`pretrain\.gram = 'features'` should be used with .*all_reduce = 'after'"):
+        config.parse([], [*tiny_run, "pretrain.gram = 'features'", "pretrain.all_reduce = 'before'"])
 
 
 def test_several_problems_are_told_at_once(tiny_run):

@@ -41,6 +41,11 @@ def directory(tmp_path):
 
 
 def test_equal_configurations_do_not_differ():
+    added = CONFIG + "pretrain.gram = 'exact'\npretrain.measure_gradients_every = 1\n"
+    assert config_difference(CONFIG, added) == [], "what an earlier version did"
+    assert config_difference(CONFIG, added.replace("'exact'", "'features'")) == [
+        "  pretrain.gram: 'exact' there, 'features' now"
+    ]
     assert config_difference(CONFIG, "# another comment\n\n" + CONFIG) == []
 
 

@@ -143,3 +143,11 @@ def test_names_and_titles_are_told_apart():
     ):
         assert len(set(values)) == len(values)
     assert all(dataclasses.astuple(each)[1] and each.unit for each in quantities.QUANTITIES)
+
+
+def test_norms_are_averaged_over_the_steps_that_measured_them():
+    norms = np.array([[1.0, NAN], [NAN, NAN], [3.0, NAN]])
+    np.testing.assert_array_equal(quantities.measured_mean(norms), [2.0, NAN])
+    columns = {"cosine": np.array([0.5, 0.0, -0.5]), "gradient_norm_one": norms[:, 0], "gradient_norm_two": norms[:, 0]}
+    np.testing.assert_array_equal(quantities.with_undefined(columns)["cosine"], [0.5, NAN, -0.5])
+    assert quantities.over_loop(columns, 1.0)["gradient_norm_one"] == 2.0

@@ -1,0 +1,105 @@
+"""From the decisions about groups of variables to an update and a report."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from harmonization.diagnostics import gram_statistics
+from harmonization.gram import widened
+from harmonization.harmonizer import Decision, Group, Harmonizer
+
+
+def all_finite(tensor: tf.Tensor) -> tf.Tensor:
+    """Whether all numbers of a tensor are finite, [] bool."""
+    return tf.reduce_all(tf.math.is_finite(tensor))
+
+
+def as_losses(losses: Sequence[tf.Tensor] | tf.Tensor | None, objectives: int) -> tf.Tensor | None:
+    """The losses as one tensor, [objectives] float32; raises a ValueError if there is not one per objective."""
+    if losses is None:
+        return None
+    if isinstance(losses, (list, tuple)):
+        losses = tf.stack([tf.cast(loss, tf.float32) for loss in losses])
+    losses = tf.cast(losses, tf.float32)
+    if losses.shape != [objectives]:
+        raise ValueError(f"`losses` should hold one number per objective, [{objectives}]. Found {losses.shape}.")
+    return losses
+
+
+def store(decisions: Sequence[Decision], keep: tf.Tensor) -> None:
+    """Assigns the methods' next state if the step is taken."""
+    for variable, value in (pair for decision in decisions for pair in decision.state):
+        variable.assign(tf.where(keep, value, variable))
+
+
+def combine(
+    gradients: Sequence[Sequence[tf.Tensor | None]],
+    members: Sequence[Sequence[int]],
+    decisions: Sequence[Decision],
+    keep: tf.Tensor,
+) -> list[tf.Tensor | None]:
+    """Weighs the gradients as decided and adds them up; variables in no group get the plain sum.
+
+    Args:
+      gradients: A list over objectives of lists over variables.
+      members: The indices of each group's variables.
+      decisions: One per group.
+      keep: [] bool; False makes the update zero.
+    """
+    variables = len(gradients[0])
+    plain = tf.unstack(tf.where(keep, tf.ones([len(gradients)]), 0.0))
+    weights = [plain] * variables
+    for indices, decision in zip(members, decisions, strict=True):
+        for index, own in zip(indices, _weights_by_variable(decision, len(indices), keep), strict=True):
+            weights[index] = own
+    with tf.name_scope("weighted_sum"):  # the name by which a profile tells it apart
+        return [_weighted_sum(column, own) for column, own in zip(zip(*gradients, strict=True), weights, strict=True)]
+
+
+def _weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor]) -> tf.Tensor | None:
+    """Sums the objectives' gradients of one variable.
+
+    Args:
+      column: A list over objectives; `None` counts as zero.
+      weights: [] float32, one per objective.
+
+    Returns:
+      A dense tensor in the gradients' dtype, or `None` if no objective has a gradient.
+    """
+    present = [objective for objective, gradient in enumerate(column) if gradient is not None]
+    if not present:
+        return None
+    total = _scaled(column[present[0]], weights[present[0]])
+    for objective in present[1:]:
+        # One after the other: each term has a temporary as large as the variable.
+        with tf.control_dependencies([total]):
+            total += _scaled(column[objective], weights[objective])
+    return tf.cast(total, column[present[0]].dtype)
+
+
+def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    # NaN times a weight of zero has to be zero. `tf.where` on the sum would cost another pass.
+    gradient = widened(gradient)
+    return tf.math.multiply_no_nan(gradient, tf.cast(weight, gradient.dtype))
+
+
+def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[tf.Tensor]]:
+    gated = tf.where(keep, decision.weights, 0.0)
+    if decision.scales is None:
+        return [tf.unstack(gated)] * variables
+    return [tf.unstack(scale * gated) for scale in tf.unstack(decision.scales)]
+
+
+def finish(harmonizer: Harmonizer, group: Group, update: list[tf.Tensor | None], indices: Sequence[int]) -> None:
+    """Lets the method post-process its group's part of the update, in place."""
+    finished = harmonizer.finish([update[index] for index in indices], group)
+    for index, tensor in zip(indices, finished, strict=True):
+        update[index] = tensor
+
+
+def make_report(grams: Sequence[tf.Tensor], decisions: Sequence[Decision], grouped: bool) -> dict[str, tf.Tensor]:
+    """The part of the report that has a leading `[groups]` axis, if there are groups; see `harmonize`."""
+    weights = tf.stack([decision.weights for decision in decisions])
+    stacked = tf.stack(grams)
+    report = {"gram": stacked, **gram_statistics(stacked), "weights": weights}
+    return report if grouped else {key: value[0] for key, value in report.items()}

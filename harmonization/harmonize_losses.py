@@ -1,0 +1,101 @@
+"""From recorded losses to one update, with as few backward passes as the method allows."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from harmonization.gram import find_nonfinite
+from harmonization.groups import Groups
+from harmonization.harmonize import harmonize
+from harmonization.harmonizer import Harmonizer
+from harmonization.one_pass import harmonize_in_one_pass
+from harmonization.replicas import sum_over_replicas
+from harmonization.tape_cut import TapeCut, harmonize_at_cut
+
+Gradients = list[tf.Tensor | None]
+
+
+@tf.autograph.experimental.do_not_convert
+def harmonize_losses(
+    tape: tf.GradientTape,
+    losses: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    harmonizer: Harmonizer,
+    groups: Groups | None = None,
+    step: tf.Tensor | int | None = None,
+    *,
+    values: Sequence[tf.Tensor] | tf.Tensor,
+    scores: Mapping[str, tf.Tensor] | None = None,
+    keep: tf.Tensor | bool = True,
+    measure: bool = True,
+    cut: TapeCut | None = None,
+    all_reduce: str = "after",
+    unscale: Callable[[Gradients], Gradients] | None = None,
+) -> tuple[Gradients, dict[str, tf.Tensor]]:
+    """Takes the gradients of recorded losses and harmonizes them.
+
+    There are three ways. All give the update that `harmonize` gives for the same weights, but for
+    rounding:
+
+    - A gradient of every loss, then `harmonize`.
+    - One gradient of the weighted sum, if the method decides without gradients (see
+      `Harmonizer.needs_gram`) and nothing is to be measured. An objective that weighs zero
+      throughout is not differentiated; all that is asked of it is a finite loss.
+    - A gradient of every loss down to a `cut` only, a decision by these, and one gradient of the
+      weighted sum from there on.
+
+    Call it in the replica context. The last two ways sum over the replicas before they decide.
+
+    Args:
+      tape: A persistent tape that has recorded the losses.
+      losses: [] tensors, this replica's share of every objective.
+      variables: The variables to train.
+      harmonizer: The method.
+      groups: As in `harmonize`.
+      step: As in `harmonize`.
+      values: [objectives], the losses summed over the replicas.
+      scores: As in `harmonize`.
+      keep: As in `harmonize`.
+      measure: Take every loss's gradient also if the method does not need it, for the report's sake.
+      cut: Where the recording was cut while it was made; for methods that need a Gram matrix.
+      all_reduce: "after" harmonizes the gradients of the global batch, "before" those of this replica.
+      unscale: Applied to every list of gradients, such as the inverse of a loss scale; not with a cut.
+
+    Returns:
+      The update and the report of `harmonize`. Where a gradient was not taken, `gram`, `norms` and
+      `variable_gram` are NaN and no cosine is defined. With a cut they are those of what lies above it.
+      The update of a step that is not kept must not be applied; see `apply_if`. The report also holds
+        measured: [] bool, whether `gram` is known.
+        bad_variable, bad_objective: [] int32, the first gradient that is not finite, as
+          `find_nonfinite` has it; -1 if there is none, or where it is not known of which objective.
+
+    Raises:
+      ValueError: As `harmonize`.
+    """
+
+    def differentiate(targets, sources, weights) -> Gradients:
+        factors = None if weights is None else [tf.cast(w, t.dtype) for w, t in zip(weights, targets, strict=True)]
+        found = tape.gradient(list(targets), list(sources), output_gradients=factors)
+        dense = [None if each is None else tf.convert_to_tensor(each) for each in found]
+        return dense if unscale is None else unscale(dense)
+
+    options = dict(values=values, scores=scores, keep=keep)
+    needs_gram = not isinstance(harmonizer, Harmonizer) or harmonizer.needs_gram(groups)
+    if not needs_gram and not measure:
+        update, report = harmonize_in_one_pass(differentiate, losses, variables, harmonizer, groups, step, **options)
+        return update, report | {"measured": tf.constant(False)}
+    if cut is not None and cut.below:
+        if unscale is not None:
+            raise ValueError("`cut` should be used without `unscale`. Found both.")
+        update, report = harmonize_at_cut(
+            differentiate, losses, variables, harmonizer, groups, step, cut=cut, **options
+        )
+        return update, report | {"measured": tf.constant(True)}
+    gradients = [differentiate([loss], variables, None) for loss in losses]
+    if all_reduce == "after":
+        gradients = [sum_over_replicas(each) for each in gradients]
+    update, report = harmonize(gradients, harmonizer, groups, step, losses=values, scores=scores, keep=keep)
+    bad_variable, bad_objective = find_nonfinite(report["variable_gram"])
+    return update, report | {
+        "measured": tf.constant(True), "bad_variable": bad_variable, "bad_objective": bad_objective
+    }  # fmt: skip

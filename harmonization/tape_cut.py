@@ -1,0 +1,151 @@
+"""A recording cut in two: the Gram matrix from the part above the cut, then one backward pass through the part below."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from harmonization.decisions import all_finite, as_losses, combine, finish, make_report, store
+from harmonization.gram import find_nonfinite, squares, variable_gram
+from harmonization.groups import Groups, decide, members_of
+from harmonization.harmonizer import Decision, Group, Harmonizer
+from harmonization.one_pass import Differentiate
+from harmonization.replicas import sum_over_replicas
+
+
+class TapeCut:
+    """Cuts a tape's recording at some tensors.
+
+    What is computed from the returned tensors lies above the cut, all else below. A gradient taken from above
+    ends at the cut, so that the part below is differentiated once, with the gradients at the cut combined. The
+    sum of both is the gradient.
+
+    Args:
+      tape: A persistent tape that is recording.
+      counted: Whether the gradients at the cut enter the Gram matrix, in addition to those of the variables above.
+    """
+
+    def __init__(self, tape: tf.GradientTape, counted: bool):
+        self._tape, self.counted = tape, counted
+        self.below: list[tf.Tensor] = []
+        self.above: list[tf.Tensor] = []
+
+    def __call__(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Returns the tensor's copy above the cut."""
+        with self._tape.stop_recording():
+            copy = tf.identity(tensor)
+        self._tape.watch(copy)
+        self.below.append(tensor)
+        self.above.append(copy)
+        return copy
+
+
+def harmonize_at_cut(
+    differentiate: Differentiate,
+    losses: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    harmonizer: Harmonizer,
+    groups: Groups | None,
+    step: tf.Tensor | int | None,
+    *,
+    cut: TapeCut,
+    values: Sequence[tf.Tensor] | tf.Tensor,
+    scores: Mapping[str, tf.Tensor] | None,
+    keep: tf.Tensor | bool,
+) -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor]]:
+    """Does what `harmonize` does, but decides by the Gram matrix of what lies above a cut.
+
+    The update is exact for the weights that it reports. See `harmonize_losses`.
+
+    Raises:
+      ValueError: A group has nothing that enters its Gram matrix, or as `harmonize`.
+    """
+    members = members_of(groups, len(variables))
+    with tf.init_scope():
+        harmonizer.build(len(losses), tuple(members))
+    found = [differentiate([loss], [*cut.above, *variables], None) for loss in losses]
+    at_cut = [row[: len(cut.above)] for row in found]
+    above = [sum_over_replicas(row[len(cut.above) :]) for row in found]
+    per_variable = variable_gram(above)
+    # Every replica has clips of its own at the cut, so that their inner products add up.
+    shared = sum_over_replicas(tf.reduce_sum(variable_gram(at_cut), axis=0)) if cut.counted else None
+    asked = _groups(members, above, at_cut, per_variable, shared)
+    grams = [group.gram for group in asked]
+    finite = all_finite(per_variable) & all_finite(tf.stack(grams))
+    about = dict(
+        step=None if step is None else tf.cast(step, tf.int64), losses=as_losses(values, len(losses)), scores=scores
+    )
+    asked = [group._replace(gram=tf.where(finite, group.gram, 0.0), **about) for group in asked]
+    decisions = [decide(harmonizer, group) for group in asked]
+    taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
+    update = combine(above, list(members.values()), decisions, taken)
+    lower = _below(differentiate, cut, at_cut, variables, list(members.values()), decisions, taken)
+    update = [_added(*pair) for pair in zip(update, sum_over_replicas(lower), strict=True)]
+    lengths = squares(update)
+    finite &= all_finite(tf.reduce_sum(lengths))
+    taken &= finite
+    store(decisions, taken)
+    for group, indices in zip(asked, members.values(), strict=True):
+        finish(harmonizer, group, update, indices)
+    report = make_report(grams, decisions, grouped=groups is not None)
+    report |= {"keep": taken, "finite": finite, "variable_gram": _known(per_variable, above)}
+    return update, report | _bad(per_variable, lengths)
+
+
+def _groups(members, above, at_cut, per_variable, shared) -> list[Group]:
+    """The groups with their Gram matrices; the gradients at the cut belong to each that has variables below it."""
+    found = []
+    for position, (name, indices) in enumerate(members.items()):
+        reached = [[row[index] is not None for index in indices] for row in above]
+        counts = shared is not None and not all(any(column) for column in zip(*reached, strict=True))
+        gram = tf.reduce_sum(tf.gather(per_variable, indices), axis=0)
+        present = [
+            any(own) or (counts and any(each is not None for each in cotangents))
+            for own, cotangents in zip(reached, at_cut, strict=True)
+        ]
+        if not any(present):
+            raise ValueError(
+                f"Group {name!r} should have variables above the cut, by whose gradients its weights are decided. Found none."
+            )
+        objectives = tuple(objective for objective, there in enumerate(present) if there)
+        found.append(Group(gram + shared if counts else gram, name=name, position=position, objectives=objectives))
+    return found
+
+
+def _below(differentiate, cut, at_cut, variables, members, decisions, keep) -> list[tf.Tensor | None]:
+    """The update of what lies below the cut: one backward pass for each group, and one for variables in none."""
+    update: list[tf.Tensor | None] = [None] * len(variables)
+    grouped = {index for indices in members for index in indices}
+    rest = [index for index in range(len(variables)) if index not in grouped]
+    plain = Decision(tf.ones([len(at_cut)]))
+    for decision, indices in [*zip(decisions, members, strict=True), (plain, rest)]:
+        # As many variables as there are cuts, and the same weights for each.
+        combined = combine(at_cut, [range(len(cut.below))], [decision._replace(scales=None)], keep)
+        pairs = [pair for pair in zip(cut.below, combined, strict=True) if pair[1] is not None]
+        if not indices or not pairs:
+            continue
+        found = differentiate(
+            [tensor for tensor, _ in pairs], [variables[index] for index in indices], [each for _, each in pairs]
+        )
+        for index, gradient in zip(indices, found, strict=True):
+            update[index] = gradient
+    return update
+
+
+def _added(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _known(per_variable, above) -> tf.Tensor:
+    """The Gram matrices of the variables above the cut, NaN below it."""
+    reached = [any(each is not None for each in column) for column in zip(*above, strict=True)]
+    return tf.where(tf.constant(reached)[:, None, None], per_variable, float("nan"))
+
+
+def _bad(per_variable, lengths) -> dict[str, tf.Tensor]:
+    """The first gradient that is not finite; below the cut, where both objectives are one, the objective is -1."""
+    variable, objective = find_nonfinite(per_variable)
+    good = tf.math.is_finite(lengths)
+    first = tf.where(tf.reduce_all(good), -1, tf.argmin(tf.cast(good, tf.int32), output_type=tf.int32))
+    return {"bad_variable": tf.where(variable >= 0, variable, first), "bad_objective": objective}
