@@ -8,7 +8,7 @@ Needs `pip install vatt-harmonization[compile]`, but no TPU and no data. Takes a
 and compiles the step that training runs, each variant by itself:
 
   configured   the step as the configuration has it
-  plain        harmonizer 'sum', without a gate
+  plain        harmonizer 'sum', without a gate, in one backward pass
   after        harmonized after the gradients are summed over the replicas
   before       harmonized before, on each replica
 

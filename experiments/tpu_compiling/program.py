@@ -73,7 +73,8 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         built = build_run(variant, tf.distribute.get_strategy(), VOCABULARY_SIZE)
         _check_replicas(built, topology)
         specs = _clip_specs(variant, clips)
-        lowered = lower(built.trainer.replica_step, specs, topology.devices)
+        step = functools.partial(built.trainer.replica_step, measure=name != "plain")
+        lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in built.trainer.weights)
         del built

@@ -4,7 +4,7 @@ import dataclasses
 
 VARIANTS = {
     "configured": "the step as the configuration has it",
-    "plain": "harmonizer 'sum', without a gate, as training runs it",
+    "plain": "harmonizer 'sum', without a gate, in one backward pass, as training takes the steps that it does not measure",
     "after": "harmonized after the gradients are summed over the replicas",
     "before": "harmonized before, on each replica",
 }

@@ -118,6 +118,19 @@ def test_short_memory_has_a_page_and_its_own_exit_code(monkeypatch, compile_here
     assert found["memory_bytes"]["temporaries"] == 24.25 * 2**30 and not found["fits"]
 
 
+@pytest.mark.parametrize("variant, measured", [("configured", True), ("plain", False)])
+def test_the_plain_step_takes_one_backward_pass(compile_here, monkeypatch, variant, measured):
+    asked = []
+
+    def lower(step, specs, replicas):
+        asked.append(step.keywords)
+        raise RunFailed("enough")
+
+    monkeypatch.setattr(program, "lower", lower)
+    assert compile_here(variants=[variant])[0] == 1
+    assert asked == [{"measure": measured}]
+
+
 def test_a_crash_of_the_compiler_is_a_failure(monkeypatch):
     monkeypatch.setattr(
         worker, "compile_in_worker", sys.exit
