@@ -5,7 +5,7 @@ import os
 
 import tensorflow as tf
 
-from vatt.checkpoint_list import CheckpointListError, newest_checkpoint, readable_checkpoint
+from vatt.checkpoint_list import LIST_FILE, CheckpointListError, newest_checkpoint, readable_checkpoint
 from vatt.model import VATT
 
 CONFIG_FILE = "model.json"
@@ -53,10 +53,13 @@ def find_checkpoint(path: str) -> str:
     path = _absolute(path)
     if tf.io.gfile.exists(f"{path}.index"):
         return path
-    for directory in (os.path.join(path, "checkpoints"), path):
-        found = _newest(directory)
-        if found is not None and tf.io.gfile.exists(f"{found}.index"):
+    found = next(filter(None, map(_newest, (os.path.join(path, "checkpoints"), path))), None)
+    if found is not None:
+        if tf.io.gfile.exists(f"{found}.index"):
             return found
+        raise LoadError(
+            f"{found}.index should exist, as {LIST_FILE!r} next to it names that checkpoint. Found no file."
+        )
     raise LoadError(
         f"{path} should be a run directory, or a checkpoint such as RUN/checkpoints/ckpt-600. Found no checkpoint there."
     )
@@ -101,7 +104,7 @@ def _build(directory, modalities, overrides):
         with tf.io.gfile.GFile(config_path) as file:
             config = json.load(file)
         model = VATT.from_config(config)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, tf.errors.OpError) as error:
         raise LoadError(f"{config_path} describes no model of this version: {error}") from error
     overrides |= {} if modalities is None else {"modalities": tuple(modalities)}
     if overrides:

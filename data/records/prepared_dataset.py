@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 from google.protobuf import json_format
@@ -18,6 +19,10 @@ from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
 LABELED_SPLITS = ("train", "validation", "test")
 """What a classifier learns from, chooses its weights by and is tested on."""
+_DAMAGE = (
+    LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, OSError, json_format.Error,
+    tf.errors.OpError,
+)  # fmt: skip
 _MOST_FOLDERS_DEEP = 2  # <config>/<version>
 
 
@@ -112,7 +117,7 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
             class_names=tuple(metadata.get("class_names") or ()),
             has_video=bool(metadata.get("has_video", True)),
         )
-    except (KeyError, TypeError, ValueError, OSError, json_format.Error) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"{directory} is not a data set of `experiments.prepare_data` "
             f"({type(error).__name__}: {error}). "
@@ -166,7 +171,7 @@ def _shards(
 def _newest_version(name: str, data_dir: str) -> epath.Path:
     root = join(os.fspath(data_dir), name)
     try:
-        found = list(_finished_below(root, _MOST_FOLDERS_DEEP))
+        found = {path: _written(path) for path in _finished_below(root, _MOST_FOLDERS_DEEP)}
     except OSError as error:
         raise DataError(f"{root} cannot be read: {error}") from error
     if not found:
@@ -174,7 +179,7 @@ def _newest_version(name: str, data_dir: str) -> epath.Path:
             f"No prepared data set at {root} (looked for <config>/<version>/dataset_info.json). "
             f"Prepare it first: {_prepare_command(name, data_dir)}"
         )
-    return epath.Path(max(found, key=lambda path: (_written(path), path)))
+    return epath.Path(max(found, key=lambda path: (found[path], path)))
 
 
 def _finished_below(folder: str, depth: int) -> Iterator[str]:

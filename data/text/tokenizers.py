@@ -105,9 +105,9 @@ def _read_vocabulary(path: str, special: tuple[str, ...]) -> list[str]:
     try:
         with tf.io.gfile.GFile(path) as file:
             vocabulary = file.read().split("\n")
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise DataError(
-            f"Cannot read the vocabulary {path} ({error.message}). `experiments.prepare_data` "
+            f"Cannot read the vocabulary {path} ({getattr(error, 'message', error)}). `experiments.prepare_data` "
             "writes it next to the records; prepare the data set again."
         ) from error
     if vocabulary and not vocabulary[-1]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.trained_model import TrainedModel, fingerprint
 from experiments.running.npz_file import write_npz
+from experiments.running.own_files import content_of, read_json_object, read_npz
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import harmonization_summary
 
@@ -38,7 +40,9 @@ def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> d
 
     Figures of another checkpoint are dropped, and of `figures` those on another data set.
     """
-    earlier = _earlier(directory, run)
+    earlier, records = _earlier(directory, run), directory.read_metrics()
+    with content_of(directory.metrics):
+        harmonization = harmonization_summary(records)
     same_set = earlier if not found.figures or earlier.get("dataset") == found.dataset else {}
     before = earlier.get("tasks", {})
     left_out = [task for task, figures in found.downstream.items() if figures is None and task in before]
@@ -47,7 +51,7 @@ def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> d
         "checkpoint": fingerprint(run.checkpoint),
         "dataset": same_set.get("dataset", found.dataset),
         **{name: found.figures.get(name, same_set.get(name, TASKS[name].nothing)) for name in OWN_TASKS},
-        "harmonization": harmonization_summary(directory.read_metrics()),
+        "harmonization": harmonization,
         "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in left_out}},
     }
     write_arrays(directory, {**(read_arrays(directory) if same_set else {}), **found.arrays})
@@ -62,21 +66,25 @@ def write_arrays(directory: RunDirectory, arrays: Mapping[str, np.ndarray]) -> N
       RunFailed: The file cannot be written.
       ValueError: An array holds Python objects, which would need pickle.
     """
-    write_npz(directory.report / _ARRAYS, arrays)
+    write_npz(arrays_path(directory), arrays)
+
+
+def arrays_path(directory: RunDirectory) -> pathlib.Path:
+    """Returns where `write_arrays` writes."""
+    return directory.report / _ARRAYS
 
 
 def read_arrays(directory: RunDirectory) -> dict[str, np.ndarray]:
     """Returns what `write_arrays` wrote; empty if the run was never evaluated."""
-    path = directory.report / _ARRAYS
+    path = arrays_path(directory)
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    return read_npz(path)
 
 
 def _earlier(directory, run):
     """Returns the result that is there if it is of the same checkpoint, else an empty one."""
     if not directory.result.exists():
         return {}
-    result = json.loads(directory.result.read_text(encoding="utf-8"))
+    result = read_json_object(directory.result)
     return result if result.get("checkpoint") == fingerprint(run.checkpoint) else {}

@@ -1,19 +1,19 @@
 """Puts the report's page together; a part for which something is missing says what, and how to get it."""
 
 import html
-import json
 
 import numpy as np
 
 import data
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.result import read_arrays
+from experiments.evaluation.result import arrays_path, read_arrays
 from experiments.evaluation.table import rows
 from experiments.reports.examples import examples
 from experiments.reports.html import missing, page, plots, table
 from experiments.reports.layers import COLUMNS, layer_map
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
 from experiments.reports.projection import Plane, Unmapped, map_spaces, method, projections
+from experiments.running.own_files import content_of, read_json_object, read_text
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import all_cosines, layer_history
 
@@ -35,27 +35,33 @@ def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
       DataError: There is no such data set, or it is not the one that was evaluated.
     """
     records, arrays = directory.read_metrics(), read_arrays(directory)
-    result = json.loads(directory.result.read_text(encoding="utf-8")) if directory.result.exists() else None
+    result = read_json_object(directory.result) if directory.result.exists() else None
     evaluate = f"python -m experiments.evaluate --workdir={directory.path} --data_dir=DATA"
+    with content_of(directory.metrics):
+        training = plots(curves(records)) if records else missing("metrics.jsonl holds no training step yet")
+        layers = _layers(records)
+    with content_of(directory.result):
+        table_of_result, subtitle = _table(result) if result is not None else None, _subtitle(records, result)
+    with content_of(arrays_path(directory)):
+        cosines = _cosines(records, arrays, result, evaluate)
+        embeddings = _embeddings(arrays) if "label" in arrays else missing("There are no embeddings yet", evaluate)
     sections = {
-        "Result": _table(result) if result else missing("This run has not been evaluated yet", evaluate),
-        "Training": plots(curves(records)) if records else missing("metrics.jsonl holds no training step yet"),
-        "The cosine of the two gradients": _cosines(records, arrays, result, evaluate),
-        "The cosine layer by layer": _layers(records),
-        "Embeddings in two dimensions": (
-            _embeddings(arrays) if "label" in arrays else missing("There are no embeddings yet", evaluate)
-        ),
+        "Result": table_of_result if result is not None else missing("This run has not been evaluated yet", evaluate),
+        "Training": training,
+        "The cosine of the two gradients": cosines,
+        "The cosine layer by layer": layers,
+        "Embeddings in two dimensions": embeddings,
         "Retrieval examples": _examples(arrays, directory, data_dir, evaluate),
         "Configuration and environment": _configuration(directory),
     }
     title = f"VATT pre-training: {directory.path.resolve().name}"
-    return page(title, _subtitle(records, result), sections)
+    return page(title, subtitle, sections)
 
 
 def _subtitle(records, result):
     trained = f"{records[-1]['step']:,} steps trained" if records else "no metrics"
     evaluated = "not evaluated"
-    if result:
+    if result is not None:
         evaluated = f"evaluated at step {result['step']:,} on the data set {html.escape(result['dataset'])}"
     return f"{trained}; {evaluated}."
 
@@ -71,7 +77,7 @@ def _cosines(records, arrays, result, evaluate):
     cosines = all_cosines(records)
     cosines = cosines[~np.isnan(cosines)]
     drawings = [cosine_histogram(cosines)] if len(cosines) else []
-    if not result:
+    if result is None:
         return plots(drawings) + missing("The cosines of single clips are missing", evaluate)
     if not result["alignment"]:
         return plots(drawings) + missing(
@@ -144,6 +150,6 @@ def _configuration(directory):
     parts = []
     for name, path in (("config.gin", directory.config), ("environment.json", directory.path / "environment.json")):
         if path.exists():
-            content = html.escape(path.read_text(encoding="utf-8").strip())
+            content = html.escape(read_text(path).strip())
             parts.append(f'<details class="card"><summary>{name}</summary><pre>{content}</pre></details>')
     return "".join(parts)

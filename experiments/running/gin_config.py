@@ -68,6 +68,7 @@ def parse_run(program: str, constructors: Mapping[str, Callable], config: str | 
 
 
 def _parse(program, constructors, gin_files, bindings=(), earlier=(), includes=True):
+    what = "the configuration" if includes else f"the configuration {gin_files[0]}"
     gin.clear_config()
     register(constructors)
     reader = GinReader([_REGISTERED[name] for name in constructors], open_gin_file, includes)
@@ -80,11 +81,9 @@ def _parse(program, constructors, gin_files, bindings=(), earlier=(), includes=T
             gin.finalize()
         return _REGISTERED[program]()
     except RecursionError as error:
-        raise BadInput(
-            "the configuration cannot be used: a value refers to itself, directly or through others."
-        ) from error
+        raise BadInput(f"{what} cannot be used: a value refers to itself, directly or through others.") from error
     except (ValueError, TypeError, OSError, SyntaxError) as error:
-        raise BadInput(f"the configuration cannot be used: {error}{_suggestion(str(error), constructors)}") from error
+        raise BadInput(f"{what} cannot be used: {error}{_suggestion(str(error), constructors)}") from error
 
 
 def open_gin_file(path: str) -> IO[str]:

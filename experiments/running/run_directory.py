@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from experiments.running import run_lock
 from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.own_files import content_of, read_json, read_text
 
 # These change how a run is watched and saved, not what it computes.
 HARMLESS_BINDINGS = tuple(
@@ -101,6 +102,7 @@ class RunDirectory:
         Raises:
           BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed.
         """
+        self.read_metrics()
         difference = [] if allow_config_change else self.difference(config, data)
         if difference:
             raise BadInput(
@@ -120,8 +122,8 @@ class RunDirectory:
           config: The operative configuration of the other one.
           data: Describes its data sets; `None` to leave the data out.
         """
-        lines = config_difference(self.config.read_text(), config) if self.config.exists() else []
-        before = json.loads(self.data.read_text()) if self.data.exists() else data
+        lines = config_difference(read_text(self.config), config) if self.config.exists() else []
+        before = read_json(self.data) if self.data.exists() else data
         if data is not None and before != data:
             lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
         return lines
@@ -137,7 +139,7 @@ class RunDirectory:
         if not self.config.exists():
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
-        values = _bindings(self.config.read_text(encoding="utf-8"))
+        values = _bindings(read_text(self.config))
         kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
         return kept + [
             f"{name} = {value}"
@@ -154,15 +156,20 @@ class RunDirectory:
             raise RunFailed(f"{self.metrics} could not be written: {error}") from error
 
     def read_metrics(self) -> list[dict]:
-        """Returns the lines of metrics.jsonl; a last line that a kill left incomplete is ignored."""
+        """Returns the lines of metrics.jsonl; a last line that a kill left incomplete is ignored.
+
+        Raises:
+          BadInput: Another line is damaged.
+        """
         if not self.metrics.exists():
             return []
-        records = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
+        *whole, unfinished = read_text(self.metrics).split("\n")
+        with content_of(self.metrics):
+            records = [json.loads(line) for line in whole]
+            with contextlib.suppress(ValueError):
+                records.append(json.loads(unfinished))
+            if wrong := [record for record in records if type(record["step"]) is not int]:
+                raise TypeError(f"`step` is {wrong[0]['step']!r}")
         return records
 
     def require_no_checkpointed_metrics(self, checkpoint_every_steps: int) -> None:

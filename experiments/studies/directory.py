@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 
+from experiments.running.own_files import read_json_object
 from experiments.running.run_directory import RunDirectory
 from experiments.studies.config import Point, Study
 
@@ -35,7 +36,7 @@ class StudyDirectory:
     def read_points(self, study: Study) -> list[dict]:
         """Returns the results of the finished points, in the study's order."""
         points = [point for variant in study.variants for point in study.points(variant)]
-        return [json.loads(self._place(point).read_text(encoding="utf-8")) for point in points if self.has_point(point)]
+        return [read_json_object(self._place(point)) for point in points if self.has_point(point)]
 
     def _place(self, point):
         return self.variant(point.variant).path / "points" / f"{point.name}.json"

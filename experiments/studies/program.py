@@ -1,7 +1,6 @@
 """The work of `experiments.study`: the jobs of every variant, then the page."""
 
 import datetime
-import json
 import pathlib
 import shlex
 import sys
@@ -11,6 +10,7 @@ from absl import flags
 from experiments.pretraining.config import Pretrain
 from experiments.running.command_line import BadInput
 from experiments.running.jobs import STOPPED, Job, exit_code, run_jobs
+from experiments.running.own_files import read_json_object
 from experiments.running.run_directory import environment
 from experiments.studies import config as study_config
 from experiments.studies.config import Study
@@ -72,7 +72,7 @@ def _write_page(study: Study, directory: StudyDirectory) -> None:
     results = Results(study, directory.read_points(study))
     if not results.points:
         return
-    cost = json.loads(directory.cost.read_text()) if directory.cost.exists() else None
+    cost = read_json_object(directory.cost) if directory.cost.exists() else None
     output = pathlib.Path(FLAGS.output_dir)
     write_page(output, results, cost, describe(study.pretraining(study.baseline)), _origin())
     _show(f"Page: {output / 'README.md'} ({len(results.points)} points, {results.missing} missing)")

@@ -11,6 +11,7 @@ from experiments.classifiers.recipes import RECIPES
 from experiments.classifiers.table import run_row, table
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.jobs import FAILED, Job, run_jobs
+from experiments.running.own_files import read_json, read_json_object
 from experiments.running.run_directory import RunDirectory
 from experiments.sweeps.table import csv_text
 
@@ -33,7 +34,7 @@ def run() -> int:
     outcomes = run_jobs([_job(seed, method) for seed, method in runs], FLAGS.jobs, lambda line: print(line, flush=True))
     failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
     results = [path for path in itertools.starmap(_result, runs) if path.exists()]
-    rows = [run_row(json.loads(path.read_text(encoding="utf-8"))) for path in results]
+    rows = [run_row(read_json_object(path)) for path in results]
     if rows:
         outdir.write(outdir.path / "runs.csv", csv_text(rows))
         outdir.write(outdir.path / "table.md", table(rows))
@@ -47,7 +48,7 @@ def _require_same_settings(outdir: RunDirectory) -> None:
     """Raises `BadInput` if the directory holds a comparison of other settings; its finished runs would be reused."""
     settings = {"gin_file": FLAGS.gin_file, "gin_bindings": FLAGS.gin_bindings}
     path = outdir.path / "comparison.json"
-    if path.exists() and (found := json.loads(path.read_text(encoding="utf-8"))) != settings:
+    if path.exists() and (found := read_json(path)) != settings:
         raise BadInput(f"{outdir.path} holds a comparison with {found}. Found {settings} now. Use another --outdir.")
     outdir.write(path, json.dumps(settings, indent=2) + "\n")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.pretraining.step import OBJECTIVES
 from experiments.running.command_line import BadInput
+from experiments.running.own_files import content_of, read_json_object
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import harmonization_summary
 from experiments.training.quantities import QUANTITIES
@@ -93,8 +94,9 @@ class PointRun:
     def _read_result(self):
         if not self.directory.result.exists():
             return None
-        result = json.loads(self.directory.result.read_text(encoding="utf-8"))
-        return result if result["step"] == self.steps else None
+        result = read_json_object(self.directory.result)
+        with content_of(self.directory.result):
+            return result if result["step"] == self.steps else None
 
 
 class SweepDirectory:
@@ -138,9 +140,10 @@ class SweepDirectory:
                 f"{self.path} should be the directory of a sweep, with sweep.json in it. Found none. "
                 "Make one with experiments.sweep --sweep_dir."
             )
-        found = json.loads(self.description.read_text(encoding="utf-8"))
-        points = [PointRun(**point, directory=self.run(point["name"])) for point in found["points"]]
-        return SweepState(self.path, found["axes"], points)
+        found = read_json_object(self.description)
+        with content_of(self.description):
+            points = [PointRun(**point, directory=self.run(point["name"])) for point in found["points"]]
+            return SweepState(self.path, found["axes"], points)
 
 
 @dataclasses.dataclass(frozen=True)

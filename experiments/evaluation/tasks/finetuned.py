@@ -1,6 +1,5 @@
 """Kinetics-400: the figures of a fine-tuning that started from the run, in 4 x 3 views per clip."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 
@@ -18,6 +17,7 @@ from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.run import build_model
 from experiments.finetuning.scores import Evaluator
 from experiments.running.command_line import BadInput, bad_input
+from experiments.running.own_files import content_of, read_json_object
 from experiments.running.run_directory import RunDirectory
 from vatt.keras import keras
 
@@ -112,7 +112,10 @@ class Finetuned:
                 bar.update(len(batch["label"]))
 
     def _check_classes(self):
-        (facts,) = json.loads(self.directory.data.read_text(encoding="utf-8")).values()
+        found = read_json_object(self.directory.data)
+        with content_of(self.directory.data):
+            (facts,) = found.values()
+            len(facts["class_names"])
         if facts["class_names"] != list(self.prepared.class_names) or self.prepared.multi_label:
             raise BadInput(
                 f"--finetuned should have learned the {len(self.prepared.class_names)} classes of {self.prepared.directory}. "
