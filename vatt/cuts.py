@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-PLACES = FEATURES, LAST_BLOCK = "features", "last_block"
+FEATURES = "features"
+"""The pooled features that enter the head."""
+LAST_BLOCK = "last_block"
+"""The tokens that enter the last block of each encoder; a linear text tower has none."""
+PLACES = (FEATURES, LAST_BLOCK)
 # A context variable, since the replicas of a strategy run in threads of their own.
 _CUT = contextvars.ContextVar("cut", default=None)
 
