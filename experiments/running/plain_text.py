@@ -1,7 +1,11 @@
 """Text that comes from file names and data sets, made harmless for what shows it: terminals and spreadsheets."""
 
+import re
+
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 _SHOWN = "\n\t"
+# One in 64 ids of YouTube begins with a minus. A spreadsheet may show an error for it, but has nothing to run.
+_NAME = re.compile(r"-[A-Za-z0-9_-]+")
 
 
 def for_terminal(text: str) -> str:
@@ -10,14 +14,14 @@ def for_terminal(text: str) -> str:
 
 
 def for_spreadsheet(cell: object) -> object:
-    """Returns a cell of a CSV file with an apostrophe before what a spreadsheet would take for a formula; numbers stay.
+    """Returns a cell of a CSV file with an apostrophe before what a spreadsheet would take for a formula; numbers and ids stay.
 
     A carriage return, which Python's `csv` does not quote and reads as the end of a row, becomes a line feed.
     """
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _is_number(text) else text
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(text) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

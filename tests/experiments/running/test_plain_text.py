@@ -17,14 +17,14 @@ def test_control_characters_are_escaped_for_terminals():
     for_terminal("\udcff\ud800").encode()
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "@SUM(1)", "+x", "-abc", "\t=1", "\n=1", "-1+1"])
+@pytest.mark.parametrize("cell", ["=1+1", "@SUM(1)", "+x", "-A1(2)", "\t=1", "\n=1", "-1+1", "-x y"])
 def test_formulas_are_text_for_spreadsheets(cell):
     assert for_spreadsheet(cell) == f"'{cell}"
     (row,) = csv.DictReader(io.StringIO(csv_text([{"point": cell, "value": -1.5}]), newline=""))
     assert row == {"point": f"'{cell}", "value": "-1.5"}
 
 
-@pytest.mark.parametrize("cell", ["-0.5", "+3", "-1e-5", "a=b", "", -1.5, None])
+@pytest.mark.parametrize("cell", ["-0.5", "+3", "-1e-5", "-dQw4_w9W-c", "a=b", "", -1.5, None])
 def test_numbers_and_other_text_stay(cell):
     assert for_spreadsheet(cell) == cell
 
