@@ -21,7 +21,9 @@ def for_spreadsheet(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(text) and not _is_number(text) else text
+    return (
+        f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(text) and not _is_number(text) else text
+    )
 
 
 def _is_number(text: str) -> bool:
