@@ -16,7 +16,7 @@ def step_seed(seed: int, global_step: tf.Variable) -> tf.Tensor:
     """Returns the seed, int64 [2], of a run's draws in a step on this replica: no two have the same."""
     replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
     place = tf.cast(global_step, tf.int64) + replica * 2**_STEP_BITS
-    return tf.stack([tf.constant(seed, tf.int64), place])
+    return tf.stack([tf.cast(seed, tf.int64), place])
 
 
 class StepTrainer(orbit.StandardTrainer):
