@@ -14,6 +14,13 @@ def all_finite(tensor: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tensor))
 
 
+def added(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
+    """The sum of two gradients in the first one's dtype; `None` counts as zero."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + tf.cast(other, one.dtype)
+
+
 def as_losses(losses: Sequence[tf.Tensor] | tf.Tensor | None, objectives: int) -> tf.Tensor | None:
     """The losses as one tensor, [objectives] float32; raises a ValueError if there is not one per objective."""
     if losses is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from harmonization.apply import apply_if
+from harmonization.decisions import added, all_finite
 from harmonization.groups import Groups
 from harmonization.harmonize_losses import harmonize_losses
 from harmonization.harmonizer import Harmonizer
@@ -92,8 +93,8 @@ def minimize(
             None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(scaled[-1], list(variables))
         ]
         own = sum_over_replicas(_unscaled(own, optimizer))
-        update = [_added(*pair) for pair in zip(update, own, strict=True)]
-        finite = report["finite"] & _all_finite(own)
+        update = [added(*pair) for pair in zip(update, own, strict=True)]
+        finite = tf.reduce_all(tf.stack([report["finite"], *(all_finite(each) for each in own if each is not None)]))
         report |= {"finite": finite, "keep": report["keep"] & finite}
     _apply(optimizer, update, variables, report)
     if harmonizer.losses_after:
@@ -107,11 +108,6 @@ def _listed(losses) -> list[tf.Tensor]:
 
 def _summed(losses: list[tf.Tensor]) -> tf.Tensor:
     return sum_over_replicas(tf.stack([tf.cast(loss, tf.float32) for loss in losses]))
-
-
-def _all_finite(gradients: list[tf.Tensor | None]) -> tf.Tensor:
-    present = [tf.reduce_all(tf.math.is_finite(each)) for each in gradients if each is not None]
-    return tf.reduce_all(tf.stack(present))
 
 
 def _check(tape: tf.GradientTape, losses: list[tf.Tensor], variables: Sequence[tf.Variable]) -> None:
@@ -154,12 +150,6 @@ def _keras_3_scale(optimizer) -> tf.Tensor | None:
 
 def _times(gradients: list[tf.Tensor | None], factor: tf.Tensor) -> list[tf.Tensor | None]:
     return [None if each is None else each * tf.cast(factor, each.dtype) for each in gradients]
-
-
-def _added(update: tf.Tensor | None, gradient: tf.Tensor | None) -> tf.Tensor | None:
-    if update is None or gradient is None:
-        return gradient if update is None else update
-    return update + tf.cast(gradient, update.dtype)
 
 
 def _apply(optimizer, update, variables, report) -> None:

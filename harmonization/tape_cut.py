@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from harmonization.decisions import all_finite, as_losses, combine, finish, make_report, store
+from harmonization.decisions import added, all_finite, as_losses, combine, finish, make_report, store
 from harmonization.gram import find_nonfinite, squares, variable_gram
 from harmonization.groups import Groups, decide, members_of
 from harmonization.harmonizer import Decision, Group, Harmonizer
@@ -79,7 +79,7 @@ def harmonize_at_cut(
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
     update = combine(above, list(members.values()), decisions, taken)
     lower = _below(differentiate, cut, at_cut, variables, list(members.values()), decisions, taken)
-    update = [_added(*pair) for pair in zip(update, sum_over_replicas(lower), strict=True)]
+    update = [added(*pair) for pair in zip(update, sum_over_replicas(lower), strict=True)]
     lengths = squares(update)
     finite &= all_finite(tf.reduce_sum(lengths))
     taken &= finite
@@ -129,12 +129,6 @@ def _below(differentiate, cut, at_cut, variables, members, decisions, keep) -> l
         for index, gradient in zip(indices, found, strict=True):
             update[index] = gradient
     return update
-
-
-def _added(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
 
 
 def _known(per_variable, above) -> tf.Tensor:

@@ -23,7 +23,7 @@ class Checkout:
 
     Args:
       root: The checkout's directory.
-      files: gin files, by names that the checkout finds.
+      files: gin files; of this checkout one in the current directory comes first, of an older one its own.
       bindings: Bindings that override them.
       ways: Names of steps and the further bindings of each.
 
@@ -48,7 +48,7 @@ class Checkout:
             stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         self.root = root
-        request = {"files": list(files), "bindings": list(bindings), "ways": dict(ways)}
+        request = {"files": [_found(root, file) for file in files], "bindings": list(bindings), "ways": dict(ways)}
         answer = json.loads(self._ask(json.dumps(request)))
         self.steps, self.refused = answer["steps"], answer["refused"]
 
@@ -78,3 +78,9 @@ class Checkout:
             self._errors.seek(0)
             raise BadInput(f"The steps of {self.root} cannot be taken:\n{self._errors.read()[-2000:]}")
         return answer
+
+
+def _found(root: pathlib.Path, file: str) -> str:
+    """Names a file so that a process whose working directory is the checkout's root finds it."""
+    own = root != THIS and (root / file).exists()
+    return str(pathlib.Path(file).resolve()) if pathlib.Path(file).exists() and not own else file

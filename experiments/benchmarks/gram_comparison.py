@@ -12,7 +12,7 @@ import harmonization
 import vatt
 from experiments.pretraining import config
 from experiments.pretraining.assembly import Run, build_run
-from experiments.pretraining.step import CUTS, OBJECTIVES
+from experiments.pretraining.step import GRAMS
 from experiments.running.command_line import bad_input
 from experiments.training.step_trainer import step_seed
 
@@ -73,62 +73,27 @@ def comparing_step(trained: Run):
     """Returns a step of the plain sum that also says what every Gram matrix makes of the two gradients: cosines, or NaN."""
     trainer = trained.trainer
 
-    def gradients(clips, name):
-        """Per objective the gradients at the cut, those of the variables above it, and the whole ones."""
+    def harmonized(clips, gram):
+        """What training does with a Gram matrix, up to the update and the report."""
         with tf.GradientTape(persistent=True) as tape:
-            cut = harmonization.TapeCut(tape, counted=name == "features")
-            with vatt.cut_at(CUTS[name], cut):
-                outputs = trained.model(clips, training=True, seed=step_seed(trainer.seed, trainer.global_step))
-            losses = vatt.losses(outputs, clips, **trainer.loss_options)
-        found = []
-        for objective in OBJECTIVES:
-            row = tape.gradient(losses[objective], [*cut.above, *trainer.weights])
-            at_cut, above = row[: len(cut.above)], row[len(cut.above) :]
-            pairs = [
-                (below, cotangent) for below, cotangent in zip(cut.below, at_cut, strict=True) if cotangent is not None
-            ]
-            below = tape.gradient(
-                [pair[0] for pair in pairs], trainer.weights, output_gradients=[pair[1] for pair in pairs]
-            )
-            found.append(
-                (at_cut if cut.counted else [], above, [_sum(*pair) for pair in zip(above, below, strict=True)])
-            )
-        return found
+            with trainer.cut(tape, gram) as cut:
+                embeddings = trained.model(clips, training=True, seed=step_seed(trainer.seed, trainer.global_step))
+            losses = list(vatt.losses(embeddings, clips, **trainer.loss_options).values())
+        return harmonization.harmonize_losses(
+            tape, losses, trainer.weights, trainer.harmonizer, values=losses, cut=cut
+        )  # fmt: skip
 
     @tf.function(autograph=False)
     def step(clips):
         before = trainer.copy_statistics()
-        found = {name: gradients(clips, name) for name in list(CUTS)[1:]}
-        for variable, value in zip(trainer.statistics, before, strict=True):
-            variable.assign(value)
-        found |= {name: gradients(clips, name) for name in list(CUTS)[:1]}
-        whole = [row[2] for row in found["features"]]
-        cosines = {"exact": _cosine(whole)}
-        cosines |= {name: _cosine([[*row[0], *row[1]] for row in rows]) for name, rows in found.items()}
-        update = [_sum(*pair) for pair in zip(*whole, strict=True)]
+        cosines = {}
+        for gram in reversed(GRAMS):  # the exact one last: it leaves its update, and the batch statistics count once
+            for variable, value in zip(trainer.statistics, before, strict=True):
+                variable.assign(value)
+            update, report = harmonized(clips, gram)
+            cosines[gram] = tf.where(report["defined"], report["cosine"], float("nan"))
         trainer.optimizer.apply_gradients(zip(update, trainer.weights, strict=True))
         trainer.global_step.assign_add(1)
         return cosines
 
     return step
-
-
-def _sum(one, other):
-    present = [tf.convert_to_tensor(each) for each in (one, other) if each is not None]
-    return tf.add_n(present) if present else None
-
-
-def _cosine(rows):
-    """The cosine of two lists of gradients, NaN where one of them is zero."""
-    pairs = list(zip(*rows, strict=True))
-    product = tf.add_n(
-        [
-            tf.reduce_sum(tf.convert_to_tensor(a) * tf.convert_to_tensor(b))
-            for a, b in pairs
-            if a is not None and b is not None
-        ]
-    )
-    norms = [
-        tf.sqrt(tf.add_n([tf.reduce_sum(tf.convert_to_tensor(g) ** 2) for g in row if g is not None])) for row in rows
-    ]
-    return product / (norms[0] * norms[1])

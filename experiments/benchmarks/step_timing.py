@@ -13,6 +13,7 @@ from experiments.running.command_line import BadInput
 FLAGS = flags.FLAGS
 CONFIGURED = "configured"
 NEVER = 2**31 - 1
+_WIDTH = 24
 
 
 def bound(flops: Mapping[str, float]) -> float:
@@ -31,9 +32,10 @@ def run() -> None:
     Raises:
       BadInput: A method or checkout is none, or the configuration is wrong.
     """
+    ways = _ways()
     with ExitStack() as stack:
         checkouts = [
-            stack.enter_context(Checkout(root, FLAGS.gin_file, FLAGS.gin_bindings, _ways()))
+            stack.enter_context(Checkout(root, FLAGS.gin_file, FLAGS.gin_bindings, ways))
             for root in [THIS, *([FLAGS.against] if FLAGS.against else [])]
         ]
         calls = {
@@ -46,7 +48,7 @@ def run() -> None:
     print(f"bound of two gradients      {least:.3f} of a plain step: 1 + 2 (1 + v) over 3")
     print("\n".join(table(seconds, [checkout.root for checkout in checkouts])))
     for method, reason in checkouts[0].refused.items():
-        print(f"{method:<18} not timed: {reason}")
+        print(f"{method:<{_WIDTH}} not timed: {reason}")
 
 
 def table(seconds: Mapping[tuple, float], roots: Sequence) -> list[str]:
@@ -58,26 +60,27 @@ def table(seconds: Mapping[tuple, float], roots: Sequence) -> list[str]:
     """
     new, *old = roots
     heads = ["seconds", "/ plain", *(["older s", "older / plain", "older / new"] if old else [])]
-    lines = [f"{'step':<18} " + " ".join(f"{head:>13}" for head in heads)]
+    lines = [f"{'step':<{_WIDTH}} " + " ".join(f"{head:>13}" for head in heads)]
     for root, step in seconds:
         if root == new:
             cells = [seconds[new, step], seconds[new, step] / seconds[new, PLAIN]]
             if old and (old[0], step) in seconds:
                 older = seconds[old[0], step]
                 cells += [older, older / seconds[old[0], PLAIN], older / seconds[new, step]]
-            lines.append(f"{step:<18} " + " ".join(f"{cell:13.4f}" for cell in cells))
+            lines.append(f"{step:<{_WIDTH}} " + " ".join(f"{cell:13.4f}" for cell in cells))
     return lines
 
 
 def _ways() -> dict[str, list[str]]:
     """The steps to time: methods, the configured one by its cheaper Gram matrices, and those without one not measured."""
     import harmonization
+    from experiments.pretraining.step import CUTS
 
     measured = {
         name: [] if name == CONFIGURED else [f"pretrain.harmonizer = '{name}'"]
         for name in _methods(harmonization.METHODS)
     }
-    cheaper = {f"{CONFIGURED}, {gram}": [f"pretrain.gram = '{gram}'"] for gram in ("features", "top_block")}
+    cheaper = {f"{CONFIGURED}, {gram}": [f"pretrain.gram = '{gram}'"] for gram in CUTS}
     unmeasured = {
         f"{name}, unmeasured": [*bindings, f"pretrain.measure_gradients_every = {NEVER}"]
         for name, bindings in measured.items()

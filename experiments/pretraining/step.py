@@ -6,7 +6,7 @@ takes the place of the two.
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
 
@@ -87,38 +87,45 @@ class HarmonizedTrainer(StepTrainer):
         self.curriculum, self.loss_options = curriculum, dict(loss_options or {})
         self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
-        self.gram, self.measure_gradients_every = gram, measure_gradients_every
-        self._unmeasured_step = self.compiled(functools.partial(self.replica_step, measure=False))
-        self._measured_on_batch = self.train_on_batch
-        self._unmeasured_on_batch = tf.function(
-            functools.partial(self._train_on_batch, replica_step=self._unmeasured_step), autograph=False
-        )
-        if measure_gradients_every > 1 and not harmonizer.needs_gram(self.groups):
-            self.train_on_batch = self._measured_now_and_then
+        self.gram = gram if harmonizer.needs_gram(self.groups) else "exact"
+        self.measure_gradients_every = measure_gradients_every
+        if not self.measures_every_step:
+            self.train_on_batch = self._measured_now_and_then(self.train_on_batch)
 
-    def _measured_now_and_then(self, batch, waited_seconds):
-        """Chooses between two traced steps: in Python, or where the loop runs on the device, there."""
-        due = self.global_step % self.measure_gradients_every == 0
-        steps = [
-            lambda: self._measured_on_batch(batch, waited_seconds),
-            lambda: self._unmeasured_on_batch(batch, waited_seconds),
-        ]
-        if tf.inside_function():
-            return tf.cond(due, *steps)
-        return steps[0 if due else 1]()
+    @property
+    def measures_every_step(self) -> bool:
+        """Whether every step takes both gradients, or their part above a cut."""
+        return self.measure_gradients_every == 1 or self.harmonizer.needs_gram(self.groups)
+
+    def _measured_now_and_then(self, measured: Callable) -> Callable:
+        """Returns what chooses between two traced steps: in Python or, where the loop runs on the device, there."""
+        replica_step = self.compiled(functools.partial(self.replica_step, measure=False))
+        unmeasured = tf.function(functools.partial(self._train_on_batch, replica_step=replica_step), autograph=False)
+
+        def train_on_batch(batch: dict[str, tf.Tensor], waited_seconds: tf.Tensor) -> None:
+            due = self.global_step % self.measure_gradients_every == 0
+            if tf.inside_function():
+                tf.cond(due, lambda: measured(batch, waited_seconds), lambda: unmeasured(batch, waited_seconds))
+            elif due:
+                measured(batch, waited_seconds)
+            else:
+                unmeasured(batch, waited_seconds)
+
+        return train_on_batch
 
     def replica_step(self, clips: dict[str, tf.Tensor], measure: bool = True) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`; `measure` as in `harmonization.harmonize_losses`."""
         statistics = self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
-            with self._cut(tape) as cut:
+            with self.cut(tape, self.gram) as cut:  # tokens, encoder, embeddings
                 embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
             terms = vatt.clip_losses(embeddings, clips, **self.loss_options)
             with tape.stop_recording():
                 trust = self._trust(embeddings, clips, terms)
             losses = vatt.mean_losses(terms, trust.weights)
 
+        # Two gradients, their Gram matrix, weights, update; or fewer gradients, where the method or a cut allows.
         shares, losses = losses, harmonization.sum_over_replicas(losses)
         update, report = harmonization.harmonize_losses(
             tape, [shares[name] for name in OBJECTIVES], self.weights, self.harmonizer, self.groups, self.global_step,
@@ -133,13 +140,13 @@ class HarmonizedTrainer(StepTrainer):
         return self.log.row(losses | trust.losses, report | trust.report, self.learning_rate(self.global_step))
 
     @contextlib.contextmanager
-    def _cut(self, tape):
-        """Cuts the recording where the Gram matrix that the method gets begins; yields `None` if it is the exact one."""
-        if self.gram == "exact" or not self.harmonizer.needs_gram(self.groups):
+    def cut(self, tape: tf.GradientTape, gram: str) -> Iterator[harmonization.TapeCut | None]:
+        """Cuts the recording where one of `GRAMS` begins; yields `None` for the exact one."""
+        if gram == "exact":
             yield None
             return
-        cut = harmonization.TapeCut(tape, counted=self.gram == "features")
-        with vatt.cut_at(CUTS[self.gram], cut):
+        cut = harmonization.TapeCut(tape, counted=gram == "features")
+        with vatt.cut_at(CUTS[gram], cut):
             yield cut
 
     def _trust(self, embeddings, clips, terms):

@@ -73,7 +73,7 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         built = build_run(variant, tf.distribute.get_strategy(), VOCABULARY_SIZE)
         _check_replicas(built, topology)
         specs = _clip_specs(variant, clips)
-        step = functools.partial(built.trainer.replica_step, measure=name != "plain")
+        step = functools.partial(built.trainer.replica_step, measure=built.trainer.measures_every_step)
         lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in built.trainer.weights)

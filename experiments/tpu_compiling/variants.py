@@ -9,6 +9,7 @@ VARIANTS = {
     "before": "harmonized before, on each replica",
 }
 """Name to what it is."""
+_NEVER = 2**31 - 1  # steps
 
 
 def configure(settings, variant: str):
@@ -19,7 +20,11 @@ def configure(settings, variant: str):
       variant: One of `VARIANTS`.
     """
     changes = {
-        "configured": {}, "plain": {"harmonizer": "sum", "granularity": "batch", "clip_gate": None, "clip_softness": 0.0},
+        "configured": {},
+        "plain": {
+            "harmonizer": "sum", "granularity": "batch", "clip_gate": None, "clip_softness": 0.0,
+            "measure_gradients_every": _NEVER,
+        },
         "after": {"all_reduce": "after"}, "before": {"all_reduce": "before"},
     }  # fmt: skip
     return dataclasses.replace(settings, **changes[variant])

@@ -1,7 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from experiments.benchmarks.gram_comparison import agreement
+import harmonization
+from experiments.benchmarks.gram_comparison import agreement, comparing_step
+from experiments.pretraining.step import GRAMS, HarmonizedTrainer
+from vatt.keras import keras
 
 
 def test_agreement_counts_the_steps_in_which_both_have_a_cosine():
@@ -19,3 +25,29 @@ def test_agreement_counts_the_steps_in_which_both_have_a_cosine():
     assert features["steps"] == 3 and features["conflict_rate"] == 0
     assert features["same_sign"] == pytest.approx(2 / 3)  # all but the second
     assert features["same_gate"] == pytest.approx(2 / 3)  # all but the third
+
+
+@pytest.fixture
+def make_trainer(make_model):
+    """A function (method, Gram matrix) -> a trainer of the very small model, with SGD."""
+
+    def make(method: str, gram: str = "exact") -> HarmonizedTrainer:
+        model, optimizer = make_model(seed=3, layers=2), keras.optimizers.SGD(0.1)
+        optimizer.build(model.trainable_variables)
+        step = tf.Variable(0, trainable=False, dtype=tf.int64)
+        return HarmonizedTrainer(model, optimizer, harmonization.get(method), None, step, seed=0, gram=gram)
+
+    return make
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_comparing_step_takes_the_plain_sum_and_measures_as_training_does(make_trainer, make_batch):
+    batch, comparing, plain = make_batch(6, seed=1), make_trainer("sum"), make_trainer("sum")
+    found = comparing_step(SimpleNamespace(trainer=comparing, model=comparing.model))(batch)
+    plain.train_on_batch(batch, tf.constant(0.0))
+    for one, other in zip(comparing.model.variables, plain.model.variables, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+    for gram in GRAMS:
+        trainer = make_trainer("gr", gram)
+        trainer.train_on_batch(batch, tf.constant(0.0))
+        assert float(found[gram]) == pytest.approx(float(trainer.log.read()["cosine"][0]), abs=1e-5), gram

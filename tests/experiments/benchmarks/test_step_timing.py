@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from experiments.benchmarks.checkouts import Checkout
+from experiments.benchmarks.checkouts import THIS, Checkout, _found
 from experiments.benchmarks.step_timing import table
 from experiments.running.command_line import BadInput
 
@@ -55,6 +55,14 @@ def test_what_is_no_checkout_is_refused(tmp_path, older):
     (older / "experiments" / "config.py").write_text("raise OSError('broken')")
     with pytest.raises(BadInput, match="cannot be taken(.|\n)*broken"):
         Checkout(older, [], [], {})
+
+
+def test_files_are_found_from_where_the_user_is(tmp_path, older, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.gin").touch()
+    assert _found(THIS, "mine.gin") == _found(older / "elsewhere", "mine.gin") == str(tmp_path / "mine.gin")
+    assert _found(tmp_path, "mine.gin") == "mine.gin"  # the older checkout's own
+    assert _found(THIS, "configs/demo.gin") == "configs/demo.gin"
 
 
 def test_the_table_has_the_ratios_that_matter():
