@@ -1,0 +1,64 @@
+"""A process with Keras 3 as `tf.keras` trains the same way as one with Keras 2."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+KERAS_3 = """
+import numpy as np, tensorflow as tf
+import harmonization
+keras = tf.keras
+assert hasattr(keras, "ops")
+inputs = np.random.default_rng(0).normal(size=[24, 4]).astype(np.float32)
+targets = {"a": inputs.sum(axis=1), "b": -inputs[:, 0]}
+trained = []
+for cls, options in ((keras.Model, {}), (harmonization.HarmonizedModel, {"harmonizer": "sum"})):
+    keras.utils.set_random_seed(0)
+    source = keras.Input([4])
+    shared = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(source)
+    model = cls(source, {name: keras.layers.Dense(1, name=name)(shared) for name in targets})
+    model.compile(keras.optimizers.SGD(0.1), loss={"a": "mse", "b": "mae"}, **options)
+    history = model.fit(inputs, targets, batch_size=9, epochs=2, verbose=0, shuffle=False).history
+    trained.append((history, model.get_weights()))
+(expected, weights), (history, same_weights) = trained
+for name, values in expected.items():
+    np.testing.assert_allclose(history[name], values, rtol=1e-4)
+for one, other in zip(weights, same_weights, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+keras.mixed_precision.set_global_policy("mixed_float16")
+source = keras.Input([4])
+model = harmonization.HarmonizedModel(source, [keras.layers.Dense(1)(source), keras.layers.Dense(1)(source)])
+model.compile("adam", loss=["mse", "mse"], harmonizer="gr", jit_compile=True)
+model.fit(inputs, list(targets.values()), verbose=0)
+assert hasattr(model.optimizer, "dynamic_scale")
+keras.mixed_precision.set_global_policy("float32")
+moved = []
+for scale in (None, 2.0**15):
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = keras.optimizers.SGD(1.0)
+    if scale:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
+    with tf.GradientTape(persistent=True) as tape:
+        losses = [tf.reduce_sum(variable.value**2), tf.reduce_sum(variable.value * [3.0, -1.0])]
+    report = harmonization.minimize(tape, losses, [variable], optimizer, harmonization.NashMTL())
+    np.testing.assert_allclose(report["norms"], [20**0.5, 10**0.5], rtol=1e-5)
+    moved.append(variable.numpy())
+np.testing.assert_allclose(moved[1], moved[0], rtol=1e-5)
+print("same", history["gradient_cosine"])
+"""
+
+
+def test_keras_3_trains_the_same_way():
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", KERAS_3], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "same" in done.stdout
