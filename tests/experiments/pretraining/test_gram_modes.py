@@ -98,6 +98,8 @@ def train_on(strategy, trainer, batches):
 
     with strategy.scope():
         return train(trainer, [{name: share(value) for name, value in batch.items()} for batch in batches])
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_step_that_is_not_finite_is_named_without_a_gradient_of_each_loss(make_model, batches):
     trainer = build(make_model, harmonization.Sum(), measure_gradients_every=2)
