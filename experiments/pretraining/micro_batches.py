@@ -56,9 +56,12 @@ class MicroBatches:
             ]
             return index + 1, tf.nest.map_structure(tf.add, sums, own)
 
+        # A loop starts with what it has: without this the first pass would lie in memory while others are computed.
+        with tf.control_dependencies([each for row in cotangents for each in row if each is not None]):
+            start = tf.identity(0)
         zeros = [[tf.zeros(variable.shape, variable.dtype) for variable in row] for row in reached]
         _, sums = tf.while_loop(
-            lambda index, _: index < self.count, add_part, (tf.constant(0), zeros),
+            lambda index, _: index < self.count, add_part, (start, zeros),
             parallel_iterations=1, maximum_iterations=self.count,
         )  # fmt: skip
         found = [
@@ -70,7 +73,7 @@ class MicroBatches:
     def _features(self):
         """The pooled features of all clips, float32."""
         clips = next(iter(self.clips.values())).shape[0] // self.count
-        candidates = {"text": self.clips["text"].shape[1:2]}
+        candidates = {"text": self.clips["text"].shape[1:2]} if "text" in self.clips else {}
         specs = {
             modality: tf.TensorSpec([clips, *candidates.get(modality, ()), self.model.feature_dims[modality]])
             for modality in self.model.modalities
