@@ -16,10 +16,10 @@ BATCH = 16
 
 
 def build(make_model, harmonizer, strategy=None, **options):
-    """A small model of two blocks with DropToken and dropout, and its trainer, with SGD."""
+    """A small model with DropToken and dropout, and its trainer, with SGD."""
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
-        model = make_model(seed=7, drop_token_rate=0.5, **{"layers": 1, "dropout": 0.1, **options.pop("model", {})})
+        model = make_model(seed=7, **{"drop_token_rate": 0.5, "dropout": 0.1, **options.pop("model", {})})
         optimizer = keras.optimizers.SGD(1e-3)
         optimizer.build(model.trainable_variables)
         step = tf.Variable(0, trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -107,6 +107,7 @@ def test_passes_are_the_same_with_xla(make_model, make_batch):
         np.testing.assert_allclose(one, other, rtol=0, atol=3e-5 * max(1.0, np.abs(other).max()))
 
 
+@pytest.mark.usefixtures("eager")
 def test_two_replicas_take_the_passes_of_one(make_model, batches, mirrored):
     strategy = mirrored(2)
 
@@ -115,18 +116,16 @@ def test_two_replicas_take_the_passes_of_one(make_model, batches, mirrored):
             lambda context: value[context.replica_id_in_sync_group * BATCH // 2 :][: BATCH // 2]
         )
 
-    options = dict(model={"dropout": 0.0}, clips_per_pass=4)
+    # Replicas have draws of their own.
+    options = dict(model={"dropout": 0.0, "drop_token_rate": 0.0}, clips_per_pass=4)
     one, two = (build(make_model, harmonization.Both(-0.9), each, **options) for each in (None, strategy))
-    for trainer in (one, two):
-        for embedding in trainer.model.embeddings.values():
-            embedding.drop_token_rate = 0.0  # replicas draw tokens of their own
     expected = train(one, batches[:1])
+    tf.config.run_functions_eagerly(False)
     with strategy.scope():
         found = train(two, [{name: share(value) for name, value in batches[0].items()}])
     same(found, expected, 3e-5)
 
 
-@pytest.mark.usefixtures("eager")
-def test_no_more_clips_than_a_pass_has_are_passed_at_once(make_model, batches, monkeypatch):
-    monkeypatch.setattr("experiments.pretraining.step.MicroBatches", None)
-    train(build(make_model, harmonization.Sum(), clips_per_pass=BATCH), batches[:1])
+def test_no_more_clips_than_a_pass_has_are_passed_at_once(make_model, make_batch):
+    trainer = build(make_model, harmonization.Sum(), clips_per_pass=BATCH)
+    assert [trainer._passes(make_batch(clips)) for clips in (4, BATCH, 2 * BATCH)] == [1, 1, 2]
