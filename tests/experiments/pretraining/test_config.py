@@ -64,7 +64,7 @@ def test_a_cheaper_gram_matrix_is_one_of_the_global_batch(tiny_run):
 def test_passes_cannot_be_decided_by_the_last_block(tiny_run):
     bindings = [*tiny_run, "pretrain.clips_per_pass = 4"]
     assert config.parse([], [*bindings, "pretrain.gram = 'features'"]).clips_per_pass == 4
-    with pytest.raises(BadInput, match=r"`pretrain\.clips_per_pass` should be used with .*'features' or 'exact'"):
+    with pytest.raises(BadInput, match=r"`pretrain\.clips_per_pass` should be used with .*'features'` or 'exact'"):
         config.parse([], [*bindings, "pretrain.gram = 'top_block'"])
 
 
