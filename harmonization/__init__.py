@@ -46,7 +46,7 @@ from harmonization.schedule import (
     Schedule,
     StepSchedule,
 )
-from harmonization.tape_cut import TapeCut
+from harmonization.tape_cut import RecomputedCut, TapeCut
 
 __all__ = [
     "DGL",
@@ -78,6 +78,7 @@ __all__ = [
     "NashMTL",
     "PCGrad",
     "RandomWeights",
+    "RecomputedCut",
     "Reweight",
     "Schedule",
     "StepSchedule",

@@ -80,6 +80,7 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
       BadInput: The model, the distribution or the method does not fit the rest.
     """
     strategies.check_batch("pretrain", config, strategy)
+    check_passes(config, strategy.num_replicas_in_sync)
     with strategy.scope():
         global_step = new_global_step()
         model = build_model(config, vocabulary_size)
@@ -92,7 +93,7 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
-        curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
+        clips_per_pass=config.clips_per_pass, curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,
@@ -104,6 +105,20 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
     )  # fmt: skip
     return Run(config, strategy, model, trainer, seconds_spent, state)
+
+
+def check_passes(config: Pretrain, replicas: int) -> None:
+    """Checks that a replica's clips make whole passes.
+
+    Raises:
+      BadInput: They do not.
+    """
+    clips, at_a_time = config.batch_size // replicas, config.clips_per_pass
+    if at_a_time is not None and clips > at_a_time and clips % at_a_time:
+        raise BadInput(
+            f"`pretrain.clips_per_pass` should divide the clips of each replica, {config.batch_size} over {replicas} = {clips}. "
+            f"Found {at_a_time}."
+        )
 
 
 def build_harmonizer(

@@ -64,6 +64,9 @@ class Pretrain:
       measure_gradients_every: Steps between two in which both gradients are taken although the method (sum, mean, reweight,
         rlw) does not need them, for the cosines in the log. Such a step takes as much longer as a harmonized one, a third or
         so. `None` for 1 step in 20, which costs less than 2 % over all, but at least 1,000 of a run's steps.
+      clips_per_pass: Gradient caching: how many clips of a device pass through the towers at a time, a multiple of 4, so
+        that any batch fits; `None` for all of its share of the batch. The step is that of the whole batch, but for
+        rounding, for one more forward pass. See `MicroBatches`.
       temperature: Of both losses.
       loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
       learning_rate: Peak of Adam's learning rate.
@@ -94,6 +97,7 @@ class Pretrain:
     scope: str = "all"
     gram: str = "exact"
     measure_gradients_every: int | None = None
+    clips_per_pass: int | None = None
     temperature: float = 0.07
     loss: str = "nce"
     learning_rate: float = 1e-4
@@ -128,6 +132,10 @@ class Pretrain:
             for name in _AT_LEAST_1
             if getattr(self, name) < 1
         ]
+        if self.clips_per_pass is not None and (self.clips_per_pass < 1 or self.clips_per_pass % vatt.BatchPart.RUNS):
+            problems.append(
+                f"`pretrain.clips_per_pass` should be a multiple of {vatt.BatchPart.RUNS}. Found {self.clips_per_pass}."
+            )
         if not 0 <= self.warmup_steps < self.steps:
             problems.append(
                 f"`pretrain.warmup_steps` should be at least 0 and less than `pretrain.steps` = {self.steps}. "
@@ -152,6 +160,11 @@ class Pretrain:
             problems.append(
                 f"`pretrain.gram = {self.gram!r}` should be used with `pretrain.all_reduce = 'after'`, which then costs no "
                 "more: only the gradients above the cut are summed twice. Found 'before'."
+            )
+        if self.gram == "top_block" and self.clips_per_pass is not None:
+            problems.append(
+                "`pretrain.clips_per_pass` should be used with `pretrain.gram = 'features'` or 'exact', since the last block's "
+                "gradients are known only after the passes that they would decide about. Found 'top_block'."
             )
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")

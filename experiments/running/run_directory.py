@@ -29,7 +29,11 @@ HARMLESS_BINDINGS = tuple(
 )
 CHANGED_DEFAULTS = ("warmup_steps",)
 # What runs of versions that lacked these did.
-BEFORE = {"pretrain.measure_gradients_every": "1", "pretrain.gram": "'exact'"}
+BEFORE = {
+    "pretrain.measure_gradients_every": "1",
+    "pretrain.gram": "'exact'",
+    "pretrain.clips_per_pass": "None",
+}
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 

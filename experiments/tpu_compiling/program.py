@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 from experiments.pretraining import config
-from experiments.pretraining.assembly import Run, build_run, random_batch
+from experiments.pretraining.assembly import Run, build_run, check_passes, random_batch
 from experiments.pretraining.dry_run import VOCABULARY_SIZE
 from experiments.running import compiler_log
 from experiments.running.command_line import BadInput, bad_input
@@ -42,6 +42,7 @@ def run() -> int:
     settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     configuration = operative_config()
     names, clips = _variants(), _clips(settings, topology)
+    _check_passes(settings, topology, clips)
     folder = _output_directory()
     check_compiler(topology)
     compiler_log.apply_log_level()
@@ -83,10 +84,11 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
     with shown_progress(f"{name}, {clips} clips: compiling for {topology.name}", _show):
         answer, text = compile_program(lowered, topology)
     clip_bytes = sum(spec.dtype.size * spec.shape.num_elements() for spec in specs.values()) / clips
-    return _compiled(answer, text, lowered, topology, clips, seconds, (clip_bytes, weight_bytes))
+    growth = (clip_bytes, weight_bytes, settings.clips_per_pass)
+    return _compiled(answer, text, lowered, topology, clips, seconds, growth)
 
 
-def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, clip_and_weight_bytes):
+def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, growth):
     costs = None
     if text:
         products = [MatrixProduct(*fields) for fields in answer["matrix_products"]]
@@ -95,7 +97,7 @@ def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, clip_and
     else:
         memory = refused(answer["needed_bytes"], answer["available_bytes"], topology.memory_bytes)
     return Compiled(
-        clips, memory, costs, estimated_most_clips(memory, clips, *clip_and_weight_bytes), lowered.nodes,
+        clips, memory, costs, estimated_most_clips(memory, clips, *growth), lowered.nodes,
         answer.get("generators"), answer.get("device_generators"), seconds, answer.get("compile_seconds"),
     )  # fmt: skip
 
@@ -105,6 +107,15 @@ def _check_replicas(run: Run, topology: Topology) -> None:
         raise BadInput(
             "`pretrain.all_reduce = 'before'` should be used with a method without state, since each replica would keep a state. "
             f"Found {type(run.trainer.harmonizer).__name__}."
+        )
+
+
+def _check_passes(settings: config.Pretrain, topology: Topology, clips: int) -> None:
+    check_passes(dataclasses.replace(settings, batch_size=clips * topology.devices), topology.devices)
+    if FLAGS.batch_trials and settings.clips_per_pass is not None:
+        raise BadInput(
+            "--batch_trials should be 0 with `pretrain.clips_per_pass`, since the clips of a pass decide whether the step fits. "
+            f"Found {FLAGS.batch_trials}."
         )
 
 
