@@ -29,7 +29,7 @@ HARMLESS_BINDINGS = tuple(
 )
 CHANGED_DEFAULTS = ("warmup_steps",)
 # What runs of versions that lacked these did.
-BEFORE = {"pretrain.measure_gradients_every": "1", "pretrain.gram": "'exact'"}
+BEFORE = {"pretrain.measure_gradients_every": "1", "pretrain.gram": "'exact'", "pretrain.augment_on": "'host'"}
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 import harmonization
 from experiments.training.step_table import StepTable
 
+FinishClips = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 _STEP_BITS = 40  # more steps than any run has
 
 
@@ -36,6 +37,7 @@ class StepTrainer(orbit.StandardTrainer):
       host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs, which cannot be watched. Elsewhere Python
         calls step by step, as TensorFlow's clock, which tells how long a step waited for data, refuses to work with
         deterministic operations.
+      finish_clips: What a replica does to its clips before the step, such as `data.finish_clips`; `None` for nothing.
 
     Attributes:
       before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
@@ -56,11 +58,13 @@ class StepTrainer(orbit.StandardTrainer):
         dataset=None,
         jit_compile: bool = False,
         host_loop: bool = False,
+        finish_clips: FinishClips | None = None,
     ):
         super().__init__(dataset, orbit.StandardTrainerOptions(use_tf_function=host_loop, use_tf_while_loop=host_loop))
         self.optimizer, self.weights, self.statistics = optimizer, weights, statistics
         self.global_step, self.log, self.seed = global_step, log, seed
         self.before_step = lambda done, remaining: None
+        self.finish_clips = finish_clips or (lambda clips: clips)
         self._host_loop = host_loop
         self._jit_compile = jit_compile or None
         self._replica_step = self.compiled(self.replica_step)
@@ -70,7 +74,7 @@ class StepTrainer(orbit.StandardTrainer):
         """One replica's part of a step, from clips to updated weights.
 
         Args:
-          clips: This replica's part of the batch.
+          clips: This replica's part of the batch, finished.
 
         Returns:
           What is logged, [] float32 each, or [layers]: the columns of `log` but `data_wait_seconds`.
@@ -78,8 +82,12 @@ class StepTrainer(orbit.StandardTrainer):
         raise NotImplementedError
 
     def compiled(self, function: Callable) -> Callable:
-        """Returns a replica's step, or another version of it, as a traced function."""
-        return tf.function(function, autograph=False, jit_compile=self._jit_compile)
+        """Returns a replica's step, or another version of it, as a traced function of clips that are not finished."""
+
+        def step(clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return function(self.finish_clips(clips))
+
+        return tf.function(step, autograph=False, jit_compile=self._jit_compile)
 
     def copy_statistics(self) -> list[tf.Tensor]:
         """Returns the batch statistics as they are; call it before the model sees the batch."""
