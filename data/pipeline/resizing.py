@@ -94,11 +94,11 @@ def resize_by_products(frames: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tenso
     levels = tf.cast(frames, tf.float32) - _MIDDLE_LEVEL  # from -128 to 127: half the rounding
     levels = tf.reshape(levels, [batch, count, height, width * 3])
     first, second = _parts(_weights(rows, height))
-    lines = sum(tf.einsum("bsh,bfhw->bfsw", part, levels) for part in (first, second))
+    lines = tf.add_n([tf.einsum("bsh,bfhw->bfsw", part, levels) for part in (first, second)])
     upper, rest = (tf.reshape(part, [batch, count, size, width, 3]) for part in _parts(lines))
     first, second = _parts(_weights(columns, width))
     pairs = ((first, upper), (first, rest), (second, upper))
-    return sum(tf.einsum("bsw,bfrwc->bfrsc", part, pixels) for part, pixels in pairs) + _MIDDLE_LEVEL
+    return tf.add_n([tf.einsum("bsw,bfrwc->bfrsc", part, pixels) for part, pixels in pairs]) + _MIDDLE_LEVEL
 
 
 def _weights(places, stored):

@@ -15,7 +15,7 @@ from experiments.running import strategies
 from experiments.running.command_line import bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.training.augmenting import chosen_place
+from experiments.training.augmenting import chosen_place, data_advice
 from experiments.training.progress import Progress
 from experiments.training.train_program import TrainProgram, require_directories, strategy_from_flags
 
@@ -92,7 +92,9 @@ class PretrainProgram(TrainProgram):
     def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> Progress:
         """See `TrainProgram.make_progress`."""
         counts = functools.partial(_clips_by, self.run.config) if len(self.prepared) > 1 else None
-        return Progress(self.directory, self.run, stop, show, counts)
+        progress = Progress(self.directory, self.run, stop, show, counts)
+        progress.data_advice = data_advice(self.augment_on, bool(FLAGS.data_service))
+        return progress
 
     def finish(self) -> str:
         """See `TrainProgram.finish`."""

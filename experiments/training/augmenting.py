@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 import data
+from experiments.training.progress import STORED_SMALLER
 from experiments.training.step_trainer import FinishClips
 
 
@@ -32,6 +33,23 @@ def chosen_place(
 def finisher(strategy: tf.distribute.Strategy, clips: data.ClipSpec) -> FinishClips:
     """Returns what finishes batches of either kind in a step of this strategy."""
     return functools.partial(data.finish_clips, image_size=clips.image_size, products=_on_tpu(strategy))
+
+
+def data_advice(augment_on: str, data_service: bool) -> str:
+    """Says what helps a pre-training run that waits for data.
+
+    Args:
+      augment_on: Where its frames are finished.
+      data_service: Whether other machines decode.
+    """
+    advice = []
+    if augment_on == "host" and tf.config.list_logical_devices("GPU"):
+        advice.append("`pretrain.augment_on = 'device'` leaves the processor little but decoding.")
+    if data_service:
+        advice.append("Start more workers of the data service: python -m experiments.serve_data --role=worker --help.")
+    else:
+        advice.append("Other machines can decode: --data_service, see python -m experiments.serve_data --help.")
+    return " ".join([*advice, STORED_SMALLER])
 
 
 def _on_tpu(strategy):

@@ -126,6 +126,21 @@ def test_the_line_leaves_compilation_out_of_the_speed(told, clock):
     assert float(told.run.seconds_spent) == 38.0
 
 
+def test_a_run_that_keeps_waiting_for_data_is_told_once_what_helps(told, clock):
+    told.data_advice = "Do this."
+    for wait in (
+        [2.0] * 4,
+        [0.1] * 4,
+        *[[1.0, 2.0, 1.0, 2.0]] * 4,
+    ):  # the first line is mostly compilation; the second is short
+        assert "Do this." not in "".join(told.lines)
+        loop(told, clock, 12.0, data_wait_seconds=wait)
+    assert told.lines[-1] == "The steps wait for data 50% of the time. Do this."
+    for _ in range(5):
+        loop(told, clock, 12.0, data_wait_seconds=[2.0] * 4)
+    assert "".join(told.lines).count("Do this.") == 1
+
+
 def test_the_line_tells_of_clips_that_are_judged(told, clock):
     left = loop(
         told, clock, 1.0, clip_alignment=[0.5, 0.0, -0.25, 0.0], clip_weight=[1, 0, 0.5, 1], clips_judged=[1] * 4
