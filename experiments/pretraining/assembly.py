@@ -13,7 +13,6 @@ from experiments.pretraining.step import OBJECTIVES, HarmonizedTrainer
 from experiments.running import strategies
 from experiments.running.checkpoints import host_number, new_global_step
 from experiments.running.command_line import BadInput, bad_input
-from experiments.training.augmenting import finisher
 from experiments.training.optimizers import GlobalStepSchedule, adam
 from vatt.keras import keras
 
@@ -96,7 +95,7 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
         curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
-        learning_rate=schedule, finish_clips=finisher(strategy, config.clips),
+        learning_rate=schedule,
     )  # fmt: skip
     with strategy.scope():
         build_harmonizer(harmonizer, tuple(trainer.groups or ("all",)), config, strategy)

@@ -15,7 +15,7 @@ import vatt
 from experiments.pretraining.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
-from experiments.training.step_trainer import FinishClips, StepTrainer, step_seed
+from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 CUTS = {"features": vatt.FEATURES, "top_block": vatt.LAST_BLOCK}
@@ -52,7 +52,6 @@ class HarmonizedTrainer(StepTrainer):
         so what it remembers is out of date in a gated step; `None` logs that.
       jit_compile: See `StepTrainer`.
       host_loop: See `StepTrainer`.
-      finish_clips: See `StepTrainer`.
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class HarmonizedTrainer(StepTrainer):
         learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
         jit_compile: bool = False,
         host_loop: bool = False,
-        finish_clips: FinishClips | None = None,
     ):
         weights = model.trainable_variables
         self.layers = layers_of(model, weights)
@@ -83,7 +81,7 @@ class HarmonizedTrainer(StepTrainer):
             optimizer, weights, global_step,
             StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), curriculum.fields if curriculum else ()),
             seed=seed, statistics=model.head.non_trainable_variables, dataset=dataset, jit_compile=jit_compile,
-            host_loop=host_loop, finish_clips=finish_clips,
+            host_loop=host_loop,
         )  # fmt: skip
         self.model, self.harmonizer, self.all_reduce = model, harmonizer, all_reduce
         self.curriculum, self.loss_options = curriculum, dict(loss_options or {})

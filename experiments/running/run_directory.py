@@ -29,7 +29,19 @@ HARMLESS_BINDINGS = tuple(
 )
 CHANGED_DEFAULTS = ("warmup_steps",)
 # What runs of versions that lacked these did.
-BEFORE = {"pretrain.measure_gradients_every": "1", "pretrain.gram": "'exact'", "pretrain.augment_on": "'host'"}
+BEFORE = {
+    "pretrain.measure_gradients_every": "1",
+    "pretrain.gram": "'exact'",
+    "pretrain.augment_on": "'host'",
+    "finetune.augment_on": "'host'",
+    "classify.augment_on": "None",
+}
+    "pretrain.measure_gradients_every": "1",
+    "pretrain.gram": "'exact'",
+    "pretrain.augment_on": "'host'",
+    "classify.augment_on": "'host'",
+    "finetune.augment_on": "'host'",
+}
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 

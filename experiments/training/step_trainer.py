@@ -37,9 +37,9 @@ class StepTrainer(orbit.StandardTrainer):
       host_loop: Run a whole loop of steps in one call of TensorFlow, for TPUs, which cannot be watched. Elsewhere Python
         calls step by step, as TensorFlow's clock, which tells how long a step waited for data, refuses to work with
         deterministic operations.
-      finish_clips: What a replica does to its clips before the step, such as `data.finish_clips`; `None` for nothing.
 
     Attributes:
+      finish_clips: What a replica does to its clips before its step, such as `data.finish_clips`; set it before the first.
       before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
       train_on_batch: A function (batch, seconds that the step waited for it) that takes a step and logs it; call it in
         cross-replica context. It returns nothing: what a graph returns changes how TensorFlow fuses the rest, and with it the
@@ -58,13 +58,12 @@ class StepTrainer(orbit.StandardTrainer):
         dataset=None,
         jit_compile: bool = False,
         host_loop: bool = False,
-        finish_clips: FinishClips | None = None,
     ):
         super().__init__(dataset, orbit.StandardTrainerOptions(use_tf_function=host_loop, use_tf_while_loop=host_loop))
         self.optimizer, self.weights, self.statistics = optimizer, weights, statistics
         self.global_step, self.log, self.seed = global_step, log, seed
         self.before_step = lambda done, remaining: None
-        self.finish_clips = finish_clips or (lambda clips: clips)
+        self.finish_clips: FinishClips = lambda clips: clips
         self._host_loop = host_loop
         self._jit_compile = jit_compile or None
         self._replica_step = self.compiled(self.replica_step)

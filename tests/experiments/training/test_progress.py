@@ -75,6 +75,7 @@ def told(tmp_path, clock):
 def columns(steps=STEPS_PER_LOOP, **changes):
     fields = StepLog(1).fields
     values = {field: np.full(steps, 1.0, np.float32) for field in fields}
+    values["data_wait_seconds"] = np.zeros(steps, np.float32)
     values |= {"bad_objective": np.full(steps, -1.0), "bad_variable": np.full(steps, -1.0)}
     return values | {name: np.asarray(value, np.float32) for name, value in changes.items()}
 
