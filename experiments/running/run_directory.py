@@ -36,12 +36,6 @@ BEFORE = {
     "finetune.augment_on": "'host'",
     "classify.augment_on": "None",
 }
-    "pretrain.measure_gradients_every": "1",
-    "pretrain.gram": "'exact'",
-    "pretrain.augment_on": "'host'",
-    "classify.augment_on": "'host'",
-    "finetune.augment_on": "'host'",
-}
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 
