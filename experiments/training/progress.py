@@ -19,8 +19,8 @@ from experiments.training.pace import Pace, Starvation, peak_memory_gib
 
 LONG_RUN_SECONDS = 86_400
 STORED_SMALLER = (
-    "Frames that are stored no larger than they are used decode faster: "
-    "python -m experiments.prepare_data --image_size_px=224 --help. So do more processor cores."
+    "Frames that are stored no larger than they are used decode faster: --image_size_px of experiments.prepare_data. More "
+    "processor cores help, too."
 )
 STOP_SECONDS = 5.0
 """A loop that was asked to stop is finished if that takes no longer; else it ends with the step that is running."""
