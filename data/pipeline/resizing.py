@@ -89,13 +89,10 @@ def resize_by_products(frames: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tenso
     A TPU rounds the factors of a product to bfloat16, which has 8 significant bits. Levels of a byte fit into these; weights
     and rows between the products are sums of two parts that do.
     """
-    batch, count, height, width, _ = frames.shape
-    size = rows.lower.shape[1]
+    height, width = frames.shape[2:4]
     levels = tf.cast(frames, tf.float32) - _MIDDLE_LEVEL  # from -128 to 127: half the rounding
-    levels = tf.reshape(levels, [batch, count, height, width * 3])
-    first, second = _parts(_weights(rows, height))
-    lines = tf.add_n([tf.einsum("bsh,bfhw->bfsw", part, levels) for part in (first, second)])
-    upper, rest = (tf.reshape(part, [batch, count, size, width, 3]) for part in _parts(lines))
+    lines = tf.add_n([tf.einsum("brh,bfhwc->bfrwc", part, levels) for part in _parts(_weights(rows, height))])
+    upper, rest = _parts(lines)
     first, second = _parts(_weights(columns, width))
     pairs = ((first, upper), (first, rest), (second, upper))
     return tf.add_n([tf.einsum("bsw,bfrwc->bfrsc", part, pixels) for part, pixels in pairs]) + _MIDDLE_LEVEL
