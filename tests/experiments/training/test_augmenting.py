@@ -1,5 +1,6 @@
 """Where the frames of a run are finished."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -41,11 +42,26 @@ def test_the_advice_is_what_is_left_to_do(gpus):
     assert "augment_on" not in data_advice("host", False)
 
 
-def test_the_step_gets_finished_clips():
-    finish = augmenting.finisher(tf.distribute.get_strategy(), CLIPS)
-    clips = {
-        "video": tf.zeros([1, 4, 18, 24, 3], tf.uint8),
-        "video_box": tf.constant([[0, 0, 9, 9]]),
-        "video_flip": tf.constant([True]),
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_every_replica_finishes_its_clips(mirrored, replicas):
+    strategy = mirrored(replicas) if replicas > 1 else tf.distribute.get_strategy()
+    finish = augmenting.finisher(strategy, CLIPS)
+    levels = tf.random.stateless_uniform([2, 4, 18, 24, 3], [0, 1], maxval=256, dtype=tf.int32)
+    batch = {
+        "video": tf.cast(levels, tf.uint8),
+        "video_box": tf.constant([[0, 0, 9, 9], [0, 0, 18, 20]]),
+        "video_flip": tf.constant([True, False]),
     }
-    assert finish(clips)["video"].shape == (1, 4, 16, 16, 3)
+
+    def part(context: tf.distribute.experimental.ValueContext) -> dict:
+        index, count = context.replica_id_in_sync_group, 2 // replicas
+        return {name: value[index * count : (index + 1) * count] for name, value in batch.items()}
+
+    clips = {
+        name: strategy.experimental_distribute_values_from_function(lambda context, name=name: part(context)[name])
+        for name in batch
+    }
+    run = tf.function(lambda clips: strategy.run(finish, args=(clips,)), autograph=False)
+    videos = strategy.experimental_local_results(run(clips)["video"])
+    assert len(videos) == replicas
+    np.testing.assert_array_equal(tf.concat(videos, axis=0), finish(batch)["video"])
