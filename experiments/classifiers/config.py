@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import harmonization
-from data import Augmentation, ClipSpec
+from data import AUGMENT_ON, Augmentation, ClipSpec
 from experiments.classifiers.encoders import EncoderFactory, ResNet18, Spectrogram, VATTEncoder
 from experiments.classifiers.fusion import FUSIONS
 from experiments.classifiers.gradient_blending import GradientBlending
@@ -33,6 +33,7 @@ class Classify:
       dataset: Name of a prepared set with labels; trains on `train`, chooses the epoch on `validation`.
       clips: Shape of a clip.
       augmentation: What training does to clips.
+      augment_on: As `pretrain.augment_on`: where frames are finished, on the "host" or on the "device"; `None` for the faster.
       shuffle_window: Size of the shuffle window in clips.
       epochs: Times that the training split is gone through.
       batch_size: Clips per step over all replicas.
@@ -59,6 +60,7 @@ class Classify:
     fusion: str = "concatenation"
     clips: ClipSpec = TWO_FRAMES
     augmentation: Augmentation = CROP_AND_FLIP
+    augment_on: str | None = None
     shuffle_window: int = 1024
     epochs: int = 50
     batch_size: int = 64
@@ -77,8 +79,10 @@ class Classify:
 
     def __post_init__(self) -> None:
         problems = [
-            f"`classify.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
-            for name, allowed in dict(method=RECIPES, fusion=FUSIONS, precision=PRECISIONS).items()
+            f"`classify.{name}` should be one of {', '.join(map(str, allowed))}. Found {getattr(self, name)!r}."
+            for name, allowed in dict(
+                method=RECIPES, fusion=FUSIONS, precision=PRECISIONS, augment_on=(None, *AUGMENT_ON)
+            ).items()
             if getattr(self, name) not in allowed
         ]
         for name in (

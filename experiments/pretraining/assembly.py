@@ -163,3 +163,20 @@ def random_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict
         "has_audio": present,
         "has_text": present,
     }
+
+
+def unfinished_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict[str, tf.Tensor]:
+    """Returns `random_batch` as a device is sent it: frames of 4 to 3, an eighth of which lies around what is used."""
+    height = round(clips.image_size * 8 / 7)
+    width = round(height * 4 / 3)
+    levels = tf.random.stateless_uniform(
+        [batch_size, clips.frames, height, width, 3], [0, 3], maxval=256, dtype=tf.int32
+    )
+    ones = tf.ones([batch_size, 1], tf.int32)
+    return {
+        **random_batch(clips, batch_size, vocabulary_size),
+        "video": tf.cast(levels, tf.uint8),
+        "video_box": ones * [0, 0, height, width],
+        "video_flip": tf.ones([batch_size], tf.bool),
+        "video_colors": tf.cast(ones, tf.float32) * [0.1, 1.2, 0.9, 0.1],
+    }

@@ -15,6 +15,7 @@ from experiments.running import strategies
 from experiments.running.command_line import bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
+from experiments.training.augmenting import chosen_place, data_advice
 from experiments.training.progress import Progress
 from experiments.training.train_program import TrainProgram, require_directories, strategy_from_flags
 
@@ -69,6 +70,7 @@ class PretrainProgram(TrainProgram):
         super().__init__(run, directory, description, chief_checkpoints)
         self.prepared, self.tokenizer, self.vocabulary = prepared, tokenizer, vocabulary
         self.model_config = run.model.get_config()
+        self.augment_on = chosen_place(settings.augment_on, run.strategy, prepared, settings.clips)
         self.order = dict(
             batch_size=settings.batch_size, seed=settings.seed, shuffle_window=settings.shuffle_window,
             weights=settings.dataset_weights,
@@ -79,7 +81,7 @@ class PretrainProgram(TrainProgram):
         settings = self.run.config
         return data.distributed_train_batches(
             self.run.strategy, self.prepared, settings.clips, self.tokenizer, start_step=start_step,
-            augmentation=settings.augmentation,
+            augmentation=settings.augmentation, augment_on=self.augment_on,
             data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **self.order,
         )  # fmt: skip
 
@@ -90,7 +92,9 @@ class PretrainProgram(TrainProgram):
     def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> Progress:
         """See `TrainProgram.make_progress`."""
         counts = functools.partial(_clips_by, self.run.config) if len(self.prepared) > 1 else None
-        return Progress(self.directory, self.run, stop, show, counts)
+        progress = Progress(self.directory, self.run, stop, show, counts)
+        progress.data_advice = data_advice(self.augment_on, bool(FLAGS.data_service))
+        return progress
 
     def finish(self) -> str:
         """See `TrainProgram.finish`."""

@@ -33,6 +33,9 @@ BEFORE = {
     "pretrain.measure_gradients_every": "1",
     "pretrain.gram": "'exact'",
     "pretrain.clips_per_pass": "None",
+    "pretrain.augment_on": "'host'",
+    "finetune.augment_on": "'host'",
+    "classify.augment_on": "None",
 }
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 

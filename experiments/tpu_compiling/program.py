@@ -11,8 +11,9 @@ import time
 import tensorflow as tf
 from absl import flags
 
+import data
 from experiments.pretraining import config
-from experiments.pretraining.assembly import Run, build_run, check_passes, random_batch
+from experiments.pretraining.assembly import Run, build_run, check_passes, random_batch, unfinished_batch
 from experiments.pretraining.dry_run import VOCABULARY_SIZE
 from experiments.running import compiler_log
 from experiments.running.command_line import BadInput, bad_input
@@ -74,7 +75,12 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         built = build_run(variant, tf.distribute.get_strategy(), VOCABULARY_SIZE)
         _check_replicas(built, topology)
         specs = _clip_specs(variant, clips)
-        step = functools.partial(built.trainer.replica_step, measure=built.trainer.measures_every_step)
+        replica_step = functools.partial(built.trainer.replica_step, measure=built.trainer.measures_every_step)
+        finish = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
+
+        def step(clips):
+            return replica_step(finish(clips))
+
         lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in built.trainer.weights)
@@ -120,7 +126,8 @@ def _check_passes(settings: config.Pretrain, topology: Topology, clips: int) -> 
 
 
 def _clip_specs(settings, clips) -> dict[str, tf.TensorSpec]:
-    batch = tf.function(lambda: random_batch(settings.clips, clips, VOCABULARY_SIZE), autograph=False)
+    make = random_batch if settings.augment_on == "host" else unfinished_batch  # a TPU's default is "device"
+    batch = tf.function(lambda: make(settings.clips, clips, VOCABULARY_SIZE), autograph=False)
     return batch.get_concrete_function().structured_outputs
 
 

@@ -75,6 +75,7 @@ def told(tmp_path, clock):
 def columns(steps=STEPS_PER_LOOP, **changes):
     fields = StepLog(1).fields
     values = {field: np.full(steps, 1.0, np.float32) for field in fields}
+    values["data_wait_seconds"] = np.zeros(steps, np.float32)
     values |= {"bad_objective": np.full(steps, -1.0), "bad_variable": np.full(steps, -1.0)}
     return values | {name: np.asarray(value, np.float32) for name, value in changes.items()}
 
@@ -124,6 +125,21 @@ def test_the_line_leaves_compilation_out_of_the_speed(told, clock):
         "step 12/100 12.0% | 1.5 s/step | 5.3 clips/s | data 20% | ETA 1m28s | loss va 1.000 vt 1.000 | cos +1.000 | kept 100%"
     )
     assert float(told.run.seconds_spent) == 38.0
+
+
+def test_a_run_that_keeps_waiting_for_data_is_told_once_what_helps(told, clock):
+    told.data_advice = "Do this."
+    for wait in (
+        [2.0] * 4,
+        [0.1] * 4,
+        *[[1.0, 2.0, 1.0, 2.0]] * 4,
+    ):  # the first line is mostly compilation; the second is short
+        assert "Do this." not in "".join(told.lines)
+        loop(told, clock, 12.0, data_wait_seconds=wait)
+    assert told.lines[-1] == "The steps wait for data 50% of the time. Do this."
+    for _ in range(5):
+        loop(told, clock, 12.0, data_wait_seconds=[2.0] * 4)
+    assert "".join(told.lines).count("Do this.") == 1
 
 
 def test_the_line_tells_of_clips_that_are_judged(told, clock):
