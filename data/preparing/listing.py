@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from data.errors import DataError
 from data.source.storage import scheme_of
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 
 class Segment(NamedTuple):
