@@ -20,7 +20,6 @@ from data.preparing.listing import ClipList, ListedVideo, fingerprint, video_fro
 from data.preparing.tally import Tally
 from data.records.schema import dataset_info, settings_of
 from data.source.tree import SourceTree
-from data.text.encodings import is_encoding
 from data.text.marks import KEEP, POLICIES
 
 
@@ -120,25 +119,19 @@ class CaptionedClipsConfig(ListedClipsConfig):
       caption_marks: What is done with marks such as [Music] and (applause): keep, drop_pure (captions that are
         nothing else are dropped), or remove (also within captions, with speakers' names in capitals, >> and the
         dashes of dialogues).
-      caption_encoding: Encoding of the caption files that are not Unicode, such as cp1251; guessed if not given.
     """
 
-    ADDED_LATER: ClassVar[tuple[str, ...]] = ("caption_marks", "caption_encoding")
+    ADDED_LATER: ClassVar[tuple[str, ...]] = ("caption_marks",)
 
     minimum_seconds: float = 2.0
     max_captions: int = 16
     caption_reach_seconds: float = 10.0
     caption_marks: str = KEEP
-    caption_encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Reads the source's lists; raises DataError as the base does."""
         if self.caption_marks not in POLICIES:
             raise DataError(f"caption_marks should be one of {', '.join(POLICIES)}. Found {self.caption_marks!r}")
-        if self.caption_encoding is not None and not is_encoding(self.caption_encoding):
-            raise DataError(
-                f"caption_encoding should be an encoding that Python knows, such as cp1251. Found {self.caption_encoding!r}"
-            )
         for name in ("minimum_seconds", "max_captions", "caption_reach_seconds"):
             if not getattr(self, name) >= 0:
                 raise DataError(f"{name} should be at least 0. Found {getattr(self, name)}")
@@ -159,7 +152,7 @@ class CaptionedClipsConfig(ListedClipsConfig):
 
     def caption_options(self) -> CaptionOptions:
         """Returns how captions are read."""
-        return CaptionOptions(encoding=self.caption_encoding, marks=self.caption_marks)
+        return CaptionOptions(marks=self.caption_marks)
 
     def parameters(self) -> dict[str, Any]:
         """Returns the base class's parameters; settings added later only where they are not the defaults.

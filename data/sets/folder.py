@@ -17,6 +17,7 @@ from data.sets.folder_captions import FolderCaptions
 from data.sets.folder_labels import FolderLabels, find_labels, read_labels
 from data.sets.folder_splits import split_by_name, split_labeled
 from data.source.file_kinds import VIDEO_SUFFIXES
+from data.text.encodings import is_encoding
 from data.text.languages import language_of
 from data.text.marks import DROP_PURE
 
@@ -36,15 +37,17 @@ class FolderConfig(CaptionedClipsConfig):
       caption_languages: Languages of the captions, preferred languages first, such as en,de. Captions in other
         languages are not read; those whose language is unknown come last. Not given: no language in the name, then
         the first by its tag.
+      caption_encoding: Encoding of the caption files that are not Unicode, such as cp1251; guessed if not given.
     """
 
-    ADDED_LATER = (*CaptionedClipsConfig.ADDED_LATER, "caption_languages")
+    ADDED_LATER = (*CaptionedClipsConfig.ADDED_LATER, "caption_languages", "caption_encoding")
 
     test_fraction: float = 0.1
     labels: str | None = None
     validation_fraction: float | None = None
     caption_marks: str = DROP_PURE
     caption_languages: Sequence[str] | None = None
+    caption_encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Finds the videos and reads their labels; raises `DataError` as the base does."""
@@ -54,6 +57,10 @@ class FolderConfig(CaptionedClipsConfig):
             if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise DataError(f"{name} should be a share in [0, 1]. Found {getattr(self, name)}")
         self._wanted_languages()
+        if self.caption_encoding is not None and not is_encoding(self.caption_encoding):
+            raise DataError(
+                f"caption_encoding should be an encoding that Python knows, such as cp1251. Found {self.caption_encoding!r}"
+            )
         self.known: FolderLabels | None = None
         self.captions: FolderCaptions | None = None
         super().__post_init__()
@@ -84,12 +91,13 @@ class FolderConfig(CaptionedClipsConfig):
 
     def caption_options(self) -> CaptionOptions:
         """Returns how captions are read."""
-        return super().caption_options()._replace(languages=self._wanted_languages(), tracks=True)
+        options = super().caption_options()
+        return options._replace(languages=self._wanted_languages(), encoding=self.caption_encoding, tracks=True)
 
     def _wanted_languages(self) -> tuple[str, ...]:
         tags = (self.caption_languages,) if isinstance(self.caption_languages, str) else self.caption_languages or ()
-        found = tuple(language_of(tag.strip()) for tag in tags)
-        if None in found:
+        found = tuple(tag for tag in map(language_of, map(str.strip, tags)) if tag)
+        if len(found) < len(tags):
             raise DataError(
                 f"caption_languages should be tags of languages, such as en,de,pt-BR. Found {','.join(tags)}"
             )

@@ -48,7 +48,7 @@ class FolderCaptions:
         chosen = choose(files, self._wanted)
         if languages and not chosen:
             self._without_wanted.append(path)
-        return chosen and posixpath.join(folder, chosen.name)
+        return posixpath.join(folder, chosen.name) if chosen else None
 
     def report(self, read: Mapping[str, int]) -> dict[str, Any]:
         """Returns what there is, by language; which captions are not read; and warnings.
@@ -73,7 +73,7 @@ class FolderCaptions:
             )
         if self._with_several:
             warnings.append(
-                f"{len(self._with_several)} videos, such as {printable(self._with_several[0])}, have captions in several "
-                "languages, of which the first by name was read: choose with --caption_languages"
+                f"videos with captions in several languages: {len(self._with_several)}, such as "
+                f"{printable(self._with_several[0])}; the first by name was read: choose with --caption_languages"
             )
         return warnings

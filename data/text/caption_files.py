@@ -55,7 +55,7 @@ def choose(files: Sequence[CaptionFile], wanted: Sequence[str]) -> CaptionFile |
 def language_in_name(video_path: str, caption_path: str) -> str | None:
     """Returns the language that a caption file's name says; None if it says none."""
     found = _caption_file(_composed(os.path.splitext(os.path.basename(video_path))[0]), os.path.basename(caption_path))
-    return found and found.language
+    return found.language if found else None
 
 
 def _caption_file(stem: str, name: str) -> CaptionFile | None:

@@ -105,8 +105,10 @@ def _ass_fields(line: str) -> list[str]:
 
 
 def _ass_seconds(text: str) -> float | None:
-    match = _ASS_TIME.match(text)
-    return match and seconds(*match.groups()[:3], match[4].ljust(3, "0"))
+    if (match := _ASS_TIME.match(text)) is None:
+        return None
+    hours, minutes, whole, fraction = match.groups()
+    return seconds(hours, minutes, whole, fraction.ljust(3, "0"))
 
 
 def _sbv_blocks(lines: list[str], starts: list[int]) -> Iterator[tuple[Span | None, list[str]]]:

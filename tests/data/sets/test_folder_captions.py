@@ -57,7 +57,7 @@ def test_languages_are_counted_and_a_mixture_is_said(folder, read_records):
     assert report["caption_languages_found"] == {"de": 1, "en": 1, "ja": 1, "unknown": 1}
     mixed, several = report["warnings"]
     assert "in 3 languages (de, fr, ja): choose with --caption_languages" in mixed
-    assert "1 videos, such as a.mp4, have captions in several languages" in several
+    assert "videos with captions in several languages: 1, such as a.mp4" in several
 
 
 def test_wanted_languages_are_chosen(folder, read_records):
