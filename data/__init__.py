@@ -29,7 +29,7 @@ from data.sets.synthetic import Synthetic, SyntheticConfig
 from data.source.archives import open_source
 from data.source.storage import join as join_path
 from data.source.written_files import as_os_errors, renamed_when_done, write_json
-from data.text.captions import Cue
+from data.text.cues import Cue
 from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
 from data.text.vocabulary import build_vocabularies
 

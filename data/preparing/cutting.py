@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from data.errors import DataError
 from data.media.reader import DecodedClip, MediaFormat, MediaReader
+from data.preparing.caption_reading import CaptionOptions, read_cues
 from data.preparing.listing import ListedVideo, Segment, printable
 from data.preparing.tally import Tally
 from data.records.schema import UNKNOWN, make_record
 from data.source.tree import SourceTree
-from data.text.captions import Cue, nearest_captions, parse_caption_file
+from data.text.captions import nearest_captions
+from data.text.cues import Cue
 
 # A file that is this much shorter than its header says is reported as incomplete.
 _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
@@ -29,6 +31,7 @@ class Cutting(NamedTuple):
       clip_seconds: a longer clip is cut off after this; a whole file is cut into clips of this length.
       minimum_seconds: the remainder of a whole file is a clip, too, if it is this long.
       max_captions, caption_reach_seconds: see `data.text.captions.nearest_captions`.
+      captions: how captions are read.
     """
 
     media_format: MediaFormat
@@ -36,6 +39,7 @@ class Cutting(NamedTuple):
     minimum_seconds: float = 0.0
     max_captions: int = 16
     caption_reach_seconds: float = 10.0
+    captions: CaptionOptions = CaptionOptions()
 
 
 class _Piece(NamedTuple):
@@ -49,8 +53,8 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
 
     Everything is counted: `videos_used` or else `videos_bad`, `videos_without_audio_track`,
     `videos_without_captions`, `clips`, `clips_skipped`, `clips_without_audio`, `clips_without_captions`,
-    `frames`, `samples` and, for each label, `class LABEL`. Notes are of the kinds `skipped`,
-    `incomplete`, `broken_cues` and `unreadable_captions`.
+    `frames`, `samples` and, for each label, `class LABEL`; captions as in `read_cues`. Notes are of the kinds
+    `skipped`, `incomplete` and `CAPTION_NOTES`.
 
     Args:
       tree: the source folder.
@@ -58,7 +62,7 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
       cutting: how to cut.
       tally: what is counted and noted comes in here.
     """
-    cues = _read_cues(tree, video, tally)
+    cues = read_cues(tree, video, cutting.captions, tally)
     clips = 0
     reader = _reader(tree, video, cutting)
     try:
@@ -105,23 +109,6 @@ def _require_content(tree: SourceTree, video: ListedVideo) -> None:
         raise DataError(tree.unusual(path) or "the file no longer exists, or is a broken link")
     if not tree.size(path):
         raise DataError("the file is empty (0 bytes)")
-
-
-def _read_cues(tree: SourceTree, video: ListedVideo, tally: Tally) -> Sequence[Cue]:
-    """Returns the captions of the whole file, from its list or from its caption file."""
-    if video.broken_cues:
-        tally.note("broken_cues", video.name, video.broken_cues)
-    if video.caption_path is None:
-        return video.cues
-    try:
-        with tree.open_binary(video.caption_path) as file:
-            parsed = parse_caption_file(file.read(), video.caption_path)
-    except (DataError, OSError) as error:
-        tally.note("unreadable_captions", video.name, str(error))
-        return video.cues
-    if parsed.broken_cues:
-        tally.note("broken_cues", video.name, parsed.broken_cues)
-    return [*video.cues, *parsed.cues]
 
 
 def _cut_whole(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import collections
+import csv
 import hashlib
+import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,7 +15,8 @@ from typing import Any, NamedTuple
 from data.errors import DataError
 from data.source.storage import scheme_of
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
+from data.text.encodings import decode
 
 
 class Segment(NamedTuple):
@@ -110,17 +114,51 @@ def _size(tree: SourceTree, path: str) -> int:
 
 
 def read_rows(path: str) -> list[list[str]]:
-    """Reads a CSV file that a user names, in whatever folder; as `SourceTree.read_rows`.
+    """Reads a CSV file that a user names, in whatever folder, as spreadsheets save it: cells without surrounding space.
+
+    It may be UTF-8 or UTF-16; commas, semicolons or tabs separate the cells. Empty rows, and columns at the right edge that are
+    empty in all rows, are dropped.
 
     Raises:
-      DataError: The file cannot be read or is not CSV.
+      DataError: The file cannot be read, is in a code page, or is not CSV.
     """
     folder, name = os.path.split(path)
     try:
         tree = SourceTree(folder or ".")
     except DataError as error:
         raise DataError(f"{path} cannot be read: no such folder") from error
-    return tree.read_rows(name)
+    with tree.open_binary(name) as file:
+        found = decode(file.read())
+    if found.guess and not found.guess.startswith("utf-"):
+        raise DataError(
+            f"{path} should be UTF-8 text. Found a code page, perhaps {found.guess}: save it as `CSV UTF-8` in the spreadsheet, "
+            f"or convert it with: iconv -f {found.guess} -t utf-8 {name} > utf8.csv"
+        )
+    if "\ufffd" in found.text or "\0" in found.text:
+        raise DataError(
+            f"{path} cannot be read as text: it has broken characters; save it as `CSV UTF-8` in the spreadsheet"
+        )
+    try:
+        return _without_empty_columns(_rows(found.text))
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a CSV file ({error})") from error
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Returns the rows of a CSV file that have any cell; `sep=;`, which Excel reads, is none."""
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    if stated := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE):
+        text, delimiter = text[len(first) :], stated[1]
+    else:
+        delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    stripped = ([cell.strip() for cell in row] for row in rows)
+    return [row for row in stripped if any(row)]
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    width = max((index + 1 for row in rows for index, cell in enumerate(row) if cell), default=0)
+    return [row[:width] for row in rows]
 
 
 def printable(path: str) -> str:

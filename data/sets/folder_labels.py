@@ -70,7 +70,8 @@ def read_labels(path: str) -> FolderLabels:
     """Reads a CSV file with the columns `file`, `labels` and, optionally, `split`, in any order.
 
     `file` is relative to the folder, with `/` or `\\`; `labels` holds one name, or several with `|`
-    between them; `split` is train, validation or test.
+    between them; `split` is train, validation or test, in any case of letters. Spreadsheets' ways of saving it are
+    understood: see `data.preparing.listing.read_rows`.
 
     Raises:
       DataError: if the file cannot be read, or a row makes no sense: it names the row.
@@ -104,7 +105,9 @@ def read_labels(path: str) -> FolderLabels:
 def _checked(path: str, columns: Sequence[str], row: Sequence[str]) -> dict:
     """Returns the cells of a row by column, the labels as a list."""
     if len(row) != len(columns):
-        raise DataError(f"{path} should have {len(columns)} cells in each row. Found {row}. Put quotes around a comma.")
+        raise DataError(
+            f"{path} should have {len(columns)} cells in each row. Found {row}. Put quotes around a cell with the separator in it."
+        )
     cells = dict(zip(columns, row, strict=True))
     labels = [label.strip() for label in cells[_LABELS].split(_SEPARATOR)]
     if not cells[_FILE] or not all(labels):
@@ -112,6 +115,8 @@ def _checked(path: str, columns: Sequence[str], row: Sequence[str]) -> dict:
             f"{path} should name a file and its labels in each row. Found {row}. Remove the rows of files without a "
             "label, or give them a class such as `none`."
         )
-    if _SPLIT in cells and cells[_SPLIT] not in SPLITS:
+    if _SPLIT in cells and cells[_SPLIT].lower() not in SPLITS:
         raise DataError(f"{path}: split should be one of {', '.join(SPLITS)}. Found {cells[_SPLIT]!r} (in {row})")
+    if _SPLIT in cells:
+        cells[_SPLIT] = cells[_SPLIT].lower()
     return {**cells, _FILE: os.path.normpath(cells[_FILE].replace("\\", "/")), _LABELS: labels}

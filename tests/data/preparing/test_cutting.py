@@ -12,7 +12,7 @@ from data.preparing.cutting import PAST_THE_END, Cutting, cut_video, expected_cl
 from data.preparing.listing import ListedVideo, Segment
 from data.preparing.tally import Tally
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 pytestmark = pytest.mark.every_python
 

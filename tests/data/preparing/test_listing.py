@@ -6,7 +6,7 @@ import pytest
 from data.errors import DataError
 from data.preparing.listing import ListedVideo, Segment, fingerprint, printable, read_rows, video_from_json
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 VIDEOS = [
     ListedVideo("a", "train", "a.mp4"),

@@ -57,6 +57,35 @@ def test_byte_order_mark_line_ends_and_column_order_do_not_matter(write_csv):
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("file;labels;split\r\na.mp4;Stra\u00dfe;Train\r\nb, c.mp4;Weg;TEST\r\n", "utf-8-sig"),
+        ("file\tlabels\tsplit\r\na.mp4\tStra\u00dfe\ttrain\r\nb, c.mp4\tWeg\ttest\r\n", "utf-16"),
+        ('file,labels,split,,\r\na.mp4,Stra\u00dfe,train,,\r\n"b, c.mp4",Weg,test,,\r\n,,,,\r\n', "utf-8"),
+        ("sep=;\r\nfile;labels;split;\r\na.mp4;Stra\u00dfe;train;\r\nb, c.mp4;Weg;test\r\n;;;\r\n", "utf-8"),
+        ('"file";"labels";"split"\r"a.mp4";"Stra\u00dfe";"train"\r"b, c.mp4";"Weg";"test"\r', "utf-16-le"),
+    ],
+)
+def test_what_spreadsheets_save_is_read(tmp_path, text, encoding):
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    found = read_labels(str(tmp_path / "labels.csv"))
+    assert found.class_names == ("Stra\u00dfe", "Weg") and found.by_file == {"a.mp4": (0,), "b, c.mp4": (1,)}
+    assert found.split_of == {"a.mp4": "train", "b, c.mp4": "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [("Stra\u00dfe", "cp1252"), ("\u043d\u0430\u0440\u0435\u0437\u0430\u0442\u044c \u043b\u0443\u043a", "cp1251")],
+)
+def test_a_code_page_is_named_with_the_cure(tmp_path, text, page):
+    (tmp_path / "labels.csv").write_bytes(f"file;labels\r\na.mp4;{text}\r\nb.mp4;{text}\r\n".encode(page))
+    with pytest.raises(
+        DataError, match=f"should be UTF-8 text. Found a code page, perhaps {page}: .* iconv -f {page} -t utf-8"
+    ):
+        read_labels(str(tmp_path / "labels.csv"))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "should have the columns file, labels and, optionally, split. Found the header \\[\\]"),
