@@ -63,8 +63,8 @@ class HarmonizedTraining:
             form them, harmonized one by one; variables in none get the plain sum. `None` makes
             one group of all variables.
           loss_weights: Factors on the losses, before their gradients are taken.
-          measure_gradients_every: A method that decides without the gradients (`Sum`, `Mean`, `Reweight`, `RandomWeights`,
-            `DGL`) takes one backward pass, as plain Keras does, except in every so many steps, in which each loss's
+          measure_gradients_every: A method that decides without the gradients (see `Harmonizer.needs_gram`) takes one
+            backward pass, as plain Keras does, except in every so many steps, in which each loss's
             gradient is taken to log cosine and conflicts. 1 measures every step, `None` none. Under a mirrored strategy
             it has to be one of these two, since replicas that run in threads cannot meet in a branch.
           **options: Other arguments of Keras' `compile`.

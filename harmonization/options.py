@@ -1,5 +1,6 @@
 """Objects that remember the options they were made with, so that a file can name them."""
 
+import functools
 import inspect
 from typing import Any
 
@@ -9,22 +10,26 @@ class RemembersOptions:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        # `inspect` would look at `__new__`, which takes anything.
-        signature = inspect.signature(cls.__init__)
-        cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
-
-    def __new__(cls, *args, **kwargs):
-        """Makes the object and notes its arguments; `__init__` reports those that do not fit."""
-        made = super().__new__(cls)
-        try:
-            given = inspect.signature(cls.__init__).bind(made, *args, **kwargs).arguments
-        except TypeError:
-            given = {}
-        # Not by `setattr`: a `tf.Module` would take a dict for something to put into checkpoints.
-        made.__dict__["_options"] = dict(list(given.items())[1:])
-        return made
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _remembering(cls.__init__)
 
     @property
     def options(self) -> dict[str, Any]:
         """The arguments that it was made with, by name."""
-        return dict(self._options)
+        return dict(self.__dict__.get("_options", {}))
+
+
+def _remembering(initialize):
+    """The constructor, which also notes its arguments; that of a base class finds them noted."""
+    signature = inspect.signature(initialize)
+
+    @functools.wraps(initialize)
+    def remembering(self, *args, **kwargs):
+        if "_options" not in self.__dict__:
+            given = dict(signature.bind(self, *args, **kwargs).arguments)
+            # Not by `setattr`: a `tf.Module` would take a dict for something to put into checkpoints.
+            self.__dict__["_options"] = dict(list(given.items())[1:])
+        initialize(self, *args, **kwargs)
+
+    remembering.__signature__ = signature  # what gin and TensorFlow look at, which do not follow `__wrapped__`
+    return remembering

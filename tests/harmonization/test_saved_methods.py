@@ -38,6 +38,9 @@ def test_options_come_back():
             )
     config = _through_a_file(harmonization.Reweight(weights=np.array([1.0, 2.0]).tolist()))
     assert config["options"] == {"weights": [1.0, 2.0]}
+    inner = _through_a_file(harmonization.CRMOGM(harmonization.CAGrad(c=0.25), 0.5))
+    assert inner["options"]["method"] == {"method": "cagrad", "options": {"c": 0.25}}
+    assert _through_a_file(method_from_config(inner, harmonization.get)) == inner
     assert _through_a_file(harmonization.CAGrad(np.float32(0.5)))["options"] == {"c": 0.5}
 
 
