@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from harmonization.options import RemembersOptions
 
-class Schedule:
+
+class Schedule(RemembersOptions):
     """A threshold that never decreases over the training steps.
 
     The curriculum removes more misaligned samples as training proceeds (Wu et al., 2022). The
