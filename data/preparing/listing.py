@@ -117,8 +117,8 @@ def _size(tree: SourceTree, path: str) -> int:
 def read_rows(path: str) -> list[list[str]]:
     """Reads a CSV file that a user names, in whatever folder, as spreadsheets save it.
 
-    Cells come out `composed` and without surrounding space. It may be UTF-8 or UTF-16; commas, semicolons or tabs separate the cells. Empty rows, and columns at the right edge that are
-    empty in all rows, are dropped.
+    Cells come out `composed` and without surrounding space. The file may be UTF-8 or UTF-16; commas, semicolons or tabs
+    separate the cells. Empty rows, and columns at the right edge that are empty in all rows, are dropped.
 
     Raises:
       DataError: The file cannot be read, is in a code page, or is not CSV.
