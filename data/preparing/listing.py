@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from data.errors import DataError
+from data.source.names import composed
 from data.source.storage import scheme_of
 from data.source.tree import SourceTree
 from data.text.cues import Cue
@@ -114,10 +115,10 @@ def _size(tree: SourceTree, path: str) -> int:
 
 
 def read_rows(path: str) -> list[list[str]]:
-    """Reads a CSV file that a user names, in whatever folder, as spreadsheets save it: cells without surrounding space.
+    """Reads a CSV file that a user names, in whatever folder, as spreadsheets save it.
 
-    It may be UTF-8 or UTF-16; commas, semicolons or tabs separate the cells. Empty rows, and columns at the right edge that are
-    empty in all rows, are dropped.
+    Cells come out `composed` and without surrounding space. The file may be UTF-8 or UTF-16; commas, semicolons or tabs
+    separate the cells. Empty rows, and columns at the right edge that are empty in all rows, are dropped.
 
     Raises:
       DataError: The file cannot be read, is in a code page, or is not CSV.
@@ -152,7 +153,7 @@ def _rows(text: str) -> list[list[str]]:
     else:
         delimiter = next((mark for mark in ",;\t" if mark in first), ",")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    stripped = ([cell.strip() for cell in row] for row in rows)
+    stripped = ([composed(cell.strip()) for cell in row] for row in rows)
     return [row for row in stripped if any(row)]
 
 

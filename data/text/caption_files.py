@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from data.source.names import composed
 from data.text.languages import language_of, looks_like_language, preference
 
 CAPTION_SUFFIXES = (".vtt", ".srt", ".ttml", ".dfxp", ".ass", ".ssa", ".sbv", ".json3", ".lrc", ".json")
@@ -41,7 +41,7 @@ def caption_files(file_name: str, neighbors: Iterable[str]) -> list[CaptionFile]
     They have the video's name without its suffix, then possibly a language and flags as in `clip.en.sdh.srt`. The
     order: no language in the name, then by language; written before automatic, whole before partial; by suffix.
     """
-    stem = _composed(os.path.splitext(file_name)[0])
+    stem = composed(os.path.splitext(file_name)[0])
     found = [_caption_file(stem, name) for name in sorted(neighbors)]
     return sorted((file for file in found if file), key=_rank)
 
@@ -54,12 +54,12 @@ def choose(files: Sequence[CaptionFile], wanted: Sequence[str]) -> CaptionFile |
 
 def language_in_name(video_path: str, caption_path: str) -> str | None:
     """Returns the language that a caption file's name says; None if it says none."""
-    found = _caption_file(_composed(os.path.splitext(os.path.basename(video_path))[0]), os.path.basename(caption_path))
+    found = _caption_file(composed(os.path.splitext(os.path.basename(video_path))[0]), os.path.basename(caption_path))
     return found.language if found else None
 
 
 def _caption_file(stem: str, name: str) -> CaptionFile | None:
-    root, suffix = os.path.splitext(_composed(name))
+    root, suffix = os.path.splitext(composed(name))
     if suffix.lower() not in CAPTION_SUFFIXES or not root.startswith(stem):
         return None
     if root == stem:
@@ -82,8 +82,3 @@ def _rank(file: CaptionFile) -> tuple:
         CAPTION_SUFFIXES.index(suffix),
         file.name,
     )
-
-
-def _composed(name: str) -> str:
-    """Returns a name in Unicode's composed form; systems differ in how they store an umlaut."""
-    return unicodedata.normalize("NFC", name)
