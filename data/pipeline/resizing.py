@@ -87,15 +87,16 @@ def resize_by_products(frames: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tenso
     """Multiplies by a matrix of weights on each side; for TPUs, which are slow to gather. See `resize_by_gathers`.
 
     A TPU rounds the factors of a product to bfloat16, which has 8 significant bits. Levels of a byte fit into these; weights
-    and rows between the products are sums of two parts that do.
+    and the pixels between the products are sums of two parts that do.
     """
     height, width = frames.shape[2:4]
     levels = tf.cast(frames, tf.float32) - _MIDDLE_LEVEL  # from -128 to 127: half the rounding
-    lines = tf.add_n([tf.einsum("brh,bfhwc->bfrwc", part, levels) for part in _parts(_weights(rows, height))])
+    # Columns first: frames are wider than high, so that less is left between the products.
+    lines = tf.add_n([tf.einsum("bsw,bfhwc->bfhsc", part, levels) for part in _parts(_weights(columns, width))])
     upper, rest = _parts(lines)
-    first, second = _parts(_weights(columns, width))
+    first, second = _parts(_weights(rows, height))
     pairs = ((first, upper), (first, rest), (second, upper))
-    return tf.add_n([tf.einsum("bsw,bfrwc->bfrsc", part, pixels) for part, pixels in pairs]) + _MIDDLE_LEVEL
+    return tf.add_n([tf.einsum("brh,bfhsc->bfrsc", part, pixels) for part, pixels in pairs]) + _MIDDLE_LEVEL
 
 
 def _weights(places, stored):

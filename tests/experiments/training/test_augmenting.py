@@ -44,7 +44,7 @@ def test_the_advice_is_what_is_left_to_do(gpus):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_every_replica_finishes_its_clips(mirrored, replicas):
-    strategy = mirrored(replicas) if replicas > 1 else tf.distribute.get_strategy()
+    strategy = mirrored(replicas)
     finish = augmenting.finisher(strategy, CLIPS)
     levels = tf.random.stateless_uniform([2, 4, 18, 24, 3], [0, 1], maxval=256, dtype=tf.int32)
     batch = {
