@@ -86,4 +86,4 @@ def _improved(shares, regular, targets, power: float) -> tuple[tf.Tensor, tf.Ten
     curvature = inverse[:, None] * gains * inverse[None, :] + tf.linalg.diag(power * wanted * inverse**2)
     change = inverse * tf.linalg.cholesky_solve(tf.linalg.cholesky(curvature), (inverse * missing)[:, None])[:, 0]
     size = (1.0 + power) * tf.reduce_max(tf.abs(change))
-    return shares * tf.exp(change * tf.minimum(1.0, 0.7 / tf.maximum(size, 1e-30))), size
+    return shares * tf.exp(change * tf.minimum(0.7 / tf.maximum(size, 1e-30), 1.0)), size

@@ -8,7 +8,7 @@ from harmonization import DWA, Group
 def _weights(method, rows):
     method.build(2, ("all",))
     for row in rows:
-        decision = method.decide(Group(None, losses=tf.constant(row), objectives=(0, 1)))
+        decision = method.decide(Group(None, losses=tf.constant(row, tf.float32), objectives=(0, 1)))
         for variable, value in decision.state:
             variable.assign(value)
         yield decision.weights.numpy()
@@ -24,7 +24,7 @@ def test_weighs_by_the_ratio_of_the_last_two_periods():
 
 
 def test_the_scale_of_a_loss_does_not_matter():
-    rows = np.random.default_rng(0).uniform(0.5, 1.0, size=(5, 2)).astype(np.float32)
+    rows = np.random.default_rng(0).uniform(0.5, 1.0, size=(5, 2))
     one, other = (list(_weights(DWA(period=1), rows * scale)) for scale in ([1, 1], [1e-3, 1e6]))
     np.testing.assert_allclose(one, other, rtol=1e-4)
     np.testing.assert_allclose(np.sum(one, axis=1), 2, rtol=1e-6)
