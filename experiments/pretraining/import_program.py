@@ -74,7 +74,7 @@ def write_run(directory: RunDirectory, model: vatt.VATT, step: int, matched: dic
     tf.train.CheckpointManager(state, str(directory.checkpoints), max_to_keep=1).save(checkpoint_number=step)
     if FLAGS.vocabulary:
         with tf.io.gfile.GFile(FLAGS.vocabulary) as file:
-            directory.write(directory.vocabulary, file.read())
+            directory.write_vocabulary(file.read())
     report = {"source": FLAGS.source, "step": step, "parameters": model.count_params(), "matched": matched}
     directory.write(directory.path / "import_report.json", json.dumps(report, indent=2) + "\n")
     directory.write_model(model.get_config())
