@@ -46,7 +46,7 @@ RELEASE_MODEL = [
 RELEASE = ROOT / "tests" / "golden" / "ut_tiny" / "ckpt" / "ckpt-3"
 _VOLATILE = (
     r"\d+(\.\d+)? ?(s|ms|seconds)\b", r'"(seconds|step_seconds|seconds_spent|data_wait_share|wall_time|command)": [^,}\n]*',
-    r"[\d.]+ (clips|items)/s",
+    r"[\d.]+ (clips|items)/s", r"timestamps?: [\d.]+",
 )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ class Ground:
         if path.suffix == ".npz":
             with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as arrays:
                 content = self.steady(str({name: arrays[name].tolist() for name in arrays})).encode()
-        if path.suffix in (".json", ".jsonl", ".html", ".md", ".csv", ".txt"):
+        if path.suffix in (".json", ".jsonl", ".html", ".md", ".csv", ".txt", ""):
             content = self.steady(content.decode("utf-8", "replace")).encode()
         return hashlib.sha256(content).hexdigest()
 

@@ -34,6 +34,7 @@ READERS = {
     "features.npz": ("search",), "release": ("import_checkpoint",), "clip.mp4": ("embed",), "sweep.gin": ("sweep",),
 }  # fmt: skip
 MADE_BY = ("prepare_data", "pretrain", "evaluate", "embed", "finetune", "classify", "sweep")
+MADE_FOR = {"run": MADE_BY[:4], "data": MADE_BY[:2], "release": (), "gin": (), "clip.mp4": MADE_BY[:2]}
 QUICK = ("report", "embed", "check_data", "dataset_stats", "import_checkpoint", "search", "prepare_data", "pretrain")
 FINE = ("refused", "same result", "documented")
 # Without these a program does less, and says so.
@@ -113,8 +114,15 @@ class Tries:
         return kind
 
     def _same(self, copy: ground.Ground, outcome: forked.Outcome, expected: dict[str, str], name: str) -> bool:
-        after = copy.fingerprint() | {"stdout": copy.steady(outcome.output)}
-        return all(after.get(path) == found for path, found in expected.items() if path != name)
+        after, stem = copy.fingerprint() | {"stdout": copy.steady(outcome.output)}, name.rpartition(".")[0]
+        # Both files of a checkpoint have the hash of its values.
+        other = [
+            path
+            for path, found in expected.items()
+            if after.get(path) != found and not path.startswith((name, f"{stem}."))
+        ]
+        print(*(f"other than expected: {path}" for path in other), sep="\n", end="\n" * bool(other))
+        return not other
 
     def statement(self, text: str, program: str) -> None:
         """Gives a program a gin file, and judges what it says; one that is read to its end must be a valid one."""
@@ -170,17 +178,18 @@ def _changed(before: dict[str, str], after: dict[str, str]) -> bool:
     )
 
 
-def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random) -> None:
-    """Makes all tries, but gives up on a file that a program does not read: two ways make no difference."""
+def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random, most: int) -> None:
+    """Makes all tries, but gives up on a file that a program does not read: the first way makes no difference."""
     by_pair = collections.defaultdict(list)
     for name, program, way in wanted:
         by_pair[name, program].append(way)
     for (name, program), ways in by_pair.items():
         draws.shuffle(ways)
+        ways = ways[:most]
         kinds = []
         for way in ways:
             kinds.append(tries.damaged(name, program, way))
-            if kinds == ["same result", "same result"]:
+            if kinds == ["same result"]:
                 break
 
 
@@ -188,8 +197,9 @@ def main() -> int:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a sample of 30 tries")
-    parser.add_argument("--only", default="", help="files whose path begins like this")
+    parser.add_argument("--only", default="", help="files whose path begins like this; gin for wrong gin files")
     parser.add_argument("--program", default="", help="this program only")
+    parser.add_argument("--ways", type=int, default=len(damage.WAYS), help="of each file and program, so many at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", default="", help="CSV file to write")
     options = parser.parse_args()
@@ -197,7 +207,7 @@ def main() -> int:
     forked.preload()
     with tempfile.TemporaryDirectory() as scratch:
         pathlib.Path(scratch).chmod(0o755)
-        made_by = ("prepare_data", "pretrain", "embed") if options.quick else MADE_BY
+        made_by = ("prepare_data", "pretrain", "embed") if options.quick else MADE_FOR.get(options.only, MADE_BY)
         whole = ground.make(pathlib.Path(scratch) / "whole", made_by)
         tries = Tries(whole, pathlib.Path(scratch))
         wanted = [
@@ -211,8 +221,8 @@ def main() -> int:
             for text in draws.sample(statements.WRONG, 5):
                 tries.statement(text, "pretrain")
         else:
-            adaptive(tries, wanted, draws)
-            if not options.only:
+            adaptive(tries, wanted, draws, options.ways)
+            if options.only in ("", "gin"):
                 for text in statements.WRONG:
                     tries.statement(text, "pretrain")
     _write(options.table, tries.table)
