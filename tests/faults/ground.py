@@ -126,7 +126,7 @@ class Ground:
         if path.suffix == ".npz":
             with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as arrays:
                 content = self.steady(str({name: arrays[name].tolist() for name in arrays})).encode()
-        if path.suffix in (".json", ".jsonl", ".html", ".md", ".csv", ".txt", ""):
+        if path.suffix in (".json", ".jsonl", ".html", ".md", ".csv", ".txt", ".gin", ""):
             content = self.steady(content.decode("utf-8", "replace")).encode()
         return hashlib.sha256(content).hexdigest()
 

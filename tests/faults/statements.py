@@ -3,7 +3,7 @@
 import ground
 
 _PRETRAIN = "\n".join(ground.PRETRAIN) + "\n"
-_LAST = """\
+_LAST = r"""\
 import os
 from os import path
 import antigravity as x
