@@ -6,7 +6,8 @@ import dataclasses
 
 from data.errors import DataError
 
-_MOST_VALUES = 2**31 - 1  # TensorFlow's kernels count in int32
+_MOST_VALUES = 2**29  # 2 GiB as float32; far more than any model takes of one clip
+_HIGHEST_RATE_HZ = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ClipSpec:
         released code: 2 frames).
 
     Raises:
-      DataError: A value is not a positive number, or the clip is shorter than one sample or too large for a tensor.
+      DataError: A value is not a positive number, or a clip would be shorter than one sample or larger than 2 GiB.
     """
 
     frames: int = 32
@@ -46,6 +47,10 @@ class ClipSpec:
         _require_positive("frames_per_second", "frames/s", self.frames_per_second)
         if self.sparse_seconds is not None:
             _require_positive("sparse_seconds", "seconds, or None", self.sparse_seconds)
+        if self.sample_rate_hz > _HIGHEST_RATE_HZ:
+            raise DataError(
+                f"ClipSpec.sample_rate_hz should be at most {_HIGHEST_RATE_HZ:,}. Found {self.sample_rate_hz}."
+            )
         largest = max(self.frames * self.image_size**2 * 3, self.candidates * self.words, self.waveform_samples)
         if largest > _MOST_VALUES:
             raise DataError(

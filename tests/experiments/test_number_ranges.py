@@ -73,7 +73,7 @@ RANGES = {
         test_clips=COUNT, watch_steps=COUNT, watched_clips=COUNT, cost_repeats=COUNT,
     ),
     "ClipSpec": dict(
-        frames=COUNT, frames_per_second=("(", 0, 1e6, ")"), image_size=COUNT, sample_rate_hz=COUNT, candidates=COUNT,
+        frames=COUNT, frames_per_second=("(", 0, 1e6, ")"), image_size=COUNT, sample_rate_hz=(1, 10**6), candidates=COUNT,
         words=COUNT, sparse_seconds=("(", 0, 1e6, ")"),
     ),
     "Augmentation": dict(

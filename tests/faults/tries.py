@@ -75,13 +75,14 @@ class Tries:
     Args:
       whole: The undamaged ground.
       scratch: Where copies are made.
+      table: CSV file to write, line by line; empty for none.
     """
 
-    def __init__(self, whole: ground.Ground, scratch: pathlib.Path):
-        self.whole, self.scratch = whole, scratch
+    def __init__(self, whole: ground.Ground, scratch: pathlib.Path, table: str):
+        self.whole, self.scratch, self._file = whole, scratch, table
         self._expected: dict[str, dict[str, str]] = {}
         self._count = 0
-        self.table: list[dict[str, object]] = []
+        self.kinds: collections.Counter[str] = collections.Counter()
 
     def _place(self) -> pathlib.Path:
         self._count += 1
@@ -145,10 +146,15 @@ class Tries:
 
     def note(self, name, program, way, kind, outcome) -> None:
         said = outcome.errors.strip().splitlines()
-        self.table.append(
-            {"file": name, "program": program, "way": way, "kind": kind, "code": outcome.code,
-             "seconds": round(outcome.seconds, 1), "message": said[-1] if said else ""}
+        message = next((line for line in said if line.startswith("error: ")), said[-1] if said else "")
+        row = dict(
+            file=name, program=program, way=way, kind=kind, code=outcome.code, seconds=round(outcome.seconds, 1),
+            message=message.replace(str(self.scratch), ""),
         )  # fmt: skip
+        self.kinds[kind] += 1
+        if self._file:
+            with open(self._file, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, row).writerow(row)
         if kind not in FINE:
             print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
 
@@ -201,7 +207,7 @@ def main() -> int:
     parser.add_argument("--program", default="", help="this program only")
     parser.add_argument("--ways", type=int, default=len(damage.WAYS), help="of each file and program, so many at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--table", default="", help="CSV file to write")
+    parser.add_argument("--table", default="", help="CSV file to add lines to, one per try")
     options = parser.parse_args()
     draws, start = random.Random(options.seed), time.monotonic()
     forked.preload()
@@ -209,7 +215,7 @@ def main() -> int:
         pathlib.Path(scratch).chmod(0o755)
         made_by = ("prepare_data", "pretrain", "embed") if options.quick else MADE_FOR.get(options.only, MADE_BY)
         whole = ground.make(pathlib.Path(scratch) / "whole", made_by)
-        tries = Tries(whole, pathlib.Path(scratch))
+        tries = Tries(whole, pathlib.Path(scratch), options.table)
         wanted = [
             (name, program, way)
             for name, program, way in all_tries(whole)
@@ -225,18 +231,8 @@ def main() -> int:
             if options.only in ("", "gin"):
                 for text in statements.WRONG:
                     tries.statement(text, "pretrain")
-    _write(options.table, tries.table)
-    counts = collections.Counter(row["kind"] for row in tries.table)
-    print(f"{len(tries.table)} tries in {time.monotonic() - start:.0f} s: {dict(counts.most_common())}")
-    return int(any(kind not in FINE for kind in counts))
-
-
-def _write(path: str, table: list[dict[str, object]]) -> None:
-    if path:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, table[0])
-            writer.writeheader()
-            writer.writerows(table)
+    print(f"{tries.kinds.total()} tries in {time.monotonic() - start:.0f} s: {dict(tries.kinds.most_common())}")
+    return int(any(kind not in FINE for kind in tries.kinds))
 
 
 if __name__ == "__main__":
