@@ -9,7 +9,7 @@ from experiments.classifiers.encoders import EncoderFactory, ResNet18, Spectrogr
 from experiments.classifiers.fusion import FUSIONS
 from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.recipes import RECIPES, Recipe
-from experiments.pretraining.config import PRECISIONS
+from experiments.pretraining.config import MOST_CLIPS, PRECISIONS
 from experiments.running import gin_config
 
 # RandomResizedCrop and flip, as torchvision has them; the recipe changes neither colors nor sound.
@@ -98,6 +98,10 @@ class Classify:
         for name in ("learning_rate", "decay_factor", "momentum", "weight_decay"):
             if not getattr(self, name) >= 0:
                 problems.append(f"`classify.{name}` should be at least 0. Found {getattr(self, name)}.")
+        if self.batch_size > MOST_CLIPS:
+            problems.append(f"`classify.batch_size` should be at most {MOST_CLIPS:,}. Found {self.batch_size}.")
+        if self.momentum > 1:
+            problems.append(f"`classify.momentum` should be at most 1. Found {self.momentum}.")
         if self.encoder_scale is not None and not self.encoder_scale > 0:
             problems.append(f"`classify.encoder_scale` should be None or above 0. Found {self.encoder_scale}.")
         if self.clip_norm is not None and not self.clip_norm > 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import vatt
 from data import AUGMENT_ON, Augmentation, ClipSpec
-from experiments.pretraining.config import PRECISIONS
+from experiments.pretraining.config import MOST_CLIPS, PRECISIONS
 from experiments.running import gin_config
 from experiments.running.command_line import BadInput
 
@@ -139,7 +139,10 @@ _RANGES = (
         ),
         lambda value: value >= 1,
     ),
-    ("at least 0", ("learning_rate", "warmup_steps", "momentum"), lambda value: value >= 0),
+    (f"at most {MOST_CLIPS:,}", ("batch_size", "evaluation_batch_size"), lambda value: value <= MOST_CLIPS),
+    ("at most 1,000", ("test_windows", "test_crops"), lambda value: value <= 1000),
+    ("at least 0", ("learning_rate", "warmup_steps"), lambda value: value >= 0),
+    ("from 0 to 1", ("momentum",), lambda value: 0 <= value <= 1),
     (
         "at least 0 and below 1",
         ("label_smoothing", "classifier_dropout", "drop_token_rate", "dropout"),

@@ -81,6 +81,11 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
     """
     strategies.check_batch("pretrain", config, strategy)
     check_passes(config, strategy.num_replicas_in_sync)
+    if config.batch_size < 2:
+        raise BadInput(
+            "`pretrain.batch_size` should be at least 2: a clip's negatives are the others of its batch. "
+            f"Found {config.batch_size}."
+        )
     with strategy.scope():
         global_step = new_global_step()
         model = build_model(config, vocabulary_size)

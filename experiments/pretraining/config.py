@@ -18,6 +18,8 @@ from experiments.pretraining.step import GRAMS
 from experiments.running import gin_config
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+MOST_CLIPS = 2**20
+"""Per batch; larger ones are slips of the keyboard, which would fill the memory."""
 TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
 
 
@@ -151,6 +153,10 @@ class Pretrain:
                 f"`pretrain.final_learning_rate` should lie between 0 and `pretrain.learning_rate` = {self.learning_rate}. "
                 f"Found {self.final_learning_rate}."
             )
+        if self.batch_size > MOST_CLIPS:
+            problems.append(f"`pretrain.batch_size` should be at most {MOST_CLIPS:,}. Found {self.batch_size}.")
+        if not 0.0 < self.temperature < math.inf:
+            problems.append(f"`pretrain.temperature` should be above 0. Found {self.temperature}.")
         if not 0.0 <= self.clip_softness < math.inf:
             problems.append(f"`pretrain.clip_softness` should be at least 0. Found {self.clip_softness}.")
         return problems
@@ -178,6 +184,8 @@ class Pretrain:
                 f"`pretrain.dataset_weights` should have one number for each of `pretrain.datasets` = {tuple(self.datasets)}. "
                 f"Found {tuple(self.dataset_weights)}."
             )
+        elif self.dataset_weights is not None:
+            data.mixed_clips(self.datasets, 0, self.dataset_weights)  # refuses weights that make no mixture
         return problems
 
     def build_harmonizer(self) -> harmonization.Harmonizer:

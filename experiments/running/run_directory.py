@@ -1,10 +1,11 @@
 """The files of a run.
 
-config.gin, model.json, environment.json, data.json, vocabulary.txt, checkpoints/, metrics.jsonl, TensorBoard events,
-result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
+config.gin, model.json, environment.json, data.json, vocabulary.txt and its hash, checkpoints/, metrics.jsonl, TensorBoard
+events, result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
 """
 
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -56,6 +57,7 @@ class RunDirectory:
         self.result = self.path / "result.json"
         self.report = self.path / "report"
         self.vocabulary = self.path / "vocabulary.txt"
+        self.vocabulary_hash = self.path / "vocabulary.sha256"
         self.data = self.path / "data.json"
         self.model = self.path / "model.json"
 
@@ -101,7 +103,7 @@ class RunDirectory:
         self.write(self.data, json.dumps(data, indent=2) + "\n")
         self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
         if vocabulary is not None and not self.vocabulary.exists():
-            self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
+            self.write_vocabulary(vocabulary.read_text(encoding="utf-8"))
 
     def check(self, config: str, data: dict, allow_config_change: bool) -> None:
         """Checks that no other run lives here; writes nothing. See `start` for the arguments.
@@ -116,6 +118,25 @@ class RunDirectory:
                 f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
                 "Use another --workdir, or the configuration of that run (its config.gin), or, if you are sure that the "
                 "checkpoint fits, --allow_config_change."
+            )
+
+    def write_vocabulary(self, words: str) -> None:
+        """Writes vocabulary.txt; before it, so that no other one can take its place unnoticed, its hash."""
+        self.write(self.vocabulary_hash, f"{_hash(words)}  {self.vocabulary.name}\n")
+        self.write(self.vocabulary, words)
+
+    def require_vocabulary(self, path: pathlib.Path) -> None:
+        """Checks that a vocabulary is the one that the run here was started with; runs of earlier versions kept no hash.
+
+        Raises:
+          BadInput: It is another one.
+        """
+        if not os.path.lexists(self.vocabulary_hash):
+            return
+        if read_text(self.vocabulary_hash).split()[:1] != [_hash(read_text(path))]:
+            raise BadInput(
+                f"{path} should be the vocabulary that this run was started with, to which the model's word vectors belong. "
+                f"Its hash is not the one in {self.vocabulary_hash}. Put the run's own vocabulary into {self.vocabulary}."
             )
 
     def write_model(self, config: dict) -> None:
@@ -200,6 +221,11 @@ class RunDirectory:
         if self.metrics.exists():
             kept = [record for record in self.read_metrics() if record["step"] <= step]
             self.write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def _hash(text: str) -> str:
+    same_ends = text.replace("\r\n", "\n").replace("\r", "\n")  # as reading a text file makes them
+    return hashlib.sha256(same_ends.encode("utf-8")).hexdigest()
 
 
 def config_difference(before: str, after: str) -> list[str]:
