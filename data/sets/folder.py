@@ -14,9 +14,11 @@ from data.errors import DataError
 from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
 from data.preparing.listing import ClipList, ListedVideo, printable
 from data.preparing.tally import Tally
+from data.sets.folder_files import unread_files
 from data.sets.folder_labels import FolderLabels, find_labels, read_labels
 from data.sets.folder_splits import split_by_name, split_labeled
 from data.source.file_kinds import CAPTION_SUFFIXES, VIDEO_SUFFIXES, find_captions
+from data.source.names import composed
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -83,8 +85,8 @@ class FolderConfig(CaptionedClipsConfig):
     def _with_labels(self, videos: list[ListedVideo]) -> ClipList:
         """Keeps the videos that have labels."""
         self.known = read_labels(find_labels(self.labels, self.tree))
-        labeled = [video._replace(**self.known.of(video.name)) for video in videos if video.name in self.known.by_file]
-        unlabeled = sorted({video.name for video in videos} - self.known.by_file.keys())
+        labeled = [video._replace(**self.known.of(video.name)) for video in videos if self.known.names(video.name)]
+        unlabeled = sorted({video.name for video in videos if not self.known.names(video.name)})
         if not labeled:
             named = ", ".join(sorted(self.known.by_file)[:3])
             raise DataError(
@@ -99,7 +101,7 @@ class FolderConfig(CaptionedClipsConfig):
 class Folder(ListedClips):
     """Clips of the videos in a folder, with the labels that the user gave, if any.
 
-    Every mp4, mkv, webm, avi, mov and flv file anywhere below the folder is read, with the captions
+    Every video (`data.source.file_kinds.VIDEO_SUFFIXES`) anywhere below the folder is read, with the captions
     (`.vtt`, `.srt`) next to it. Whether text and audio match the video is unknown.
     """
 
@@ -113,11 +115,11 @@ class Folder(ListedClips):
 
     @classmethod
     def report(cls, config: FolderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
-        """Returns the base class's report; with labels also `multi_label` and the labeled files that do not exist."""
-        report = super().report(config, tallies)
+        """Returns the base class's report and `unread_files`; with labels also `multi_label` and labeled files without video."""
+        report = super().report(config, tallies) | unread_files(config.tree, VIDEO_SUFFIXES, CAPTION_SUFFIXES)
         if config.known is None:
             return report
-        names = config.known.by_file.keys() - {video.name for video in config.listed.videos}
+        names = config.known.by_file.keys() - {composed(video.name) for video in config.listed.videos}
         return report | {"multi_label": config.known.multi_label, "labels_without_video": sorted(names)}
 
 

@@ -6,8 +6,16 @@ import os
 import re
 from collections.abc import Sequence
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv")
-SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus")
+from data.source.names import composed
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv"),
+    *(".m4v", ".mpg", ".mpeg", ".ogv", ".wmv", ".asf", ".3gp", ".3g2", ".ts", ".mts", ".m2ts", ".vob", ".divx", ".f4v"),
+)
+SOUND_SUFFIXES = (
+    *(".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus"),
+    *(".oga", ".aac", ".aif", ".aiff", ".wma", ".mka"),
+)
 CAPTION_SUFFIXES = (".vtt", ".srt")
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}([-_][a-z0-9]+)*", re.IGNORECASE)
 
@@ -18,10 +26,10 @@ def find_captions(file_name: str, neighbors: Sequence[str]) -> str | None:
     The same stem comes first, .vtt before .srt; then the same stem with a language, such as
     `clip.en.vtt`, in the order of the names.
     """
-    stem = os.path.splitext(file_name)[0]
+    stem = os.path.splitext(composed(file_name))[0]
     exact, with_language = [], []
     for neighbor in sorted(neighbors):
-        root, suffix = os.path.splitext(neighbor)
+        root, suffix = os.path.splitext(composed(neighbor))
         if suffix.lower() not in CAPTION_SUFFIXES or not root.startswith(stem):
             continue
         if root == stem:

@@ -145,7 +145,7 @@ def test_a_file_that_breaks_off_is_used_and_named(tmp_path, write_video):
     config = FolderConfig(source_dir=str(root), clip_seconds=1.0, **SETTINGS)
     report = prepare(Folder, config, str(tmp_path / "data")).report
     assert report["videos_used"] == 1
-    assert "of 12.1 s decoded" in report["incomplete"]["part.mkv"]
+    assert "of 12.0 s decoded" in report["incomplete"]["part.mkv"]
     assert 3 <= report["clips"]["train"] < 12
 
 
