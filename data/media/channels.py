@@ -70,7 +70,7 @@ def _part(frame: av.AudioFrame, cancels: bool, remarks: Remarks) -> Part:
     elif cancels:
         mix = "first"
         remarks.add("cancelling_channels", "the mean of the channels is silent: the first is used")
-    elif layout.endswith(" channels"):
+    elif layout.endswith(" channels") and frame.layout.nb_channels > 1:
         mix = "mean"
         remarks.add("unmixed_channels", f"{layout} without positions: their mean is used")
     return Part(frame.format.name, layout, frame.sample_rate, mix)
@@ -98,5 +98,5 @@ def _channels(frame: av.AudioFrame) -> np.ndarray:
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128.0) / 128.0
     if samples.dtype.kind == "i":
-        return samples / np.float32(np.iinfo(samples.dtype).max)
+        return samples / -np.float32(np.iinfo(samples.dtype).min)
     return samples.astype(np.float32, copy=False)

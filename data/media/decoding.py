@@ -29,11 +29,13 @@ class TrackDecoder:
 
     @property
     def times_may_be_of_decoding(self) -> bool:
-        """Whether the packets' times are in order so far, though frames may be stored in another than shown.
+        """Whether frames may be stored in another order than shown, and the packets' times are in order so far.
 
-        Then they may be the times of decoding; AVI has no others.
+        Then they may be the times of decoding. AVI has no others; those that FFmpeg guesses there start late.
         """
-        return self._times_ascend and bool(self._stream.codec_context.has_b_frames)
+        if not self._stream.codec_context.has_b_frames:
+            return False
+        return self._times_ascend or self._container.format.name == "avi"
 
     def __iter__(self) -> Iterator[av.frame.Frame]:
         """Yields the frames in the order in which they are shown."""
