@@ -53,8 +53,8 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
 
     Everything is counted: `videos_used` or else `videos_bad`, `videos_without_audio_track`,
     `videos_without_captions`, `clips`, `clips_skipped`, `clips_without_audio`, `clips_without_captions`,
-    `frames`, `samples` and, for each label, `class LABEL`; captions as in `read_cues`. Notes are of the kinds
-    `skipped`, `incomplete` and `CAPTION_NOTES`.
+    `captions_before_their_clip`, `frames`, `samples` and, for each label, `class LABEL`; captions as in `read_cues`.
+    Notes are of the kinds `skipped`, `incomplete`, `longer_than_listed`, `CAPTION_NOTES` and `data.media.remarks.KINDS`.
 
     Args:
       tree: the source folder.
@@ -80,6 +80,8 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
             tally.note("skipped", video.name, str(error))
     tally.counts["videos_used" if clips else "videos_bad"] += 1
     if clips:
+        for kind, what in reader.remarks.items():
+            tally.note(kind, video.name, what)
         tally.counts["videos_without_audio_track"] += not reader.has_audio_track
         tally.counts["videos_without_captions"] += not (cues or any(segment.cues for segment in video.segments))
 
@@ -134,6 +136,7 @@ def _cut_segments(
         for clip, segment in zip(clips, segments, strict=False):
             cut += 1
             _note_missing(segment, clip, reader, cutting, tally)
+            _note_longer(segment, reader, tally)
             own = [Cue(text, *(time - clip.start_seconds for time in times)) for text, *times in segment.cues]
             yield _Piece(segment.clip_id, clip, own or _near(cues, clip, cutting))
     except DataError as error:
@@ -186,12 +189,23 @@ def _note_missing(segment: Segment, clip: DecodedClip, reader: MediaReader, cutt
         tally.note("incomplete", segment.clip_id, f"{seconds:.1f} of {expected:.1f} s decoded")
 
 
+def _note_longer(segment: Segment, reader: MediaReader, tally: Tally) -> None:
+    """Notes a file that should hold one clip alone and is longer; only the beginning of it is used."""
+    if not segment.fills_file or segment.end_seconds is None:
+        return
+    seconds = segment.end_seconds - segment.start_seconds
+    if reader.promised_seconds - seconds > max(_MISSING_SECONDS, _MISSING_SHARE * seconds):
+        what = f"the file has {reader.promised_seconds:.1f} s, the list says {seconds:.1f}; the first are used"
+        tally.note("longer_than_listed", segment.clip_id, what)
+
+
 def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
     """Makes the record of a clip and counts it."""
     tally.counts.update(
         clips=1,
-        clips_without_audio=not piece.decoded.audio.size,
-        clips_without_captions=not piece.cues,
+        clips_without_audio=int(not piece.decoded.audio.size),
+        clips_without_captions=int(not piece.cues),
+        captions_before_their_clip=sum(cue.end_seconds <= 0 for cue in piece.cues),
         frames=len(piece.decoded.frames),
         samples=piece.decoded.audio.size,
     )

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from data.errors import DataError
 from data.media.reader import MediaFormat
+from data.media.remarks import KINDS
 from data.preparing.caption_reading import CAPTION_NOTES, CaptionOptions, caption_counts
 from data.preparing.clip_builder import ClipBuilder
 from data.preparing.cutting import Cutting, cut_video, expected_clips
@@ -178,7 +179,7 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
     CITATION: ClassVar[str | None] = None
     MULTI_LABEL: ClassVar[bool] = False
     HAS_VIDEO: ClassVar[bool] = True
-    NOTES = ("incomplete", *CAPTION_NOTES)
+    NOTES = ("incomplete", "longer_than_listed", *CAPTION_NOTES, *KINDS)
     MANUAL_DOWNLOAD_INSTRUCTIONS = "--manual_dir is the folder that the builder's docstring describes."
 
     @classmethod
@@ -238,11 +239,12 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
 
         `videos_listed` counts the files of each split that are there, `videos_used` those that gave a
         clip, `videos_skipped` those that did not or are not there, `clips_skipped` the listed clips of
-        files that are there which these do not hold; `caption_counts` explains the counts of captions.
+        files that are there which these do not hold, `captions_before_their_clip` those that had ended when the
+        clip that they belong to begins; `caption_counts` explains the counts of captions.
         """
         counts = sum((tally.counts for tally in tallies.values()), collections.Counter())
         names = ("videos_used", "videos_without_audio_track", "videos_without_captions")
-        names += ("clips_skipped", "clips_without_audio", "clips_without_captions")
+        names += ("clips_skipped", "clips_without_audio", "clips_without_captions", "captions_before_their_clip")
         listed = collections.Counter(video.split for video in config.listed.videos)
         return {
             "videos_listed": dict(sorted(listed.items())),

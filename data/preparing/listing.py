@@ -28,12 +28,14 @@ class Segment(NamedTuple):
       start_seconds: where in the file it starts.
       end_seconds: where it ends; None for the file's end. One beyond that is cut off there.
       cues: captions of this clip alone, their times those of the file.
+      fills_file: whether the file should hold this clip and no more. Decides nothing but what reports say.
     """
 
     clip_id: str
     start_seconds: float = 0.0
     end_seconds: float | None = None
     cues: tuple[Cue, ...] = ()
+    fills_file: bool = False
 
 
 class ListedVideo(NamedTuple):
@@ -85,7 +87,7 @@ class ClipList(NamedTuple):
 def video_from_json(values: Sequence[Any]) -> ListedVideo:
     """Returns the `ListedVideo` that became these values when it was written as JSON."""
     video = ListedVideo(*values)
-    segments = tuple(Segment(*segment[:3], _cues(segment[3])) for segment in video.segments)
+    segments = tuple(Segment(*segment)._replace(cues=_cues(segment[3])) for segment in video.segments)
     labels = None if video.labels is None else tuple(video.labels)
     return video._replace(labels=labels, segments=segments, cues=_cues(video.cues))
 
@@ -103,7 +105,9 @@ def fingerprint(tree: SourceTree, videos: Iterable[ListedVideo]) -> str:
     for video in videos:
         files = () if is_remote else (video.path, video.sound_path, video.caption_path)
         sizes = [_size(tree, path) for path in files if path]
-        digest.update(f"{video!r}{sizes}\n".encode(errors="surrogateescape"))
+        # What decides no record is no part of it, so that sets from before there was such a thing are still known.
+        listed = re.sub(r", fills_file=(True|False)", "", repr(video))
+        digest.update(f"{listed}{sizes}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -176,6 +180,6 @@ def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def hash_position(name: str) -> float:
-    """Returns a number in [0, 1) that depends on the name alone; for splits and orders that stay."""
-    digest = hashlib.sha256(name.encode()).digest()
+    """Returns a number in [0, 1) that depends on the name alone, in any form of Unicode; for splits and orders that stay."""
+    digest = hashlib.sha256(composed(name).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

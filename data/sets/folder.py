@@ -14,9 +14,12 @@ from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
 from data.preparing.listing import ClipList, ListedVideo, printable
 from data.preparing.tally import Tally
 from data.sets.folder_captions import FolderCaptions
+from data.sets.folder_files import unread_files
 from data.sets.folder_labels import FolderLabels, find_labels, read_labels
 from data.sets.folder_splits import split_by_name, split_labeled
 from data.source.file_kinds import VIDEO_SUFFIXES
+from data.source.names import composed
+from data.text.caption_files import CERTAIN_SUFFIXES
 from data.text.encodings import is_encoding
 from data.text.languages import language_of
 from data.text.marks import DROP_PURE
@@ -111,8 +114,8 @@ class FolderConfig(CaptionedClipsConfig):
     def _with_labels(self, videos: list[ListedVideo]) -> ClipList:
         """Keeps the videos that have labels."""
         self.known = read_labels(find_labels(self.labels, self.tree))
-        labeled = [video._replace(**self.known.of(video.name)) for video in videos if video.name in self.known.by_file]
-        unlabeled = sorted({video.name for video in videos} - self.known.by_file.keys())
+        labeled = [video._replace(**self.known.of(video.name)) for video in videos if self.known.names(video.name)]
+        unlabeled = sorted({video.name for video in videos if not self.known.names(video.name)})
         if not labeled:
             named = ", ".join(sorted(self.known.by_file)[:3])
             raise DataError(
@@ -127,7 +130,7 @@ class FolderConfig(CaptionedClipsConfig):
 class Folder(ListedClips):
     """Clips of the videos in a folder, with the labels that the user gave, if any.
 
-    Every mp4, mkv, webm, avi, mov and flv file anywhere below the folder is read, with the captions next to it
+    Every video (`data.source.file_kinds.VIDEO_SUFFIXES`) anywhere below the folder is read, with the captions next to it
     (`data.text.caption_files.CAPTION_SUFFIXES`), or else those of a text track in it. Whether text and audio match the
     video is unknown.
     """
@@ -142,12 +145,12 @@ class Folder(ListedClips):
 
     @classmethod
     def report(cls, config: FolderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
-        """Returns the base class's report; with labels also `multi_label` and the labeled files that do not exist."""
-        report = super().report(config, tallies)
+        """Returns the base class's report and what is not read; with labels also `multi_label` and labeled files without video."""
+        report = super().report(config, tallies) | unread_files(config.tree, VIDEO_SUFFIXES, CERTAIN_SUFFIXES)
         report |= config.captions.report(report["caption_languages"])
         if config.known is None:
             return report
-        names = config.known.by_file.keys() - {video.name for video in config.listed.videos}
+        names = config.known.by_file.keys() - {composed(video.name) for video in config.listed.videos}
         return report | {"multi_label": config.known.multi_label, "labels_without_video": sorted(names)}
 
 

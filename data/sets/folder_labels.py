@@ -11,6 +11,7 @@ from data.errors import DataError
 from data.preparing.listing import read_rows
 from data.records.schema import UNKNOWN
 from data.sets.folder_splits import SPLITS
+from data.source.names import composed
 from data.source.storage import storage_of
 from data.source.tree import SourceTree
 
@@ -24,7 +25,7 @@ class FolderLabels(NamedTuple):
     Attributes:
       path: the CSV file.
       class_names: all labels in it, sorted, whether or not their files are there.
-      by_file: each file's classes, as indices into `class_names`, rising.
+      by_file: by the `composed` name, each file's classes, as indices into `class_names`, rising.
       split_of: each file's split; empty where the CSV file has no column `split`.
       multi_label: whether any file has several labels, which makes the whole set multi-label.
     """
@@ -35,12 +36,16 @@ class FolderLabels(NamedTuple):
     split_of: dict[str, str]
     multi_label: bool
 
+    def names(self, name: str) -> bool:
+        """Returns whether the CSV file names a file."""
+        return composed(name) in self.by_file
+
     def of(self, name: str) -> dict[str, object]:
         """Returns what a record of a file says: `label`, and in a multi-label set `labels` as well.
 
         There `label` is `UNKNOWN`: no program must take one of several labels for the only one.
         """
-        classes = self.by_file[name]
+        classes = self.by_file[composed(name)]
         if self.multi_label:
             return {"label": UNKNOWN, "labels": classes}
         return {"label": classes[0]}

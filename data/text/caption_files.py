@@ -11,6 +11,8 @@ from data.text.languages import language_of, looks_like_language, preference
 
 CAPTION_SUFFIXES = (".vtt", ".srt", ".ttml", ".dfxp", ".ass", ".ssa", ".sbv", ".json3", ".lrc", ".json")
 """What can be read; of several files that fit alike the first of these is."""
+CERTAIN_SUFFIXES = tuple(suffix for suffix in CAPTION_SUFFIXES if suffix != ".json")
+"""Those that only captions have."""
 UNREAD_SUFFIXES = (".sub", ".idx", ".sup", ".smi", ".sami", ".stl", ".scc", ".mcc", ".usf", ".srv1", ".srv2", ".srv3")
 """Captions in forms that are not read, to be counted."""
 _AUTOMATIC, _PARTIAL = ("auto", "asr"), ("forced",)

@@ -194,6 +194,17 @@ def test_without_labels_records_and_parameters_are_what_they_were(videos):
     assert np.all([name in config.parameters() for name in ("test_fraction", "source_fingerprint")])
 
 
+def test_files_and_labels_meet_in_either_form_of_unicode(videos, tmp_path, write_csv):
+    (tmp_path / "source").mkdir()
+    names = [("Sen\u0303al", "Se\u00f1al"), ("\u00fcber", "u\u0308ber"), ("plain", "plain")]
+    for stored, _ in names:
+        (tmp_path / f"source/{stored}.mp4").write_bytes((videos / FILES[0]).read_bytes())
+    rows = "".join(f"{listed}.mp4,{index},test\n" for index, (_, listed) in enumerate(names))
+    report = folder(tmp_path / "source", tmp_path, write_csv(f"file,labels,split\n{rows}")).report
+    assert report["clips_per_class"] == {"0": 1, "1": 1, "2": 1} and report["videos_listed"] == {"test": 3}
+    assert report["labels_without_video"] == [] and report["skipped"] == {}
+
+
 def test_the_labels_may_be_remote(tmp_path):
     fsspec.filesystem("memory").pipe("/labels/mine.csv", b"file,labels\na/0.mp4,cat\n")
     path = find_labels("memory://labels/mine.csv", SourceTree(tmp_path))
