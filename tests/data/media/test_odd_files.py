@@ -144,25 +144,27 @@ def test_all_eight_display_matrices(tmp_path, name):
     assert clip.frames.shape == (3, *((WIDTH, HEIGHT) if b else (HEIGHT, WIDTH)), 3)
 
 
-def test_an_orientation_that_is_said_once_holds(tmp_path):
-    path, turned = write(tmp_path / "plain.mp4", cornered(30)), tmp_path / "turned.mp4"
-    with av.open(str(path)) as source, av.open(str(turned), "w") as target:
-        old = source.streams.video[0]
-        new = target.add_stream_from_template(old)
-        for packet in (packet for packet in source.demux(old) if packet.dts is not None):
-            packets = [packet]
-            if packet.pts == 0:
-                said = "h264_metadata=display_orientation=insert:rotate=90"
-                packets = av.bitstream.BitStreamFilterContext(said, old, new).filter(packet)
-            for changed in packets:
-                changed.stream = new
-                target.mux(changed)
+def test_an_orientation_holds_until_another_comes(tmp_path):
+    keys = lambda video: setattr(video.codec_context, "gop_size", 10)  # noqa: E731
+    path, turned = write(tmp_path / "plain.mp4", cornered(30), configure=keys), tmp_path / "turned.mp4"
+    with av.open(str(path)) as source:
+        stream = source.streams.video[0]
+        packets = []
+        for packet in (packet for packet in source.demux(stream) if packet.dts is not None):
+            turn = {0.0: 90, 2.0: 180}.get(float(packet.pts * packet.time_base))
+            said = f"h264_metadata=display_orientation=insert:rotate={turn}"
+            packets += av.bitstream.BitStreamFilterContext(said, stream).filter(packet) if turn else [packet]
+        with av.open(str(turned), "w") as target:
+            new = target.add_stream_from_template(stream)
+            for packet in packets:
+                packet.stream = new
+                target.mux(packet)
     with av.open(str(turned)) as container:
         said = [orientation_of(frame) for frame in container.decode(video=0)]
-    assert sum(orientation is not None for orientation in said) == 1
+    assert [index for index, orientation in enumerate(said) if orientation] == [0, 20]
     clip, _ = read(turned)
-    assert clip.frames.shape == (30, WIDTH, HEIGHT, 3)
-    assert len({corners(frame) for frame in clip.frames}) == 1 and corners(clip.frames[0]) in ("bdac", "cadb")
+    assert clip.frames.shape == (30, WIDTH, HEIGHT, 3)  # one shape for the whole file
+    assert [corners(frame) for frame in clip.frames] == ["bdac"] * 20 + ["dcba"] * 10
 
 
 def wav(path, samples, bits=16, valid_bits=None, tag=1):
