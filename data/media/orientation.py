@@ -35,7 +35,9 @@ def orientation_of(frame: av.VideoFrame) -> Orientation | None:
     The display matrix [[a, b], [c, d]] sends the stored point (x, y) to (ax + cy, bx + dy), in numbers
     of 16.16 bits. One that turns by no quarter is taken for the nearest that does.
     """
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    side_data = frame.side_data
+    # Most frames have none, and looking it up costs more than asking.
+    matrix = side_data.get(Type.DISPLAYMATRIX) if len(side_data) else None
     if matrix is None:
         return None
     a, b, _, c, d = np.frombuffer(bytes(matrix), "<i4", count=5).tolist()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from data.media import decoding
+from data.media import decoding, video_timeline
 from data.media.containers import open_container, presented_seconds
-from data.media.orientation import orientation_of
+from data.media.orientation import Orientation, orientation_of
 from data.media.reader import MediaFormat, MediaReader
 from data.media.tone_mapping import tone_mapped
 
@@ -146,23 +146,31 @@ def test_all_eight_display_matrices(tmp_path, name):
 
 def test_an_orientation_that_is_said_once_holds(tmp_path):
     path, turned = write(tmp_path / "plain.mp4", cornered(30)), tmp_path / "turned.mp4"
-    with av.open(str(path)) as source, av.open(str(turned), "w") as target:
-        old = source.streams.video[0]
-        new = target.add_stream_from_template(old)
-        for packet in (packet for packet in source.demux(old) if packet.dts is not None):
-            packets = [packet]
-            if packet.pts == 0:
-                said = "h264_metadata=display_orientation=insert:rotate=90"
-                packets = av.bitstream.BitStreamFilterContext(said, old, new).filter(packet)
-            for changed in packets:
-                changed.stream = new
-                target.mux(changed)
+    with av.open(str(path)) as source:
+        stream = source.streams.video[0]
+        first, *others = (packet for packet in source.demux(stream) if packet.dts is not None)
+        said = av.bitstream.BitStreamFilterContext("h264_metadata=display_orientation=insert:rotate=90", stream)
+        packets = [*said.filter(first), *others]
+        with av.open(str(turned), "w") as target:
+            new = target.add_stream_from_template(stream)
+            for packet in packets:
+                packet.stream = new
+                target.mux(packet)
     with av.open(str(turned)) as container:
         said = [orientation_of(frame) for frame in container.decode(video=0)]
-    assert sum(orientation is not None for orientation in said) == 1
+    assert [index for index, orientation in enumerate(said) if orientation] == [0] and len(said) == 30
     clip, _ = read(turned)
     assert clip.frames.shape == (30, WIDTH, HEIGHT, 3)
     assert len({corners(frame) for frame in clip.frames}) == 1 and corners(clip.frames[0]) in ("bdac", "cadb")
+
+
+def test_an_orientation_holds_until_another_comes_and_the_shape_stays(tmp_path, monkeypatch):
+    quarter, half = Orientation(True, False, True), Orientation(False, True, True)
+    said = iter([quarter, *[None] * 19, half, *[None] * 9])
+    monkeypatch.setattr(video_timeline, "orientation_of", lambda frame: next(said))
+    clip, _ = read(write(tmp_path / "a.mp4", cornered(30)))
+    assert clip.frames.shape == (30, WIDTH, HEIGHT, 3)
+    assert [corners(frame) for frame in clip.frames] == ["bdac"] * 20 + ["dcba"] * 10
 
 
 def wav(path, samples, bits=16, valid_bits=None, tag=1):
