@@ -1,7 +1,7 @@
 """Caption formats of lines: Advanced SubStation Alpha (.ass, .ssa), YouTube's .sbv, and lyrics (.lrc).
 
-Our own readers, since those there are lose something: FFmpeg 8.1 skips all .ass events if their fields come in
-another order than usual, and takes the offset of an .lrc file for microseconds.
+Our own readers, since FFmpeg 8.1 skips .ass events whose fields come in another order than usual, and takes the
+offset of an .lrc file for microseconds (findings/ffmpeg_lrc_offset.sh).
 """
 
 from __future__ import annotations

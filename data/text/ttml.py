@@ -1,4 +1,4 @@
-"""Timed Text Markup Language (.ttml, .dfxp): https://www.w3.org/TR/ttml2. pycaption 2.2 keeps only the last `<div>`."""
+"""Timed Text Markup Language (.ttml, .dfxp): https://www.w3.org/TR/ttml2. Our own: pycaption keeps only the last `<div>`."""
 
 from __future__ import annotations
 
