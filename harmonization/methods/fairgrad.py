@@ -21,8 +21,7 @@ class FairGrad(GramHarmonizer):
       shorter the gradients, the longer the update.
 
     alpha = 1 is `NashMTL` without clipping, alpha to 0 the plain sum, alpha to infinity the direction that is best
-    for the objective that gains least. Solved in every step from scratch; the authors use a least-squares
-    solver of SciPy. Where gradients cancel, no fair share exists: the update is zero. A zero gradient
+    for the objective that gains least. Solved in every step from scratch. Where gradients cancel, no fair share exists: the update is zero. A zero gradient
     weighs zero (our choices).
 
     Args:

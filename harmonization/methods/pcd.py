@@ -23,7 +23,7 @@ class PCD(Harmonizer):
       than two objectives a small quadratic program in the graph.
     Not for: objectives of equal rank. The first one yields wherever another would gain less than tau.
 
-    The source has two objectives; for more, the constraints are ours, and so are the defaults. In a group of
+    For more than two objectives the program of constraints is ours, and so are the defaults. In a group of
     variables that the first objective does not reach, the first that does leads. Where the constraints
     contradict each other, the leader's gradient is taken as it is. Without a gradient of the leader no step is
     taken in the group; another zero gradient constrains nothing (our choices).

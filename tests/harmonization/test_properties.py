@@ -44,8 +44,8 @@ VARIANTS = {
     "aligned_mtl_median": lambda: harmonization.AlignedMTL(reduction="mean", scale="median"),
 }
 METHODS = [*FOUND, *VARIANTS]
-# `both` decides as `gr` and `cl` do, the variants as `cagrad_1` and the defaults.
-NOT_COMPILED = ["both", *(name for name in VARIANTS if name != "cagrad_1")]
+# `both` decides as `gr` and `cl` do, `cr_mogm` at first as `mgda`, the variants as `cagrad_1` and the defaults.
+NOT_COMPILED = ["both", "cr_mogm", *(name for name in VARIANTS if name != "cagrad_1")]
 RANDOM_ORDER = ["pcgrad", "gradvac", "gradvac_zero"]
 
 

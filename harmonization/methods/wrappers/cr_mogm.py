@@ -16,15 +16,14 @@ class CRMOGM(Harmonizer):
       step; in the first step w(t) = w.
     Source: Zhou et al. (2022, NeurIPS), "On the Convergence of Stochastic Multi-Objective Gradient
       Manipulation and Beyond" (CR-MOGM).
-    Promises: weights between the smallest and the largest that the method has given; a constant momentum
-      of 0 is the method itself.
+    Promises: weights between the smallest and the largest that the method has given; a momentum of 0 is the
+      method itself.
     Costs: those of the method, and a number of state per objective.
     Not for: methods whose weights follow the lengths of the gradients (`NashMTL`, `FairGrad`), since an old
       weight does not fit a gradient of another length; and for promises about a single step, such
       as that no gradient is in conflict, which an average does not keep.
 
-    The source lets the momentum rise to 1 for its proof; a constant one is what programs use. Everything else
-    that the method decides (whether the step is taken, scales, noise) stays as it is.
+    Everything else that the method decides (whether the step is taken, scales, noise) stays as it is.
 
     Args:
       method: The other method; `None` stands for `MGDA`.
