@@ -228,6 +228,20 @@ def test_an_older_run_without_layers_explains_the_missing_map(directory):
     assert section(page, "Training").count("<svg") == 9
 
 
+def test_all_directions_stand_in_a_table_with_their_intervals(directory):
+    text, result = (
+        section(build_page(directory), "Retrieval in six directions"),
+        json.loads(directory.result.read_text()),
+    )
+    found = result["retrieval"]["audio_to_text"]
+    assert '<th colspan="4">audio to text, no loss trained it, 11 clips</th>' in text
+    assert f"{found['intervals']['mean_rank']['low']:.1f}".removesuffix(".0") + " to " in text
+    assert text.count("<td>R@10</td>") == 6 and "no loss compares them" in text
+    older = {name: found[name] for name in ("r1", "r5", "r10", "median_rank", "gallery", "chance")}
+    directory.write(directory.result, json.dumps(result | {"retrieval": {"text_to_video": older}}))
+    assert "Retrieval in six directions" not in build_page(directory)
+
+
 def test_without_metrics_or_data_set_the_page_says_so(directory):
     directory.metrics.unlink()
     page = build_page(directory)
