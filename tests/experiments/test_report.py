@@ -40,7 +40,9 @@ def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, 
     code, stdout, stderr = run_report(f"--workdir={directory.path}", f"--data_dir={noisy_data}")
     assert code == 0, stderr
     path = directory.report / "index.html"
-    assert stdout.strip() == f"Report: {path}"
+    assert stdout == f"Report: {path}\nModel card: {directory.report / 'MODEL_CARD.md'}\n"
+    card = json.loads((directory.report / "model_card.json").read_text())
+    assert card["evaluated"]["step"] == card["training"]["steps"] == 30
     page = path.read_text()
     assert (
         re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
