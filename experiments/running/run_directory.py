@@ -167,7 +167,7 @@ class RunDirectory:
         if not self.config.exists():
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
-        values = _bindings(read_text(self.config))
+        values = bindings(read_text(self.config))
         kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
         return kept + [
             f"{name} = {value}"
@@ -230,7 +230,7 @@ def _hash(text: str) -> str:
 
 def config_difference(before: str, after: str) -> list[str]:
     """Returns the bindings in which two operative configurations differ, without the harmless ones, as lines to show."""
-    old, new = _bindings(before), _bindings(after)
+    old, new = bindings(before), bindings(after)
     old = {name: value for name, value in BEFORE.items() if name in new} | old
     return [
         f"  {name}: {old.get(name, '(not set)')} there, {new.get(name, '(not set)')} now"
@@ -239,18 +239,18 @@ def config_difference(before: str, after: str) -> list[str]:
     ]
 
 
-def _bindings(config: str) -> dict[str, str]:
-    """Splits gin's own output into bindings; a value that goes over several lines is joined."""
-    bindings, name = {}, None
+def bindings(config: str) -> dict[str, str]:
+    """Splits an operative configuration into names and values, as text; a value that takes several lines is joined."""
+    found, name = {}, None
     for line in config.splitlines():
         if line.startswith("#") or not line.strip():
             continue
         if not line[0].isspace() and " = " in line:
             name, _, value = line.partition(" = ")
-            bindings[name] = value.strip(" \\")
+            found[name] = value.strip(" \\")
         elif name:
-            bindings[name] = f"{bindings[name]} {line.strip()}".strip()
-    return bindings
+            found[name] = f"{found[name]} {line.strip()}".strip()
+    return found
 
 
 def operative_config() -> str:
