@@ -104,6 +104,7 @@ setup(
         "google-crc32c>=1.6",  # the sums of records, where a damaged one must be found
         "fsspec>=2024.2",  # sources in storage that TensorFlow cannot read: s3://, az://, ...
         "pillow>=10",  # JPEG frames in records
+        "resvg-py>=0.3",  # SVG pictures of `tuxpaint`; its wheels bring all they need
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
         "scipy>=1.10",  # Student's t in the study; scikit-learn brings it anyway
         "threadpoolctl>=3",  # keeps scikit-learn's t-SNE to one thread; two fight on a busy machine
