@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+from xml.etree import ElementTree
 
 import numpy as np
 import resvg_py
@@ -15,6 +16,7 @@ from data.source.tree import SourceTree
 PICTURE_SUFFIXES = (".png", ".svg")
 """In the order in which they are preferred: drawn pixels need no renderer."""
 # All of these are our choice.
+_IMAGES = ("image", "feImage")
 _DPI = 96  # CSS' own; at resvg-py's default of 0 a width in points makes no picture (findings/)
 _MARGIN = 0.1  # around the picture, as a share of its longer side
 _LEAST_VIEW = 0.65  # the view's side at its closest, as a share of the whole; it is 1 at most
@@ -39,11 +41,25 @@ def open_picture(tree: SourceTree, path: str, svg_width_px: int) -> Image.Image:
         content = file.read()
     try:
         if posixpath.splitext(path)[1].lower() == ".svg":
-            text = content.decode("utf-8-sig")
-            content = resvg_py.svg_to_bytes(svg_string=text, width=svg_width_px, dpi=_DPI, skip_system_fonts=True)
+            content = _drawn(content.decode("utf-8-sig"), svg_width_px)
         return Image.open(io.BytesIO(content), formats=("PNG",)).convert("RGBA")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"the picture cannot be decoded ({error})") from error
+
+
+def _drawn(svg, width_px):
+    """Renders an SVG as PNG, unless it would take along an image file of this machine."""
+    for element in ElementTree.fromstring(svg).iter():
+        if _local(element.tag) in _IMAGES:
+            links = [value.strip() for name, value in element.items() if _local(name) == "href"]
+            if outside := [link for link in links if not link.startswith(("data:", "#"))]:
+                raise ValueError(f"it links to {outside[0][:80]!r}, and other files are not opened")
+    return resvg_py.svg_to_bytes(svg_string=svg, width=width_px, dpi=_DPI, skip_system_fonts=True)
+
+
+def _local(name):
+    """Returns the name of an element or attribute without its namespace; a comment has none."""
+    return name.rpartition("}")[2] if isinstance(name, str) else ""
 
 
 def pan_and_zoom(picture: Image.Image, frames: int, size_px: int, generator: np.random.Generator) -> np.ndarray:
