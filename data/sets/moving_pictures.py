@@ -48,12 +48,14 @@ def open_picture(tree: SourceTree, path: str, svg_width_px: int) -> Image.Image:
 
 
 def _drawn(svg, width_px):
-    """Renders an SVG as PNG, unless it would take along an image file of this machine."""
-    for element in ElementTree.fromstring(svg).iter():
-        if _local(element.tag) in _IMAGES:
-            links = [value.strip() for name, value in element.items() if _local(name) == "href"]
-            if outside := [link for link in links if not link.startswith(("data:", "#"))]:
-                raise ValueError(f"it links to {outside[0][:80]!r}, and other files are not opened")
+    """Renders an SVG as PNG, without the image files of this machine that it may link to."""
+    root, linked = ElementTree.fromstring(svg), False
+    for element in root.iter():
+        for name, value in list(element.items()) if _local(element.tag) in _IMAGES else ():
+            if _local(name) == "href" and not value.strip().startswith(("data:", "#")):
+                del element.attrib[name]
+                linked = True
+    svg = ElementTree.tostring(root, encoding="unicode") if linked else svg
     return resvg_py.svg_to_bytes(svg_string=svg, width=width_px, dpi=_DPI, skip_system_fonts=True)
 
 
