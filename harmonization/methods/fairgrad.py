@@ -21,8 +21,8 @@ class FairGrad(GramHarmonizer):
       shorter the gradients, the longer the update.
 
     alpha = 1 is `NashMTL` without clipping, alpha to 0 the plain sum, alpha to infinity the direction that is best
-    for the objective that gains least. Solved in every step from scratch. Where gradients cancel, no fair share exists: the update is zero. A zero gradient
-    weighs zero (our choices).
+    for the objective that gains least. Solved in every step from scratch. Where gradients cancel, no fair share
+    exists: the update is zero. A zero gradient weighs zero (our choices).
 
     Args:
       alpha: How much fairness counts, from 0.25 to 4, for which Newton's method is quick.
