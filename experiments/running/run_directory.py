@@ -189,7 +189,7 @@ class RunDirectory:
         Raises:
           BadInput: Another line is damaged.
         """
-        if not self.metrics.exists():
+        if not os.path.lexists(self.metrics):
             return []
         *whole, unfinished = read_text(self.metrics).split("\n")
         with content_of(self.metrics):

@@ -35,7 +35,7 @@ READERS = {
 }  # fmt: skip
 MADE_BY = ("prepare_data", "pretrain", "evaluate", "embed", "finetune", "classify", "sweep")
 MADE_FOR = {"run": MADE_BY[:4], "data": MADE_BY[:2], "release": (), "gin": (), "clip.mp4": MADE_BY[:2]}
-QUICK = ("report", "embed", "check_data", "dataset_stats", "import_checkpoint", "search", "prepare_data", "pretrain")
+QUICK = ("embed", "search", "import_checkpoint")
 FINE = ("refused", "same result", "documented")
 # Without these a program does less, and says so.
 OPTIONAL = (
@@ -106,10 +106,12 @@ class Tries:
         if way == "no permission":
             (copy.path / name).chmod(0o600)
         kind = judge(outcome, name)
+        if program == "check_data" and outcome.code == 1 and pathlib.Path(name).name in outcome.output:
+            kind = "refused"  # what it finds is its result
         if kind == "refused" and before and _changed(before, copy.fingerprint(raw=True)):
             kind = "changed"
         if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
-            kind = "documented" if documented(name, way) else "silently wrong"
+            kind = "documented" if documented(name, program, way) else "silently wrong"
         self.note(name, program, way, kind, outcome)
         ground.remove(copy.path)
         return kind
@@ -159,8 +161,10 @@ class Tries:
             print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
 
 
-def documented(name: str, way: str) -> bool:
+def documented(name: str, program: str, way: str) -> bool:
     """Whether another result is what the documentation promises for a damage."""
+    if program == "report" and name.endswith("config.gin"):  # it shows the text, whatever that is
+        return True
     return (way == "removed" and name.endswith(OPTIONAL)) or (name.endswith("metrics.jsonl") and way in CUT_LINES)
 
 
@@ -202,7 +206,7 @@ def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Ran
 def main() -> int:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a sample of 30 tries")
+    parser.add_argument("--quick", action="store_true", help="a sample of 12 tries")
     parser.add_argument("--only", default="", help="files whose path begins like this; gin for wrong gin files")
     parser.add_argument("--program", default="", help="this program only")
     parser.add_argument("--ways", type=int, default=len(damage.WAYS), help="of each file and program, so many at most")
@@ -222,9 +226,9 @@ def main() -> int:
             if name.startswith(options.only) and (not options.program or program == options.program)
         ]
         if options.quick:
-            for each in draws.sample([each for each in wanted if each[1] in QUICK], 25):
+            for each in draws.sample([each for each in wanted if each[1] in QUICK], 10):
                 tries.damaged(*each)
-            for text in draws.sample(statements.WRONG, 5):
+            for text in draws.sample(statements.WRONG, 2):
                 tries.statement(text, "pretrain")
         else:
             adaptive(tries, wanted, draws, options.ways)
