@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
+from data.media.moving_pictures import open_picture, pan_and_zoom
 from data.media.reader import DecodedClip, MediaFormat, MediaReader
 from data.preparing.listed_clips import ListedClips, ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, by_reason, printable
 from data.preparing.tally import Tally
 from data.records.schema import make_record
 from data.sets.folder_splits import split_labeled
-from data.sets.moving_pictures import open_picture, pan_and_zoom
 from data.sets.tuxpaint_stamps import (
     ENGLISH,
     SOUND_NAME,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from data.errors import DataError
-from data.sets.moving_pictures import PICTURE_SUFFIXES
+from data.media.moving_pictures import PICTURE_SUFFIXES
 from data.source.tree import SourceTree
 
 ENGLISH = "en"

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from data.errors import DataError
-from data.sets.moving_pictures import open_picture, pan_and_zoom
+from data.media.moving_pictures import open_picture, pan_and_zoom
 from data.source.tree import SourceTree
 
 
