@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 import vatt
+from experiments.training.step_trainer import FinishClips
 from harmonization import RecomputedCut
 
 Gradients = list[tf.Tensor | None]
@@ -22,11 +23,14 @@ class MicroBatches:
       clips: The batch, of static shape.
       count: How many parts it is passed through in.
       seed: int64 [2], of the draws, as of the whole batch.
+      finish: What is done to the clips of a part before they enter the model, so that bytes become floats one part at a time.
     """
 
-    def __init__(self, model: vatt.VATT, clips: Mapping[str, tf.Tensor], count: int, seed: tf.Tensor):
-        self.model, self.count, self.seed = model, count, seed
-        self.clips = {name: clips[name] for name in map(vatt.MODALITIES.get, model.modalities)}
+    def __init__(
+        self, model: vatt.VATT, clips: Mapping[str, tf.Tensor], count: int, seed: tf.Tensor, finish: FinishClips
+    ):
+        self.model, self.count, self.seed, self.finish = model, count, seed, finish
+        self.clips = {name: values for name, values in clips.items() if values.dtype != tf.string}
 
     def embed(self, tape: tf.GradientTape, decides: bool) -> tuple[dict[str, dict[str, tf.Tensor]], RecomputedCut]:
         """Returns what the model makes of the whole batch, of which the tape records the head alone, and its cut.
@@ -86,7 +90,7 @@ class MicroBatches:
 
     def _part(self, part):
         clips = {name: part.of(values) for name, values in self.clips.items()}
-        return self.model(clips, training=True, seed=self.seed, part=part)["features"]
+        return self.model(self.finish(clips), training=True, seed=self.seed, part=part)["features"]
 
     def _reached(self, cotangents, variables):
         """Those of the variables that lie on the way of a gradient."""

@@ -145,9 +145,14 @@ class HarmonizedTrainer(StepTrainer):
     def _embed(self, tape, clips):
         seed, passes = step_seed(self.seed, self.global_step), self._passes(clips)
         if passes > 1:
-            return MicroBatches(self.model, clips, passes, seed).embed(tape, decides=self.gram == "features")
+            parts = MicroBatches(self.model, clips, passes, seed, self.finish_clips)
+            return parts.embed(tape, decides=self.gram == "features")
         with self.cut(tape, self.gram) as cut:
             return self.model(clips, training=True, seed=seed), cut
+
+    def enter(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """See `StepTrainer.enter`; clips that pass in parts are finished part by part."""
+        return clips if self._passes(clips) > 1 else super().enter(clips)
 
     def _passes(self, clips):
         """How many parts the batch passes through the towers in."""

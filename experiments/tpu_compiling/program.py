@@ -75,16 +75,16 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         built = build_run(variant, tf.distribute.get_strategy(), VOCABULARY_SIZE)
         _check_replicas(built, topology)
         specs = _clip_specs(variant, clips)
-        replica_step = functools.partial(built.trainer.replica_step, measure=built.trainer.measures_every_step)
-        finish = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
+        trainer = built.trainer
+        trainer.finish_clips = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
 
         def step(clips):
-            return replica_step(finish(clips))
+            return trainer.replica_step(trainer.enter(clips), measure=trainer.measures_every_step)
 
         lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
-        weight_bytes = sum(4 * each.shape.num_elements() for each in built.trainer.weights)
-        del built
+        weight_bytes = sum(4 * each.shape.num_elements() for each in trainer.weights)
+        del built, trainer, step
         keras.backend.clear_session()
         gc.collect()  # a large model's variables would stay while the compiler, too, needs memory
     with shown_progress(f"{name}, {clips} clips: compiling for {topology.name}", _show):

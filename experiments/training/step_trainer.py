@@ -84,9 +84,13 @@ class StepTrainer(orbit.StandardTrainer):
         """Returns a replica's step, or another version of it, as a traced function of clips that are not finished."""
 
         def step(clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return function(self.finish_clips(clips))
+            return function(self.enter(clips))
 
         return tf.function(step, autograph=False, jit_compile=self._jit_compile)
+
+    def enter(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns a replica's clips as `replica_step` takes them: finished."""
+        return self.finish_clips(clips)
 
     def copy_statistics(self) -> list[tf.Tensor]:
         """Returns the batch statistics as they are; call it before the model sees the batch."""

@@ -96,7 +96,7 @@ def test_passes_are_the_same_with_xla(make_model, make_batch):
     clips, weights = make_batch(BATCH), model.path_variables("audio")
 
     def passed(seed):
-        passes = MicroBatches(model, clips, 4, seed)
+        passes = MicroBatches(model, clips, 4, seed, lambda part: part)
         features = passes._features()["audio"]
         return features, passes.pull_back([[features]], [weights])
 
@@ -124,6 +124,26 @@ def test_two_replicas_take_the_passes_of_one(make_model, batches, mirrored):
     with strategy.scope():
         found = train(two, [{name: share(value) for name, value in batches[0].items()}])
     same(found, expected, 3e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_bytes_become_floats_one_pass_at_a_time(make_model, make_batch):
+    clips, finished = make_batch(8), []
+
+    def finish(part):
+        finished.append(part["video"].shape[0])
+        return part | {"video": tf.cast(part["video"], tf.float32) / 127.5 - 1.0 + part["video_box"][:, :, None, None, None]}
+
+    levels = tf.cast((clips["video"] + 1) * 127.5, tf.uint8)
+    unfinished = clips | {"video": levels, "video_box": tf.reshape(tf.range(8.0) / 100, [8, 1])}
+    options = dict(model={"dropout": 0.0, "drop_token_rate": 0.0})
+    found = []
+    for clips_per_pass in (None, 4):
+        trainer = build(make_model, harmonization.Sum(), clips_per_pass=clips_per_pass, **options)
+        trainer.finish_clips = finish
+        found.append(train(trainer, [unfinished]))
+    same(*found)
+    assert finished[0] == 8 and set(finished[1:]) == {4}
 
 
 def test_no_more_clips_than_a_pass_has_are_passed_at_once(make_model, make_batch):
