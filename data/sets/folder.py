@@ -13,10 +13,10 @@ from data.preparing.caption_reading import CaptionOptions
 from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
 from data.preparing.listing import ClipList, ListedVideo, printable
 from data.preparing.tally import Tally
-from data.sets.folder_captions import FolderCaptions
-from data.sets.folder_files import unread_files
-from data.sets.folder_labels import FolderLabels, find_labels, read_labels
-from data.sets.folder_splits import split_by_name, split_labeled
+from data.sets.folders.captions import FolderCaptions
+from data.sets.folders.files import unread_files
+from data.sets.folders.labels import FolderLabels, find_labels, read_labels
+from data.sets.folders.splits import split_by_name, split_labeled
 from data.source.file_kinds import VIDEO_SUFFIXES
 from data.source.names import composed
 from data.text.caption_files import CERTAIN_SUFFIXES
@@ -33,10 +33,10 @@ class FolderConfig(CaptionedClipsConfig):
       test_fraction: Share of the files that become the `test` split, unless `labels` names splits.
       labels: A CSV file with the classes of the files, as a path from here or from `source_dir`. Columns:
         file (relative to `source_dir`), labels (a name, or several with | between them) and optionally
-        split (train, validation or test); see `data.sets.folder_labels.read_labels`. Files that it does
+        split (train, validation or test); see `data.sets.folders.labels.read_labels`. Files that it does
         not name are skipped. Where any file has several classes, the records get the feature `labels`.
       validation_fraction: With `labels` that name no validation split, the share of the training
-        files that becomes it (0.1 by default); see `data.sets.folder_splits.split_labeled`.
+        files that becomes it (0.1 by default); see `data.sets.folders.splits.split_labeled`.
       caption_languages: Languages of the captions, preferred languages first, such as en,de. Captions in other
         languages are not read; those whose language is unknown come last. Not given: no language in the name, then
         the first by its tag.

@@ -18,7 +18,7 @@ from data.preparing.listed_clips import ListedClips, ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, by_reason, printable
 from data.preparing.tally import Tally
 from data.records.schema import make_record
-from data.sets.folder_splits import split_labeled
+from data.sets.folders.splits import split_labeled
 from data.sets.tuxpaint_stamps import (
     ENGLISH,
     SOUND_NAME,

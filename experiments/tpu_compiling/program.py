@@ -77,14 +77,10 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         specs = _clip_specs(variant, clips)
         trainer = built.trainer
         trainer.finish_clips = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
-
-        def step(clips):
-            return trainer.replica_step(trainer.enter(clips), measure=trainer.measures_every_step)
-
-        lowered = lower(step, specs, topology.devices)
+        lowered = lower(functools.partial(_take_step, trainer), specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in trainer.weights)
-        del built, trainer, step
+        del built, trainer
         keras.backend.clear_session()
         gc.collect()  # a large model's variables would stay while the compiler, too, needs memory
     with shown_progress(f"{name}, {clips} clips: compiling for {topology.name}", _show):
@@ -92,6 +88,10 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
     clip_bytes = sum(spec.dtype.size * spec.shape.num_elements() for spec in specs.values()) / clips
     growth = (clip_bytes, weight_bytes, settings.clips_per_pass)
     return _compiled(answer, text, lowered, topology, clips, seconds, growth)
+
+
+def _take_step(trainer, clips):
+    return trainer.replica_step(trainer.enter(clips), measure=trainer.measures_every_step)
 
 
 def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, growth):

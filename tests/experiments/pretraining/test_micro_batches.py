@@ -132,7 +132,9 @@ def test_bytes_become_floats_one_pass_at_a_time(make_model, make_batch):
 
     def finish(part):
         finished.append(part["video"].shape[0])
-        return part | {"video": tf.cast(part["video"], tf.float32) / 127.5 - 1.0 + part["video_box"][:, :, None, None, None]}
+        return part | {
+            "video": tf.cast(part["video"], tf.float32) / 127.5 - 1.0 + part["video_box"][:, :, None, None, None]
+        }
 
     levels = tf.cast((clips["video"] + 1) * 127.5, tf.uint8)
     unfinished = clips | {"video": levels, "video_box": tf.reshape(tf.range(8.0) / 100, [8, 1])}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from data.errors import DataError
 from data.preparing.listing import read_rows
 from data.records.schema import UNKNOWN
-from data.sets.folder_splits import SPLITS
+from data.sets.folders.splits import SPLITS
 from data.source.names import composed
 from data.source.storage import storage_of
 from data.source.tree import SourceTree

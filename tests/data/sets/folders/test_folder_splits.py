@@ -1,7 +1,7 @@
 import pytest
 
 from data.preparing.listing import ListedVideo
-from data.sets.folder_splits import split_by_name, split_labeled
+from data.sets.folders.splits import split_by_name, split_labeled
 
 
 def sources(count):

@@ -10,7 +10,7 @@ import data
 from data.errors import DataError
 from data.preparing.prepare import prepare
 from data.sets.folder import Folder, FolderConfig
-from data.sets.folder_labels import find_labels, read_labels
+from data.sets.folders.labels import find_labels, read_labels
 from data.source.tree import SourceTree
 
 pytestmark = pytest.mark.every_python
