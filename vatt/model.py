@@ -45,7 +45,7 @@ class VATT(keras.Model):
     @takes_model_options
     def __init__(self, *args, **kwargs):
         options = ModelOptions(*args, **kwargs)
-        super().__init__(name=options.name)
+        super().__init__(name=options.name, autocast=False)  # sound becomes a spectrogram in full precision
         self.options = options
         self.precision = keras.mixed_precision.global_policy().name
         self.input_shapes = {

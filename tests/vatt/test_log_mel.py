@@ -73,4 +73,6 @@ def test_is_computed_in_full_precision_under_bfloat16():
     sound = tone(440, 48_000, 1.0, amplitude=0.01)
     from_sound, from_spectrogram = (half.encode("audio", raw).numpy() for raw in (sound, LogMel(48_000)(sound)))
     np.testing.assert_array_equal(from_sound, from_spectrogram)
+    called = [half({"waveform": raw})["features"]["audio"].numpy() for raw in (sound, LogMel(48_000)(sound))]
+    np.testing.assert_array_equal(*called)  # Keras itself would cast the inputs of a model
     assert half.precision == "mixed_bfloat16" and half.compute_dtype == "bfloat16"
