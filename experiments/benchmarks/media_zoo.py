@@ -8,13 +8,16 @@ of captions, and an oddity or a fault; the seed decides which come together, and
 flash, a click, a color, four corners and two captions are planted. All are prepared in one folder, as
 `prepare_data --dataset=folder` does it, and each is
 
-  right    everything is as planted, and the report says nothing of the file
-  noted    the report names the file and says what is the matter; what can be as planted is
-  wrong    something is not as planted, or is noted falsely
-  unnoted  the report should say something and does not
+  right      everything is as planted, and the report says nothing of the file
+  noted      the report names the file and says what is the matter; what can be as planted is
+  concealed  the file was damaged at random and is not as planted, and FFmpeg has reported no error, which only an original
+             would show: it fills in what it cannot decode, and PCM and raw pictures have no check sums
+  wrong      something is not as planted, or is noted falsely
+  unnoted    the report should say something and does not
 
 The table is Markdown. Files that are wrong or unnoted are listed after it, and the exit code is 1 if there are any. Frames may
-not differ in number or order; a click may be off by 0.05 s (half a frame) and captions by 0.03 s.
+not differ in number or place; a click may be off by 0.05 s (half a frame) and captions by 0.03 s. In .asf, .wmv, .mpg and .vob
+files and those that have only times of decoding, the pictures may come up to two stored frames late.
 """
 
 from absl import flags

@@ -78,7 +78,10 @@ def _ass(cues: Cues) -> bytes:
 
 
 def _ttml(cues: Cues) -> bytes:
-    lines = [f'<div><p begin="{_clock(start)}" end="{_clock(end)}"><span>{text}</span></p></div>' for text, start, end in cues]
+    lines = [
+        f'<div><p begin="{_clock(start)}" end="{_clock(end)}"><span>{text}</span></p></div>'
+        for text, start, end in cues
+    ]
     body = "".join(lines)
     return f'<?xml version="1.0"?><tt xmlns="http://www.w3.org/ns/ttml" xml:lang="en"><body>{body}</body></tt>'.encode()
 
@@ -110,7 +113,8 @@ def _whisper(cues: Cues) -> bytes:
 
 def _whisper_cpp(cues: Cues) -> bytes:
     rows = [
-        {"offsets": {"from": round(1000 * start), "to": round(1000 * end)}, "text": f" {text}"} for text, start, end in cues
+        {"offsets": {"from": round(1000 * start), "to": round(1000 * end)}, "text": f" {text}"}
+        for text, start, end in cues
     ]
     return json.dumps({"result": {"language": "en"}, "transcription": rows}).encode()
 

@@ -16,7 +16,8 @@ from experiments.benchmarks.zoo.specimens import FLASH_SECONDS, SECONDS, Specime
 
 FRAMES_PER_SECOND, IMAGE_SIZE_PX, SAMPLE_RATE_HZ = 10.0, 64, 16000
 """How the zoo is prepared."""
-RIGHT, NOTED, WRONG, UNNOTED = "right", "noted", "wrong", "unnoted"
+RESULTS = RIGHT, NOTED, CONCEALED, WRONG, UNNOTED = "right", "noted", "concealed", "wrong", "unnoted"
+"""What can become of a file; `media_zoo` says what these are."""
 _COLOR_LEVELS, _CLICK_SECONDS, _CAPTION_SECONDS = 16.0, 0.05, 0.03
 _LAYOUT_NOTES = {"opposite": "cancelling_channels", "ambisonic": "unmixed_channels"}
 
@@ -27,7 +28,7 @@ class Verdict(NamedTuple):
     Attributes:
       specimen: the file.
       clips: how many records came out of it.
-      result: one of `RIGHT`, `NOTED`, `WRONG` and `UNNOTED`.
+      result: one of `RESULTS`.
       faults: what is not as it should be.
     """
 
@@ -41,7 +42,8 @@ def judge(specimen: Specimen, records: Sequence[Mapping[str, Any]], notes: Mappi
     """Compares the records of a specimen, and the notes of it by kind, with what is planted.
 
     It is right if everything is as planted and the report says nothing; noted if the report says what it should, and what
-    it does not say is as planted; unnoted if the report lacks what it should say; wrong in all other cases.
+    it does not say is as planted; concealed if a damaged file is not as planted, and FFmpeg has not reported an error;
+    unnoted if the report lacks what it should say; wrong in all other cases.
     """
     odd, expected = ODDITIES[specimen.oddity], _expected_notes(specimen)
     missing = [kind for kind in expected if kind not in notes]
@@ -54,6 +56,8 @@ def judge(specimen: Specimen, records: Sequence[Mapping[str, Any]], notes: Mappi
     faults += [f"note {kind}: {notes[kind]}" for kind in notes if kind not in may_note]
     if odd.may_lose and {"incomplete", "skipped"} & set(notes):
         return Verdict(specimen, len(records), NOTED, tuple(faults))
+    if faults and odd.may_conceal:
+        return Verdict(specimen, len(records), CONCEALED, tuple(faults))
     if faults and not missing:
         return Verdict(specimen, len(records), UNNOTED if odd.may_lose else WRONG, tuple(faults))
     if missing:
@@ -67,7 +71,11 @@ def _expected_notes(specimen: Specimen) -> set[str]:
     if not odd.lost and not odd.may_lose and specimen.oddity != "no sound":
         found |= {_LAYOUT_NOTES[specimen.layout]} if specimen.layout in _LAYOUT_NOTES else set()
         # Matroska does not say where the channels of PCM belong.
-        found |= {"unmixed_channels"} if (specimen.layout, specimen.container, specimen.sound[:3]) == ("5.1", "mkv", "pcm") else set()
+        found |= (
+            {"unmixed_channels"}
+            if (specimen.layout, specimen.container, specimen.sound[:3]) == ("5.1", "mkv", "pcm")
+            else set()
+        )
     return found
 
 
@@ -85,13 +93,9 @@ def _faults(specimen: Specimen, records: Sequence[Mapping[str, Any]]) -> Iterato
 def _picture_faults(specimen: Specimen, frames: np.ndarray) -> Iterator[str]:
     if frames.shape[1:3] != (shape := _shape(specimen)):
         yield f"frames of {frames.shape[1:3]} for {shape}"
-    found = _flashes(frames)
-    expected = _expected_flashes(specimen, 0.0)
-    for late in range(1, 1 + _late_frames(specimen)):
-        if not np.array_equal(found, expected):
-            expected = _expected_flashes(specimen, late / specimen.frames_per_second)
+    found, expected = _flashes(frames), _expected_flashes(specimen, frames)
     if not np.array_equal(found, expected):
-        yield f"{len(frames)} frames, flash in {np.flatnonzero(found)}; expected {len(expected)}, {np.flatnonzero(expected)}"
+        yield f"{len(found)} frames, flash in {np.flatnonzero(found)}; expected {len(expected)}, {np.flatnonzero(expected)}"
     if len(found) != len(expected):
         return
     middle = _middle(frames[~expected]).mean((0, 1, 2))
@@ -124,18 +128,35 @@ def _flashes(frames: np.ndarray) -> np.ndarray:
     return _middle(frames).min(-1).mean((1, 2)) > 215
 
 
+def _expected_flashes(specimen: Specimen, frames: np.ndarray) -> np.ndarray:
+    """Returns in which frames of the clip the flash is, bool [frames]: as planted, or as late as what was found."""
+    late = next((late for late in range(1 + _late_frames(specimen)) if _is_late(specimen, frames, late)), None)
+    count = math.ceil(SECONDS * FRAMES_PER_SECOND - 1e-6)
+    return _flashes(frames) if late is not None else _planted(specimen, 0.0, count)
+
+
+def _is_late(specimen: Specimen, frames: np.ndarray, late: int) -> bool:
+    """Returns whether the flash is where it is if the picture comes `late` stored frames late."""
+    longest = math.ceil((SECONDS + late / specimen.frames_per_second) * FRAMES_PER_SECOND - 1e-6)
+    shortest = math.ceil(SECONDS * FRAMES_PER_SECOND - 1e-6)
+    planted = _planted(specimen, late / specimen.frames_per_second, len(frames))
+    return shortest <= len(frames) <= longest and np.array_equal(_flashes(frames), planted)
+
+
 def _late_frames(specimen: Specimen) -> int:
     """Returns how many stored frames the picture may come late: where the first one's time on screen cannot be known.
 
-    FFmpeg counts times in .asf from 0, which is when the first frame is decoded.
+    FFmpeg counts the times in .asf from where the first frame is decoded; MPEG program streams have times of packets, not of
+    frames.
     """
-    return 2 if specimen.oddity == "times of decoding" or specimen.container in ("asf", "wmv") else 0
+    return (
+        2 if specimen.oddity == "times of decoding" or specimen.container in ("asf", "wmv", "mpg", "mpeg", "vob") else 0
+    )
 
 
-def _expected_flashes(specimen: Specimen, late_seconds: float) -> np.ndarray:
-    """Returns in which frames of the clip the flash is, bool [frames]: at each tick the last frame that has begun."""
-    times = frame_times(specimen)
-    ticks = np.arange(math.ceil((SECONDS + late_seconds) * FRAMES_PER_SECOND - 2e-2)) / FRAMES_PER_SECOND
+def _planted(specimen: Specimen, late_seconds: float, count: int) -> np.ndarray:
+    """Returns in which frames the flash is, bool [count]: at each tick the last frame that has begun is shown."""
+    times, ticks = frame_times(specimen), np.arange(count) / FRAMES_PER_SECOND
     shown = times[np.maximum(0, np.searchsorted(times + late_seconds, ticks + 2e-3, "right") - 1)]
     return (shown >= specimen.flash_seconds - 1e-6) & (shown < specimen.flash_seconds + FLASH_SECONDS - 1e-6)
 

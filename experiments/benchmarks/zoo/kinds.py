@@ -109,6 +109,7 @@ class Oddity(NamedTuple):
       notes: the kinds of notes of which one has to be in the report; empty where the file should be read as any other.
       lost: whether no clip should come out of it.
       may_lose: whether a clip may lack something, if that is noted.
+      may_conceal: whether FFmpeg may fill in what is broken without an error, so that it cannot be noted.
     """
 
     containers: tuple[str, ...] = ()
@@ -117,6 +118,7 @@ class Oddity(NamedTuple):
     notes: tuple[str, ...] = ()
     lost: bool = False
     may_lose: bool = False
+    may_conceal: bool = False
 
 
 _SKIPPED = {"notes": ("skipped",), "lost": True}
@@ -127,12 +129,12 @@ ODDITIES = {
     "times of decoding": Oddity(("mkv", "mp4", "mov"), ("libx264", "mpeg4"), ("libmp3lame", "ac3")),
     "second sound is the default": Oddity(("mkv", "webm", "mp4", "mov"), notes=("several_tracks",)),
     "first sound is a commentary": Oddity(("mkv",), notes=("several_tracks",)),
-    "wide pixels": Oddity((*_TIMED, "ts", "mpg", "vob", "avi"), ("libx264", "mpeg4", "mpeg2video", "libvpx-vp9")),
+    "wide pixels": Oddity((*_TIMED, "ts", "mpg", "vob", "avi"), ("libx264", "mpeg4", "mpeg2video")),
     "sound begins late": Oddity((*_TIMED, "ts")),
     "sound ends early": Oddity(),
     "no sound": Oddity(),
     "cut off": Oddity(("mkv", "webm", "avi", "flv", "wmv", "asf", "mp4", "mov"), notes=("incomplete", "skipped"), may_lose=True),
-    "damaged": Oddity(may_lose=True),
+    "damaged": Oddity(may_lose=True, may_conceal=True),
     "empty": Oddity(**_SKIPPED),
     "a text": Oddity(**_SKIPPED),
     "sound alone": Oddity(("mp4", "mov", "mkv", "webm", "avi", "wmv", "ts"), **_SKIPPED),

@@ -45,7 +45,10 @@ def pictures(specimen: Specimen) -> Iterable[np.ndarray]:
         flash = specimen.flash_seconds - 1e-6 <= time < specimen.flash_seconds + FLASH_SECONDS - 1e-6
         frame[:] = 250 if flash else (gray - 90 if gray else np.array(specimen.color))
         for (row, column), name in zip(((0, 0), (0, 1), (1, 0), (1, 1)), "abcd", strict=True):
-            rows, columns = slice(0, 24) if not row else slice(-24, None), slice(0, 32) if not column else slice(-32, None)
+            rows, columns = (
+                slice(0, 24) if not row else slice(-24, None),
+                slice(0, 32) if not column else slice(-32, None),
+            )
             frame[rows, columns] = CORNERS[name]
         yield frame
 
@@ -76,7 +79,7 @@ def write_media(specimen: Specimen, path: str | os.PathLike) -> None:
     path = os.fspath(path)
     if specimen.oddity == "times of decoding":
         return _write_with_times_of_decoding(specimen, path)
-    options = {"movflags": "frag_keyframe+empty_moov"} if specimen.oddity == "fragments" else {}
+    options = {"movflags": "frag_keyframe+delay_moov"} if specimen.oddity == "fragments" else {}
     _write(specimen, path, CONTAINERS[specimen.container].form, options)
     if specimen.orientation != "as stored" and can_turn(specimen.container):
         _turn(path, ORIENTATIONS[specimen.orientation][0])
@@ -165,7 +168,9 @@ def _encoder_options(specimen: Specimen) -> dict[str, str]:
 
 def _add_sound(container: av.container.OutputContainer, specimen: Specimen) -> av.audio.stream.AudioStream:
     ambisonic = specimen.layout == "ambisonic"
-    layout = {"left alone": "stereo", "opposite": "stereo", "ambisonic": "ambisonic 1"}.get(specimen.layout, specimen.layout)
+    layout = {"left alone": "stereo", "opposite": "stereo", "ambisonic": "ambisonic 1"}.get(
+        specimen.layout, specimen.layout
+    )
     options = {"mapping_family": "2"} if ambisonic else {}
     track = container.add_stream(specimen.sound, rate=specimen.sample_rate_hz, layout=layout, options=options)
     track.bit_rate = 12_200 if specimen.sound == "libopencore_amrnb" else 192_000
@@ -186,7 +191,12 @@ def _add_text(container: av.container.OutputContainer, specimen: Specimen) -> li
             if packet.dts is not None:
                 content = bytes(packet)
                 copy = av.Packet(len(content).to_bytes(2, "big") + content if is_mp4 else content)
-                copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+                copy.pts, copy.dts, copy.duration, copy.time_base = (
+                    packet.pts,
+                    packet.dts,
+                    packet.duration,
+                    packet.time_base,
+                )
                 copy.pts = copy.dts = packet.pts + round(_start_seconds(specimen) / packet.time_base)
                 copy.is_keyframe, copy.stream = True, track
                 packets.append(copy)

@@ -19,8 +19,7 @@ from experiments.benchmarks.zoo.caption_forms import expected_texts
 from experiments.benchmarks.zoo.judging import (
     FRAMES_PER_SECOND,
     IMAGE_SIZE_PX,
-    NOTED,
-    RIGHT,
+    RESULTS,
     SAMPLE_RATE_HZ,
     UNNOTED,
     WRONG,
@@ -29,7 +28,6 @@ from experiments.benchmarks.zoo.judging import (
 )
 from experiments.benchmarks.zoo.specimens import Specimen, draw
 
-RESULTS = (RIGHT, NOTED, WRONG, UNNOTED)
 _PARTS = ("container", "oddity", "layout", "orientation", "captions")
 
 
