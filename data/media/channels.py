@@ -12,7 +12,7 @@ import numpy as np
 from data.media.decoding import is_sound
 from data.media.remarks import Remarks
 
-_BLOCK_FRAMES, _LOOKED_AT = 16, 4
+_BLOCK_FRAMES = 16
 # Channels whose sum has less than this share of their power cancel each other; 1 for unrelated ones (our choice).
 _CANCELLING_SHARE = 0.02
 _FLOATS = ("flt", "fltp", "dbl", "dblp")
@@ -72,20 +72,22 @@ def _part(frame: av.AudioFrame, cancels: bool, remarks: Remarks) -> Part:
         remarks.add("cancelling_channels", "the mean of the channels is silent: the first is used")
     elif layout.endswith(" channels") and frame.layout.nb_channels > 1:
         mix = "mean"
-        remarks.add("unmixed_channels", f"{layout} without positions: their mean is used")
+        if frame.layout.nb_channels > 2:  # two are left and right, whether or not the file says so, as in most .avi
+            remarks.add("unmixed_channels", f"{layout} without positions: their mean is used")
     return Part(frame.format.name, layout, frame.sample_rate, mix)
 
 
 def _cancel(frames: list[av.AudioFrame], before: bool) -> bool:
     """Returns whether a block's channels cancel each other; a block that is silent is like the one before it."""
-    looked_at = [frame for frame in frames[:: max(1, len(frames) // _LOOKED_AT)] if frame.layout.nb_channels > 1]
-    if not looked_at:
+    several = [frame for frame in frames if frame.layout.nb_channels > 1]
+    if not several:
         return False
     power = of_sum = 0.0
-    for channels in map(_channels, looked_at):
-        power += float(np.square(channels).sum()) / channels.shape[1]
-        of_sum += float(np.square(channels.sum(0)).sum()) / channels.shape[1]
-    if power < _AUDIBLE_POWER * len(looked_at):
+    for channels in map(_channels, several):  # all of them: a word or a knock is short
+        total = channels.sum(0)
+        power += float(np.vdot(channels, channels)) / channels.shape[1]
+        of_sum += float(np.vdot(total, total)) / channels.shape[1]
+    if power < _AUDIBLE_POWER * len(several):
         return before
     return of_sum < _CANCELLING_SHARE * power
 

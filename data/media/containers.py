@@ -103,7 +103,9 @@ def last_frame_seconds(spacing: float, duration: float, known: float) -> float:
 def promised_seconds(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
     """Returns how long a track is by the file's header; 0 if it does not say."""
     if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
+        # Of an .avi file that is cut off, FFmpeg takes only a share of the frames that the header counts.
+        counted = stream.frames if container.format.name == "avi" and stream.type == "video" else 0
+        return float(max(stream.duration, counted) * stream.time_base)
     seconds = (container.duration or 0) / av.time_base
     if "matroska" in container.format.name and stream.start_time is not None:
         # Its duration counts from 0, wherever the first frame is: recordings and cut files start late.
