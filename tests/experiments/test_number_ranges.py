@@ -70,7 +70,7 @@ RANGES = {
     ),
     "study": dict(
         noise=SHARE, ablation_noise=SHARE, seeds=(0, INT32), ablation_seeds=COUNT, train_clips=COUNT, validation_clips=COUNT,
-        test_clips=COUNT, watch_steps=COUNT, watched_clips=COUNT, cost_repeats=COUNT,
+        test_clips=COUNT, watch_steps=COUNT, watched_clips=COUNT, cost_repeats=COUNT, margin_points=POSITIVE, noise_seeds=COUNT,
     ),
     "ClipSpec": dict(
         frames=COUNT, frames_per_second=("(", 0, 1e6, ")"), image_size=COUNT, sample_rate_hz=(1, 10**6), candidates=COUNT,

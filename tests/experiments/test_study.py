@@ -58,8 +58,8 @@ def ran(tmp_path_factory, eagerly):
     root = tmp_path_factory.mktemp("study")
     study = study_config.parse([GIN_FILE], BINDINGS)
     data_dir, directory = str(root / "data"), StudyDirectory(root / "runs")
-    prepare_sets(study, data_dir, lambda _: None)
     clean, noisy = study.points("cl")
+    prepare_sets(study, data_dir, lambda _: None, [clean, noisy])
     lost = {}
 
     def keep_the_first(self, point, result):
