@@ -24,7 +24,9 @@ flags.DEFINE_multi_string(
 flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seeds = (1, 2)'; overrides the files.")
 flags.DEFINE_string("data_dir", "", "Directory of the study's data sets; missing ones are prepared.")
 flags.DEFINE_string("study_dir", "", "Directory of the runs; created if missing, resumed if it holds some.")
-flags.DEFINE_string("output_dir", "", "Directory of the page and of results.jsonl, which is resumed if it holds points.")
+flags.DEFINE_string(
+    "output_dir", "", "Directory of the page and of results.jsonl, which is resumed if it holds points."
+)
 flags.DEFINE_bool("page_only", False, "Write the page from the points in --output_dir; run nothing.")
 flags.DEFINE_integer("jobs", 1, "Variants at a time; they share the cores.", lower_bound=1)
 

@@ -158,6 +158,8 @@ def shaped(name: str, parameter: str, value: object) -> object:
     hint = str(hints(name)[parameter])
     if parameter == "noise":
         return ((value, 0.0),)
+    if parameter == "noise_seeds":
+        return {(0.0, 0.0): value}
     if "tuple" in hint:
         return (value,) * hint.split("tuple")[1].split("]")[0].count(re.search("int|float", hint)[0])
     several = "Sequence" in hint and parameter not in ("lower_bounds",)
