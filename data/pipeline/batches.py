@@ -39,6 +39,7 @@ def train_batches(
     augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
     video: bool = True,
     augment_on: str = "host",
+    only_aligned: bool = False,
     input_context: tf.distribute.InputContext | None = None,
     data_service: DataService | None = None,
 ) -> tf.data.Dataset:
@@ -65,6 +66,9 @@ def train_batches(
         the rest stays the same. An audio data set, whose records have no frames, needs it.
       augment_on: "host" crops, resizes, mirrors and colors the frames here; "device" leaves all but the crop to
         `finish_clips` in the training step, which is sent bytes instead of floats. Draws and pixels are the same.
+      only_aligned: Treats narrations and sounds that the records say are of another scene (`text_aligned`,
+        `audio_aligned` 0) as missing; order, frames and every random change stay the same. What a method that finds
+        misaligned clips could gain at most.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
       data_service: Workers that make the batches; None for this process. The batches are the same,
         bit for bit. They can be iterated over once.
@@ -98,7 +102,8 @@ def train_batches(
         sets, context, batch_size=batch_size, seed=seed, shuffle_window=shuffle_window, weights=weights
     )
     frames = dict(video=video, canvas=frame_canvas(sets, spec) if video else None, finish=augment_on == "host")
-    readers = [ClipReader(one_set, spec, tokenizer, labels=len(sets) == 1, **frames) for one_set in sets]
+    options = dict(labels=len(sets) == 1, only_aligned=only_aligned, **frames)
+    readers = [ClipReader(one_set, spec, tokenizer, **options) for one_set in sets]
 
     @_as_it_is
     def transform(place: tf.Tensor, source: tf.Tensor, record: tf.Tensor) -> Clip:

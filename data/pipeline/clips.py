@@ -37,6 +37,7 @@ class ClipReader:
       labels: Whether clips of a multi-label set have `labels`.
       canvas: Height and width that no training crop exceeds: a larger one is scaled down to it. None for no limit.
       finish: Whether the video of training clips is finished here; if not, see `orders_for_device`, which needs a canvas.
+      only_aligned: Whether narrations and sounds that the record says are of another scene are treated as missing.
 
     Raises:
       DataError: The records' rates do not fit the spec's, or they have no frames for `video`.
@@ -49,6 +50,7 @@ class ClipReader:
     labels: bool = True
     canvas: tuple[int, int] | None = None
     finish: bool = True
+    only_aligned: bool = False
 
     def __post_init__(self) -> None:
         if self.video and not self.prepared.has_video:
@@ -192,6 +194,8 @@ class ClipReader:
         return tf.ensure_shape(waveform, [self.spec.waveform_samples]), tf.size(samples) > 0
 
     def _sound_and_text(self, example: dict, start: tf.Tensor) -> Clip:
+        if self.only_aligned:
+            example = _without_misaligned(example)
         waveform, has_audio = self._window_sound(example["audio"], start)
         clip = {"waveform": waveform, "has_audio": has_audio}
         if self.labels and self.prepared.multi_label:
@@ -248,6 +252,18 @@ class ClipReader:
         """Decodes a box (top, left, height, width) of all frames; uint8 [frames, height, width, 3]."""
         frames = tf.unstack(jpegs, num=self.spec.frames)
         return tf.stack([tf.image.decode_and_crop_jpeg(frame, box, channels=3) for frame in frames])
+
+
+def _without_misaligned(example: dict) -> dict:
+    """Empties the sound and the captions of a record that says that they are of another scene."""
+    sound = example["audio"][: _size_if(example["audio_aligned"] != 0, example["audio"])]
+    captions = example["captions"]
+    count = _size_if(example["text_aligned"] != 0, captions["text"])
+    return {**example, "audio": sound, "captions": {name: values[:count] for name, values in captions.items()}}
+
+
+def _size_if(kept: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    return tf.where(kept, tf.size(values), 0)
 
 
 def _even_starts(last: tf.Tensor, windows: int) -> list[tf.Tensor]:

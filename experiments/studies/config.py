@@ -11,6 +11,8 @@ from experiments.running import gin_config
 from experiments.running.command_line import BadInput
 
 CLEAN = (0.0, 0.0)
+ORACLE = "oracle"
+"""The name of the first method where it is trained without the false narrations and sounds."""
 _AT_LEAST_1 = ("train_clips", "validation_clips", "test_clips", "cost_repeats")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")  # names are directories
 
@@ -19,7 +21,7 @@ class Point(NamedTuple):
     """One training run of the study.
 
     Attributes:
-      variant: The name of a method or of an ablation.
+      variant: The name of a method or of an ablation, or `ORACLE`.
       text_noise, audio_noise: Shares of the training clips whose narration or sound is of another scene.
       seed: Of the data, the weights, the order of the clips, their augmentation and DropToken.
     """
@@ -63,6 +65,10 @@ class Study:
       bindings: Of all runs; they win over the files, and those of the methods and ablations win over them.
       noise: Pairs of `text_noise` and `audio_noise`; every method is trained on each.
       seeds: Every method is trained with each.
+      noise_seeds: Noise to how many of the first of `seeds` are used there; all where a noise is not named.
+      oracle: Whether the first method is also trained without the narrations and sounds that are of another scene, at
+        every noise: what a method that finds them could gain.
+      margin_points: Differences in R@10 smaller than this do not matter; see `statistics.equivalence_p_value`.
       ablation_noise: The noise that the ablations are trained on, one of `noise`.
       ablation_seeds: The first of `seeds`, so many, that the ablations are trained with.
       train_clips, validation_clips, test_clips: Sizes of the data sets' splits.
@@ -70,6 +76,7 @@ class Study:
       watch_steps: The steps after which they are measured; the last one's values are kept per clip.
       watched_clips: On so many clips of the validation split.
       cost_repeats: Times each method's step is timed.
+      notes: Sentences for the head of the page, such as what has been run.
     """
 
     methods: Mapping[str, str | Sequence[str]]
@@ -78,6 +85,9 @@ class Study:
     bindings: Sequence[str] = ()
     noise: Sequence[Sequence[float]] = (CLEAN, (0.3, 0.3), (0.6, 0.3))
     seeds: Sequence[int] = (1, 2, 3, 4, 5)
+    noise_seeds: Mapping[tuple[float, float], int] = dataclasses.field(default_factory=dict)
+    oracle: bool = False
+    margin_points: float = 3.0
     ablation_noise: Sequence[float] = (0.6, 0.3)
     ablation_seeds: int = 5
     train_clips: int = 720
@@ -87,6 +97,7 @@ class Study:
     watch_steps: Sequence[int] = ()
     watched_clips: int = 128
     cost_repeats: int = 20
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         wrong = [
@@ -101,7 +112,7 @@ class Study:
         pairs = [*self.noise, self.ablation_noise]
         return {
             "methods": (
-                len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.variants),
+                len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.named),
                 "name at least one method; names, also of ablations, consist of letters, digits, `_`, `.`, `+` and `-`",
             ),
             "ablations": (
@@ -120,6 +131,16 @@ class Study:
                 and 0 <= min(self.seeds) <= max(self.seeds) < 2**31,
                 "hold different whole numbers from 0 to 2^31 - 1",
             ),
+            "noise_seeds": (
+                self.noise_seeds.keys() <= set(map(tuple, self.noise))
+                and all(n >= 1 for n in self.noise_seeds.values()),
+                "give some of `study.noise` a number of seeds, at least 1",
+            ),
+            "oracle": (
+                not self.oracle or ORACLE not in self.named,
+                f"be False where a method or ablation is called {ORACLE}",
+            ),
+            "margin_points": (self.margin_points > 0, "be above 0"),
             "ablation_noise": (tuple(self.ablation_noise) in map(tuple, self.noise), "be one of `study.noise`"),
             "ablation_seeds": (
                 1 <= self.ablation_seeds <= len(self.seeds),
@@ -140,9 +161,23 @@ class Study:
         return next(iter(self.methods))
 
     @property
-    def variants(self) -> tuple[str, ...]:
+    def named(self) -> tuple[str, ...]:
         """Names of all methods and ablations."""
         return *self.methods, *self.ablations
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the methods, and `ORACLE` if it is part of the study."""
+        return (*self.methods, ORACLE) if self.oracle else tuple(self.methods)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of all that have points: methods, `ORACLE` if it is part of the study, ablations."""
+        return *self.trained, *self.ablations
+
+    def is_oracle(self, variant: str) -> bool:
+        """Whether a variant is trained without the false narrations and sounds."""
+        return self.oracle and variant == ORACLE
 
     def ablation(self, name: str) -> Ablation:
         """Returns one of the ablations."""
@@ -151,9 +186,13 @@ class Study:
 
     def points(self, variant: str) -> list[Point]:
         """Returns a variant's points; those of a seed follow each other."""
-        if variant in self.methods:
-            return [Point(variant, *noise, seed) for seed in self.seeds for noise in self.noise]
+        if variant in self.trained:
+            pairs = [tuple(noise) for noise in self.noise if not self.is_oracle(variant) or tuple(noise) != CLEAN]
+            return [Point(variant, *noise, seed) for seed in self.seeds for noise in pairs if self._uses(seed, noise)]
         return [Point(variant, *self.ablation_noise, seed) for seed in self.seeds[: self.ablation_seeds]]
+
+    def _uses(self, seed, noise):
+        return seed in self.seeds[: self.noise_seeds.get(noise, len(self.seeds))]
 
     def pretraining(self, variant: str) -> Pretrain:
         """Returns the configuration of a variant's runs, without their seed and data.
@@ -175,6 +214,8 @@ class Study:
         return parsed
 
     def _settings(self, variant):
+        if self.is_oracle(variant):
+            return self._settings(self.baseline)
         if variant in self.methods:
             found = self.methods[variant]
             return (found,) if isinstance(found, str) else tuple(found)

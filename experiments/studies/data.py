@@ -1,6 +1,6 @@
 """The study's data sets: of each seed one per noise, alike in all but the noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import data
 from data import Synthetic, SyntheticConfig, prepare
@@ -18,15 +18,22 @@ def open_set(noise: tuple[float, float], seed: int, data_dir: str) -> data.Prepa
         return data.open_dataset(f"{Synthetic.name}/{_name(noise, seed)}", data_dir)
 
 
-def prepare_sets(study: Study, data_dir: str, show: Callable[[str], None]) -> None:
-    """Prepares what is missing of the study's data sets; clean ones are always among them, see `studies.training`.
+def prepare_sets(study: Study, data_dir: str, show: Callable[[str], None], points: Iterable[Point]) -> None:
+    """Prepares what is missing of the data sets of some points; clean ones are always among them, see `sets_of`.
+
+    Args:
+      study: The study.
+      data_dir: Where its data sets are.
+      show: Called with a line per set that is prepared.
+      points: What is going to be run; if nothing is, nothing is prepared.
 
     Raises:
       BadInput: Others of the same name lie there, or the clips' rates cannot be rendered.
     """
     clips = study.pretraining(study.baseline).clips
-    pairs = dict.fromkeys([CLEAN, *map(tuple, study.noise)])
-    wanted = [(noise, seed) for seed in study.seeds for noise in pairs]
+    wanted = dict.fromkeys((noise, point.seed) for point in points for noise in (CLEAN, point.noise))
+    if wanted:
+        wanted = {(CLEAN, study.seeds[0]): None} | wanted  # the first one has the vocabulary
     for number, (noise, seed) in enumerate(wanted, start=1):
         with bad_input():
             found = prepare(Synthetic, _config(study, clips, noise, seed), data_dir)

@@ -3,7 +3,16 @@
 from experiments.evaluation.alignment import INDICATORS
 from experiments.studies.config import CLEAN
 from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
-from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Difference, interval, paired_difference
+from experiments.studies.statistics import (
+    BETTER,
+    EQUAL,
+    SAME,
+    UNDECIDED,
+    WORSE,
+    Difference,
+    interval,
+    paired_difference,
+)
 from experiments.studies.tables import areas, noise_title, with_interval
 
 _PRIMARY_NAME = "R@10"
@@ -11,7 +20,8 @@ _PRIMARY_NAME = "R@10"
 
 def findings(results: Results) -> list[str]:
     """Returns the study's conclusions; each holds for the setting of the study alone."""
-    return [*_learned(results), *_noise_hurts(results), *_methods(results), *_ablations(results), *_indicators(results)]
+    parts = (_learned, _noise_hurts, _ceiling, _methods, _ablations, _indicators)
+    return [sentence for part in parts for sentence in part(results)]
 
 
 def _learned(results):
@@ -32,22 +42,32 @@ def _noise_hurts(results):
             yield f"Noise ({noise_title(noise)}) changes its {_PRIMARY_NAME} by {_points(found)} points."
 
 
+def _ceiling(results):
+    compared = results.oracle_compared(PRIMARY)
+    if compared:
+        gains = "; ".join(
+            f"{_points(each.difference)} points at {noise_title(noise)}" for noise, each in compared.items()
+        )
+        yield f"Without the false narrations and sounds (`oracle`) {results.study.baseline} would gain in {_PRIMARY_NAME}: {gains}."
+
+
 def _methods(results):
     compared = results.methods_compared(PRIMARY)
+    if not compared:
+        return
     for verdict, text in (
         (BETTER, "Better than {baseline} in {name}, after the correction: {cases}."),
         (WORSE, "Worse than {baseline} in {name}, after the correction: {cases}."),
+        (EQUAL, "Equal to {baseline} in {name} within {margin:g} points: {cases}."),
         (SAME, "The same as {baseline} in every seed, as the method never acted: {cases}."),
     ):
         cases = [_case(*place, found) for place, found in compared.items() if found.verdict == verdict]
-        if cases or verdict != SAME:
+        if cases or verdict in (BETTER, WORSE):
             listed = "; ".join(cases) or "no method at any noise"
-            yield text.format(baseline=results.study.baseline, name=_PRIMARY_NAME, cases=listed)
-    undecided = sum(found.verdict == NOT_SHOWN for found in compared.values())
-    yield (
-        f"In {undecided} of {len(compared)} comparisons of {_PRIMARY_NAME} no difference is shown; this does not show that there "
-        "is none."
-    )
+            names = dict(baseline=results.study.baseline, name=_PRIMARY_NAME, margin=results.study.margin_points)
+            yield text.format(cases=listed, **names)
+    undecided = sum(found.verdict == UNDECIDED for found in compared.values())
+    yield f"Undecided: {undecided} of {len(compared)} comparisons of {_PRIMARY_NAME}."
     yield _secondary(results)
 
 

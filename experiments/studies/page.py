@@ -1,9 +1,7 @@
 """The page about a study and the files next to it, generated from its results."""
 
-import json
-import os
+import collections
 import pathlib
-import platform
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,8 +10,9 @@ from experiments.studies import plots as study_plots
 from experiments.studies import tables as study_tables
 from experiments.studies.config import CLEAN, Study
 from experiments.studies.findings import findings
+from experiments.studies.record import Record
 from experiments.studies.results import FIGURES, Results
-from experiments.studies.tables import Lines, noise_title
+from experiments.studies.tables import Lines, noise_title, short_title
 from experiments.sweeps.table import csv_text, markdown
 
 PLAIN_STEP = "one gradient"
@@ -29,13 +28,19 @@ clean. The model is far smaller than any in the paper, and so are data and train
 mechanism, not about the paper's table.
 """
 _READING = """\
-`±` is half the width of the 95 % confidence interval over seeds, by Student's t. A seed determines data, weights,
-order and augmentation, the same for all methods and noises; so differences are paired, seed by seed. **better**
-and **worse** mean that the paired t test's p value, corrected by Holm's method for all comparisons of that figure (of all
-methods and noises; of all ablations), is below 0.05. Intervals are not corrected. R@10 was chosen beforehand as the
-primary figure; steps, rate, sizes, DropToken (none) and the heavier noise were chosen by short runs of plain VATT alone. A
-first setting, in which plain VATT learned almost nothing, was abandoned after a dozen points of plain VATT and RW (VA).
+`±` is half the width of the 95 % confidence interval over seeds, by Student's t; it is not corrected for the number of
+comparisons. A seed determines data, weights, order and augmentation, the same for all methods and noises; so differences are
+paired, seed by seed. **better** and **worse** mean that the paired t test's p value, corrected by Holm's method for all
+comparisons of that figure (of all methods and noises; of all ablations), is below 0.05. *Equal within {margin:g}* means that
+no difference is shown and two one-sided t tests, whose p values are corrected by Holm's method in the same way, show that R@10
+differs by less than {margin:g} points. All else is undecided. R@10 was chosen beforehand as the primary figure; steps, rate,
+sizes, DropToken (none) and the noises were chosen without comparing methods, by short runs of plain VATT alone.
 With few seeds ({seeds} here) only large differences can be shown.
+"""
+_CEILING = """\
+`oracle` is {baseline}, with the same weights, clips and order, trained without the narrations and sounds that are of another
+scene: what a method could gain that finds them all. A method's share is its own gain over {baseline} divided by that of the
+oracle, over the same seeds, in brackets Fieller's 95 % interval; "no bounds" where the oracle's gain may be nothing.
 """
 _INDICATORS = """\
 How well an indicator tells misaligned clips from those aligned in audio and in text, among {clips} clips of the
@@ -85,6 +90,7 @@ def write_page(
     """
     files = RunDirectory(directory)
     drawn = {
+        "differences.png": study_plots.differences(results),
         "recall.png": study_plots.recall(results),
         "indicators.png": study_plots.areas_over_training(results),
         "cosines.png": study_plots.cosines(results),
@@ -93,7 +99,7 @@ def write_page(
         if picture is not None:
             files.write_bytes(directory / name, picture)
     files.write(directory / "results.csv", csv_text([_row(result) for result in results.points]))
-    files.write(directory / "results.jsonl", "".join(json.dumps(result) + "\n" for result in results.points))
+    Record(directory).keep(results.points)
     pictures = [name for name, picture in drawn.items() if picture is not None]
     files.write(directory / "README.md", page(results, cost, settings, origin, pictures))
 
@@ -107,21 +113,16 @@ def page(
 ) -> str:
     """Returns the page in Markdown."""
     study = results.study
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, _list(study.notes)]
     if results.missing:
-        parts.append(f"**{results.missing} points are not finished; what follows is about the others.**\n")
-    parts += ["## What it shows\n", _list(findings(results)), _READING.format(seeds=len(study.seeds))]
-    parts += ["## Methods\n", _picture("recall.png", "R@10 by noise and method", pictures)]
-    for noise in map(tuple, study.noise):
-        title = "no noise" if noise == CLEAN else noise_title(noise)
-        parts += [f"### Noise: {title}\n", markdown(study_tables.figures(results, noise))]
-        parts += [markdown(study_tables.differences(results, noise))]
+        parts.append(
+            f"**{results.missing} points are not finished, {len(results.points)} are; what follows is about those.**\n"
+        )
+    if results.points:
+        parts += ["## What it shows\n", _list(findings(results)), *_verdicts(results, pictures), *_ceiling(results)]
+    parts += _methods(results, pictures)
     parts += _section("What the gradients did", study_tables.gradients(results))
-    parts += _section(
-        "Which clips are misaligned", study_tables.indicators(results), _INDICATORS.format(clips=study.watched_clips)
-    )
-    parts += [_picture("indicators.png", "AUC of the indicators over the training", pictures)]
-    parts += [_picture("cosines.png", "Cosines of aligned and misaligned clips", pictures)]
+    parts += _indicators(results, pictures)
     text = _ABLATIONS.format(noise=noise_title(tuple(study.ablation_noise)))
     parts += _section("Ablations", study_tables.ablations(results), text)
     if cost:
@@ -129,6 +130,41 @@ def page(
         parts += _section("Cost of a step", study_tables.cost(cost, PLAIN_STEP), text)
     parts += ["## The setting\n", _list([*settings, *_design(study)]), *_again(results, origin)]
     return "\n".join(part for part in parts if part)
+
+
+def _verdicts(results: Results, pictures: Sequence[str]) -> list[str]:
+    counts = [len(results.by_seed(*place)) for place in results.places]
+    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    reading = _READING.format(margin=results.study.margin_points, seeds=seeds)
+    lines = study_tables.verdicts(results)
+    table = markdown(lines) if len(lines) > 1 else ""
+    return [table, _picture("differences.png", "Paired differences in R@10 by noise and method", pictures), reading]
+
+
+def _ceiling(results: Results) -> list[str]:
+    parts = _section("The ceiling", study_tables.ceiling(results), _CEILING.format(baseline=results.study.baseline))
+    lines = study_tables.shares(results)
+    return [*parts, markdown(lines)] if len(lines) > 1 else parts
+
+
+def _methods(results: Results, pictures: Sequence[str]) -> list[str]:
+    parts = []
+    for noise in map(tuple, results.study.noise):
+        figures, differences = study_tables.figures(results, noise), study_tables.differences(results, noise)
+        if len(figures) > 1:
+            title = "no noise" if noise == CLEAN else noise_title(noise)
+            parts += [f"### Noise: {title}\n", markdown(figures), markdown(differences)]
+    return ["## Methods\n", _picture("recall.png", "R@10 by noise and method", pictures), *parts] if parts else []
+
+
+def _indicators(results: Results, pictures: Sequence[str]) -> list[str]:
+    lines = study_tables.indicators(results)
+    parts = _section("Which clips are misaligned", lines, _INDICATORS.format(clips=results.study.watched_clips))
+    if parts:
+        parts += ["The same over the training, for clips misaligned in either:\n"]
+        parts += [markdown(study_tables.indicators_over_training(results))]
+    parts += [_picture("indicators.png", "AUC of the indicators over the training", pictures)]
+    return [*parts, _picture("cosines.png", "Cosines of aligned and misaligned clips", pictures)]
 
 
 def _section(title: str, lines: Lines, text: str = "") -> list[str]:
@@ -144,15 +180,17 @@ def _list(sentences: Sequence[str]) -> str:
 
 
 def _design(study: Study) -> list[str]:
+    seeds = [f"{number} at {short_title(noise)}" for noise, number in study.noise_seeds.items()]
+    first = f"; of these the first {', '.join(seeds)}" if seeds else ""
+    ablations = f"; of the ablations the first {study.ablation_seeds}" if study.ablations else ""
     return [
-        f"Seeds {', '.join(map(str, study.seeds))}; of the ablations the first {study.ablation_seeds}.",
+        f"Seeds {', '.join(map(str, study.seeds))}{first}{ablations}.",
         f"Clips: {study.train_clips} to train on, {study.validation_clips} to watch, {study.test_clips} to test on.",
         "Retrieval is over all test clips; probes are linear, learned on the clean training clips of the same scenes.",
     ]
 
 
 def _again(results: Results, origin: Provenance) -> list[str]:
-    seconds = [sum(result["seconds"].values()) for result in results.points]
     environment = origin.environment
     versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     changes = " with uncommitted changes" if environment["uncommitted_changes"] else ""
@@ -161,23 +199,30 @@ def _again(results: Results, origin: Provenance) -> list[str]:
         f"    {origin.command}\n",
         _list(
             [
-                f"{len(seconds)} runs, {sum(seconds) / max(1, len(seconds)):.0f} s each on average, tracing not counted.",
-                f"{origin.date}; {origin.processor}; {environment['platform']}.",
+                *_runs(results),
+                f"This page: {origin.date}; {origin.processor}; {environment['platform']}.",
                 f"Python {environment['python']}, {versions}; commit {environment['commit'] or 'unknown'}{changes}.",
             ]
         ),
     ]
 
 
+def _runs(results: Results) -> list[str]:
+    """Sentences on the time that the points took, and on where they were made."""
+    seconds = [sum(result["seconds"].values()) for result in results.points]
+    if not seconds:
+        return ["No run is finished."]
+    places = collections.Counter(
+        "; ".join(made[name] for name in ("processor", "date", "commit"))
+        for result in results.points
+        if (made := result.get("origin"))
+    )
+    total, mean = sum(seconds) / 3600, sum(seconds) / len(seconds)
+    lines = [f"{len(seconds)} runs, {mean:.0f} s each on average, {total:.1f} hours in all, tracing not counted."]
+    return lines + [f"{number} of them: {place}." for place, number in places.items()]
+
+
 def _row(result: dict) -> dict[str, object]:
     shown = {metric.title: metric.value(result) for metric in FIGURES}
     seconds = {f"seconds {name}": value for name, value in result["seconds"].items()}
     return {**result["point"], **shown, **result["training"], **seconds}
-
-
-def processor() -> str:
-    """Returns name and number of this machine's processors."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()} x {names[0] if names else platform.machine()}"

@@ -5,16 +5,18 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from experiments.evaluation.alignment import INDICATORS
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, PALETTE, styled
-from experiments.studies.config import CLEAN
-from experiments.studies.results import PRIMARY, Results
-from experiments.studies.statistics import Interval, interval
-from experiments.studies.tables import areas, noise_title
+from experiments.studies.config import CLEAN, ORACLE
+from experiments.studies.results import PRIMARY, Noise, Results
+from experiments.studies.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, interval
+from experiments.studies.tables import areas, noise_title, short_title
 
 _DPI = 110
 _MARKERS = "osD^vP*X"
+_VERDICT_COLORS = {BETTER: ALIGNED, WORSE: MISALIGNED, EQUAL: PALETTE[0], UNDECIDED: NEUTRAL}
 _SPREAD = 0.3  # of the methods around their noise's place
 
 
@@ -25,31 +27,55 @@ def _png(figure: Figure) -> bytes:
 
 
 @styled
-def recall(results: Results) -> bytes:
-    """Draws R@10 by noise and method, and the paired differences to the baseline, both with their intervals."""
-    study, title = results.study, PRIMARY.title
-    figure = Figure((10, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    compared = results.methods_compared(PRIMARY)
-
-    def difference(method: str, noise: tuple[float, float]) -> Interval | None:
-        found = compared.get((method, noise))
-        return found.difference.interval if found else None
-
-    _by_noise(left, results, list(study.methods), lambda method, noise: results.interval(method, noise, PRIMARY))
-    _by_noise(right, results, list(study.methods)[1:], difference)
-    left.set(title=f"{title}: mean and 95 % interval", ylabel=title, ylim=(0, None))
-    right.axhline(0, color=NEUTRAL, linewidth=1)
-    right.set(title=f"Paired difference to {study.baseline}", ylabel="points")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=8)
+def recall(results: Results) -> bytes | None:
+    """Draws R@10 by noise and method with its intervals; `None` if there is none."""
+    if not results.points:
+        return None
+    figure = Figure((7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    _by_noise(axes, results, lambda method, noise: results.interval(method, noise, PRIMARY))
+    axes.set(title=f"{PRIMARY.title}: mean and 95 % interval", ylabel=PRIMARY.title, ylim=(0, None))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=8)
     return _png(figure)
 
 
-def _by_noise(axes, results: Results, methods: list[str], value: Callable) -> None:
+@styled
+def differences(results: Results) -> bytes | None:
+    """Draws R@10 minus the baseline's, a panel per noise, colored by verdict; `None` if there is nothing to compare."""
+    compared, oracle = results.methods_compared(PRIMARY), results.oracle_compared(PRIMARY)
+    if not compared and not oracle:
+        return None
+    compared = compared | {(ORACLE, noise): found for noise, found in oracle.items()}
+    noises = [noise for noise in map(tuple, results.study.noise) if any(place[1] == noise for place in compared)]
+    names = [name for name in results.study.trained[1:] if any(place[0] == name for place in compared)]
+    figure = Figure((1.2 + 2.8 * len(noises), 1.3 + 0.3 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
+    for axes, noise in zip(panels, noises, strict=True):
+        _forest(axes, [compared.get((name, noise)) for name in names], results.study.margin_points)
+        axes.set(title=short_title(noise), xlabel="points")
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    figure.suptitle(f"R@10 minus that of {results.study.baseline}", fontsize="medium")
+    handles = [Line2D([], [], color=color, marker="o", label=word) for word, color in _VERDICT_COLORS.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return _png(figure)
+
+
+def _forest(axes, comparisons, margin):
+    axes.axvspan(-margin, margin, color=NEUTRAL, alpha=0.15, linewidth=0)
+    axes.axvline(0, color=NEUTRAL, linewidth=1)
+    for place, found in enumerate(comparisons):
+        if found is not None:
+            color = _VERDICT_COLORS[EQUAL if found.verdict == SAME else found.verdict]
+            mean, half_width = found.difference.interval[:2]
+            axes.errorbar(mean, place, xerr=np.nan_to_num(half_width), color=color, marker="o", markersize=5, capsize=2)
+    axes.grid(visible=False, axis="y")
+
+
+def _by_noise(axes, results: Results, value: Callable[[str, Noise], Interval | None]) -> None:
     pairs = [tuple(noise) for noise in results.study.noise]
-    for method in methods:
-        number = list(results.study.methods).index(method)
-        shift = _SPREAD * (2 * number / max(1, len(results.study.methods) - 1) - 1)
+    for number, method in enumerate(results.study.trained):
+        shift = _SPREAD * (2 * number / max(1, len(results.study.trained) - 1) - 1)
         found = [(place + shift, value(method, noise)) for place, noise in enumerate(pairs)]
         found = [(place, each) for place, each in found if each is not None]
         axes.errorbar(
@@ -57,7 +83,7 @@ def _by_noise(axes, results: Results, methods: list[str], value: Callable) -> No
             color=PALETTE[number % len(PALETTE)], marker=_MARKERS[number % len(_MARKERS)], markersize=5, linestyle="none",
             capsize=2, label=method,
         )  # fmt: skip
-    axes.set_xticks(range(len(pairs)), [noise_title(noise).replace(", ", "\n") for noise in pairs])
+    axes.set_xticks(range(len(pairs)), [short_title(noise).replace(", ", "\n") for noise in pairs])
     axes.set_xlim(-0.5, len(pairs) - 0.5)
     axes.grid(visible=False, axis="x")
 

@@ -15,8 +15,9 @@ from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
 from experiments.running.run_directory import operative_config
 from experiments.studies.config import CLEAN, Point, Study
-from experiments.studies.data import sets_of, vocabulary_path
+from experiments.studies.data import open_set, sets_of, vocabulary_path
 from experiments.studies.directory import StudyDirectory
+from experiments.studies.record import Record, origin
 from experiments.studies.training import ReusableRun
 from experiments.training import quantities
 
@@ -25,36 +26,51 @@ _LAST_STEPS = 20  # over which the losses at the end are averaged
 
 
 def run_variant(
-    study: Study, variant: str, strategy: tf.distribute.Strategy, data_dir: str, directory: StudyDirectory
+    study: Study,
+    variant: str,
+    strategy: tf.distribute.Strategy,
+    data_dir: str,
+    directory: StudyDirectory,
+    record: Record | None = None,
 ) -> None:
     """Runs what is not finished of a variant's points.
+
+    Args:
+      study: The study.
+      variant: A method, the oracle or an ablation.
+      strategy: Where it runs.
+      data_dir: Where the study's data sets are.
+      directory: Of the runs.
+      record: Each finished point is also added to it; `None` for no record.
 
     Raises:
       BadInput: The data are not prepared, or the variant's directory holds one of another configuration or is being written.
       RunFailed: A run is not finite.
     """
     with directory.variant(variant).only_writer("training"):
-        _run_points(study, variant, strategy, data_dir, directory)
+        _run_points(study, variant, strategy, data_dir, directory, record)
 
 
-def _run_points(study, variant, strategy, data_dir, directory):
+def _run_points(study, variant, strategy, data_dir, directory, record):
     points = study.points(variant)
     settings = study.pretraining(variant)
     vocabulary = pathlib.Path(vocabulary_path(study, data_dir))
-    described = sets_of(points[0], data_dir)[0].describe()
+    described = open_set(CLEAN, study.seeds[0], data_dir).describe()  # it is there whatever is finished
     directory.variant(variant).start(operative_config(), described, vocabulary, allow_config_change=False)
     tokenizer = data.WordPieceTokenizer(str(vocabulary), settings.clips.words)
     runs = ReusableRun(settings, strategy, tokenizer.vocabulary_size)
-    evaluation = Evaluation(study, runs, tokenizer)
+    evaluation, made = Evaluation(study, runs, tokenizer), origin()
     for number, point in enumerate(points, start=1):
         if directory.has_point(point):
             continue
         start = time.monotonic()
         try:
-            result = run_point(study, runs, evaluation, point, data_dir)
+            result = run_point(study, runs, evaluation, point, data_dir) | {"origin": made}
         except RunFailed as error:
             raise RunFailed(f"{variant}, {point.name}: {error}") from error
         directory.write_point(point, result)
+        if record is not None:
+            record.append(result)
         print(f"\n[{number}/{len(points)}] {variant}, {point.name}: {duration(time.monotonic() - start)}", flush=True)
 
 
@@ -84,7 +100,7 @@ def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: 
             watched.append({"step": step, **evaluation.indicators(noisy, per_clip=step == study.watch_steps[-1])})
 
     runs.restart(point.seed)
-    columns = runs.train(noisy, evaluation.tokenizer, after_step)
+    columns = runs.train(noisy, evaluation.tokenizer, after_step, only_aligned=study.is_oracle(point.variant))
     trained = time.monotonic()
     result = {"point": point._asdict(), **evaluation.figures(clean), "training": _training(columns), "watched": watched}
     return result | {"seconds": {"training": trained - started, "evaluation": time.monotonic() - trained}}

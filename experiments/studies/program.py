@@ -1,9 +1,9 @@
 """The work of `experiments.study`: the jobs of every variant, then the page."""
 
 import datetime
-import pathlib
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 
 from absl import flags
 
@@ -16,30 +16,47 @@ from experiments.studies import config as study_config
 from experiments.studies.config import Study
 from experiments.studies.data import prepare_sets
 from experiments.studies.directory import StudyDirectory
-from experiments.studies.page import Provenance, processor, write_page
+from experiments.studies.page import Provenance, write_page
+from experiments.studies.record import Record, processor, settings_of
 from experiments.studies.results import Results
 
 FLAGS = flags.FLAGS
+_PLACES = ("data_dir", "study_dir", "output_dir", "jobs")
 
 
 def run() -> int:
     """Runs the command line; returns the exit code."""
     study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
-    if not (FLAGS.data_dir and FLAGS.study_dir and FLAGS.output_dir):
+    if not FLAGS.output_dir or not (FLAGS.page_only or (FLAGS.data_dir and FLAGS.study_dir)):
         raise BadInput("--data_dir, --study_dir and --output_dir are needed; see --help for an example.")
-    for variant in study.variants:  # what cannot be configured is found before anything runs
-        study.pretraining(variant)
-    prepare_sets(study, FLAGS.data_dir, _show)
+    # What cannot be configured is found before anything runs.
+    settings = {variant: settings_of(study, variant) for variant in study.variants}
+    record = Record(FLAGS.output_dir)
+    if FLAGS.page_only:
+        record.checked_settings(settings)
+        _write_page(study, record, record.read())
+        return 0
+    return _run(study, settings, record)
+
+
+def _run(study: Study, settings: Mapping[str, dict], record: Record) -> int:
     directory = StudyDirectory(FLAGS.study_dir)
+    if taken := record.start(study, settings, directory):
+        _show(f"{taken} finished points are taken from {record.results}")
+    points = [point for variant in study.variants for point in study.points(variant)]
+    prepare_sets(study, FLAGS.data_dir, _show, [point for point in points if not directory.has_point(point)])
     outcomes = run_jobs([_cost_job(directory)], 1, _show)  # first: a study that is stopped early then has it
+    record.keep_cost(directory)
     if outcomes[0].status != STOPPED:
         outcomes += run_jobs([_variant_job(study, variant, directory) for variant in study.variants], FLAGS.jobs, _show)
-    _write_page(study, directory)
+    results = directory.read_points(study)
+    if results:
+        _write_page(study, record, results)
     return exit_code(outcomes, "jobs", _show)
 
 
 def _variant_job(study: Study, variant: str, directory: StudyDirectory) -> Job:
-    arguments = [f"--variant={variant}", f"--data_dir={FLAGS.data_dir}"]
+    arguments = [f"--variant={variant}", f"--data_dir={FLAGS.data_dir}", f"--output_dir={FLAGS.output_dir}"]
     points = study.points(variant)
     return Job(
         variant, directory.variant(variant).path, {"points": _command("studies.variant", arguments)},
@@ -68,18 +85,15 @@ def _configuration():
     return [f"--gin_file={path}" for path in FLAGS.gin_file] + [f"--gin_bindings={text}" for text in FLAGS.gin_bindings]
 
 
-def _write_page(study: Study, directory: StudyDirectory) -> None:
-    results = Results(study, directory.read_points(study))
-    if not results.points:
-        return
-    cost = read_json_object(directory.cost) if directory.cost.exists() else None
-    output = pathlib.Path(FLAGS.output_dir)
-    write_page(output, results, cost, describe(study.pretraining(study.baseline)), _origin())
-    _show(f"Page: {output / 'README.md'} ({len(results.points)} points, {results.missing} missing)")
+def _write_page(study: Study, record: Record, points: Sequence[dict]) -> None:
+    results = Results(study, points)
+    cost = read_json_object(record.cost) if record.cost.exists() else None
+    write_page(record.path, results, cost, describe(study.pretraining(study.baseline)), _origin())
+    _show(f"Page: {record.path / 'README.md'} ({len(results.points)} points, {results.missing} missing)")
 
 
 def _origin() -> Provenance:
-    places = [f"--{name}={getattr(FLAGS, name)}" for name in ("data_dir", "study_dir", "output_dir", "jobs")]
+    places = [f"--{name}={value}" for name in _PLACES if (value := getattr(FLAGS, name))]
     command = shlex.join(["python", "-m", "experiments.study", *_configuration(), *places])
     return Provenance(command, datetime.date.today().isoformat(), environment(), processor())
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.task import Metric
 from experiments.evaluation.tasks.retrieval import RETRIEVAL
-from experiments.studies.config import Study
-from experiments.studies.statistics import Difference, Interval, interval, paired_difference, verdicts
+from experiments.studies.config import CLEAN, ORACLE, Point, Study
+from experiments.studies.statistics import Difference, Interval, Share, interval, paired_difference, share, verdicts
 
 Noise = tuple[float, float]
 FIGURES = (*RETRIEVAL.main_metrics, *TASKS["linear_probe"].metrics)
@@ -33,13 +33,15 @@ class Results:
 
     Args:
       study: The study.
-      points: What `StudyDirectory.read_points` returned.
+      points: What `StudyDirectory.read_points` or `Record.read` returned; those that are not the study's are skipped.
     """
 
     def __init__(self, study: Study, points: Sequence[dict]):
-        self.study, self.points = study, points
+        found = {Point(**result["point"]): result for result in points}
+        wanted = [point for variant in study.variants for point in study.points(variant)]
+        self.study, self.points = study, [found[point] for point in wanted if point in found]
         self._by_place: dict[tuple[str, Noise], dict[int, dict]] = {}
-        for result in points:
+        for result in self.points:
             point = result["point"]
             place = point["variant"], (point["text_noise"], point["audio_noise"])
             self._by_place.setdefault(place, {})[point["seed"]] = result
@@ -48,6 +50,11 @@ class Results:
     def missing(self) -> int:
         """How many points are not finished."""
         return sum(len(self.study.points(variant)) for variant in self.study.variants) - len(self.points)
+
+    @property
+    def places(self) -> list[tuple[str, Noise]]:
+        """Variants and noises that have finished points."""
+        return list(self._by_place)
 
     def by_seed(self, variant: str, noise: Noise) -> dict[int, dict]:
         """Returns the results of a variant at a noise."""
@@ -72,6 +79,31 @@ class Results:
         ]
         return {(method, noise): found for (method, noise, _), found in self._compared(pairs, metric).items()}
 
+    def oracle_compared(self, metric: Metric) -> dict[Noise, Comparison]:
+        """Compares the oracle with the baseline at every noise; another family."""
+        pairs = [(ORACLE, noise, self.study.baseline) for noise in self.noisy if self.study.oracle]
+        return {noise: found for (_, noise, _), found in self._compared(pairs, metric).items()}
+
+    def oracle_shares(self, method: str) -> dict[Noise, Share]:
+        """Returns which share of the oracle's gain in `PRIMARY` a method reaches, by noise, over the seeds that have all three.
+
+        Only of noises where the oracle gains on average.
+        """
+        found = {}
+        for noise in self.noisy if self.study.oracle else ():
+            names = (method, ORACLE, self.study.baseline)
+            reached, most, least = (self.values(name, noise, PRIMARY) for name in names)
+            seeds = [seed for seed in reached if seed in most and seed in least]
+            gains = [[values[seed] - least[seed] for seed in seeds] for values in (reached, most)]
+            if sum(gains[1]) > 0:
+                found[noise] = share(*gains)
+        return found
+
+    @property
+    def noisy(self) -> list[Noise]:
+        """The study's noises, without `CLEAN`."""
+        return [noise for noise in map(tuple, self.study.noise) if noise != CLEAN]
+
     def ablations_compared(self, metric: Metric) -> dict[str, Comparison]:
         """Compares every ablation with the method that it changes; another family."""
         noise = tuple(self.study.ablation_noise)
@@ -79,9 +111,10 @@ class Results:
         return {name: found for (name, _, _), found in self._compared(pairs, metric).items()}
 
     def _compared(self, pairs, metric) -> Mapping[tuple[str, Noise, str], Comparison]:
+        margin = self.study.margin_points if metric == PRIMARY else None
         found = {
             (variant, noise, other): paired_difference(
-                self.values(variant, noise, metric), self.values(other, noise, metric)
+                self.values(variant, noise, metric), self.values(other, noise, metric), margin
             )
             for variant, noise, other in pairs
         }

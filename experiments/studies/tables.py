@@ -8,15 +8,15 @@ import numpy as np
 from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
-from experiments.studies.config import CLEAN
-from experiments.studies.results import FIGURES, Comparison, Noise, Results
-from experiments.studies.statistics import BETTER, NOT_SHOWN, SAME, WORSE, Interval, interval
+from experiments.studies.config import CLEAN, ORACLE
+from experiments.studies.results import FIGURES, PRIMARY, Comparison, Noise, Results
+from experiments.studies.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, Share, interval
 from experiments.training.quantities import BY_NAME, objective_title
 
 Lines = list[list[str]]
 KINDS = {"misaligned": "either", "text_only": "text only", "audio_only": "sound only"}
 """The kinds of misaligned clips, as `alignment.separation` names them, with their titles."""
-_SIGNS = {BETTER: " **better**", WORSE: " **worse**", NOT_SHOWN: "", SAME: ""}
+_SIGNS = {BETTER: " **better**", WORSE: " **worse**", EQUAL: " equal", UNDECIDED: "", SAME: ""}
 _GRADIENTS = {
     **{
         each.figure_title: (each.name, each.factor, min(each.figure.digits, 3))
@@ -32,6 +32,11 @@ def noise_title(noise: Noise) -> str:
     return f"text {noise[0]:.0%}, sound {noise[1]:.0%}".replace("%", " %")
 
 
+def short_title(noise: Noise) -> str:
+    """Returns how a noise is called where there is little room."""
+    return "clean" if noise == CLEAN else noise_title(noise)
+
+
 def with_interval(found: Interval | None, digits: int, sign: bool = False) -> str:
     """Returns `mean ± half width`, the mean alone where there is no interval, a dash for nothing."""
     if found is None:
@@ -40,10 +45,69 @@ def with_interval(found: Interval | None, digits: int, sign: bool = False) -> st
     return mean if math.isnan(found.half_width) else f"{mean} ± {found.half_width:.{digits}f}"
 
 
+def verdicts(results: Results) -> Lines:
+    """Returns a line per method but the baseline: R@10 minus the baseline's at every noise, and what is shown by it."""
+    compared, noises = results.methods_compared(PRIMARY), [tuple(noise) for noise in results.study.noise]
+    lines = [[f"R@10 minus {results.study.baseline}, points", *map(short_title, noises)]]
+    for method in list(results.study.methods)[1:]:
+        cells = [_verdict_cell(results, compared.get((method, noise))) for noise in noises]
+        lines.append([method, *cells])
+    return lines
+
+
+def _verdict_cell(results, comparison):
+    if comparison is None:
+        return "-"
+    found = with_interval(comparison.difference.interval, PRIMARY.digits, sign=True)
+    return f"{found} {verdict_words(results)[comparison.verdict]}"
+
+
+def verdict_words(results: Results) -> dict[str, str]:
+    """Returns how each verdict is called, with the study's margin."""
+    equal = f"equal within {results.study.margin_points:g}"
+    return {
+        BETTER: "**better**",
+        WORSE: "**worse**",
+        EQUAL: equal,
+        SAME: f"{equal}: the same in all seeds",
+        UNDECIDED: UNDECIDED,
+    }
+
+
+def ceiling(results: Results) -> Lines:
+    """Returns a line per noise: R@10 of the baseline and of the oracle, and the oracle's gain."""
+    lines = [["noise", results.study.baseline, ORACLE, "gain, points", "seeds"]]
+    for noise, found in results.oracle_compared(PRIMARY).items():
+        ends = [with_interval(results.interval(name, noise, PRIMARY), 1) for name in (results.study.baseline, ORACLE)]
+        gain = difference(found, PRIMARY)
+        lines.append([noise_title(noise), *ends, gain, str(found.difference.interval.seeds)])
+    return lines
+
+
+def shares(results: Results) -> Lines:
+    """Returns a line per method but the baseline: the share of the oracle's gain that it reaches, in percent, by noise."""
+    if not results.oracle_compared(PRIMARY):
+        return []
+    lines = [["share of the oracle's gain, %", *map(short_title, results.noisy)]]
+    for method in list(results.study.methods)[1:]:
+        found = results.oracle_shares(method)
+        lines.append([method, *(_share(found.get(noise)) for noise in results.noisy)])
+    return lines
+
+
+def _share(found: Share | None) -> str:
+    if found is None:
+        return "-"
+    bounds = "no bounds" if math.isnan(found.low) else f"{100 * found.low:.0f} to {100 * found.high:.0f}"
+    return f"{100 * found.ratio:.0f} ({bounds})"
+
+
 def figures(results: Results, noise: Noise) -> Lines:
-    """Returns a line per method: the figures at one noise."""
+    """Returns a line per method: the figures at one noise; the oracle is the last one."""
     lines = [["method", *(metric.title for metric in FIGURES), "seeds"]]
-    for method in results.study.methods:
+    for method in results.study.trained:
+        if not results.by_seed(method, noise):
+            continue
         cells = [with_interval(results.interval(method, noise, metric), metric.digits) for metric in FIGURES]
         lines.append([method, *cells, str(len(results.by_seed(method, noise)))])
     return lines
@@ -119,6 +183,20 @@ def indicators(results: Results) -> Lines:
                     last = [by_step[max(by_step)] if by_step else [] for by_step in found]
                     cells = [with_interval(interval(values) if values else None, 3) for values in last]
                     lines.append([method, noise_title(noise), title, *cells, str(len(last[0]))])
+    return lines
+
+
+def indicators_over_training(results: Results) -> Lines:
+    """Returns a line per watched method, noise and indicator: the areas for any misalignment, by the step measured."""
+    lines = [["method", "noise", "indicator", *(f"step {step}" for step in results.study.watch_steps)]]
+    for method in results.study.watched:
+        for noise in results.noisy:
+            for indicator, title in INDICATORS.items():
+                found = areas(results, method, noise, indicator, "misaligned")
+                if found:
+                    values = [found.get(step) for step in results.study.watch_steps]
+                    cells = [with_interval(interval(each) if each else None, 2) for each in values]
+                    lines.append([method, noise_title(noise), title, *cells])
     return lines
 
 

@@ -42,7 +42,11 @@ class ReusableRun:
         self.run.trainer.log.clear()
 
     def train(
-        self, prepared: data.PreparedDataset, tokenizer: data.WordPieceTokenizer, after_step: Callable[[int], None]
+        self,
+        prepared: data.PreparedDataset,
+        tokenizer: data.WordPieceTokenizer,
+        after_step: Callable[[int], None],
+        only_aligned: bool = False,
     ) -> dict:
         """Trains from the first step to the last.
 
@@ -50,6 +54,7 @@ class ReusableRun:
           prepared: What to train on.
           tokenizer: Strings to token ids.
           after_step: Called with the number of steps that are done.
+          only_aligned: Whether false narrations and sounds are treated as missing.
 
         Returns:
           What the trainer has logged, float32 [steps] per column.
@@ -68,6 +73,7 @@ class ReusableRun:
                 seed=int(trainer.seed),
                 shuffle_window=settings.shuffle_window,
                 augmentation=settings.augmentation,
+                only_aligned=only_aligned,
             )
         )
         with self.strategy.scope():

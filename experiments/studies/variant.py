@@ -20,6 +20,9 @@ flags.DEFINE_multi_string("gin_bindings", [], "A gin binding such as 'study.seed
 flags.DEFINE_string("variant", "", "The method or ablation.")
 flags.DEFINE_string("data_dir", "", "Where the study's data sets are.")
 flags.DEFINE_string("study_dir", "", "Directory of the study.")
+flags.DEFINE_string(
+    "output_dir", "", "Directory of the page, to whose results.jsonl finished points are added; none if empty."
+)
 _REPLICAS_BEFORE = 2
 
 
@@ -32,6 +35,7 @@ def main(_) -> int:
     from experiments.studies import config as study_config
     from experiments.studies.directory import StudyDirectory
     from experiments.studies.points import run_variant
+    from experiments.studies.record import Record
 
     study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if FLAGS.variant not in study.variants:
@@ -43,7 +47,9 @@ def main(_) -> int:
         strategies.split_cpu(_REPLICAS_BEFORE)
         name = "mirrored"
     tf.config.experimental.enable_op_determinism()
-    run_variant(study, FLAGS.variant, strategies.create_strategy(name), FLAGS.data_dir, StudyDirectory(FLAGS.study_dir))
+    strategy, directory = strategies.create_strategy(name), StudyDirectory(FLAGS.study_dir)
+    record = Record(FLAGS.output_dir) if FLAGS.output_dir else None
+    run_variant(study, FLAGS.variant, strategy, FLAGS.data_dir, directory, record)
     return 0
 
 

@@ -70,7 +70,7 @@ RANGES = {
     ),
     "study": dict(
         noise=SHARE, ablation_noise=SHARE, seeds=(0, INT32), ablation_seeds=COUNT, train_clips=COUNT, validation_clips=COUNT,
-        test_clips=COUNT, watch_steps=COUNT, watched_clips=COUNT, cost_repeats=COUNT,
+        test_clips=COUNT, watch_steps=COUNT, watched_clips=COUNT, cost_repeats=COUNT, margin_points=POSITIVE, noise_seeds=COUNT,
     ),
     "ClipSpec": dict(
         frames=COUNT, frames_per_second=("(", 0, 1e6, ")"), image_size=COUNT, sample_rate_hz=(1, 10**6), candidates=COUNT,
@@ -158,6 +158,8 @@ def shaped(name: str, parameter: str, value: object) -> object:
     hint = str(hints(name)[parameter])
     if parameter == "noise":
         return ((value, 0.0),)
+    if parameter == "noise_seeds":
+        return {(0.0, 0.0): value}
     if "tuple" in hint:
         return (value,) * hint.split("tuple")[1].split("]")[0].count(re.search("int|float", hint)[0])
     several = "Sequence" in hint and parameter not in ("lower_bounds",)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import data
 from experiments.pretraining.assembly import build_run, random_batch
 from experiments.studies import config as study_config
 from experiments.studies import points as study_points
 from experiments.studies import step_cost
-from experiments.studies.data import prepare_sets
+from experiments.studies.data import open_set, prepare_sets, vocabulary_path
 from experiments.studies.directory import StudyDirectory
+from experiments.studies.record import Record, settings_of
 from experiments.studies.training import ReusableRun
 
 pytestmark = pytest.mark.slow
@@ -26,7 +28,8 @@ TINY = [
     "pretrain.batch_size = 4", "ClipSpec.frames = 4",
 ]  # fmt: skip
 BINDINGS = [
-    f"study.bindings = {tuple(TINY)!r}", "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.ablations = {}",
+    f"study.bindings = {tuple(TINY)!r}", "study.oracle = False", "study.noise_seeds = {}",
+    "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.ablations = {}",
     "study.noise = ((0.0, 0.0), (0.5, 0.3))", "study.seeds = (4,)", "study.ablation_seeds = 1",
     "study.train_clips = 16", "study.validation_clips = 16", "study.test_clips = 12",
     "study.watched = ('cl',)", "study.watch_steps = (3,)", "study.watched_clips = 12", "study.cost_repeats = 1",
@@ -57,9 +60,10 @@ def ran(tmp_path_factory, eagerly):
     """The study, its directories, and what the second point gave in the run that was killed before it was kept."""
     root = tmp_path_factory.mktemp("study")
     study = study_config.parse([GIN_FILE], BINDINGS)
-    data_dir, directory = str(root / "data"), StudyDirectory(root / "runs")
-    prepare_sets(study, data_dir, lambda _: None)
+    data_dir, directory, record = str(root / "data"), StudyDirectory(root / "runs"), Record(root / "page")
+    record.start(study, {"cl": settings_of(study, "cl")}, directory)
     clean, noisy = study.points("cl")
+    prepare_sets(study, data_dir, lambda _: None, [clean, noisy])
     lost = {}
 
     def keep_the_first(self, point, result):
@@ -73,16 +77,17 @@ def ran(tmp_path_factory, eagerly):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StudyDirectory, "write_point", keep_the_first)
         with pytest.raises(Killed):
-            study_points.run_variant(study, "cl", strategy, data_dir, directory)
+            study_points.run_variant(study, "cl", strategy, data_dir, directory, record)
     assert directory.has_point(clean) and not directory.has_point(noisy)
     first = directory.read_points(study)
-    study_points.run_variant(study, "cl", strategy, data_dir, directory)
-    assert directory.read_points(study)[:1] == first
+    assert record.read() == first  # each point as soon as it is finished
+    study_points.run_variant(study, "cl", strategy, data_dir, directory, record)
+    assert directory.read_points(study)[:1] == first and record.read() == directory.read_points(study)
     return study, data_dir, directory, lost
 
 
 def measured(result: dict) -> dict:
-    return json.loads(json.dumps({name: value for name, value in result.items() if name != "seconds"}))
+    return json.loads(json.dumps({name: value for name, value in result.items() if name not in ("seconds", "origin")}))
 
 
 def test_a_point_is_the_same_in_a_reused_and_a_fresh_run(ran):
@@ -148,6 +153,85 @@ def test_a_finished_study_is_written_up_and_nothing_runs_again(ran, run_study, t
     text = (tmp_path / "README.md").read_text()
     assert "| cl | 150.0 | 1.50 |" in text and "--gin_file=configs/study/full.gin" in text
     assert (tmp_path / "cosines.png").stat().st_size > 1000
+
+
+def test_a_study_resumes_from_its_page_without_the_runs(ran, run_study, tmp_path):
+    study, _, directory, _ = ran
+    page = Record(directory.path.parent / "page")
+    page.cost.write_text(json.dumps({"one gradient": 0.1, "cl": 0.15}))
+    places = dict(gin_file=[GIN_FILE], gin_bindings=BINDINGS, output_dir=str(page.path))
+    before = page.results.read_text()
+    code, output, errors = run_study(data_dir=str(tmp_path / "none"), study_dir=str(tmp_path / "runs"), **places)
+    assert code == 0, errors
+    assert "2 finished points are taken from" in output and "[1/1] cl: finished before" in output
+    assert "data set" not in output and page.results.read_text() == before
+    text = (page.path / "README.md").read_text()
+    (page.path / "README.md").unlink()
+    code, output, errors = run_study(page_only=True, data_dir="", study_dir="", **places)
+    assert code == 0 and "(2 points, 0 missing)" in output, errors
+    again = (page.path / "README.md").read_text()
+    assert again.partition("## To make it again")[0] == text.partition("## To make it again")[0]
+
+
+def first_steps(study, variant, noise, data_dir):
+    """A variant's first weights, its batches, and what it logs, of a run with seed 4 that really trains."""
+    tokenizer = data.WordPieceTokenizer(vocabulary_path(study, data_dir), 12)
+    runs = ReusableRun(study.pretraining(variant), tf.distribute.get_strategy(), tokenizer.vocabulary_size)
+    runs.restart(4)
+    weights = [variable.numpy() for variable in runs.run.model.trainable_variables]
+    trainer, batches = runs.run.trainer, []
+    take_step = trainer.train_on_batch
+
+    def recorded(batch, waited_seconds):
+        batches.append({name: value.numpy() for name, value in batch.items()})
+        take_step(batch, waited_seconds)
+
+    trainer.train_on_batch = recorded
+    prepared = open_set(noise, 4, data_dir)
+    logged = runs.train(prepared, tokenizer, lambda step: None, only_aligned=study.is_oracle(variant))
+    return weights, batches, logged
+
+
+def test_methods_are_paired_in_weights_clips_order_and_random_draws(ran, eagerly):
+    methods = {name: f"configs/methods/{name}.gin" for name in ("vatt", "both", "cl_sample")}
+    bindings = [binding.replace("STEPS = 3", "STEPS = 2") for binding in BINDINGS]
+    bindings += [f"study.methods = {methods!r}", "study.oracle = True", "study.watched = ()", "study.watch_steps = ()"]
+    study, data_dir = study_config.parse([GIN_FILE], bindings), ran[1]
+    found = {name: first_steps(study, name, (0.5, 0.3), data_dir) for name in study.trained}
+    weights, batches, logged = found["vatt"]
+    for name in ("both", "cl_sample", "oracle"):
+        for own, other in zip(weights, found[name][0], strict=True):
+            np.testing.assert_array_equal(own, other)
+        for own, other in zip(batches, found[name][1], strict=True):
+            alike = own if name != "oracle" else ("video", "label")  # the oracle sees the same clips with less of them
+            for field in alike:
+                np.testing.assert_array_equal(own[field], other[field])
+    for name in (
+        "both",
+        "cl_sample",
+    ):  # the same weights, clips, dropped tokens: the same losses, then different updates
+        for loss in ("loss_video_audio", "loss_video_text"):
+            assert logged[loss][0] == pytest.approx(found[name][2][loss][0], rel=1e-5)
+    assert logged["loss_video_text"][0] != pytest.approx(found["oracle"][2]["loss_video_text"][0], rel=1e-3)
+    assert len({each["video"].tobytes() for each in batches}) == 2
+
+
+def test_noises_are_paired_in_all_but_the_noise(ran, eagerly):
+    study, data_dir = ran[0], ran[1]
+    options = dict(batch_size=16, seed=4)
+    spec = study.pretraining("cl").clips
+    tokenizer = data.WordPieceTokenizer(vocabulary_path(study, data_dir), spec.words)
+    clean, noisy, kept = (
+        next(iter(data.train_batches(open_set(noise, 4, data_dir), spec, tokenizer, only_aligned=only, **options)))
+        for noise, only in (((0.0, 0.0), False), ((0.5, 0.3), False), ((0.5, 0.3), True))
+    )
+    np.testing.assert_array_equal(clean["label"], noisy["label"])
+    np.testing.assert_array_equal(clean["video"], noisy["video"])
+    for name, has in (("text", "has_text"), ("waveform", "has_audio")):
+        aligned = kept[has].numpy()
+        same = [np.array_equal(*pair) for pair in zip(clean[name], noisy[name], strict=True)]
+        assert 0 < aligned.sum() < 16 and all(clean[has])
+        np.testing.assert_array_equal(same, aligned)
 
 
 def test_what_is_missing_or_wrong_is_told(run_study, is_one_message, tmp_path):

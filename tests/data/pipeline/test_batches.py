@@ -101,6 +101,21 @@ def test_every_epoch_shows_every_clip_once_and_never_the_same_way(tiny, train, w
     assert len(looks) == 3
 
 
+def test_misaligned_narrations_and_sounds_may_be_treated_as_missing(write, clip, train):
+    truths = [(1, 1), (0, 1), (1, 0), (0, 0), (-1, -1)]
+    opened = write([clip(i, label=i, text_aligned=text, audio_aligned=audio) for i, (text, audio) in enumerate(truths)])
+    (whole,), (kept,) = (train(opened, 1, batch_size=5, only_aligned=only) for only in (False, True))
+    assert whole["has_text"].all() and whole["has_audio"].all()
+    present = sorted(zip(kept["label"].tolist(), kept["has_text"], kept["has_audio"], strict=True))
+    assert [each[1:] for each in present] == [(text != 0, audio != 0) for text, audio in truths]
+    for name in ("video", "label"):
+        np.testing.assert_array_equal(whole[name], kept[name])
+    np.testing.assert_array_equal(kept["text"], np.where(kept["has_text"][:, None, None], whole["text"], 0))
+    heard = kept["has_audio"]
+    np.testing.assert_array_equal(kept["waveform"][heard], whole["waveform"][heard])
+    assert not np.array_equal(kept["waveform"][~heard], whole["waveform"][~heard])
+
+
 def test_without_a_tokenizer_only_the_captions_are_missing(tiny, train, evaluate):
     for batches, options in ((train, {"count": 2}), (evaluate, {})):
         for batch, mute in zip(batches(tiny, **options), batches((tiny[0], None), **options), strict=True):

@@ -1,3 +1,4 @@
+import collections
 import pathlib
 
 import pytest
@@ -7,9 +8,10 @@ from experiments.studies import config as study_config
 
 ROOT = pathlib.Path(__file__).parents[3]
 FULL, QUICK = "configs/study/full.gin", "configs/study/quick.gin"
+FIVE_SEEDS = "configs/study/five_seeds.gin"  # with ablations
 
 
-@pytest.mark.parametrize("path, points", [(FULL, 7 * 3 * 5 + 9 * 5), (QUICK, 7 * 2 * 2 + 2 * 2)])
+@pytest.mark.parametrize("path, points", [(FIVE_SEEDS, 7 * 3 * 5 + 9 * 5), (QUICK, 7 * 2 * 2 + 2 + 2 * 2)])
 def test_the_shipped_studies_can_be_configured(path, points):
     study = study_config.parse([path], [])
     settings = {variant: study.pretraining(variant) for variant in study.variants}
@@ -33,8 +35,41 @@ def test_the_shipped_studies_can_be_configured(path, points):
     assert settings["cl_sample_soft"].clip_softness == 0.1 and settings["cl_sample_soft"].granularity == "sample"
 
 
-def test_what_the_ablations_change():
+def test_the_full_study_has_more_seeds_where_it_matters():
     study = study_config.parse([FULL], [])
+    counts = collections.Counter(
+        (point.variant, point.noise) for name in study.variants for point in study.points(name)
+    )
+    for method in study.methods:
+        assert [counts[method, tuple(noise)] for noise in study.noise] == [8, 24, 24, 8]
+    assert [counts["oracle", tuple(noise)] for noise in study.noise] == [0, 24, 24, 8]
+    assert tuple(study.noise[-1]) == (0.0, 0.5)  # in the sound alone
+    assert sum(counts.values()) == 504 and "504 points" in (ROOT / FULL).read_text()
+
+
+@pytest.mark.parametrize("path", [FULL, QUICK])
+def test_methods_differ_in_nothing_that_a_seed_determines(path):
+    study = study_config.parse([path], [])
+    names = (
+        "clips",
+        "augmentation",
+        "batch_size",
+        "shuffle_window",
+        "steps",
+        "learning_rate",
+        "warmup_steps",
+        "temperature",
+    )
+    shared = [repr([getattr(study.pretraining(name), field) for field in names]) for name in study.trained]
+    assert len(set(shared)) == 1
+    models = [
+        study.pretraining(name).model(words=12, vocabulary_size=50).get_config() for name in ("vatt", "oracle", "both")
+    ]
+    assert models[0] == models[1] == models[2]
+
+
+def test_what_the_ablations_change():
+    study = study_config.parse([FIVE_SEEDS], [])
     gamma = {name: study.pretraining(name) for name in ("cl", "cl_gamma_0", "cl_gamma_cosine")}
     values = {
         name: [float(each.build_harmonizer()._schedule(step)) for step in (0, 90, 450)] for name, each in gamma.items()
@@ -53,9 +88,14 @@ def test_what_the_ablations_change():
         ("study.methods = {'a b': 'configs/methods/gr.gin'}", "letters, digits"),
         ("study.ablations = {'x': ('unknown', 'y = 1')}", "begin with the name of a method"),
         ("study.noise = ((0.0, 1.5),)", "shares in"),
+        ("study.noise_seeds = {(0.1, 0.1): 2}", "some of `study.noise`"),
+        ("study.noise_seeds = {(0.0, 0.0): 0}", "at least 1"),
+        ("study.noise_seeds = {(0.0, 0.0): 1.5}", "noise_seeds.*type"),
+        ("study.margin_points = 0.0", "above 0"),
+        ("study.methods = {'oracle': 'configs/methods/vatt.gin'}", "called oracle"),
         ("study.seeds = (1, 1)", "different whole numbers"),
         ("study.ablation_noise = (0.9, 0.5)", "one of `study.noise`"),
-        ("study.ablation_seeds = 9", "at most the number of seeds"),
+        ("study.ablation_seeds = 25", "at most the number of seeds"),
         ("study.watched = ('nothing',)", "some of the methods"),
         ("study.watch_steps = (20, 10)", "increasing steps"),
         ("study.watched_clips = 1000", "validation_clips"),
