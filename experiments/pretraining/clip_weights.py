@@ -198,7 +198,7 @@ def _parsed(path, content, columns):
                 raise BadInput(f"{path} should list every clip once. Line {lines.line_num} has {clip_id!r} again.")
             rows[clip_id] = [_score(path, lines.line_num, column, line[column]) for column in columns]
     except csv.Error as error:
-        raise BadInput(f"{path} should be a table in CSV. Line {lines.line_num} is none: {error}.") from error
+        raise BadInput(f"{path} should be a table in CSV. It is none after line {lines.line_num}: {error}.") from error
     table = np.array(list(rows.values())).reshape(len(rows), len(columns))
     if not np.isfinite(table).any(axis=0).all():
         raise BadInput(

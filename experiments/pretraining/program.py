@@ -48,7 +48,7 @@ def pretrain(
         vocabulary = _vocabulary(settings, prepared[0], own)
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
-    for note in (*repeated_clips(settings, prepared), *notes(tables)):
+    for note in repeated_clips(settings, prepared):
         printer()(note)
     program = PretrainProgram(run, own, prepared, tokenizer, vocabulary, directory.checkpoints, tables)
     return program.train(FLAGS.allow_config_change)
@@ -89,15 +89,20 @@ class PretrainProgram(TrainProgram):
         settings = self.run.config
         tables = [self.tables.get(name) for name in settings.datasets]
         if not start_step:  # later, the description has told that table and data are the same
-            for table, one_set in zip(tables, self.prepared, strict=True):
-                if table is not None:
-                    table.weights.require_clips(one_set, table.path)
+            self._require_clips(tables)
+        for note in notes(self.tables):
+            printer()(note)
         return data.distributed_train_batches(
             self.run.strategy, self.prepared, settings.clips, self.tokenizer, start_step=start_step,
             augmentation=settings.augmentation, augment_on=self.augment_on,
             pair_weights=[None if table is None else table.weights for table in tables],
             data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **self.order,
         )  # fmt: skip
+
+    def _require_clips(self, tables):
+        for table, one_set in zip(tables, self.prepared, strict=True):
+            if table is not None:
+                table.weights.require_clips(one_set, table.path)
 
     def record_files(self) -> Iterable[str]:
         """See `TrainProgram.record_files`."""
