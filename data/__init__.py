@@ -7,6 +7,7 @@ from data.pipeline.batches import distributed_train_batches, eval_batches, mixed
 from data.pipeline.file_clips import FileClip, read_clips
 from data.pipeline.finishing import AUGMENT_ON, finish_clips, float_bytes, stored_bytes
 from data.pipeline.order import WRONG_LENGTHS
+from data.pipeline.pair_weights import PairWeights
 from data.pipeline.service import OUT_OF_STEP, DataService, connect_service
 from data.pipeline.spec import ClipSpec
 from data.preparing.parallel import interleave
@@ -46,6 +47,7 @@ __all__ = [
     "DataService",
     "DecodedClip",
     "FileClip",
+    "PairWeights",
     "PreparationError",
     "PreparedDataset",
     "Shard",

@@ -1,5 +1,7 @@
 """The contrastive losses of video with audio (NCE) and of video with text (MIL-NCE)."""
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 FORMS = ("nce", "asymmetric_nce", "symmetric_nce")
@@ -42,20 +44,21 @@ def clip_losses(
 
 
 def mean_losses(
-    terms: dict[str, tuple[tf.Tensor, tf.Tensor]], weights: tf.Tensor | None = None
+    terms: dict[str, tuple[tf.Tensor, tf.Tensor]], weights: tf.Tensor | Mapping[str, tf.Tensor] | None = None
 ) -> dict[str, tf.Tensor]:
     """Returns this replica's share of both losses from the clips' own terms.
 
     Args:
       terms: What `clip_losses` returned.
-      weights: float32 [batch], of the clips; `None` for ones. The mean stays one over all clips that have a term,
-        whatever they weigh (our choice): a clip pulls as much whoever else is in its batch, and a batch of which little
-        is kept moves the model little instead of following a few clips at full strength.
+      weights: float32 [batch], of the clips, or by objective, of the clips' terms; `None` for ones. The mean stays one over
+        all clips that have a term, whatever they weigh (our choice): a clip pulls as much whoever else is in its batch, and
+        a batch of which little is kept moves the model little instead of following a few clips at full strength.
 
     Returns:
       As `losses`.
     """
-    return {name: _global_mean(values, valid, weights) for name, (values, valid) in terms.items()}
+    each = weights if isinstance(weights, Mapping) else dict.fromkeys(terms, weights)
+    return {name: _global_mean(values, valid, each[name]) for name, (values, valid) in terms.items()}
 
 
 def _pairs(outputs, batch):

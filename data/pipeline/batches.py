@@ -15,6 +15,7 @@ from data.pipeline.clips import Clip, ClipReader
 from data.pipeline.finishing import AUGMENT_ON, frame_canvas
 from data.pipeline.mixture import mixture
 from data.pipeline.options import input_options
+from data.pipeline.pair_weights import PairWeights, lookups
 from data.pipeline.service import DataService
 from data.pipeline.spec import ClipSpec
 from data.pipeline.training_order import training_order
@@ -40,6 +41,7 @@ def train_batches(
     video: bool = True,
     augment_on: str = "host",
     only_aligned: bool = False,
+    pair_weights: Sequence[PairWeights | None] | None = None,
     input_context: tf.distribute.InputContext | None = None,
     data_service: DataService | None = None,
 ) -> tf.data.Dataset:
@@ -69,6 +71,8 @@ def train_batches(
       only_aligned: Treats narrations and sounds that the records say are of another scene (`text_aligned`,
         `audio_aligned` 0) as missing; order, frames and every random change stay the same. What a method that finds
         misaligned clips could gain at most.
+      pair_weights: For each set, what its clips' text and sound weigh, or None; it needs a tokenizer. What weighs 0 is
+        taken from its clip: `has_text` or `has_audio` is False.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
       data_service: Workers that make the batches; None for this process. The batches are the same,
         bit for bit. They can be iterated over once.
@@ -79,6 +83,7 @@ def train_batches(
       `has_audio`, `has_text` [batch] bool; `label` [batch] int32, -1 where there is none. Without
       a tokenizer there is no `text` and no `has_text`. Of a multi-label set alone there is
       `labels` [batch, classes] float32, 1 for the clip's classes; several sets share no classes.
+      With `pair_weights` there are `text_weight` and `audio_weight` [batch] float32.
       Of several sets there is `source` [batch] int32, the index of the set that each clip is of.
       With `augment_on="device"`, `video` is uint8 [batch, frames, height, width, 3], of a size that holds the frames of
       the sets, and there are `video_box` [batch, 4] int32, `video_flip` [batch] bool and, if colors are changed at all,
@@ -103,7 +108,10 @@ def train_batches(
     )
     frames = dict(video=video, canvas=frame_canvas(sets, spec) if video else None, finish=augment_on == "host")
     options = dict(labels=len(sets) == 1, only_aligned=only_aligned, **frames)
-    readers = [ClipReader(one_set, spec, tokenizer, **options) for one_set in sets]
+    readers = [
+        ClipReader(one_set, spec, tokenizer, pair_weights=lookup, **options)
+        for one_set, lookup in zip(sets, lookups(pair_weights, len(sets)), strict=True)
+    ]
 
     @_as_it_is
     def transform(place: tf.Tensor, source: tf.Tensor, record: tf.Tensor) -> Clip:

@@ -18,6 +18,7 @@ from data.pipeline.augmentation import (
     random_flip,
 )
 from data.pipeline.finishing import finish_on_host, orders_for_device
+from data.pipeline.pair_weights import PairLookup
 from data.pipeline.seeds import CLIP, derive_key
 from data.pipeline.spec import ClipSpec
 from data.records.prepared_dataset import PreparedDataset
@@ -38,6 +39,7 @@ class ClipReader:
       canvas: Height and width that no training crop exceeds: a larger one is scaled down to it. None for no limit.
       finish: Whether the video of training clips is finished here; if not, see `orders_for_device`, which needs a canvas.
       only_aligned: Whether narrations and sounds that the record says are of another scene are treated as missing.
+      pair_weights: What weighs the text and the sound of training clips; None where all count alike. Needs a tokenizer.
 
     Raises:
       DataError: The records' rates do not fit the spec's, or they have no frames for `video`.
@@ -51,6 +53,7 @@ class ClipReader:
     canvas: tuple[int, int] | None = None
     finish: bool = True
     only_aligned: bool = False
+    pair_weights: PairLookup | None = None
 
     def __post_init__(self) -> None:
         if self.video and not self.prepared.has_video:
@@ -93,7 +96,8 @@ class ClipReader:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];
           `text` int32 [candidates, words]; `has_audio`, `has_text` bool; `label` int32, -1 where
           there is none; in a multi-label set `labels` float32 [classes], 1 for the clip's own.
-          Without `finish`, what `orders_for_device` returns takes the place of `video`.
+          Without `finish`, what `orders_for_device` returns takes the place of `video`. With `pair_weights`,
+          `text_weight` and `audio_weight` float32, and no text or sound that weighs 0.
         """
         example = self._parse(record)
         key = derive_key(seed, pipeline, CLIP, position)
@@ -103,6 +107,8 @@ class ClipReader:
         clip = self._sound_and_text(example, start)
         clip["waveform"] = random_audio_noise(clip["waveform"], augmentation, noise_key)
         clip["label"] = tf.cast(example["label"], tf.int32)
+        if self.pair_weights is not None:
+            clip = self.pair_weights.apply(example["clip_id"], clip)
         if not self.video:
             return clip
         jpegs = self._window_frames(example["video"], start, time_key)

@@ -1,35 +1,12 @@
 """The curriculum per clip: each clip's losses weigh as much as its own two gradients agree."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import tensorflow as tf
 
 import harmonization
 import vatt
-
-Terms = Mapping[str, tuple[tf.Tensor, tf.Tensor]]
-"""What `vatt.clip_losses` returns."""
-
-
-class ClipTrust(NamedTuple):
-    """The part of a batch that is trained on.
-
-    Attributes:
-      weights: float32 [batch], of this replica's clips, in [0, 1]; `None` for ones.
-      keep: [] bool, the same on all replicas: False if every clip that has a loss weighs 0.
-      losses: The means of both losses over all replicas' clips, whatever these weigh; empty if all weigh 1.
-      report: Further logged values, [] float32 each; see `ClipCurriculum`.
-    """
-
-    weights: tf.Tensor | None
-    keep: tf.Tensor | bool
-    losses: Mapping[str, tf.Tensor]
-    report: Mapping[str, tf.Tensor]
-
-
-FULL_TRUST = ClipTrust(weights=None, keep=True, losses={}, report={})
-"""Every clip is trained on alike."""
+from experiments.pretraining.clip_trust import ClipTrust, Terms
 
 
 class ClipCurriculum:

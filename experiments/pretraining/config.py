@@ -14,6 +14,7 @@ import harmonization
 import vatt
 from data import Augmentation, ClipSpec
 from experiments.pretraining.clip_curriculum import ClipCurriculum
+from experiments.pretraining.clip_weights import ClipWeights, as_clip_weights
 from experiments.pretraining.step import GRAMS
 from experiments.running import gin_config
 
@@ -50,6 +51,8 @@ class Pretrain:
       seed: Of the weights, the order of the clips, their augmentation, DropToken and dropout.
       datasets: Names of prepared sets; several are mixed clip by clip.
       dataset_weights: Their shares, of which only the ratio matters; `None` for equal ones (our choice; VATT does not say).
+      clip_weights: Drops or weighs clips by what `experiments.rank_clips` measured: its table, clips.csv, or a `ClipWeights`;
+        `None` to count all in full.
       clips: Shape of a clip.
       augmentation: What training does to clips.
       augment_on: Where frames are cropped to their size, mirrored and colored: "host", by the processor that decodes them, or
@@ -91,6 +94,7 @@ class Pretrain:
     seed: int = 0
     datasets: Sequence[str] = ("synthetic",)
     dataset_weights: Sequence[float] | None = None
+    clip_weights: ClipWeights | str | None = None
     clips: ClipSpec = ClipSpec()
     augmentation: Augmentation = Augmentation()
     augment_on: str | None = None
@@ -186,7 +190,16 @@ class Pretrain:
             )
         elif self.dataset_weights is not None:
             data.mixed_clips(self.datasets, 0, self.dataset_weights)  # refuses weights that make no mixture
-        return problems
+        return [*problems, *self._wrong_tables()]
+
+    def _wrong_tables(self):
+        try:
+            weights = as_clip_weights(self.clip_weights)
+            if weights is not None and self.datasets:
+                weights.paths(self.datasets)
+        except ValueError as error:
+            return [str(error)]
+        return []
 
     def build_harmonizer(self) -> harmonization.Harmonizer:
         """Returns what harmonizes the gradients, without its gate if that judges clips.
@@ -233,5 +246,5 @@ def parse_run(config: str | os.PathLike) -> Pretrain:
 
 
 def _constructors():
-    own = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "Augmentation": Augmentation}
+    own = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "ClipWeights": ClipWeights, "Augmentation": Augmentation}
     return own | gin_config.MODELS | gin_config.HARMONIZERS

@@ -3,7 +3,7 @@
 import functools
 import math
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 from absl import flags
@@ -11,6 +11,7 @@ from absl import flags
 import data
 from experiments.pretraining import config
 from experiments.pretraining.assembly import build_run
+from experiments.pretraining.clip_weights import WeightedTable, notes, read_tables
 from experiments.pretraining.dry_run import dry_run
 from experiments.running import strategies
 from experiments.running.command_line import bad_input
@@ -43,12 +44,13 @@ def pretrain(
     own = directory.of_worker(strategies.worker_index(strategy))
     with bad_input():
         prepared = [data.open_dataset(name, data_dir) for name in settings.datasets]
+        tables = read_tables(settings.clip_weights, settings.datasets)
         vocabulary = _vocabulary(settings, prepared[0], own)
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
     for note in repeated_clips(settings, prepared):
         printer()(note)
-    program = PretrainProgram(run, own, prepared, tokenizer, vocabulary, directory.checkpoints)
+    program = PretrainProgram(run, own, prepared, tokenizer, vocabulary, directory.checkpoints, tables)
     return program.train(FLAGS.allow_config_change)
 
 
@@ -62,16 +64,19 @@ class PretrainProgram(TrainProgram):
       tokenizer: Strings to token ids.
       vocabulary: The tokenizer's file.
       chief_checkpoints: Where to restore from.
+      tables: By data set, the weights of its clips.
     """
 
     def __init__(
         self, run, directory: RunDirectory, prepared: Sequence[data.PreparedDataset], tokenizer,
-        vocabulary: pathlib.Path, chief_checkpoints: pathlib.Path,
+        vocabulary: pathlib.Path, chief_checkpoints: pathlib.Path, tables: Mapping[str, WeightedTable],
     ):  # fmt: skip
         settings = run.config
         description = {name: one_set.describe() for name, one_set in zip(settings.datasets, prepared, strict=True)}
+        for name, table in tables.items():
+            description[name]["clip_weights"] = table.describe()
         super().__init__(run, directory, description, chief_checkpoints)
-        self.prepared, self.tokenizer, self.vocabulary = prepared, tokenizer, vocabulary
+        self.prepared, self.tokenizer, self.vocabulary, self.tables = prepared, tokenizer, vocabulary, tables
         self.model_config = run.model.get_config()
         self.augment_on = chosen_place(settings.augment_on, run.strategy, prepared, settings.clips)
         self.order = dict(
@@ -82,11 +87,22 @@ class PretrainProgram(TrainProgram):
     def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
         """See `TrainProgram.batches`."""
         settings = self.run.config
+        tables = [self.tables.get(name) for name in settings.datasets]
+        if not start_step:  # later, the description has told that table and data are the same
+            self._require_clips(tables)
+        for note in notes(self.tables):
+            printer()(note)
         return data.distributed_train_batches(
             self.run.strategy, self.prepared, settings.clips, self.tokenizer, start_step=start_step,
             augmentation=settings.augmentation, augment_on=self.augment_on,
+            pair_weights=[None if table is None else table.weights for table in tables],
             data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **self.order,
         )  # fmt: skip
+
+    def _require_clips(self, tables):
+        for table, one_set in zip(tables, self.prepared, strict=True):
+            if table is not None:
+                table.weights.require_clips(one_set, table.path)
 
     def record_files(self) -> Iterable[str]:
         """See `TrainProgram.record_files`."""

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 import harmonization
 import vatt
-from experiments.pretraining.clip_curriculum import FULL_TRUST, ClipCurriculum
+from experiments.pretraining.clip_curriculum import ClipCurriculum
+from experiments.pretraining.clip_trust import FULL_TRUST, with_measured_weights
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
 from experiments.pretraining.micro_batches import MicroBatches
@@ -169,9 +170,10 @@ class HarmonizedTrainer(StepTrainer):
             yield cut
 
     def _trust(self, embeddings, clips, terms):
-        if self.curriculum is None:
-            return FULL_TRUST
-        return self.curriculum(self.model.head, embeddings, clips, terms, self.global_step, self.loss_options)
+        trust = FULL_TRUST
+        if self.curriculum is not None:
+            trust = self.curriculum(self.model.head, embeddings, clips, terms, self.global_step, self.loss_options)
+        return with_measured_weights(trust, clips, terms)
 
     def _layer_report(self, report):
         by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)

@@ -10,6 +10,7 @@ from experiments.evaluation.result import arrays_path, read_arrays
 from experiments.evaluation.rows import recall_rows
 from experiments.evaluation.table import rows
 from experiments.inference.directions import DIRECTIONS
+from experiments.reports.dropped_clips import dropped_clips
 from experiments.reports.examples import examples
 from experiments.reports.html import missing, page, plots, table
 from experiments.reports.layers import COLUMNS, layer_map
@@ -48,9 +49,11 @@ def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
     with content_of(arrays_path(directory)):
         cosines = _cosines(records, arrays, result, evaluate)
         embeddings = _embeddings(arrays) if "label" in arrays else missing("There are no embeddings yet", evaluate)
+    dropped = dropped_clips(directory, data_dir)
     sections = {
         "Result": table_of_result if result is not None else missing("This run has not been evaluated yet", evaluate),
         **({"Retrieval in six directions": directions} if directions else {}),
+        **({"Clips dropped before training": dropped} if dropped else {}),
         "Training": training,
         "The cosine of the two gradients": cosines,
         "The cosine layer by layer": layers,

@@ -26,6 +26,11 @@ def for_spreadsheet(cell: object) -> object:
     )
 
 
+def from_spreadsheet(cell: str) -> str:
+    """Returns the text that `for_spreadsheet` made a cell of."""
+    return cell[1:] if cell.startswith("'") and for_spreadsheet(cell[1:]) == cell else cell
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

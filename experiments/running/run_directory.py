@@ -35,6 +35,7 @@ BEFORE = {
     "pretrain.gram": "'exact'",
     "pretrain.clips_per_pass": "None",
     "pretrain.augment_on": "'host'",
+    "pretrain.clip_weights": "None",
     "finetune.augment_on": "'host'",
     "classify.augment_on": "None",
 }

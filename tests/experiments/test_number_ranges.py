@@ -38,6 +38,7 @@ NEEDED = {
     "classify": dict(method="dgl", dataset="d"),
     "study": dict(methods={"gr": "configs/methods/gr.gin"}, ablation_noise=(0.0, 0.0), noise=((0.0, 0.0),)),
     "VATT": dict(preset="ut_tiny"),
+    "ClipWeights": dict(path="clips.csv"),
     "Tower": dict(kind="vit"),
     "Size": dict(layers=1, width=8, heads=1, feed_forward=8),
     "ResNet18": dict(modality="video", clips=ClipSpec()),
@@ -76,6 +77,7 @@ RANGES = {
         frames=COUNT, frames_per_second=("(", 0, 1e6, ")"), image_size=COUNT, sample_rate_hz=(1, 10**6), candidates=COUNT,
         words=COUNT, sparse_seconds=("(", 0, 1e6, ")"),
     ),
+    "ClipWeights": dict(drop_share=BELOW_1, drop_below=FINITE, softness=NOT_NEGATIVE),
     "Augmentation": dict(
         crop_area=("(", 0, 1), crop_aspect=("(", 0, 100), flip_probability=SHARE, jitter_probability=SHARE, brightness=SHARE,
         saturation=SHARE, contrast=SHARE, hue=(0, 0.5), audio_noise=SHARE,

@@ -1,5 +1,6 @@
 """What `experiments.pretrain` trains on: mixtures, a data service, damaged records."""
 
+import json
 import pathlib
 import shutil
 import signal
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import data
 from experiments.running.run_directory import RunDirectory
 from experiments.training.progress import Progress
 
@@ -91,11 +93,48 @@ def test_a_damaged_record_ends_the_run_by_name(pretrain_here, tiny_data, tmp_pat
     assert "--drop_damaged" in errors and "Traceback" not in errors
 
 
+@pytest.fixture
+def table(tiny_data, tmp_path):
+    """A table of all clips; those whose number is even have the worse text, the others the worse sound."""
+    shards = data.shards_of(data.open_dataset("synthetic", tiny_data), ["train"])
+    ids = [clip.clip_id for shard in shards for clip in data.read_stored_clips(shard)]
+    lines = [f"{clip_id},{number % 2},{-(number % 2)}\n" for number, clip_id in enumerate(ids)]
+    path = tmp_path / "clips.csv"
+    path.write_text("".join(["clip_id,video_text_similarity,video_audio_similarity\n", *lines]))
+    return path
+
+
+@pytest.mark.usefixtures("quick_graphs")
+def test_a_run_on_measured_clips_describes_its_table_and_refuses_another(
+    pretrain_here, table, tmp_path, is_one_message
+):
+    run = RunDirectory(tmp_path / "run")
+    bindings = [
+        *SHORT, "pretrain.harmonizer = 'sum'",
+        "pretrain.clip_weights = @ClipWeights()", f"ClipWeights.path = '{table}'", "ClipWeights.drop_below = 0.0",
+    ]  # fmt: skip
+    code, output, errors = pretrain_here(*bindings, workdir=str(run.path))
+    assert code == 0, errors
+    assert "the sound of 12 of 24 is dropped, mean weight 0.5." in output
+    described = json.loads(run.data.read_text())["synthetic"]["clip_weights"]
+    assert described["clips"] == 24 and described["sound"] == {"dropped": 12, "mean_weight": 0.5}
+    content = table.read_text()
+    table.write_text(content.replace(",1,-1", ",2,-1", 1))
+    is_one_message(pretrain_here(*bindings, workdir=str(run.path)), "data: .*sha256.* there, .*sha256.* now")
+    table.write_text(content.replace("\n", "\nanother,1,1\n", 1))
+    is_one_message(
+        pretrain_here(*bindings, workdir=str(tmp_path / "new")),
+        r"clips\.csv should list the 24 clips.*such as 'another'",
+    )
+    assert not (tmp_path / "new").exists()
+
+
 MISTAKES = {
     "no such service": ((), dict(data_service="localhost:1"), "should be grpc://host:port. Found 'localhost:1'"),
     "too few weights": (
         ("pretrain.dataset_weights = (1, 2)",), {}, r"`pretrain.dataset_weights` should have one number for each of"
     ),
+    "no table": (("pretrain.clip_weights = 'none.csv'",), {}, "should be a table that experiments.rank_clips wrote"),
     "a weight of nothing": (("pretrain.dataset_weights = (0,)",), {}, "weights of a mixture should be numbers > 0"),
 }  # fmt: skip
 
