@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from harmonization.diagnostics import gram_statistics
 from harmonization.gram import widened
-from harmonization.harmonizer import Decision, Group, Harmonizer
+from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
 
 
 def all_finite(tensor: tf.Tensor) -> tf.Tensor:
@@ -102,6 +102,30 @@ def finish(harmonizer: Harmonizer, group: Group, update: list[tf.Tensor | None],
     finished = harmonizer.finish([update[index] for index in indices], group)
     for index, tensor in zip(indices, finished, strict=True):
         update[index] = tensor
+
+
+def too_long(grams: Sequence[tf.Tensor], decisions: Sequence[Decision]) -> tf.Tensor:
+    """Whether weighted gradients are longer than float32 can say, [] bool; their sum may be infinite."""
+    lengths = []
+    for gram, decision in zip(grams, decisions, strict=True):
+        length = tf.reduce_sum(tf.abs(decision.weights) * gradient_norms(gram))
+        lengths.append(length if decision.scales is None else length * tf.reduce_max(tf.abs(decision.scales)))
+    return ~all_finite(tf.stack(lengths))
+
+
+def refuse_overflow(update: list[tf.Tensor | None]) -> tuple[list[tf.Tensor | None], tf.Tensor]:
+    """Replaces an update by zeros if float16, the one type of a smaller range than the arithmetic's, cannot hold it.
+
+    Returns:
+      The update, a list over variables, and whether it was finite, [] bool.
+    """
+    narrow = [each for each in update if each is not None and each.dtype == tf.float16]
+    if not narrow:
+        return update, tf.constant(True)
+    finite = tf.reduce_all(tf.stack([all_finite(each) for each in narrow]))
+    # A product and not `tf.where`, which would need zeros as large as the variable.
+    kept = [None if each is None else tf.math.multiply_no_nan(each, tf.cast(finite, each.dtype)) for each in update]
+    return kept, finite
 
 
 def make_report(grams: Sequence[tf.Tensor], decisions: Sequence[Decision], grouped: bool) -> dict[str, tf.Tensor]:

@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from harmonization.decisions import all_finite, as_losses, combine, finish, make_report, store
+from harmonization.decisions import (
+    all_finite,
+    as_losses,
+    combine,
+    finish,
+    make_report,
+    refuse_overflow,
+    store,
+    too_long,
+)
 from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.groups import Groups, decide, members_of, split
 from harmonization.harmonizer import Group, Harmonizer
@@ -62,7 +71,8 @@ def harmonize(
         conflict*: [] bool, whether two gradients point apart (`cosine < 0`).
         weights*: [objectives] float32, always finite; zero for an objective that takes no part.
         keep: [] bool, whether the step is taken.
-        finite: [] bool; if False, `keep` is False, and `find_nonfinite` names the variable.
+        finite: [] bool, whether the gradients and the update are; if False, `keep` is False, and `find_nonfinite`
+          names the variable unless only the update is not.
         variable_gram: [variables, objectives, objectives] float32, for statistics per layer.
 
     Raises:
@@ -89,10 +99,13 @@ def harmonize(
     )
     asked = split(about, members, gradients)
     decisions = [decide(harmonizer, group) for group in asked]
+    finite &= ~too_long(tf.unstack(about.gram), decisions)
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
-    store(decisions, taken)
     update = combine(gradients, list(members.values()), decisions, taken)
     for group, indices in zip(asked, members.values(), strict=True):
         finish(harmonizer, group, update, indices)
+    update, representable = refuse_overflow(update)
+    finite, taken = finite & representable, taken & representable
+    store(decisions, taken)
     report = make_report(grams, decisions, grouped=groups is not None)
     return update, report | {"keep": taken, "finite": finite, "variable_gram": per_variable}

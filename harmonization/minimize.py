@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from harmonization.apply import apply_if
-from harmonization.decisions import added, all_finite
+from harmonization.decisions import added, all_finite, refuse_overflow
 from harmonization.groups import Groups
 from harmonization.harmonize_losses import harmonize_losses
 from harmonization.harmonizer import Harmonizer
@@ -95,6 +95,8 @@ def minimize(
         own = sum_over_replicas(_unscaled(own, optimizer))
         update = [added(*pair) for pair in zip(update, own, strict=True)]
         finite = tf.reduce_all(tf.stack([report["finite"], *(all_finite(each) for each in own if each is not None)]))
+        update, representable = refuse_overflow(update)
+        finite &= representable
         report |= {"finite": finite, "keep": report["keep"] & finite}
     _apply(optimizer, update, variables, report)
     if harmonizer.losses_after:

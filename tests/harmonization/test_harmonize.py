@@ -161,6 +161,32 @@ def test_the_update_has_the_dtype_of_the_gradients(random_gradients, flat, dtype
     np.testing.assert_allclose(flat(update), flat(expected), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", harmonization.METHODS)
+def test_an_update_that_float16_cannot_hold_is_refused(name):
+    first, method = (harmonization.get(name, **harmonization.METHODS[name].example_options(2)) for _ in range(2))
+    groups = {each: [place] for place, each in enumerate(method.example_groups or ("all",))}
+    method.build(2, tuple(groups))
+    options = dict(groups=groups, step=1, losses=[1.0, 2.0], scores=dict.fromkeys(groups, tf.constant(0.5)))
+    rows = [[tf.constant([2.0**15, 0.0, -1.0])] * len(groups), [tf.constant([2.0**15, 1.0, 0.0])] * len(groups)]
+    narrow = [[tf.cast(each, tf.float16) for each in row] for row in rows]
+    wide, _ = harmonization.harmonize(rows, first, **options)
+    state = [variable.numpy() for variable in method.variables]
+    update, report = harmonization.harmonize(narrow, method, **options)
+    expected = all(np.abs(each).max() <= tf.float16.max for each in wide)
+    assert report["finite"] == report["keep"] == expected
+    assert all(np.isfinite(each).all() for each in update) and any(np.any(each) for each in update) == expected
+    if not expected:
+        for variable, before in zip(method.variables, state, strict=True):
+            np.testing.assert_array_equal(variable, before)
+
+
+def test_an_update_that_float32_cannot_hold_is_refused():
+    method = harmonization.Reweight((1e38, 1e38))
+    row = [tf.constant([2.0, 0.0])]
+    update, report = harmonization.harmonize([row, row], method)
+    assert not report["finite"] and not report["keep"] and not np.any(update[0])
+
+
 def test_a_step_that_is_not_kept_has_a_zero_update(random_gradients, flat):
     pair = _pairs(random_gradients)["opposite"]
     update, report = harmonization.harmonize(pair, METHODS["cl"])
