@@ -102,14 +102,13 @@ class Study:
     def __post_init__(self) -> None:
         wrong = [
             f"`study.{name}` should {expected}. Found {getattr(self, name)!r}."
-            for name, (right, expected) in self._requirements().items()
+            for name, (right, expected) in {**self._of_methods(), **self._of_noise(), **self._of_sizes()}.items()
             if not right
         ]
         if wrong:
             raise ValueError("\n".join(wrong))
 
-    def _requirements(self):
-        pairs = [*self.noise, self.ablation_noise]
+    def _of_methods(self):
         return {
             "methods": (
                 len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.named),
@@ -120,6 +119,16 @@ class Study:
                 and not self.ablations.keys() & self.methods.keys(),
                 "have unique names and begin with the name of a method, followed by what is changed",
             ),
+            "oracle": (
+                not self.oracle or ORACLE not in self.named,
+                f"be False where a method or ablation is called {ORACLE}",
+            ),
+            "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
+        }
+
+    def _of_noise(self):
+        pairs = [*self.noise, self.ablation_noise]
+        return {
             "noise": (
                 all(len(pair) == 2 and all(0 <= share <= 1 for share in pair) for pair in pairs)
                 and len(self.noise) > 0,
@@ -136,17 +145,16 @@ class Study:
                 and all(n >= 1 for n in self.noise_seeds.values()),
                 "give some of `study.noise` a number of seeds, at least 1",
             ),
-            "oracle": (
-                not self.oracle or ORACLE not in self.named,
-                f"be False where a method or ablation is called {ORACLE}",
-            ),
-            "margin_points": (self.margin_points > 0, "be above 0"),
             "ablation_noise": (tuple(self.ablation_noise) in map(tuple, self.noise), "be one of `study.noise`"),
             "ablation_seeds": (
                 1 <= self.ablation_seeds <= len(self.seeds),
                 "be at least 1, at most the number of seeds",
             ),
-            "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
+        }
+
+    def _of_sizes(self):
+        return {
+            "margin_points": (self.margin_points > 0, "be above 0"),
             "watch_steps": (
                 list(self.watch_steps) == sorted({step for step in self.watch_steps if step > 0}),
                 "be increasing steps of at least 1",

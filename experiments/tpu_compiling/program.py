@@ -77,10 +77,11 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         specs = _clip_specs(variant, clips)
         trainer = built.trainer
         trainer.finish_clips = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
-        lowered = lower(functools.partial(_take_step, trainer), specs, topology.devices)
+        step = functools.partial(_take_step, trainer, measure=trainer.measures_every_step)
+        lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in trainer.weights)
-        del built, trainer
+        del built, trainer, step
         keras.backend.clear_session()
         gc.collect()  # a large model's variables would stay while the compiler, too, needs memory
     with shown_progress(f"{name}, {clips} clips: compiling for {topology.name}", _show):
@@ -90,8 +91,8 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
     return _compiled(answer, text, lowered, topology, clips, seconds, growth)
 
 
-def _take_step(trainer, clips):
-    return trainer.replica_step(trainer.enter(clips), measure=trainer.measures_every_step)
+def _take_step(trainer, clips, measure):
+    return trainer.replica_step(trainer.enter(clips), measure=measure)
 
 
 def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, growth):

@@ -55,7 +55,7 @@ RANGES = {
         steps=COUNT, batch_size=SIZE, seed=SEED, shuffle_window=COUNT, clip_softness=NOT_NEGATIVE,
         measure_gradients_every=COUNT, temperature=POSITIVE, learning_rate=NOT_NEGATIVE, final_learning_rate=NOT_NEGATIVE,
         warmup_steps=NOT_NEGATIVE, steps_per_loop=COUNT, checkpoint_every_steps=COUNT, keep_checkpoints=COUNT,
-        dataset_weights=POSITIVE,
+        dataset_weights=POSITIVE, clips_per_pass=(4, INT32),
     ),
     "finetune": dict(
         shuffle_window=COUNT, steps=COUNT, batch_size=SIZE, seed=SEED, learning_rate=NOT_NEGATIVE, warmup_steps=NOT_NEGATIVE,
@@ -103,6 +103,9 @@ RANGES = {
     "FAMO": dict(learning_rate=NOT_NEGATIVE, weight_decay=NOT_NEGATIVE, lower_bounds=FINITE, epsilon=POSITIVE),
     "GradNorm": dict(alpha=NOT_NEGATIVE, learning_rate=NOT_NEGATIVE), "MMPareto": dict(gamma=POSITIVE),
     "DGL": dict(multimodal=(0, INT32), alpha=POSITIVE),
+    "FairGrad": dict(alpha=(0.25, 4)), "PCD": dict(tau=NOT_NEGATIVE, decay=BELOW_1), "CRMOGM": dict(momentum=BELOW_1),
+    "UncertaintyWeights": dict(learning_rate=NOT_NEGATIVE), "IMTLL": dict(learning_rate=NOT_NEGATIVE),
+    "DWA": dict(period=COUNT, temperature=POSITIVE), "STCH": dict(mu=POSITIVE, preferences=POSITIVE, ideal=FINITE),
     "OGMGE": dict(alpha=POSITIVE, noise_steps=(0, INT32), modulation_steps=(0, INT32), seed=SEED),
     "LinearSchedule": dict(steps=COUNT, start=FINITE, end=FINITE),
     "CosineSchedule": dict(steps=COUNT, start=FINITE, end=FINITE),

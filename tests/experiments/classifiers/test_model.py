@@ -191,7 +191,7 @@ def test_clips_too_short_for_a_window_are_refused():
         ResNet18("audio", CLIPS, spectrogram=Spectrogram(4096))
     with pytest.raises(ValueError, match="`Spectrogram.hop_samples` should be positive"):
         Spectrogram(hop_samples=0)
-    with pytest.raises(ValueError, match="at least 1/64"):
+    with pytest.raises(ValueError, match="from 1/64 to 64"):
         ResNet18("video", CLIPS, depth_multiplier=0.01)
 
 
