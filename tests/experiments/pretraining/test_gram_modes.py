@@ -77,6 +77,7 @@ def test_the_loop_on_the_device_measures_in_the_same_steps(make_model, batches):
 
 
 @pytest.mark.parametrize("options", [{}, {"all_reduce": "before"}])
+@pytest.mark.usefixtures("eager")
 def test_two_replicas_take_the_one_pass_of_one(make_model, batches, mirrored, options):
     strategy = mirrored(2)
     trainers = [
@@ -96,6 +97,7 @@ def train_on(strategy, trainer, batches):
             lambda context: value[context.replica_id_in_sync_group * BATCH // 2 :][: BATCH // 2]
         )
 
+    tf.config.run_functions_eagerly(False)  # which a strategy of several replicas needs
     with strategy.scope():
         return train(trainer, [{name: share(value) for name, value in batch.items()} for batch in batches])
 
@@ -185,6 +187,7 @@ def test_a_gated_step_and_one_without_text(make_model, batches, gram):
 
 
 @pytest.mark.parametrize("gram", CUTS)
+@pytest.mark.usefixtures("eager")
 def test_two_replicas_decide_as_one(make_model, batches, mirrored, gram):
     strategy = mirrored(2)
     trainers = [
