@@ -117,3 +117,30 @@ def test_gin_builds_it_with_its_state(tiny_run):
     for wrong in ("threshold = 1.0", "start = -1", "informative = 0.5", "memory_steps = 0"):
         with pytest.raises(BadInput, match=f"`SimilarityGate.{wrong.split()[0]}` should"):
             config.parse([], [*tiny_run, *bindings, f"SimilarityGate.{wrong}"])
+
+
+def test_replicas_judge_and_remember_alike(judge, batch, mirrored):
+    strategy = mirrored(2)
+    with strategy.scope():
+        several = curriculum(memory_steps=2, informative=0.7)
+    spread = strategy.experimental_distribute_values_from_function
+    half = lambda context, values: values[CLIPS // 2 * context.replica_id_in_sync_group :][: CLIPS // 2]  # noqa: E731
+    shared = [tf.nest.map_structure(lambda each: spread(lambda context: half(context, each)), part) for part in batch]
+
+    def step(outputs, clips):
+        trust = several(None, outputs, clips, vatt.clip_losses(outputs, clips), tf.constant(0, tf.int64), {})
+        return dict(trust.weights), dict(trust.report)
+
+    run = tf.function(lambda: strategy.run(step, args=tuple(shared)))
+    alone = curriculum(memory_steps=2, informative=0.7)
+    for _ in range(2):
+        expected, (weights, report) = judge(alone), run()
+        for name in OBJECTIVES:
+            found = tf.concat(strategy.experimental_local_results(weights[name]), 0)
+            np.testing.assert_array_equal(found, expected.weights[name])
+        for name, value in expected.report.items():
+            for copy in strategy.experimental_local_results(report[name]):
+                assert float(copy) == pytest.approx(float(value))
+    assert np.min(expected.weights["video_text"]) == 0.0
+    for copy in strategy.experimental_local_results(several.mean_ranks):
+        np.testing.assert_allclose(copy, alone.mean_ranks, rtol=1e-6)
