@@ -14,6 +14,7 @@ from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
 from vatt.model import VATT
 from vatt.own_gradients import own_gradients
+from vatt.pair_ranks import pair_ranks
 from vatt.presets import MODALITIES, PRESETS, Tower
 from vatt.randomness import set_initial_seed
 from vatt.release import ReleaseError, import_release, release_facts
@@ -45,6 +46,7 @@ __all__ = [
     "newest_checkpoint",
     "numbered_checkpoints",
     "own_gradients",
+    "pair_ranks",
     "readable_checkpoint",
     "release_facts",
     "run_directory",

@@ -39,7 +39,7 @@ def clip_losses(
     options = dict(temperature=temperature, form=form, own_video_only=own_video_only)
     return {
         name: contrastive_clip_losses(outputs[name]["video"], other, mask, **options)
-        for name, (other, mask) in _pairs(outputs, batch).items()
+        for name, (other, mask) in compared_pairs(outputs, batch).items()
     }
 
 
@@ -61,8 +61,8 @@ def mean_losses(
     return {name: _global_mean(values, valid, each[name]) for name, (values, valid) in terms.items()}
 
 
-def _pairs(outputs, batch):
-    """Per objective: what the video is compared with, `[batch, candidates, dim]`, and which of it there is."""
+def compared_pairs(outputs, batch):
+    """Returns, per objective, what the video is compared with, `[batch, candidates, dim]`, and which of it there is."""
     candidates = tf.reduce_any(batch["text"] > 0, axis=-1) & batch["has_text"][:, tf.newaxis]
     return {
         "video_audio": (outputs["video_audio"]["audio"][:, tf.newaxis], batch["has_audio"][:, tf.newaxis]),
@@ -98,7 +98,7 @@ def contrastive_loss(
 
 
 def _global_mean(terms, valid, weights=None):
-    global_count = tf.reduce_sum(tf.cast(_gather(tf.cast(valid, tf.float32)) > 0.0, tf.float32))
+    global_count = tf.reduce_sum(tf.cast(gather(tf.cast(valid, tf.float32)) > 0.0, tf.float32))
     weighted = terms if weights is None else weights * terms
     return tf.reduce_sum(weighted) / tf.maximum(global_count, 1.0)
 
@@ -147,8 +147,8 @@ def contrastive_clip_losses(
         raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
-    all_video, all_other = _gather(tf.stop_gradient(video) if own_video_only else video), _gather(other)
-    all_mask = _gather(tf.cast(mask, tf.float32)) > 0.0
+    all_video, all_other = gather(tf.stop_gradient(video) if own_video_only else video), gather(other)
+    all_mask = gather(tf.cast(mask, tf.float32)) > 0.0
 
     # [clip, clip of the global batch, candidate]: first this replica's videos, then this replica's candidates.
     from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
@@ -157,13 +157,13 @@ def contrastive_clip_losses(
     from_other = tf.where(mask[:, tf.newaxis], from_other, _NEVER)
     valid = tf.reduce_any(mask, axis=1)
     if video_mask is not None:
-        all_videos = _gather(tf.cast(video_mask, tf.float32)) > 0.0
+        all_videos = gather(tf.cast(video_mask, tf.float32)) > 0.0
         from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, _NEVER)
         valid &= video_mask
     positives = tf.einsum("bd,bcd->bc", video, other) / temperature
     positives = tf.where(mask, positives, _NEVER)
     if own_video_only:
-        own = _own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
+        own = own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
     terms = _minus_log_shares(positives, from_video, from_other, form)
     return tf.where(valid, terms, 0.0), valid
@@ -173,7 +173,7 @@ def _minus_log_shares(positives, from_video, from_other, form):
     """Returns minus the logarithm of the positives' share of all pairs, in the given form: float32 [batch]."""
     directions = [from_video, from_other]
     if form == "nce":
-        own = _own_pairs(tf.shape(from_video)[0], tf.shape(from_video)[1])
+        own = own_pairs(tf.shape(from_video)[0], tf.shape(from_video)[1])
         directions = [tf.where(own, _NEVER, pairs) for pairs in directions]
     directions = [_flatten(pairs) for pairs in directions]
     sums = {
@@ -189,14 +189,14 @@ def _flatten(pairs: tf.Tensor) -> tf.Tensor:
     return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
 
 
-def _own_pairs(batch: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
-    """Bool [batch, global_batch, 1]: which clip of the gathered batch is this replica's clip itself."""
+def own_pairs(batch: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
+    """Returns bool [batch, global_batch, 1]: which clip of the gathered batch is this replica's clip itself."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     positions = tf.range(batch) + tf.cast(replica, tf.int32) * batch
     return (positions[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis])[..., tf.newaxis]
 
 
-def _gather(values: tf.Tensor) -> tf.Tensor:
+def gather(values: tf.Tensor) -> tf.Tensor:
     """Concatenates all replicas' `values` along the batch, in the order of their ids; differentiable."""
     replica = tf.distribute.get_replica_context()
     if replica.num_replicas_in_sync == 1:

@@ -93,12 +93,12 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
             global_step, config.learning_rate, config.final_learning_rate, config.warmup_steps, config.steps
         )
         optimizer = adam(schedule, model.trainable_variables)
-        harmonizer = config.build_harmonizer()
+        harmonizer, curriculum = config.build_harmonizer(), config.build_clip_curriculum()
     trainer = HarmonizedTrainer(
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
-        clips_per_pass=config.clips_per_pass, curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
+        clips_per_pass=config.clips_per_pass, curriculum=curriculum, jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,
@@ -106,8 +106,10 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
     with strategy.scope():
         build_harmonizer(harmonizer, tuple(trainer.groups or ("all",)), config, strategy)
     seconds_spent = host_number("seconds_spent", 0.0)
+    stateful = {"curriculum": curriculum} if isinstance(curriculum, tf.Module) else {}
     state = tf.train.Checkpoint(
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
+        **stateful,
     )  # fmt: skip
     return Run(config, strategy, model, trainer, seconds_spent, state)
 

@@ -15,7 +15,8 @@ import vatt
 from data import Augmentation, ClipSpec
 from experiments.pretraining.clip_curriculum import ClipCurriculum
 from experiments.pretraining.clip_weights import ClipWeights, as_clip_weights
-from experiments.pretraining.step import GRAMS
+from experiments.pretraining.similarity_curriculum import SimilarityCurriculum, SimilarityGate
+from experiments.pretraining.step import GRAMS, OBJECTIVES
 from experiments.running import gin_config
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -64,7 +65,7 @@ class Pretrain:
       granularity: "batch" lets the harmonizer's gate (of "cl" and "both") judge whole steps, "sample" single clips, whose
         losses it weighs; the harmonizer then does the rest. Our choice, not the paper's; see `ClipCurriculum`.
       clip_gate: What judges the clips, if not the harmonizer's own gate; of a harmonizer without any, the default schedule
-        over all steps.
+        over all steps. A `SimilarityGate` judges the text and the sound of each clip by the embeddings of the batch.
       clip_softness: 0 for a hard gate of clips, or how soft it is; see `GradientCurriculum.sample_weights`.
       all_reduce: Harmonize "after" the gradients are summed over the replicas, or "before"; see `HarmonizedTrainer`.
       scope: Harmonize "all" variables or the shared "encoder"'s.
@@ -102,7 +103,7 @@ class Pretrain:
     shuffle_window: int = 1024
     harmonizer: harmonization.Harmonizer | str = "sum"
     granularity: str = "batch"
-    clip_gate: harmonization.GradientCurriculum | None = None
+    clip_gate: harmonization.GradientCurriculum | SimilarityGate | None = None
     clip_softness: float = 0.0
     all_reduce: str = "after"
     scope: str = "all"
@@ -209,10 +210,12 @@ class Pretrain:
         harmonizer = self._chosen_harmonizer()
         return harmonizer.split_gate()[1] if self.granularity == "sample" else harmonizer
 
-    def build_clip_curriculum(self) -> ClipCurriculum | None:
-        """Returns what judges the clips; `None` if nothing does."""
+    def build_clip_curriculum(self) -> ClipCurriculum | SimilarityCurriculum | None:
+        """Returns what judges the clips; `None` if nothing does. Call it under the strategy: it may have state."""
         if self.granularity == "batch":
             return None
+        if isinstance(self.clip_gate, SimilarityGate):
+            return SimilarityCurriculum(self.clip_gate, OBJECTIVES, self.clip_softness)
         gate = self.clip_gate or self._chosen_harmonizer().split_gate()[0]
         return ClipCurriculum(
             gate or harmonization.GradientCurriculum(harmonization.LinearSchedule(self.steps)), self.clip_softness
@@ -246,5 +249,8 @@ def parse_run(config: str | os.PathLike) -> Pretrain:
 
 
 def _constructors():
-    own = {"pretrain": Pretrain, "ClipSpec": ClipSpec, "ClipWeights": ClipWeights, "Augmentation": Augmentation}
+    own = {
+        "pretrain": Pretrain, "ClipSpec": ClipSpec, "ClipWeights": ClipWeights, "Augmentation": Augmentation,
+        "SimilarityGate": SimilarityGate,
+    }  # fmt: skip
     return own | gin_config.MODELS | gin_config.HARMONIZERS

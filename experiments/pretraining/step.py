@@ -17,6 +17,7 @@ from experiments.pretraining.clip_trust import FULL_TRUST, with_measured_weights
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
 from experiments.pretraining.micro_batches import MicroBatches
+from experiments.pretraining.similarity_curriculum import SimilarityCurriculum
 from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
@@ -73,7 +74,7 @@ class HarmonizedTrainer(StepTrainer):
         gram: str = "exact",
         measure_gradients_every: int = 1,
         clips_per_pass: int | None = None,
-        curriculum: ClipCurriculum | None = None,
+        curriculum: ClipCurriculum | SimilarityCurriculum | None = None,
         loss_options: Mapping[str, object] | None = None,
         learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
         jit_compile: bool = False,

@@ -213,6 +213,21 @@ QUANTITIES = (
         percent=True,
         figure=Figure("clip_weight", "mean weight of judged clips", optional=True),
     ),
+    Quantity(
+        "pair_rank",
+        "Ranks of the clips' own pairs",
+        "share of the batch that fits worse",
+        PER_OBJECTIVE,
+        noun="rank of the own pair",
+    ),
+    Quantity(
+        "pair_weight",
+        "Pairs kept",
+        "mean weight of ranked pairs, %",
+        PER_OBJECTIVE,
+        noun="weight of pairs",
+        percent=True,
+    ),
     Quantity("clips_judged", "Clips judged", "clips with both losses, %", percent=True, curve=False),
     Quantity(
         "score", "Scores of the modalities", "mean probability of the truth", PER_OBJECTIVE, curve=False, noun="score"

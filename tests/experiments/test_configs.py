@@ -29,6 +29,7 @@ METHODS = {
     "both": harmonization.Both,
     "cl_sample": harmonization.Sum,  # the gate judges clips
     "both_sample": harmonization.GradientRealignment,
+    "similarity_sample": harmonization.Sum,  # the gate judges pairs
 }
 SHRUNK = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",
