@@ -12,7 +12,7 @@ import numpy as np
 from data.media.decoding import is_sound
 from data.media.remarks import Remarks
 
-_BLOCK_FRAMES = 16
+_BLOCK_FRAMES, _LOOKED_AT = 16, 4
 # Channels whose sum has less than this share of their power cancel each other; 1 for unrelated ones (our choice).
 _CANCELLING_SHARE = 0.02
 _FLOATS = ("flt", "fltp", "dbl", "dblp")
@@ -70,26 +70,31 @@ def _part(frame: av.AudioFrame, cancels: bool, remarks: Remarks) -> Part:
     elif cancels:
         mix = "first"
         remarks.add("cancelling_channels", "the mean of the channels is silent: the first is used")
-    elif layout.endswith(" channels") and frame.layout.nb_channels > 1:
+    elif layout.endswith(" channels") and frame.layout.nb_channels > 2:  # FFmpeg takes two for left and right
         mix = "mean"
-        if frame.layout.nb_channels > 2:  # two are left and right, whether or not the file says so, as in most .avi
-            remarks.add("unmixed_channels", f"{layout} without positions: their mean is used")
+        remarks.add("unmixed_channels", f"{layout} without positions: their mean is used")
     return Part(frame.format.name, layout, frame.sample_rate, mix)
 
 
 def _cancel(frames: list[av.AudioFrame], before: bool) -> bool:
     """Returns whether a block's channels cancel each other; a block that is silent is like the one before it."""
     several = [frame for frame in frames if frame.layout.nb_channels > 1]
-    if not several:
-        return False
+    # A few frames tell it, unless these are silent: a word or a knock may be shorter than what is between them.
+    for looked_at in (several[:: max(1, len(several) // _LOOKED_AT)], several):
+        power, of_sum = _powers(looked_at)
+        if power >= _AUDIBLE_POWER * max(1, len(looked_at)):
+            return of_sum < _CANCELLING_SHARE * power
+    return before and bool(several)
+
+
+def _powers(frames: list[av.AudioFrame]) -> tuple[float, float]:
+    """Returns the power of all channels and that of their sum, added up over the frames."""
     power = of_sum = 0.0
-    for channels in map(_channels, several):  # all of them: a word or a knock is short
-        total = channels.sum(0)
-        power += float(np.vdot(channels, channels)) / channels.shape[1]
-        of_sum += float(np.vdot(total, total)) / channels.shape[1]
-    if power < _AUDIBLE_POWER * len(several):
-        return before
-    return of_sum < _CANCELLING_SHARE * power
+    for channels in map(_channels, frames):
+        products = channels @ channels.T / channels.shape[1]
+        power += float(products.trace())
+        of_sum += float(products.sum())
+    return power, of_sum
 
 
 def _channels(frame: av.AudioFrame) -> np.ndarray:

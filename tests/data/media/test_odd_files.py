@@ -230,6 +230,28 @@ def test_channels_that_cancel_do_not_become_silence(tmp_path, right, noted):
     assert list(reader.remarks) == (["cancelling_channels"] if noted else [])
 
 
+def test_a_short_sound_that_cancels_is_heard(tmp_path):
+    left = np.zeros(3 * 16000)
+    for start in (8100, 20500, 33300):  # 20 ms each, wherever that is in a block
+        left[start : start + 320] = tone(0.02, 16000, 1000, 0.8)
+    path = write(tmp_path / "a.mov", gray([90] * 30), [np.stack([left, -left])])
+    clip, reader = read(path)
+    loud = np.flatnonzero(np.abs(clip.audio.astype(int)) > 8000)
+    assert {round(place / 16000, 1) for place in loud} == {0.5, 1.3, 2.1}
+    assert list(reader.remarks) == ["cancelling_channels"]
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mkv"])
+def test_an_avi_file_that_is_cut_off_lacks_what_its_header_counts(tmp_path, suffix):
+    path = write(tmp_path / f"a.{suffix}", gray([90] * 60), [tone(6, 16000)[None]], codec="ffv1")
+    _, reader = read(path)
+    assert reader.promised_seconds == pytest.approx(6.0, abs=0.1) and reader.missing_seconds < 0.2
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    clip, reader = read(path)
+    assert len(clip.frames) < 40 and reader.missing_seconds > 2.0
+    assert reader.promised_seconds == pytest.approx(6.0, abs=0.1)
+
+
 def test_only_the_part_that_cancels_is_the_first_channel(tmp_path):
     times = np.arange(4 * 16000) / 16000
     left = tone(4, 16000, 440, 0.5)
