@@ -117,9 +117,8 @@ def page(
     study = results.study
     parts = [_INTRODUCTION.format(source=_SOURCE if results.points else ""), _list(study.notes)]
     if results.missing:
-        parts.append(
-            f"**{results.missing} points are not finished, {len(results.points)} are; what follows is about those.**\n"
-        )
+        about = "; what follows is about those" if results.points else ""
+        parts.append(f"**{results.missing} points are not finished, {len(results.points)} are{about}.**\n")
     if results.points:
         parts += ["## What it shows\n", _list(findings(results)), *_verdicts(results, pictures), *_ceiling(results)]
     parts += _methods(results, pictures)
