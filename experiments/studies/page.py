@@ -20,13 +20,14 @@ PLAIN_STEP = "one gradient"
 _INTRODUCTION = """\
 # Planted noise: what harmonized gradients do when it is known which clips are misaligned
 
-Written by `experiments.study` from [results.csv](results.csv) and [results.jsonl](results.jsonl); do not edit.
+Written by `experiments.study`{source}; do not edit.
 
 The data set `synthetic` shows a moving shape with matching audio and a narration. With given probabilities the
 narration or the audio of a training clip comes from a scene of another class, and its record says so. The test split is
 clean. The model is far smaller than any in the paper, and so are data and training: the findings are about the methods'
 mechanism, not about the paper's table.
 """
+_SOURCE = " from [results.csv](results.csv) and [results.jsonl](results.jsonl)"
 _READING = """\
 `±` is half the width of the 95 % confidence interval over seeds, by Student's t; it is not corrected for the number of
 comparisons. A seed determines data, weights, order and augmentation, the same for all methods and noises; so differences are
@@ -98,8 +99,9 @@ def write_page(
     for name, picture in drawn.items():
         if picture is not None:
             files.write_bytes(directory / name, picture)
-    files.write(directory / "results.csv", csv_text([_row(result) for result in results.points]))
-    Record(directory).keep(results.points)
+    if results.points:
+        files.write(directory / "results.csv", csv_text([_row(result) for result in results.points]))
+        Record(directory).keep(results.points)
     pictures = [name for name, picture in drawn.items() if picture is not None]
     files.write(directory / "README.md", page(results, cost, settings, origin, pictures))
 
@@ -113,11 +115,10 @@ def page(
 ) -> str:
     """Returns the page in Markdown."""
     study = results.study
-    parts = [_INTRODUCTION, _list(study.notes)]
+    parts = [_INTRODUCTION.format(source=_SOURCE if results.points else ""), _list(study.notes)]
     if results.missing:
-        parts.append(
-            f"**{results.missing} points are not finished, {len(results.points)} are; what follows is about those.**\n"
-        )
+        about = "; what follows is about those" if results.points else ""
+        parts.append(f"**{results.missing} points are not finished, {len(results.points)} are{about}.**\n")
     if results.points:
         parts += ["## What it shows\n", _list(findings(results)), *_verdicts(results, pictures), *_ceiling(results)]
     parts += _methods(results, pictures)
@@ -128,7 +129,7 @@ def page(
     if cost:
         text = _COST.format(repeats=study.cost_repeats, batch=study.pretraining(study.baseline).batch_size)
         parts += _section("Cost of a step", study_tables.cost(cost, PLAIN_STEP), text)
-    parts += ["## The setting\n", _list([*settings, *_design(study)]), *_again(results, origin)]
+    parts += ["## The setting\n", _list([*_compared(study), *settings, *_design(study)]), *_again(results, origin)]
     return "\n".join(part for part in parts if part)
 
 
@@ -177,6 +178,11 @@ def _picture(name: str, title: str, pictures: Sequence[str]) -> str:
 
 def _list(sentences: Sequence[str]) -> str:
     return "".join(f"- {sentence}\n" for sentence in sentences)
+
+
+def _compared(study: Study) -> list[str]:
+    noises = "; ".join(short_title(tuple(noise)) for noise in study.noise)
+    return [f"Methods: {', '.join(study.trained)}.", f"Noises: {noises}."]
 
 
 def _design(study: Study) -> list[str]:

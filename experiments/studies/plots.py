@@ -48,7 +48,7 @@ def differences(results: Results) -> bytes | None:
     compared = compared | {(ORACLE, noise): found for noise, found in oracle.items()}
     noises = [noise for noise in map(tuple, results.study.noise) if any(place[1] == noise for place in compared)]
     names = [name for name in results.study.trained[1:] if any(place[0] == name for place in compared)]
-    figure = Figure((1.2 + 2.8 * len(noises), 1.3 + 0.3 * len(names)), layout="constrained")
+    figure = Figure((max(5.0, 1.2 + 2.8 * len(noises)), 1.3 + 0.3 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
     for axes, noise in zip(panels, noises, strict=True):
         _forest(axes, [compared.get((name, noise)) for name in names], results.study.margin_points)

@@ -33,8 +33,9 @@ def noise_title(noise: Noise) -> str:
 
 
 def short_title(noise: Noise) -> str:
-    """Returns how a noise is called where there is little room."""
-    return "clean" if noise == CLEAN else noise_title(noise)
+    """Returns how a noise is called where there is little room: without what is not noisy."""
+    parts = [f"{name} {share:.0%}" for name, share in zip(("text", "sound"), noise, strict=True) if share]
+    return ", ".join(parts).replace("%", " %") or "clean"
 
 
 def with_interval(found: Interval | None, digits: int, sign: bool = False) -> str:

@@ -240,4 +240,18 @@ def test_an_unfinished_study_says_so(study):
     text = page(some, None, [], ORIGIN, [])
     assert f"**{some.missing} points are not finished" in text and some.missing == 61
     assert "Cost of a step" not in text and "recall.png" not in text
-    assert page(Results(study, []), None, [], ORIGIN, [])
+
+
+def test_a_study_that_was_not_run_says_so_and_claims_nothing(study, tmp_path):
+    planned = dataclasses.replace(study, notes=("**Not run.**",))
+    write_page(tmp_path, Results(planned, []), None, ["20 steps."], ORIGIN)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    text = (tmp_path / "README.md").read_text()
+    for part in (
+        "- **Not run.**",
+        "**65 points are not finished, 0 are.**",
+        "- Methods: vatt, good,",
+        "No run is finished.",
+    ):
+        assert part in text
+    assert "](" not in text and "Better than" not in text and "## What it shows" not in text
