@@ -97,7 +97,7 @@ def random_bits(shape: Sequence[int] | tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     )
 
 
-def dropout(values: tf.Tensor, rate: float, key: tf.Tensor | None) -> tf.Tensor:
+def dropout(values: tf.Tensor, rate: float, key: tf.Tensor | None, negate: bool = False) -> tf.Tensor:
     """Zeroes a share `rate` of `values` and scales up the rest; does nothing where `key` is `None`.
 
     Keras' own Dropout draws from a stateful generator that a checkpoint does not carry, so a resumed run would differ.
@@ -110,12 +110,24 @@ def dropout(values: tf.Tensor, rate: float, key: tf.Tensor | None) -> tf.Tensor:
       values: `[batch, ...]`.
       rate: At least 0 and less than 1.
       key: uint64 [1], from `key_table`.
+      negate: Negate what falls away instead of zeroing it, so that it can be told from what is kept.
     """
     if key is None or rate == 0.0:
         return values
-    threshold = min(round(rate * 2**32), 2**32 - 1)
-    kept = _random_words(values, key) >= tf.constant(threshold, tf.uint32)
-    return values * (tf.cast(kept, values.dtype) * tf.cast(1.0 / (1.0 - threshold / 2**32), values.dtype))
+    kept = _random_words(values, key) >= tf.constant(_threshold(rate), tf.uint32)
+    scale = kept_scale(rate)
+    if negate:
+        return values * (tf.cast(kept, values.dtype) * tf.cast(scale + 1.0, values.dtype) - 1.0)
+    return values * (tf.cast(kept, values.dtype) * tf.cast(scale, values.dtype))
+
+
+def kept_scale(rate: float) -> float:
+    """Returns the factor by which `dropout` scales up what it keeps."""
+    return 1.0 / (1.0 - _threshold(rate) / 2**32)
+
+
+def _threshold(rate):
+    return min(round(rate * 2**32), 2**32 - 1)
 
 
 def _random_words(values, key):
