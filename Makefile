@@ -10,7 +10,7 @@ DEMO_RUN := runs/demo
 DATA_DIR ?= $(DEMO_DATA)
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test test-quick test-python lint stats check-data notebook study study-quick docs site lock clean
+.PHONY: install demo test test-quick test-python lint stats check-data notebook study study-quick docs site lock faults clean
 
 install: $(VENV)/installed
 
@@ -83,6 +83,11 @@ site: install
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
 		--extra dev setup.py --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
+
+# Damaged files, wrong configurations, kills and full disks for every program; CONTRIBUTING.md explains them.
+faults: install
+	$(BIN)/python tests/faults/tries.py
+	$(BIN)/python tests/faults/kills.py
 
 clean:
 	rm -rf .venv .venv-* runs site

@@ -103,7 +103,10 @@ setup(
         "av>=14",  # decoding and encoding media; its wheels bring FFmpeg
         "google-crc32c>=1.6",  # the sums of records, where a damaged one must be found
         "fsspec>=2024.2",  # sources in storage that TensorFlow cannot read: s3://, az://, ...
+        "charset-normalizer>=3.4",  # guesses the code page of captions that are not Unicode
+        "langcodes>=3.5",  # what `eng`, `en-US` and `zh-Hans` have in common; pure Python, no data files
         "pillow>=10",  # JPEG frames in records
+        "resvg-py>=0.3",  # SVG pictures of `tuxpaint`; its wheels bring all they need
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
         "scipy>=1.10",  # Student's t in the study; scikit-learn brings it anyway
         "threadpoolctl>=3",  # keeps scikit-learn's t-SNE to one thread; two fight on a busy machine

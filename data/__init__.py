@@ -5,6 +5,7 @@ from data.media.reader import INT16_RANGE, DecodedClip
 from data.pipeline.augmentation import Augmentation, random_crop_box
 from data.pipeline.batches import distributed_train_batches, eval_batches, mixed_clips, train_batches, training_files
 from data.pipeline.file_clips import FileClip, read_clips
+from data.pipeline.finishing import AUGMENT_ON, finish_clips, float_bytes, stored_bytes
 from data.pipeline.order import WRONG_LENGTHS
 from data.pipeline.service import OUT_OF_STEP, DataService, connect_service
 from data.pipeline.spec import ClipSpec
@@ -28,11 +29,12 @@ from data.sets.synthetic import Synthetic, SyntheticConfig
 from data.source.archives import open_source
 from data.source.storage import join as join_path
 from data.source.written_files import as_os_errors, renamed_when_done, write_json
-from data.text.captions import Cue
+from data.text.cues import Cue
 from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
 from data.text.vocabulary import build_vocabularies
 
 __all__ = [
+    "AUGMENT_ON",
     "INT16_RANGE",
     "OUT_OF_STEP",
     "WRONG_LENGTHS",
@@ -61,6 +63,8 @@ __all__ = [
     "drop_damaged",
     "eval_batches",
     "file_damage",
+    "finish_clips",
+    "float_bytes",
     "first_damage",
     "in_processes",
     "in_this_process",
@@ -82,6 +86,7 @@ __all__ = [
     "read_stored_clips",
     "renamed_when_done",
     "shards_of",
+    "stored_bytes",
     "train_batches",
     "training_files",
     "write_json",

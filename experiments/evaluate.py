@@ -5,20 +5,23 @@ Examples:
   python -m experiments.evaluate --workdir=RUN --data_dir=DATA --frames_per_second=12.5
       --tasks=ucf101,hmdb51,esc50,kinetics400,youcook2,msrvtt
 
-Without --tasks: text-to-video retrieval, linear probes and the detection of misaligned clips, on the run's own data.
+Without --tasks: retrieval between text, video and sound in six directions, linear probes, zero-shot classification by the
+names of the classes and the detection of misaligned clips, on the run's own data.
 The downstream tasks have the names of their data sets, which experiments.prepare_data prepares:
 
-  ucf101, hmdb51, esc50   frozen features, a low-rank classifier and a linear SVM; the mean over all official splits
+  ucf101, hmdb51, esc50   frozen features, a low-rank classifier and a linear SVM; the mean over all official splits; and
+                          zero-shot, by the names of the classes, if the model has text
   kinetics400             a fine-tuning by experiments.finetune, in 4 x 3 views of each clip of the split validation
-  youcook2, msrvtt        zero-shot text-to-video retrieval, 4 windows per clip: validation; test_1k_a, and all of test
+  youcook2, msrvtt        zero-shot retrieval by text and of text, 4 windows per clip: validation; test_1k_a, and all of test
 
 Writes result.json and report/evaluation.npz into the run's directory, added to earlier evaluations of the same checkpoint,
-and prints a table: each figure with the number of clips and its chance level.
+and prints a table: each figure with the number of clips, its chance level and, where clips were ranked, a confidence interval.
 """
 
 from absl import flags
 
 from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
+from experiments.inference.prompts import PROMPTS
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 
@@ -39,6 +42,9 @@ flags.DEFINE_string(
     "finetuned", None, "For kinetics400: a run of experiments.finetune that started from this run; its best checkpoint, or the one "
     "given as RUN/checkpoints/ckpt-STEP. Default: WORKDIR/kinetics400."
 )  # fmt: skip
+flags.DEFINE_multi_string(
+    "prompt", list(PROMPTS), "A sentence for zero-shot classification, with {} for the name of a class; may be given several times."
+)  # fmt: skip
 
 
 def main(_) -> int:
@@ -52,6 +58,7 @@ def main(_) -> int:
         raise BadInput("--workdir and --data_dir are needed; see --help for an example.")
     directory = RunDirectory(FLAGS.workdir)
     downstream = {name: FLAGS[name].value for name in ("frames_per_second", "epochs", "finetuned")}
+    downstream["prompts"] = tuple(FLAGS.prompt)
     result, notes = evaluate(
         directory, FLAGS.data_dir, FLAGS.dataset or None, FLAGS.tasks, FLAGS.batch_size, **downstream
     )

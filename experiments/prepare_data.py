@@ -33,6 +33,7 @@ DATASETS = {
     "synthetic": "rendered scenes with audio and narration, some of them mismatched on purpose.",
     "imbalanced": "rendered shapes in clutter, with audio that is learned faster than the video.",
     "folder": "your own videos, with captions (.vtt, .srt) next to them and labels from a CSV file.",
+    "tuxpaint": "the stamps of Tux Paint, pictures with their names, spoken and written.",
     "crema_d": "CREMA-D, actors who speak in six emotions.",
     "kinetics_sounds": "Kinetics-Sounds, the classes of Kinetics that can be seen and heard.",
     "howto100m": "HowTo100M, narrated instructional videos.",

@@ -48,15 +48,24 @@ def indices_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) ->
     place = {id(variable): index for index, variable in enumerate(variables)}
     groups = {}
     for name, part in parts.items():
-        owned = {id(variable) for each in tf.nest.flatten(part) for variable in _trainable(each)}
+        owned = {id(variable) for each in tf.nest.flatten(part) for variable in _variables(each, "trainable_variables")}
         groups[name] = [index for key, index in place.items() if key in owned]
         if not groups[name]:
             raise ValueError(f"Group {name!r} should have a trainable variable. Found none in {part!r}.")
     return groups
 
 
-def _trainable(part) -> Sequence[tf.Variable]:
-    return getattr(part, "trainable_variables", [part])
+def places_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) -> dict[str, list[int]]:
+    """Which variables belong to each part, trained or frozen, as a file can say it; see `indices_of`."""
+    groups = {}
+    for name, part in parts.items():
+        owned = {id(variable) for each in tf.nest.flatten(part) for variable in _variables(each, "variables")}
+        groups[name] = [index for index, variable in enumerate(variables) if id(variable) in owned]
+    return groups
+
+
+def _variables(part, which: str) -> Sequence[tf.Variable]:
+    return getattr(part, which, [part])
 
 
 def split(

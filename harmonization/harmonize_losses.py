@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from harmonization.backward import Backward, BackwardPass, Cut, Gradients
 from harmonization.gram import find_nonfinite
 from harmonization.groups import Groups
 from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Harmonizer
 from harmonization.one_pass import harmonize_in_one_pass
 from harmonization.replicas import sum_over_replicas
-from harmonization.tape_cut import TapeCut, harmonize_at_cut
-
-Gradients = list[tf.Tensor | None]
+from harmonization.tape_cut import harmonize_at_cut
 
 
 @tf.autograph.experimental.do_not_convert
@@ -28,7 +27,7 @@ def harmonize_losses(
     scores: Mapping[str, tf.Tensor] | None = None,
     keep: tf.Tensor | bool = True,
     measure: bool = True,
-    cut: TapeCut | None = None,
+    cut: Cut | None = None,
     all_reduce: str = "after",
     unscale: Callable[[Gradients], Gradients] | None = None,
 ) -> tuple[Gradients, dict[str, tf.Tensor]]:
@@ -41,8 +40,8 @@ def harmonize_losses(
     - One gradient of the weighted sum, if the method decides without gradients (see
       `Harmonizer.needs_gram`) and nothing is to be measured. An objective that weighs zero
       throughout is not differentiated; all that is asked of it is a finite loss.
-    - A gradient of every loss down to a `cut` only, a decision by these, and one gradient of the
-      weighted sum from there on.
+    - A gradient of every loss down to a `cut` that decides only, a decision by these, and one
+      gradient of the weighted sum from there on.
 
     Call it in the replica context. The last two ways sum over the replicas before they decide.
 
@@ -57,7 +56,7 @@ def harmonize_losses(
       scores: As in `harmonize`.
       keep: As in `harmonize`.
       measure: Take every loss's gradient also if the method does not need it, for the report's sake.
-      cut: Where the recording was cut while it was made; for methods that need a Gram matrix.
+      cut: Where the recording was cut while it was made.
       all_reduce: "after" harmonizes the gradients of the global batch, "before" those of this replica.
       unscale: Applied to every list of gradients, such as the inverse of a loss scale; not with a cut.
 
@@ -73,25 +72,19 @@ def harmonize_losses(
       ValueError: As `harmonize`.
     """
 
-    def differentiate(targets, sources, weights) -> Gradients:
-        factors = None if weights is None else [tf.cast(w, t.dtype) for w, t in zip(weights, targets, strict=True)]
-        found = tape.gradient(list(targets), list(sources), output_gradients=factors)
-        dense = [None if each is None else tf.convert_to_tensor(each) for each in found]
-        return dense if unscale is None else unscale(dense)
-
+    cut = cut if cut is not None and cut.above else None
+    backward = Backward(tape, cut, unscale)
     options = dict(values=values, scores=scores, keep=keep)
     needs_gram = not isinstance(harmonizer, Harmonizer) or harmonizer.needs_gram(groups)
     if not needs_gram and not measure:
-        update, report = harmonize_in_one_pass(differentiate, losses, variables, harmonizer, groups, step, **options)
+        update, report = harmonize_in_one_pass(backward, losses, variables, harmonizer, groups, step, **options)
         return update, report | {"measured": tf.constant(False)}
-    if cut is not None and cut.below:
+    if cut is not None and cut.decides:
         if unscale is not None:
             raise ValueError("`cut` should be used without `unscale`. Found both.")
-        update, report = harmonize_at_cut(
-            differentiate, losses, variables, harmonizer, groups, step, cut=cut, **options
-        )
+        update, report = harmonize_at_cut(backward, losses, variables, harmonizer, groups, step, cut=cut, **options)
         return update, report | {"measured": tf.constant(True)}
-    gradients = [differentiate([loss], variables, None) for loss in losses]
+    gradients = backward([BackwardPass([loss], variables) for loss in losses])
     if all_reduce == "after":
         gradients = [sum_over_replicas(each) for each in gradients]
     update, report = harmonize(gradients, harmonizer, groups, step, losses=values, scores=scores, keep=keep)

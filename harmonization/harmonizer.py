@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from harmonization.options import RemembersOptions
+
 SMALLEST_SQUARE = 1.17549435e-38
 """Smallest normal float32. A gradient with a smaller square (norm < 1.1e-19) counts as zero."""
 
@@ -62,7 +64,7 @@ class Decision(NamedTuple):
     state: Sequence[tuple[tf.Variable, tf.Tensor]] = ()
 
 
-class Harmonizer(tf.Module):
+class Harmonizer(RemembersOptions, tf.Module):
     """Base class of the methods. A subclass implements `decide`.
 
     It is a `tf.Module`, so that a checkpoint carries the variables of a method that has state.

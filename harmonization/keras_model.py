@@ -7,12 +7,15 @@ from typing import Any
 import tensorflow as tf
 
 from harmonization.apply import replicas_run_in_threads
-from harmonization.groups import indices_of
+from harmonization.groups import indices_of, places_of
 from harmonization.harmonizer import Harmonizer
-from harmonization.methods import get
+from harmonization.keras_state import SavedState, TrainingState
+from harmonization.methods import METHODS, get
 from harmonization.minimize import minimize
 from harmonization.output_losses import check_losses, output_losses, recorded_losses
+from harmonization.saved_methods import method_config, method_from_config
 
+_CONFIG = "harmonization"
 _LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
 _RECORDED = ("cosine", "defined", "conflict", "keep", "measured")
 
@@ -28,12 +31,13 @@ class HarmonizedTraining:
     Regularization losses take no part: their gradients are added to the update. Works with Keras 2
     (tf_keras) and Keras 3, whichever `tf.keras` is, with XLA, mixed precision and `tf.distribute`.
 
-    Keras' own checkpoints hold the model, not the method: a method with state or a schedule resumes
-    exactly only if `harmonization_state` is saved as well, in a `tf.train.Checkpoint`. An
+    `.keras` and `.weights.h5` files, `ModelCheckpoint`, `BackupAndRestore` and `tf.train.Checkpoint(model=model)` hold the
+    method's state and step as well; a `.keras` file also says which method it is, with which options and groups. An
     overridden `compute_loss` changes what is logged, not what is trained on.
     """
 
     _beside = None
+    _saved_state = None
 
     def compile(
         self,
@@ -59,8 +63,8 @@ class HarmonizedTraining:
             form them, harmonized one by one; variables in none get the plain sum. `None` makes
             one group of all variables.
           loss_weights: Factors on the losses, before their gradients are taken.
-          measure_gradients_every: A method that decides without the gradients (`Sum`, `Mean`, `Reweight`, `RandomWeights`,
-            `DGL`) takes one backward pass, as plain Keras does, except in every so many steps, in which each loss's
+          measure_gradients_every: A method that decides without the gradients (see `Harmonizer.needs_gram`) takes one
+            backward pass, as plain Keras does, except in every so many steps, in which each loss's
             gradient is taken to log cosine and conflicts. 1 measures every step, `None` none. Under a mirrored strategy
             it has to be one of these two, since replicas that run in threads cannot meet in a branch.
           **options: Other arguments of Keras' `compile`.
@@ -76,14 +80,55 @@ class HarmonizedTraining:
             )
         loss = recorded_losses(loss)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options)
-        self._harmonized = {
-            "loss": loss, "loss_weights": loss_weights, "groups": groups, "measure_every": measure_gradients_every
-        }  # fmt: skip
+        setup = {"loss": loss, "loss_weights": loss_weights, "groups": groups, "measure_every": measure_gradients_every}
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
             method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
             never = measure_gradients_every is None and not method.needs_gram(groups)
-            self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED)
+            method.build(_count(loss), tuple(groups) if groups else ("all",))
+            self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED, setup)
+        self._saved_state = SavedState(self._beside.state)
+        # For `tf.train.Checkpoint`. As a plain attribute, Keras 2 would count its variables among the model's weights.
+        self._track_trackable(self._beside.state, "harmonization_state", overwrite=True)
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type != "checkpoint":  # a SavedModel is for inference
+            children.pop("harmonization_state", None)
+        return children
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What a `.keras` file says about `compile`, as in Keras, with the method, its options and the groups."""
+        config = super().get_compile_config()
+        if not config or self._beside is None:
+            return config
+        groups, every = self._beside.setup["groups"], self._beside.setup["measure_every"]
+        if groups is not None:
+            groups = places_of(self.weights, groups)
+        method = method_config(self._beside.state.harmonizer, METHODS)
+        return config | {_CONFIG: {"method": method, "groups": groups, "measure_gradients_every": every}}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model as `get_compile_config` says.
+
+        Raises:
+          ValueError: If the method is not one of `METHODS`, or its options are not plain values.
+        """
+        if type(self).compile is not HarmonizedTraining.compile or _CONFIG not in config:
+            return super().compile_from_config(config)  # warns, since only the class knows what to do
+        own = config[_CONFIG]
+        groups = own["groups"]
+        if groups is not None:
+            groups = {name: [self.weights[place] for place in places] for name, places in groups.items()}
+        options = tf.keras.utils.deserialize_keras_object({key: each for key, each in config.items() if key != _CONFIG})
+        self.compile(
+            **options,
+            harmonizer=method_from_config(own["method"], get),
+            groups=groups,
+            measure_gradients_every=own["measure_gradients_every"],
+        )
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     @property
     def harmonization_state(self) -> tf.Module:
@@ -115,7 +160,8 @@ class HarmonizedTraining:
         return self.compute_metrics(inputs, targets, outputs, sample_weight)
 
     def _minimize(self, tape, losses, penalty, losses_after) -> dict[str, tf.Tensor]:
-        state, groups, every = self.harmonization_state, self._harmonized["groups"], self._harmonized["measure_every"]
+        state, setup = self.harmonization_state, self._beside.setup
+        groups, every = setup["groups"], setup["measure_every"]
         if groups is not None:
             groups = indices_of(self.trainable_variables, groups)
 
@@ -143,7 +189,7 @@ class HarmonizedTraining:
         return {name: value for name, value in super().test_step(data).items() if name not in _LOGGED}
 
     def _losses_of(self, inputs, targets, outputs, sample_weight) -> tuple[list[tf.Tensor], tf.Tensor]:
-        setup, names = self._harmonized, getattr(self, "output_names", None)
+        setup, names = self._beside.setup, getattr(self, "output_names", None)
         columns = {
             "loss": setup["loss"],
             "loss_weights": setup["loss_weights"],
@@ -189,6 +235,10 @@ class HarmonizedTraining:
             total.update_state(loss * replicas, sample_weight=samples)
 
 
+def _count(losses: Mapping[str, Any] | Sequence[Any]) -> int:
+    return sum(loss is not None for loss in (losses.values() if isinstance(losses, Mapping) else losses))
+
+
 def _check_frequency(every: int | None, strategy: tf.distribute.Strategy) -> None:
     if every is not None and (not isinstance(every, int) or every < 1):
         raise ValueError(f"`measure_gradients_every` should be None or an integer of at least 1. Found {every!r}.")
@@ -220,22 +270,15 @@ class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
         return super().__new__(cls, *args, **kwargs)
 
 
+@tf.keras.utils.register_keras_serializable("harmonization", "FunctionalModel")
 class FunctionalModel(HarmonizedTraining, tf.keras.Model):
     """`HarmonizedModel(inputs, outputs)`."""
 
 
 class _Beside:
-    """What belongs to the training, not to the model: Keras must not count it among the weights."""
+    """What belongs to the training, not to the model: Keras must not count it among the layers and weights."""
 
-    def __init__(self, harmonizer: Harmonizer, step: int, logged: Sequence[str]):
-        self.state = _State(harmonizer, step)
+    def __init__(self, harmonizer: Harmonizer, step: int, logged: Sequence[str], setup: dict[str, Any]):
+        self.state = TrainingState(harmonizer, step)
         self.means = [tf.keras.metrics.Mean(name=name) for name in logged]
-
-
-class _State(tf.Module):
-    def __init__(self, harmonizer: Harmonizer, step: int):
-        super().__init__()
-        self.harmonizer = harmonizer
-        self.step = tf.Variable(
-            step, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
-        )
+        self.setup = setup

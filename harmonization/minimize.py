@@ -52,8 +52,8 @@ def minimize(
       step: As in `harmonize`.
       penalty: [] tensor, a loss that is not harmonized, such as weight regularization: its gradient is
         added to the update of a step that is kept.
-      measure: Whether to take every loss's gradient also if the method does not need it (`Sum`, `Mean`,
-        `Reweight`, `RandomWeights`, `FAMO`, `DGL`, `OGMGE`), so that the report knows norms and cosines.
+      measure: Whether to take every loss's gradient also if the method does not need it (see
+        `Harmonizer.needs_gram`), so that the report knows norms and cosines.
         Without, such a method takes one backward pass of the weighted sum and its step costs what a plain one costs;
         see `harmonize_losses`.
       scores: As in `harmonize`.

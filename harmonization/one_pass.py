@@ -1,21 +1,19 @@
 """One backward pass for all objectives, for methods that decide without the gradients."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from harmonization.backward import Backward, BackwardPass
 from harmonization.decisions import all_finite, as_losses, finish, make_report, store
 from harmonization.gram import squares
 from harmonization.groups import Groups, members_of
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.replicas import sum_over_replicas
 
-Differentiate = Callable[[Sequence[tf.Tensor], Sequence, Sequence[tf.Tensor] | None], list[tf.Tensor | None]]
-"""A function (targets, sources, factors on the targets) -> dense gradients of the weighted sum; `None` for factors of 1."""
-
 
 def harmonize_in_one_pass(
-    differentiate: Differentiate,
+    backward: Backward,
     losses: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
     harmonizer: Harmonizer,
@@ -44,7 +42,7 @@ def harmonize_in_one_pass(
     )
     asked = [about._replace(name=name, position=position) for position, name in enumerate(members)]
     decisions = [harmonizer.decide(group) for group in asked]
-    update, unasked = _passes(differentiate, losses, variables, list(members.values()), decisions)
+    update, unasked = _passes(backward, losses, variables, list(members.values()), decisions)
     update = sum_over_replicas(update)
     lengths = squares(update)
     finite = all_finite(tf.reduce_sum(lengths)) & all_finite(tf.gather(values, tf.constant(sorted(unasked), tf.int32)))
@@ -60,18 +58,17 @@ def harmonize_in_one_pass(
     return update, report | _first_nonfinite(lengths, values)
 
 
-def _passes(differentiate, losses, variables, members, decisions):
+def _passes(backward, losses, variables, members, decisions):
     """The weighted sum's gradient of each variable, and which objectives were skipped in some pass."""
     update, unasked = [None] * len(variables), set()
-    for weights, indices in _by_weights(members, decisions, len(losses), len(variables)):
+    by_weights, passes = _by_weights(members, decisions, len(losses), len(variables)), []
+    for weights, indices in by_weights:
         constant = tf.get_static_value(weights)
         asked = [place for place in range(len(losses)) if constant is None or constant[place] != 0.0]
         unasked |= set(range(len(losses))) - set(asked)
-        found = differentiate(
-            [losses[place] for place in asked],
-            [variables[index] for index in indices],
-            [weights[place] for place in asked],
-        )
+        sources = [variables[index] for index in indices]
+        passes.append(BackwardPass([losses[place] for place in asked], sources, [weights[place] for place in asked]))
+    for (_, indices), found in zip(by_weights, backward(passes), strict=True):
         for index, gradient in zip(indices, found, strict=True):
             update[index] = gradient
     for indices, decision in zip(members, decisions, strict=True):

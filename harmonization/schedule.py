@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from harmonization.options import RemembersOptions
 
-class Schedule:
+
+class Schedule(RemembersOptions):
     """A threshold that never decreases over the training steps.
 
     The curriculum removes more misaligned samples as training proceeds (Wu et al., 2022). The
@@ -66,9 +68,9 @@ class LinearSchedule(Schedule):
 
     def __init__(self, steps: int, start: float = -0.3, end: float = 0.0):
         super().__init__(start, end)
-        self.steps = int(steps)
-        if self.steps != steps or self.steps < 1:
+        if not 1 <= steps < math.inf or int(steps) != steps:
             raise ValueError(f"`steps` should be a whole number >= 1. Found {steps}.")
+        self.steps = int(steps)
 
     def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         """See `Schedule.__call__`."""
@@ -108,6 +110,8 @@ class StepSchedule(Schedule):
             )
         if list(self.boundaries) != sorted({int(step) for step in self.boundaries if step >= 1}):
             raise ValueError(f"`boundaries` should be strictly increasing steps >= 1. Found {self.boundaries}.")
+        if not all(map(math.isfinite, self.values)):
+            raise ValueError(f"`values` should be finite. Found {self.values}.")
         if list(self.values) != sorted(self.values):
             raise ValueError(f"`values` should not decrease. Found {self.values}.")
         super().__init__(self.values[0], self.values[-1])

@@ -1,10 +1,13 @@
 """State of the methods that have some: what they learn from one step to the next."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from harmonization.harmonizer import Group
+
+MEAN_DECAY, SQUARE_DECAY, ADAM_EPSILON = 0.9, 0.999, 1e-8
 
 
 def state_variables(initial: tf.Tensor, groups: Sequence[str], name: str) -> dict[str, tf.Variable]:
@@ -50,3 +53,27 @@ def with_own_entries(values: tf.Tensor, own: tf.Tensor, group: Group) -> tf.Tens
         return own
     places = tf.constant([[objective] for objective in group.objectives])
     return tf.tensor_scatter_nd_update(values, places, own)
+
+
+def adam_step(
+    slope: tf.Tensor, mean: tf.Tensor, square: tf.Tensor, updates: tf.Tensor, learning_rate: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What Adam subtracts from a method's own parameters, and its next moments.
+
+    Args:
+      slope: Of what is minimized.
+      mean: Of the slopes so far.
+      square: Mean square of the slopes so far.
+      updates: How many there have been; one number per parameter.
+      learning_rate: Of the parameters.
+
+    Returns:
+      The step, and the next mean, square and updates; all in the shape of the slope.
+    """
+    updates += 1.0
+    mean = MEAN_DECAY * mean + (1.0 - MEAN_DECAY) * slope
+    square = SQUARE_DECAY * square + (1.0 - SQUARE_DECAY) * slope**2
+    # 1 - decay^updates, which float32 gets wrong when written so.
+    unbiased_mean = mean / -tf.math.expm1(updates * math.log(MEAN_DECAY))
+    unbiased_square = square / -tf.math.expm1(updates * math.log(SQUARE_DECAY))
+    return learning_rate * unbiased_mean / (tf.sqrt(unbiased_square) + ADAM_EPSILON), mean, square, updates

@@ -1,14 +1,14 @@
 """A recording cut in two: the Gram matrix from the part above the cut, then one backward pass through the part below."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from harmonization.backward import Backward, BackwardPass, Cut, Gradients
 from harmonization.decisions import added, all_finite, as_losses, combine, finish, make_report, store
 from harmonization.gram import find_nonfinite, squares, variable_gram
 from harmonization.groups import Groups, decide, members_of
 from harmonization.harmonizer import Decision, Group, Harmonizer
-from harmonization.one_pass import Differentiate
 from harmonization.replicas import sum_over_replicas
 
 
@@ -24,6 +24,8 @@ class TapeCut:
       counted: Whether the gradients at the cut enter the Gram matrix, in addition to those of the variables above.
     """
 
+    decides = True
+
     def __init__(self, tape: tf.GradientTape, counted: bool):
         self._tape, self.counted = tape, counted
         self.below: list[tf.Tensor] = []
@@ -38,16 +40,51 @@ class TapeCut:
         self.above.append(copy)
         return copy
 
+    def pull_back(self, cotangents: Sequence[Gradients], sources: Sequence[Sequence]) -> list[Gradients]:
+        """See `Cut.pull_back`."""
+        backward = Backward(self._tape)
+        found = []
+        for own, variables in zip(cotangents, sources, strict=True):
+            pairs = [pair for pair in zip(self.below, own, strict=True) if pair[1] is not None]
+            targets, factors = ([pair[place] for pair in pairs] for place in range(2))
+            found.append(
+                backward.recorded(BackwardPass(targets, variables, factors)) if pairs else [None] * len(variables)
+            )
+        return found
+
+
+class RecomputedCut:
+    """A cut below which no tape has recorded anything: that part is computed again when the gradients at the cut are known.
+
+    So it can be computed in portions, one after the other, of which each is forgotten before the next ("gradient caching",
+    arXiv 2101.06983).
+
+    Args:
+      above: The tensors at the cut, computed before and watched by the tape.
+      pull_back: See `Cut.pull_back`; it computes what lies below again, once for all passes.
+      decides: Whether the Gram matrix of what lies above decides; if not, that of all variables' gradients does.
+    """
+
+    counted = True
+
+    def __init__(
+        self,
+        above: Sequence[tf.Tensor],
+        pull_back: Callable[[Sequence[Gradients], Sequence[Sequence]], list[Gradients]],
+        decides: bool = False,
+    ):
+        self.above, self.pull_back, self.decides = list(above), pull_back, decides
+
 
 def harmonize_at_cut(
-    differentiate: Differentiate,
+    backward: Backward,
     losses: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
     harmonizer: Harmonizer,
     groups: Groups | None,
     step: tf.Tensor | int | None,
     *,
-    cut: TapeCut,
+    cut: Cut,
     values: Sequence[tf.Tensor] | tf.Tensor,
     scores: Mapping[str, tf.Tensor] | None,
     keep: tf.Tensor | bool,
@@ -62,7 +99,7 @@ def harmonize_at_cut(
     members = members_of(groups, len(variables))
     with tf.init_scope():
         harmonizer.build(len(losses), tuple(members))
-    found = [differentiate([loss], [*cut.above, *variables], None) for loss in losses]
+    found = [backward.recorded(BackwardPass([loss], [*cut.above, *variables])) for loss in losses]
     at_cut = [row[: len(cut.above)] for row in found]
     above = [sum_over_replicas(row[len(cut.above) :]) for row in found]
     per_variable = variable_gram(above)
@@ -78,7 +115,7 @@ def harmonize_at_cut(
     decisions = [decide(harmonizer, group) for group in asked]
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
     update = combine(above, list(members.values()), decisions, taken)
-    lower = _below(differentiate, cut, at_cut, variables, list(members.values()), decisions, taken)
+    lower = _below(cut, at_cut, variables, list(members.values()), decisions, taken)
     update = [added(*pair) for pair in zip(update, sum_over_replicas(lower), strict=True)]
     lengths = squares(update)
     finite &= all_finite(tf.reduce_sum(lengths))
@@ -111,22 +148,20 @@ def _groups(members, above, at_cut, per_variable, shared) -> list[Group]:
     return found
 
 
-def _below(differentiate, cut, at_cut, variables, members, decisions, keep) -> list[tf.Tensor | None]:
+def _below(cut, at_cut, variables, members, decisions, keep) -> Gradients:
     """The update of what lies below the cut: one backward pass for each group, and one for variables in none."""
-    update: list[tf.Tensor | None] = [None] * len(variables)
+    update: Gradients = [None] * len(variables)
     grouped = {index for indices in members for index in indices}
     rest = [index for index in range(len(variables)) if index not in grouped]
     plain = Decision(tf.ones([len(at_cut)]))
-    for decision, indices in [*zip(decisions, members, strict=True), (plain, rest)]:
-        # As many variables as there are cuts, and the same weights for each.
-        combined = combine(at_cut, [range(len(cut.below))], [decision._replace(scales=None)], keep)
-        pairs = [pair for pair in zip(cut.below, combined, strict=True) if pair[1] is not None]
-        if not indices or not pairs:
-            continue
-        found = differentiate(
-            [tensor for tensor, _ in pairs], [variables[index] for index in indices], [each for _, each in pairs]
-        )
-        for index, gradient in zip(indices, found, strict=True):
+    asked = [pair for pair in [*zip(decisions, members, strict=True), (plain, rest)] if pair[1]]
+    # As many variables as there are cuts, and the same weights for each.
+    cotangents = [
+        combine(at_cut, [range(len(cut.above))], [decision._replace(scales=None)], keep) for decision, _ in asked
+    ]
+    found = cut.pull_back(cotangents, [[variables[index] for index in indices] for _, indices in asked])
+    for (_, indices), gradients in zip(asked, found, strict=True):
+        for index, gradient in zip(indices, gradients, strict=True):
             update[index] = gradient
     return update
 

@@ -1,5 +1,6 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
+from vatt.batch_part import BatchPart, whole_batch
 from vatt.checkpoint_list import (
     LIST_FILE,
     CheckpointListError,
@@ -27,6 +28,7 @@ __all__ = [
     "PRESETS",
     "SIZES",
     "VATT",
+    "BatchPart",
     "CheckpointListError",
     "LoadError",
     "ReleaseError",
@@ -47,4 +49,5 @@ __all__ = [
     "release_facts",
     "run_directory",
     "set_initial_seed",
+    "whole_batch",
 ]

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from vatt import randomness
 from vatt.dot_product import dot_product_attention
 from vatt.keras import keras
 
@@ -43,7 +44,7 @@ class SelfAttention(keras.layers.Layer):
         self,
         tokens: tf.Tensor,
         mask: tf.Tensor | None = None,
-        weights_key: tf.Tensor | None = None,
+        weights_key: randomness.Key | None = None,
         score_bias: tf.Tensor | None = None,
         first_only: bool = False,
     ) -> tf.Tensor:
@@ -52,7 +53,7 @@ class SelfAttention(keras.layers.Layer):
         Args:
           tokens: `[batch, tokens, width]`.
           mask: bool [batch, tokens], True where a token may be attended to.
-          weights_key: uint64 [1], of the dropout, or `None`.
+          weights_key: Of the dropout, or `None`.
           score_bias: `[1, heads, tokens, tokens]`, added to the scores.
           first_only: Compute only what the first token becomes.
 

@@ -123,7 +123,7 @@ class ModalityEmbedding(keras.layers.Layer):
         return vectors if self.projection is None else self.projection(vectors)
 
     def _drop(self, pieces, positions, key):
-        batch, count = tf.shape(pieces)[0], pieces.shape[1]
+        batch, count = pieces.shape[0] or tf.shape(pieces)[0], pieces.shape[1]
         kept = self._kept(count)
         chosen = choose_tokens(batch, count, kept, key, self.shared_drop)
         positions = None if positions is None else tf.gather(positions[0], chosen)

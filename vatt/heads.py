@@ -95,11 +95,27 @@ class FineAndCoarseHead(keras.layers.Layer):
             coarse["text"] = _normalize(self.text_norm, self.text_to_video(features["text"]), *mode)
         return {"video_audio": _as_float32(fine), "video_text": _as_float32(coarse)}
 
+    def audio_near_text(self, audio: tf.Tensor) -> tf.Tensor:
+        """Takes audio from the fine space to the coarse one, by the video's map, in inference.
+
+        So audio and text can be compared, as in the head's model, MMV (arXiv 2006.16228); no loss compares them.
+
+        Args:
+          audio: Its embeddings in the video-audio space, `[batch, video_audio_dim]`.
+
+        Returns:
+          float32 [batch, video_text_dim], not l2-normalized.
+        """
+        return tf.cast(self._to_coarse(audio, (False, False)), tf.float32)
+
     def _project_video(self, features, mode):
         hidden = _normalize(self.video_hidden_norm, self.video_hidden(features), *mode)
         fine = _normalize(self.video_to_audio_norm, self.video_to_audio(tf.nn.relu(hidden)), *mode)
+        return fine, self._to_coarse(fine, mode)
+
+    def _to_coarse(self, fine, mode):
         coarse = self.video_to_text(fine if self.as_in_paper else tf.nn.relu(fine))
-        return fine, _normalize(self.video_to_text_norm, coarse, *mode)
+        return _normalize(self.video_to_text_norm, coarse, *mode)
 
 
 class JointHead(keras.layers.Layer):
@@ -134,3 +150,7 @@ class JointHead(keras.layers.Layer):
         )
         pairs = {"video_audio": ("video", "audio"), "video_text": ("video", "text")}
         return {space: {name: joint[name] for name in pair if name in joint} for space, pair in pairs.items()}
+
+    def audio_near_text(self, audio: tf.Tensor) -> tf.Tensor:
+        """Returns `audio` as it is: the space is the same. No loss compares audio with text."""
+        return audio

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vatt import cuts, randomness
 from vatt.architecture import build_head, choose_towers, dimensions, tower_options
+from vatt.batch_part import BatchPart
 from vatt.keras import keras
 from vatt.options import ModelOptions, takes_model_options
 from vatt.presets import MODALITIES, Tower
@@ -97,7 +98,11 @@ class VATT(keras.Model):
         }
 
     def call(
-        self, inputs: dict[str, tf.Tensor], training: bool = False, seed: tf.Tensor | None = None
+        self,
+        inputs: dict[str, tf.Tensor],
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+        part: BatchPart | None = None,
     ) -> dict[str, dict[str, tf.Tensor]]:
         """Embeds whichever of the model's modalities `inputs` holds.
 
@@ -106,10 +111,12 @@ class VATT(keras.Model):
             in [-1, 1], and `text` [batch, candidates, words] int32, 0 = padding. Other entries are ignored.
           training: Whether batch statistics, DropToken and dropout are used; the last two need `seed`.
           seed: int32 or int64 [2]. All random draws of the call are functions of it.
+          part: Which part of a batch `inputs` are, if not all of it. The draws are then those of its clips in the whole
+            batch, and the head, whose batch norms see all clips at once, is not run: see `project`.
 
         Returns:
           `features`: pooled features, float32 `[batch, feature_dim]`, text `[batch, candidates, feature_dim]`;
-          `video_audio` and `video_text`: see `FineAndCoarseHead.call`; not there without a head.
+          `video_audio` and `video_text`: see `FineAndCoarseHead.call`; not there without a head or of a part.
 
         Raises:
           ValueError: `inputs` holds none of the model's modalities, or one in another shape.
@@ -118,15 +125,26 @@ class VATT(keras.Model):
         if not any(MODALITIES[modality] in inputs for modality in self.modalities):
             wanted = ", ".join(MODALITIES[modality] for modality in self.modalities)
             raise ValueError(f"`inputs` should hold some of {wanted}. Found {', '.join(inputs) or 'nothing'}.")
-        keys = self._keys(seed)
+        keys = self._keys(seed, part)
         features = {
             modality: self._pooled(modality, inputs[MODALITIES[modality]], keys[modality])
             for modality in self.modalities
             if MODALITIES[modality] in inputs
         }
         features = {modality: cuts.passed(cuts.FEATURES, feature) for modality, feature in features.items()}
+        if part is not None:
+            return {"features": _as_float32(features)}
+        return self.project(features, training)
+
+    def project(self, features: dict[str, tf.Tensor], training: bool = False) -> dict[str, dict[str, tf.Tensor]]:
+        """Returns what `call` returns, from the pooled features of a whole batch."""
         spaces = self.head(features, training=training) if self.head is not None else {}
-        return {"features": {k: tf.cast(v, tf.float32) for k, v in features.items()}, **spaces}
+        return {"features": _as_float32(features), **spaces}
+
+    def path_variables(self, modality: str) -> list[tf.Variable]:
+        """Returns the trainable variables between a modality's input and its pooled features."""
+        parts = [self.embeddings[modality], self.encoders[modality], self.feature_projections.get(modality)]
+        return [variable for part in parts if part is not None for variable in part.trainable_variables]
 
     def encode(self, modality: str, raw: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the pooled features of one modality, with the same draws as `call`.
@@ -136,9 +154,9 @@ class VATT(keras.Model):
         """
         return self._pooled(modality, raw, self._keys(seed)[modality])
 
-    def _keys(self, seed):
+    def _keys(self, seed, part=None):
         layers = max(len(getattr(encoder, "blocks", ())) for encoder in self.encoders.values())
-        return randomness.key_table(seed, tuple(MODALITIES), layers)
+        return randomness.key_table(seed, tuple(MODALITIES), layers, part)
 
     def _pooled(self, modality, raw, keys):
         raw = tf.convert_to_tensor(raw)
@@ -209,3 +227,7 @@ class VATT(keras.Model):
             return cls(**arguments)
         finally:
             keras.mixed_precision.set_global_policy(before)
+
+
+def _as_float32(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {modality: tf.cast(values, tf.float32) for modality, values in features.items()}

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 
 from vatt.presets import Tower
+from vatt.sizes import MOST_LAYERS, MOST_UNITS, check_sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +99,28 @@ class ModelOptions:
     position_dropout: float | None = None
     frozen_words: bool | None = None
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            most = _MOST.get(field.name)
+            if most is not None and (value := getattr(self, field.name)) is not None:
+                check_sizes(field.name, value, most, least=0 if field.name in _OF_CLIPS else 1)
+
+
+_LONGEST = 2**31 - 1  # TensorFlow's kernels count in int32
+_OF_CLIPS = ("frames", "image_size", "waveform_samples", "words")  # 0 for a modality that the model lacks
+_MOST = {
+    **dict.fromkeys(("frames", "waveform_samples", "sample_rate_hz", "vocabulary_size"), _LONGEST),
+    **dict.fromkeys(("image_size", "words"), 2**16),
+    "layers": MOST_LAYERS,
+    **dict.fromkeys(
+        (
+            "width", "heads", "head_dim", "feed_forward", "word_dim", "feature_dim", "video_audio_dim", "video_text_dim",
+            "video_patch", "waveform_patch", "spectrogram_patch", "mel_bands",
+        ),
+        MOST_UNITS,
+    ),
+}  # fmt: skip
 
 
 def takes_model_options(constructor: Callable[..., None]) -> Callable[..., None]:

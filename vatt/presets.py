@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from vatt.sizes import SIZES, Size
+from vatt.sizes import MOST_LAYERS, MOST_UNITS, SIZES, Size, check_sizes
 
 MODALITIES = {"video": "video", "audio": "waveform", "text": "text"}
 """The modalities, with the entry of a batch that each is read from."""
@@ -27,6 +27,9 @@ class Tower:
     Attributes:
       kind: A name in `KINDS`.
       size: Of its Transformer; for "linear" only the width counts.
+
+    Raises:
+      ValueError: There is no such kind, or a size is out of range.
     """
 
     kind: str
@@ -35,6 +38,11 @@ class Tower:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"`Tower.kind` should be one of {', '.join(KINDS)}. Found {self.kind!r}.")
+        check_sizes("Size.width", self.size.width, MOST_UNITS)
+        blocks = 0 if self.kind == "linear" else 1
+        check_sizes("Size.layers", self.size.layers, MOST_LAYERS, blocks)
+        for name in ("heads", "feed_forward", "head_dim"):
+            check_sizes(f"Size.{name}", getattr(self.size, name), MOST_UNITS, blocks)
 
 
 def tower(name: str) -> Tower:

@@ -4,36 +4,55 @@ A key is all that a later draw needs, so the number of generators in a compiled 
 `tf.random.fold_in` for each purpose it would be several times as many, each as large a program as the draw itself.)
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from vatt.batch_part import BatchPart
 from vatt.keras import keras
 
 _PHILOX = tf.random.Algorithm.PHILOX.value
 # Philox on CPUs and GPUs; TPUs have a generator of their own, which is fifty times as fast there.
 _OF_THE_DEVICE = tf.random.Algorithm.AUTO_SELECT.value
 
-_DRAWS_PER_WORD = 4  # values of a dropout that share 32 random bits
+_DRAWS_PER_WORD = BatchPart.RUNS  # values of a dropout that share 32 random bits
+_VALUES_PER_COUNT = 4  # uint32 numbers that Philox makes of each number of its counter
+
+
+class PartKey(NamedTuple):
+    """The key of a draw for a whole batch, of which a part is wanted.
+
+    Attributes:
+      key: uint64 [1].
+      part: Which part.
+    """
+
+    key: tf.Tensor
+    part: BatchPart
+
+
+Key = tf.Tensor | PartKey
+"""Of one draw: uint64 [1], or that of a part of a batch."""
 
 
 class BlockKeys(NamedTuple):
-    """Keys of the draws in a block of the encoder, uint64 [1] each; `None` for no draw."""
+    """Keys of the draws in a block of the encoder; `None` for no draw."""
 
-    attention_weights: tf.Tensor | None = None
-    attention_output: tf.Tensor | None = None
-    hidden: tf.Tensor | None = None
-    feed_forward_output: tf.Tensor | None = None
+    attention_weights: Key | None = None
+    attention_output: Key | None = None
+    hidden: Key | None = None
+    feed_forward_output: Key | None = None
 
 
 class ModalityKeys(NamedTuple):
-    """Keys of the draws on the path of one modality, uint64 [1] each; `None` for no draw."""
+    """Keys of the draws on the path of one modality; `None` for no draw."""
 
-    drop_token: tf.Tensor | None = None
-    positions: tf.Tensor | None = None
-    encoder_output: tf.Tensor | None = None
+    drop_token: Key | None = None
+    positions: Key | None = None
+    encoder_output: Key | None = None
     blocks: Sequence[BlockKeys] = ()
 
     def block(self, index: int) -> BlockKeys:
@@ -45,7 +64,9 @@ NO_BLOCK_KEYS, NO_KEYS = BlockKeys(), ModalityKeys()
 _OF_MODALITY, _OF_BLOCK = len(ModalityKeys._fields) - 1, len(BlockKeys._fields)
 
 
-def key_table(seed: tf.Tensor | None, modalities: Sequence[str], layers: int) -> Mapping[str, ModalityKeys]:
+def key_table(
+    seed: tf.Tensor | None, modalities: Sequence[str], layers: int, part: BatchPart | None = None
+) -> Mapping[str, ModalityKeys]:
     """Draws all keys of a call of the model at once.
 
     Each key has a place of its own in the table, which depends on nothing but `modalities` and `layers`. The table is drawn
@@ -55,6 +76,7 @@ def key_table(seed: tf.Tensor | None, modalities: Sequence[str], layers: int) ->
       seed: int32 or int64 [2]; `None` for no random draws.
       modalities: Names of the modalities, in a fixed order.
       layers: The most blocks that an encoder has.
+      part: What of a batch is drawn for; `None` for all of it.
 
     Returns:
       The keys of each modality.
@@ -62,7 +84,8 @@ def key_table(seed: tf.Tensor | None, modalities: Sequence[str], layers: int) ->
     if seed is None:
         return dict.fromkeys(modalities, NO_KEYS)
     rows = _OF_MODALITY + _OF_BLOCK * layers
-    table = iter(keys(seed, rows * len(modalities)))
+    drawn = keys(seed, rows * len(modalities))
+    table = iter(drawn if part is None else [PartKey(key, part) for key in drawn])
     return {name: _modality_keys([next(table) for _ in range(rows)]) for name in modalities}
 
 
@@ -87,17 +110,50 @@ def keys(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     return tf.unstack(drawn)
 
 
-def random_bits(shape: Sequence[int] | tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def random_bits(shape: Sequence[int] | tf.Tensor, key: tf.Tensor, block: tf.Tensor | int | None = None) -> tf.Tensor:
     """Returns uint32 numbers of the whole range, from a key that nothing else is drawn with.
 
     They come from the device's own generator. On CPUs they are the same with XLA on or off.
+
+    Args:
+      shape: Of the result; static if there is a `block`.
+      key: uint64 [1].
+      block: Which of the blocks of this shape that lie one behind the other in the key's stream; `None` for the first. So
+        parts of a large draw are drawn alone, with Philox, on CPUs and GPUs. TPUs draw other numbers for each block, but not
+        those of the large draw.
     """
+    if block is None:
+        return _drawn(shape, key, tf.zeros([2], tf.uint64))
+    size = math.prod(shape)
+    start = tf.cast(block, tf.int64) * size
+    counter = tf.cast(tf.stack([start // _VALUES_PER_COUNT, tf.zeros_like(start)]), tf.uint64)
+    if size % _VALUES_PER_COUNT == 0:
+        return _drawn(shape, key, counter)
+    values = _drawn([size + _VALUES_PER_COUNT - 1], key, counter)
+    return tf.reshape(tf.slice(values, [start % _VALUES_PER_COUNT], [size]), shape)
+
+
+def _drawn(shape, key, counter):
     return tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=shape, key=key, counter=tf.zeros([2], tf.uint64), alg=_OF_THE_DEVICE, dtype=tf.uint32
+        shape=shape, key=key, counter=counter, alg=_OF_THE_DEVICE, dtype=tf.uint32
     )
 
 
-def dropout(values: tf.Tensor, rate: float, key: tf.Tensor | None, negate: bool = False) -> tf.Tensor:
+def shared_bits(shape: Sequence[int] | tf.Tensor, key: Key) -> tf.Tensor:
+    """Returns `random_bits` that all clips share, those of other parts of the batch, too."""
+    return random_bits(shape, key.key if isinstance(key, PartKey) else key)
+
+
+def clip_bits(shape: Sequence[int] | tf.Tensor, key: Key) -> tf.Tensor:
+    """Returns `random_bits` for clip after clip, `[clips, ...]`; with a part's key, those of its clips in the whole batch."""
+    if not isinstance(key, PartKey):
+        return random_bits(shape, key)
+    run = [shape[0] // BatchPart.RUNS, *shape[1:]]
+    blocks = [quarter * key.part.count + key.part.index for quarter in range(BatchPart.RUNS)]
+    return tf.concat([random_bits(run, key.key, block) for block in blocks], axis=0)
+
+
+def dropout(values: tf.Tensor, rate: float, key: Key | None) -> tf.Tensor:
     """Zeroes a share `rate` of `values` and scales up the rest; does nothing where `key` is `None`.
 
     Keras' own Dropout draws from a stateful generator that a checkpoint does not carry, so a resumed run would differ.
@@ -109,32 +165,21 @@ def dropout(values: tf.Tensor, rate: float, key: tf.Tensor | None, negate: bool 
     Args:
       values: `[batch, ...]`.
       rate: At least 0 and less than 1.
-      key: uint64 [1], from `key_table`.
-      negate: Negate what falls away instead of zeroing it, so that it can be told from what is kept.
+      key: From `key_table`. A part's drops what is dropped of its clips in the whole batch.
     """
     if key is None or rate == 0.0:
         return values
-    kept = _random_words(values, key) >= tf.constant(_threshold(rate), tf.uint32)
-    scale = kept_scale(rate)
-    if negate:
-        return values * (tf.cast(kept, values.dtype) * tf.cast(scale + 1.0, values.dtype) - 1.0)
-    return values * (tf.cast(kept, values.dtype) * tf.cast(scale, values.dtype))
-
-
-def kept_scale(rate: float) -> float:
-    """Returns the factor by which `dropout` scales up what it keeps."""
-    return 1.0 / (1.0 - _threshold(rate) / 2**32)
-
-
-def _threshold(rate):
-    return min(round(rate * 2**32), 2**32 - 1)
+    threshold = min(round(rate * 2**32), 2**32 - 1)
+    kept = _random_words(values, key) >= tf.constant(threshold, tf.uint32)
+    return values * (tf.cast(kept, values.dtype) * tf.cast(1.0 / (1.0 - threshold / 2**32), values.dtype))
 
 
 def _random_words(values, key):
     """Returns uint32 numbers in the shape of `values`, each of the whole range; the upper bytes are independent."""
     batch, rest = tf.shape(values)[0] if values.shape[0] is None else values.shape[0], values.shape[1:]
     quarter = -(-batch // _DRAWS_PER_WORD)
-    words = random_bits([1, quarter, *rest], key)
+    key, block = (key.key, key.part.index) if isinstance(key, PartKey) else (key, None)
+    words = random_bits([1, quarter, *rest], key, block)
     # The four turns lie along a new first axis, so that no device has to move anything.
     left = np.arange(0, 32, 32 // _DRAWS_PER_WORD, dtype=np.uint32).reshape([-1] + [1] * values.shape.rank)
     turned = tf.bitwise.bitwise_or(tf.bitwise.left_shift(words, left), tf.bitwise.right_shift(words, (32 - left) % 32))

@@ -1,6 +1,11 @@
 """The named sizes of the Transformer."""
 
 import dataclasses
+import numbers
+from collections.abc import Sequence
+
+MOST_LAYERS, MOST_UNITS = 1_000, 2**20
+"""Larger sizes are slips of the keyboard, which would fill the memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,3 +36,21 @@ SIZES = {
     "large": Size(layers=24, width=1024, heads=16, feed_forward=4096),
     "xlarge": Size(layers=24, width=1536, heads=24, feed_forward=4096),  # only in the published code
 }
+
+
+def check_sizes(name: str, value: int | Sequence[int], most: int, least: int = 1) -> None:
+    """Checks that sizes are whole numbers in a range.
+
+    Args:
+      name: What the message calls them.
+      value: A size, or several.
+      most: The greatest one.
+      least: The smallest one.
+
+    Raises:
+      ValueError: One is not.
+    """
+    sizes = value if isinstance(value, Sequence) else (value,)
+    if not all(isinstance(size, numbers.Integral) and least <= size <= most for size in sizes):
+        wanted = "whole numbers" if isinstance(value, Sequence) else "a whole number"
+        raise ValueError(f"`{name}` should be {wanted} from {least} to {most:,}. Found {value!r}.")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import av
 import numpy as np
+
+from data.media.channels import mixed, parts
+from data.media.remarks import Remarks
 
 # Sound whose time stamps disagree by less than this is joined without a seam.
 _JITTER_SECONDS = 0.04
@@ -19,9 +22,12 @@ class AudioTimeline:
       end: index after the last sample that has been decoded.
     """
 
-    def __init__(self, frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float):
-        """Takes decoded frames of any format; sample 0 will be at `origin_seconds` of the file."""
-        self._chunks = _resampled(frames, sample_rate_hz, origin_seconds)
+    def __init__(self, frames: Iterable[av.AudioFrame], sample_rate_hz: int, origin_seconds: float, remarks: Remarks):
+        """Takes decoded frames of any format; sample 0 will be at `origin_seconds` of the file.
+
+        What is noteworthy of them comes into `remarks` as they are taken.
+        """
+        self._chunks = _resampled(_resampled_frames(frames, sample_rate_hz, remarks), sample_rate_hz, origin_seconds)
         self._held: list[tuple[int, np.ndarray]] = []
         self.end = 0
 
@@ -54,9 +60,9 @@ def _end(chunk: tuple[int, np.ndarray]) -> int:
 def _resampled(
     frames: Iterator[av.AudioFrame], sample_rate_hz: int, origin_seconds: float
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (index of the first sample, int16 samples), mono at the given rate."""
+    """Yields (index of the first sample, int16 samples) of frames that are mono at the given rate."""
     cursor = None
-    for resampled in _resampled_frames(frames, sample_rate_hz):
+    for resampled in frames:
         samples = resampled.to_ndarray()[0]
         if resampled.time is not None:
             position = round((resampled.time - origin_seconds) * sample_rate_hz)
@@ -67,12 +73,12 @@ def _resampled(
         cursor += len(samples)
 
 
-def _resampled_frames(frames: Iterator[av.AudioFrame], sample_rate_hz: int) -> Iterator[av.AudioFrame]:
+def _resampled_frames(
+    frames: Iterable[av.AudioFrame], sample_rate_hz: int, remarks: Remarks
+) -> Iterator[av.AudioFrame]:
     # A track may change its layout midway (broadcast recordings); each part has its own resampler.
-    for _, part in itertools.groupby(
-        frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)
-    ):
+    for part, members in itertools.groupby(parts(frames, remarks), key=lambda pair: pair[0]):
         resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate_hz)
-        for frame in part:
-            yield from resampler.resample(frame)
+        for _, frame in members:
+            yield from resampler.resample(mixed(part, frame))
         yield from resampler.resample(None)

@@ -11,11 +11,13 @@ from typing import BinaryIO
 import av
 
 from data.errors import DataError
+from data.media.tracks import sound_stream, video_stream
 from data.source.storage import RemoteFile, require_regular
 
 MediaSource = str | os.PathLike | bytes | RemoteFile
 """A media file: where it is, or its bytes."""
 
+_LONGEST_UNCONFIRMED_SECONDS = 3600.0  # our choice
 # Tags need not be UTF-8. From version 19 on PyAV takes any, and does not know the option.
 _ANY_TAGS = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
@@ -45,47 +47,6 @@ def _file(source: MediaSource) -> str | BinaryIO:
     return os.path.abspath(os.fspath(source))
 
 
-def can_be_decoded(stream: av.stream.Stream) -> bool:
-    """Returns whether FFmpeg knows the track's codec."""
-    return stream.codec_context is not None
-
-
-def _is_cover_picture(stream: av.video.stream.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def video_stream(
-    container: av.container.InputContainer,
-) -> av.video.stream.VideoStream | None:
-    """Returns the first track that is a video and can be decoded."""
-    for stream in container.streams.video:
-        if can_be_decoded(stream) and not _is_cover_picture(stream):
-            return stream
-    return None
-
-
-def sound_stream(
-    container: av.container.InputContainer,
-) -> av.audio.stream.AudioStream | None:
-    """Returns the first track that is sound and can be decoded."""
-    return next(filter(can_be_decoded, container.streams.audio), None)
-
-
-def is_sound_only(container: av.container.InputContainer) -> bool:
-    """Returns whether there is sound that can be decoded and, but for cover pictures, no video."""
-    pictures = all(_is_cover_picture(stream) for stream in container.streams.video)
-    return pictures and sound_stream(container) is not None
-
-
-def why_no_video(container: av.container.InputContainer) -> str:
-    """Says why `video_stream` has found none."""
-    if not container.streams:
-        return "no track at all; it may be cut off"
-    if any(not can_be_decoded(stream) for stream in container.streams.video):
-        return "the codec of the video track is not known"
-    return "no video track"
-
-
 def first_video_time(container: av.container.InputContainer) -> float:
     """Returns the time stamp in seconds at which the video begins; 0 without a video."""
     stream = video_stream(container)
@@ -106,30 +67,56 @@ def presented_seconds(container: av.container.InputContainer, stream: av.stream.
     """Returns the time stamp at which a track ends, by its packets: those that are really there.
 
     Reads the file to its end, or to where it breaks off, without decoding anything. A video's last
-    frame lasts as long as the one before, one second at most, as for `VideoTimeline`. 0 if there is
-    no packet with a time.
+    frame lasts as `last_frame_seconds` says, as for `VideoTimeline`. 0 if there is no packet with a time.
     """
-    last, before = -math.inf, -math.inf
+    last, before, lasting = -math.inf, -math.inf, 0.0
     with contextlib.suppress(av.error.FFmpegError):
         for packet in container.demux(stream):
             ticks = packet.pts if packet.pts is not None else packet.dts
             if ticks is None or packet.is_discard:
                 continue
-            time = float(ticks * packet.time_base)
+            time, duration = float(ticks * packet.time_base), float((packet.duration or 0) * packet.time_base)
             if stream.type == "audio":
-                time += float((packet.duration or 0) * packet.time_base)
+                time += duration
             if time > last:
-                last, before = time, last
+                last, before, lasting = time, last, duration
             elif before < time < last:
                 before = time
     if last == -math.inf or stream.type == "audio":
         return max(last, 0.0)
     spacing = last - before if before > -math.inf else 1.0 / float(stream.average_rate or 1)
-    return last + min(spacing, 1.0)
+    origin = first_video_time(container)
+    return last + last_frame_seconds(spacing, lasting, known_seconds(container, stream) - (last - origin))
 
 
-def promised_seconds(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
-    """Returns how long the video is by the file's header; 0 if it does not say."""
+def last_frame_seconds(spacing: float, duration: float, known: float) -> float:
+    """Returns how long a video's last frame is shown: as long as the one before, or for as long as its file says.
+
+    Args:
+      spacing: how long the one before was shown; counted as one second at most.
+      duration: what the file says of the last one; believed where it is more than a second, as that of a slide.
+      known: how much longer the file is known to last.
+    """
+    return max(min(spacing, 1.0), min(duration, known) if duration > 1.0 else 0.0)
+
+
+def promised_seconds(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
+    """Returns how long a track is by the file's header; 0 if it does not say."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    seconds = (container.duration or 0) / av.time_base
+    if "matroska" in container.format.name and stream.start_time is not None:
+        # Its duration counts from 0, wherever the first frame is: recordings and cut files start late.
+        return max(0.0, seconds - float(stream.start_time * stream.time_base))
+    return seconds
+
+
+def known_seconds(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
+    """Returns for how long after its first frame a video lasts: by its sound, or without any by the file's header.
+
+    The header alone cannot tell a frame that stands for long from a broken time stamp; it is believed for an hour.
+    """
+    sound = sound_stream(container)
+    if sound is None:
+        return min(promised_seconds(container, stream), _LONGEST_UNCONFIRMED_SECONDS)
+    return first_sound_time(container) + promised_seconds(container, sound) - first_video_time(container)

@@ -19,16 +19,18 @@ import numpy as np
 
 from data.errors import DataError
 from data.media.audio_timeline import AudioTimeline
+from data.media.channels import with_sound
 from data.media.containers import (
     MediaSource,
     first_sound_time,
     first_video_time,
+    known_seconds,
     open_container,
     promised_seconds,
-    sound_stream,
-    video_stream,
-    why_no_video,
 )
+from data.media.decoding import TrackDecoder
+from data.media.remarks import Remarks
+from data.media.tracks import several_tracks, sound_stream, video_stream, why_no_video
 from data.media.video_timeline import VideoTimeline
 
 INT16_RANGE = 32768.0
@@ -73,7 +75,8 @@ class MediaReader:
     """Cuts one media file into clips, reading it once from start to end.
 
     Damaged packets are dropped as players do; a file that breaks off gives the clips before the
-    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_seconds`.
+    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_seconds`. What was done to
+    the rest is in `remarks`.
     """
 
     def __init__(
@@ -93,10 +96,16 @@ class MediaReader:
         self._format = media_format
         self._sound_source = sound_source
         self._decoder_threads = decoder_threads
-        self.damaged_packets = 0
+        self._decoders: list[TrackDecoder] = []
         self.decoded_seconds = 0.0
         self.promised_seconds = 0.0
         self.has_audio_track = False
+        self.remarks = Remarks()
+
+    @property
+    def damaged_packets(self) -> int:
+        """How many packets could not be decoded."""
+        return sum(decoder.damaged_packets for decoder in self._decoders)
 
     @property
     def missing_seconds(self) -> float:
@@ -200,7 +209,8 @@ class MediaReader:
     def _sounds(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray, int]]:
         """Yields each span's first tick and samples, and after which sample there is nothing yet."""
         with _decoding(), open_container(self._source) as container:
-            audio = self._audio(container, first_sound_time)
+            audio, stream = self._audio(container, first_sound_time), sound_stream(container)
+            self.promised_seconds = 0.0 if stream is None else promised_seconds(container, stream)
             for first, last in spans:
                 yield first, audio.take(*map(self._format.samples_at, (first, last))), audio.end
 
@@ -227,9 +237,17 @@ class MediaReader:
             raise DataError(why_no_video(container))
         stream.thread_type, stream.codec_context.thread_count = "AUTO", self._decoder_threads
         self.promised_seconds = promised_seconds(container, stream)
-        frames, origin = self._decoded(container, stream), first_video_time(container)
-        clock = self._format
-        return VideoTimeline(frames, stream, origin, clock.frames_per_second, clock.image_size_px)
+        if tracks := several_tracks(container):
+            self.remarks.add("several_tracks", tracks)
+        return VideoTimeline(
+            self._decoder(container, stream),
+            stream,
+            first_video_time(container),
+            known_seconds(container, stream),
+            self._format.frames_per_second,
+            self._format.image_size_px,
+            self.remarks,
+        )
 
     def _audio(
         self,
@@ -238,24 +256,15 @@ class MediaReader:
     ) -> AudioTimeline:
         stream = sound_stream(container)
         self.has_audio_track = stream is not None
-        frames = self._decoded(container, stream) if stream is not None else iter(())
-        return AudioTimeline(frames, self._format.sample_rate_hz, origin_seconds(container))
+        frames = self._decoder(container, stream) if stream is not None else ()
+        # Lossless codecs store what they were given; others cannot hold what is no sound.
+        if stream is not None and stream.codec_context.name.startswith(("pcm", "wavpack")):
+            frames = with_sound(frames, self.remarks)
+        return AudioTimeline(frames, self._format.sample_rate_hz, origin_seconds(container), self.remarks)
 
-    def _decoded(self, container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:  # The file breaks off here.
-                return
-            if packet is None:
-                return
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                self.damaged_packets += 1
-                continue
-            yield from frames
+    def _decoder(self, container: av.container.InputContainer, stream: av.stream.Stream) -> TrackDecoder:
+        self._decoders.append(TrackDecoder(container, stream))
+        return self._decoders[-1]
 
 
 @contextlib.contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import tensorflow as tf
 
 from data.errors import DataError
-from data.pipeline import colors
+from data.pipeline.colors import NEUTRAL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,44 +96,28 @@ def random_crop_box(image_shape: tf.Tensor, augmentation: Augmentation, key: tf.
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def random_flip(frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor) -> Sequence[tf.Tensor]:
-    """Mirrors all frames, [height, width, 3] each, left to right, or none of them."""
-    if not augmentation.flip_probability:
-        return frames
-    flips = tf.random.stateless_uniform([], key) < augmentation.flip_probability
-    return tf.cond(flips, lambda: [tf.reverse(frame, axis=[1]) for frame in frames], lambda: list(frames))
+def random_flip(augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
+    """Draws whether a clip is mirrored left to right, [] bool."""
+    return tf.random.stateless_uniform([], key) < augmentation.flip_probability
 
 
-def random_color_jitter(frames: Sequence[tf.Tensor], augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
-    """Changes brightness, saturation, contrast and hue, in this order, by one draw for all frames.
+def random_color_factors(augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor | None:
+    """Draws the changes of a clip's colors.
 
     Args:
-      frames: float32 [height, width, 3] in [0, 255] each, of one size.
       augmentation: The ranges.
       key: int [2], the stateless seed.
 
     Returns:
-      float32 [frames, height, width, 3] in [-1, 1].
+      float32 [4], as `data.pipeline.colors.jitter` takes them; those that change nothing for a clip whose colors stay as
+      they are. None where that is every clip.
     """
-    shape = [len(frames), *frames[0].shape]
-    joined = colors.join_frames(frames)
     if not augmentation.jitter_probability:
-        return tf.reshape(colors.rescale(joined), shape)
+        return None
     draws = tf.random.stateless_uniform([5], key)
-    brightness, saturation, contrast, hue = tf.unstack(2.0 * draws[1:] - 1.0)
-
-    def jitter() -> tf.Tensor:
-        return colors.jitter(
-            joined,
-            shape[:-1],
-            brightness=brightness * augmentation.brightness,
-            saturation=1.0 + saturation * augmentation.saturation,
-            contrast=1.0 + contrast * augmentation.contrast,
-            hue=hue * augmentation.hue,
-        )
-
-    changes = draws[0] < augmentation.jitter_probability
-    return tf.cond(changes, jitter, lambda: tf.reshape(colors.rescale(joined), shape))
+    ranges = (augmentation.brightness, augmentation.saturation, augmentation.contrast, augmentation.hue)
+    factors = tf.constant(NEUTRAL) + (2.0 * draws[1:] - 1.0) * tf.constant(ranges)
+    return tf.where(draws[0] < augmentation.jitter_probability, factors, NEUTRAL)
 
 
 def random_audio_noise(waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from data.errors import DataError
 from data.pipeline.augmentation import Augmentation
 from data.pipeline.clips import Clip, ClipReader
+from data.pipeline.finishing import AUGMENT_ON, frame_canvas
 from data.pipeline.mixture import mixture
 from data.pipeline.options import input_options
 from data.pipeline.service import DataService
@@ -37,6 +38,7 @@ def train_batches(
     weights: Sequence[float] | None = None,
     augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
     video: bool = True,
+    augment_on: str = "host",
     input_context: tf.distribute.InputContext | None = None,
     data_service: DataService | None = None,
 ) -> tf.data.Dataset:
@@ -61,6 +63,8 @@ def train_batches(
       augmentation: Ranges of the random changes.
       video: Whether the batches have `video`. False decodes no frame, for programs that need only audio;
         the rest stays the same. An audio data set, whose records have no frames, needs it.
+      augment_on: "host" crops, resizes, mirrors and colors the frames here; "device" leaves all but the crop to
+        `finish_clips` in the training step, which is sent bytes instead of floats. Draws and pixels are the same.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
       data_service: Workers that make the batches; None for this process. The batches are the same,
         bit for bit. They can be iterated over once.
@@ -72,6 +76,9 @@ def train_batches(
       a tokenizer there is no `text` and no `has_text`. Of a multi-label set alone there is
       `labels` [batch, classes] float32, 1 for the clip's classes; several sets share no classes.
       Of several sets there is `source` [batch] int32, the index of the set that each clip is of.
+      With `augment_on="device"`, `video` is uint8 [batch, frames, height, width, 3], of a size that holds the frames of
+      the sets, and there are `video_box` [batch, 4] int32, `video_flip` [batch] bool and, if colors are changed at all,
+      `video_colors` [batch, 4] float32 (see `data.pipeline.finishing`).
       `batch` is `batch_size`, or with an `input_context` the share of one replica.
 
     Raises:
@@ -82,13 +89,16 @@ def train_batches(
     _require_whole("start_step", start_step, least=0)
     _require_whole("shuffle_window", shuffle_window, least=1)
     _require_whole("seed", seed, least=0)
+    if augment_on not in AUGMENT_ON:
+        raise DataError(f"augment_on should be one of {', '.join(AUGMENT_ON)}. Found {augment_on!r}.")
     context = input_context or tf.distribute.InputContext()
     replica_batch = _replica_batch_size(batch_size, context)
     sets = [prepared] if isinstance(prepared, PreparedDataset) else list(prepared)
     order = training_order(
         sets, context, batch_size=batch_size, seed=seed, shuffle_window=shuffle_window, weights=weights
     )
-    readers = [ClipReader(one_set, spec, tokenizer, video, labels=len(sets) == 1) for one_set in sets]
+    frames = dict(video=video, canvas=frame_canvas(sets, spec) if video else None, finish=augment_on == "host")
+    readers = [ClipReader(one_set, spec, tokenizer, labels=len(sets) == 1, **frames) for one_set in sets]
 
     @_as_it_is
     def transform(place: tf.Tensor, source: tf.Tensor, record: tf.Tensor) -> Clip:

@@ -13,10 +13,11 @@ from data.media.reader import INT16_RANGE
 from data.pipeline.augmentation import (
     Augmentation,
     random_audio_noise,
-    random_color_jitter,
+    random_color_factors,
     random_crop_box,
     random_flip,
 )
+from data.pipeline.finishing import finish_on_host, orders_for_device
 from data.pipeline.seeds import CLIP, derive_key
 from data.pipeline.spec import ClipSpec
 from data.records.prepared_dataset import PreparedDataset
@@ -34,6 +35,8 @@ class ClipReader:
       tokenizer: Strings [...] to int32 [..., words]; None omits `text` and `has_text`.
       video: Whether clips have `video`. False decodes no frame; nothing else changes.
       labels: Whether clips of a multi-label set have `labels`.
+      canvas: Height and width that no training crop exceeds: a larger one is scaled down to it. None for no limit.
+      finish: Whether the video of training clips is finished here; if not, see `orders_for_device`, which needs a canvas.
 
     Raises:
       DataError: The records' rates do not fit the spec's, or they have no frames for `video`.
@@ -44,6 +47,8 @@ class ClipReader:
     tokenizer: Callable[[tf.Tensor], tf.Tensor] | None
     video: bool = True
     labels: bool = True
+    canvas: tuple[int, int] | None = None
+    finish: bool = True
 
     def __post_init__(self) -> None:
         if self.video and not self.prepared.has_video:
@@ -86,6 +91,7 @@ class ClipReader:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];
           `text` int32 [candidates, words]; `has_audio`, `has_text` bool; `label` int32, -1 where
           there is none; in a multi-label set `labels` float32 [classes], 1 for the clip's own.
+          Without `finish`, what `orders_for_device` returns takes the place of `video`.
         """
         example = self._parse(record)
         key = derive_key(seed, pipeline, CLIP, position)
@@ -98,7 +104,7 @@ class ClipReader:
         if not self.video:
             return clip
         jpegs = self._window_frames(example["video"], start, time_key)
-        return {"video": self._augmented_frames(jpegs, augmentation, frame_keys), **clip}
+        return {**self._augmented_frames(jpegs, augmentation, frame_keys), **clip}
 
     def evaluation_clip(self, record: tf.Tensor, windows: int, crops: int = 1) -> Clip:
         """Cuts evenly spaced windows out of a record; nothing is drawn at random.
@@ -206,13 +212,25 @@ class ClipReader:
         padded = tf.pad(tokens, [[0, self.spec.candidates - tf.size(nearest)], [0, 0]])
         return tf.ensure_shape(padded, [self.spec.candidates, self.spec.words])
 
-    def _augmented_frames(self, jpegs: tf.Tensor, augmentation: Augmentation, keys: list[tf.Tensor]) -> tf.Tensor:
+    def _augmented_frames(self, jpegs: tf.Tensor, augmentation: Augmentation, keys: list[tf.Tensor]) -> Clip:
         crop_key, flip_key, color_key = keys
         box = random_crop_box(tf.image.extract_jpeg_shape(jpegs[0]), augmentation, crop_key)
-        frames = random_flip(self._decode(jpegs, box), augmentation, flip_key)
-        # Frame by frame, so that what is worked on stays in the processor's cache.
-        frames = [self._resize(frame) for frame in frames]
-        return random_color_jitter(frames, augmentation, color_key)
+        frames = self._within_canvas(self._decode(jpegs, box))
+        changes = random_flip(augmentation, flip_key), random_color_factors(augmentation, color_key)
+        if self.finish:
+            return {"video": finish_on_host(frames, *changes, self.spec.image_size)}
+        return orders_for_device(frames, *changes, self.canvas)
+
+    def _within_canvas(self, frames: tf.Tensor) -> tf.Tensor:
+        if self.canvas is None:
+            return frames
+        size = tf.shape(frames)[1:3]
+        fitting = tf.minimum(size, self.canvas)
+
+        def scale() -> tf.Tensor:
+            return tf.cast(tf.round(tf.image.resize(tf.cast(frames, tf.float32), fitting)), tf.uint8)
+
+        return tf.cond(tf.reduce_all(size == fitting), lambda: frames, scale)
 
     def _crops(self, example: dict, start: tf.Tensor, crops: int) -> list[tf.Tensor]:
         """Returns squares of a window's frames, as large as they can be, along the longer side."""
@@ -221,18 +239,15 @@ class ClipReader:
         side = tf.minimum(shape[0], shape[1])
         tops, lefts = _even_starts(shape[0] - side, crops), _even_starts(shape[1] - side, crops)
         boxes = [tf.stack([top, left, side, side]) for top, left in zip(tops, lefts, strict=True)]
-        return [2.0 * (self._resize(tf.stack(self._decode(jpegs, box))) / 255.0) - 1.0 for box in boxes]
-
-    def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> list[tf.Tensor]:
-        """Decodes a box (top, left, height, width) of each frame; uint8 [height, width, 3] each."""
-        return [
-            tf.image.decode_and_crop_jpeg(jpeg, box, channels=3) for jpeg in tf.unstack(jpegs, num=self.spec.frames)
+        views = [
+            tf.image.resize(tf.cast(self._decode(jpegs, box), tf.float32), [self.spec.image_size] * 2) for box in boxes
         ]
+        return [2.0 * (view / 255.0) - 1.0 for view in views]
 
-    def _resize(self, frames: tf.Tensor) -> tf.Tensor:
-        """Brings one or more frames to the clip's size; float32 in [0, 255]."""
-        # TensorFlow resizes floats twice as fast as whole numbers, with equal results.
-        return tf.image.resize(tf.cast(frames, tf.float32), [self.spec.image_size] * 2)
+    def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+        """Decodes a box (top, left, height, width) of all frames; uint8 [frames, height, width, 3]."""
+        frames = tf.unstack(jpegs, num=self.spec.frames)
+        return tf.stack([tf.image.decode_and_crop_jpeg(frame, box, channels=3) for frame in frames])
 
 
 def _even_starts(last: tf.Tensor, windows: int) -> list[tf.Tensor]:

@@ -14,14 +14,11 @@ from data.errors import DataError
 from data.media.containers import (
     first_sound_time,
     first_video_time,
-    is_sound_only,
     open_container,
     presented_seconds,
-    sound_stream,
-    video_stream,
-    why_no_video,
 )
 from data.media.reader import INT16_RANGE, DecodedClip, MediaFormat, MediaReader
+from data.media.tracks import is_sound_only, sound_stream, video_stream, why_no_video
 from data.media.video_timeline import ticks_before
 from data.pipeline.spec import ClipSpec
 

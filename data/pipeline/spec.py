@@ -6,6 +6,9 @@ import dataclasses
 
 from data.errors import DataError
 
+_MOST_VALUES = 2**29  # 2 GiB as float32; far more than any model takes of one clip
+_HIGHEST_RATE_HZ = 1_000_000
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipSpec:
@@ -25,7 +28,7 @@ class ClipSpec:
         released code: 2 frames).
 
     Raises:
-      DataError: A value is not a positive number, or the clip is shorter than one sample.
+      DataError: A value is not a positive number, or a clip would be shorter than one sample or larger than 2 GiB.
     """
 
     frames: int = 32
@@ -44,6 +47,16 @@ class ClipSpec:
         _require_positive("frames_per_second", "frames/s", self.frames_per_second)
         if self.sparse_seconds is not None:
             _require_positive("sparse_seconds", "seconds, or None", self.sparse_seconds)
+        if self.sample_rate_hz > _HIGHEST_RATE_HZ:
+            raise DataError(
+                f"ClipSpec.sample_rate_hz should be at most {_HIGHEST_RATE_HZ:,}. Found {self.sample_rate_hz}."
+            )
+        largest = max(self.frames * self.image_size**2 * 3, self.candidates * self.words, self.waveform_samples)
+        if largest > _MOST_VALUES:
+            raise DataError(
+                f"ClipSpec should describe clips of at most {_MOST_VALUES:,} values per modality. Found {largest:,}; "
+                "make them shorter or smaller."
+            )
         if self.waveform_samples < 1:
             raise DataError(
                 f"A clip of {self.clip_seconds:g} s at {self.sample_rate_hz} Hz holds no sample; "

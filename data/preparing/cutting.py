@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from data.errors import DataError
 from data.media.reader import DecodedClip, MediaFormat, MediaReader
+from data.preparing.caption_reading import CaptionOptions, read_cues
 from data.preparing.listing import ListedVideo, Segment, printable
 from data.preparing.tally import Tally
 from data.records.schema import UNKNOWN, make_record
 from data.source.tree import SourceTree
-from data.text.captions import Cue, nearest_captions, parse_caption_file
+from data.text.captions import nearest_captions
+from data.text.cues import Cue
 
 # A file that is this much shorter than its header says is reported as incomplete.
 _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
@@ -29,6 +31,7 @@ class Cutting(NamedTuple):
       clip_seconds: a longer clip is cut off after this; a whole file is cut into clips of this length.
       minimum_seconds: the remainder of a whole file is a clip, too, if it is this long.
       max_captions, caption_reach_seconds: see `data.text.captions.nearest_captions`.
+      captions: how captions are read.
     """
 
     media_format: MediaFormat
@@ -36,6 +39,7 @@ class Cutting(NamedTuple):
     minimum_seconds: float = 0.0
     max_captions: int = 16
     caption_reach_seconds: float = 10.0
+    captions: CaptionOptions = CaptionOptions()
 
 
 class _Piece(NamedTuple):
@@ -49,8 +53,8 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
 
     Everything is counted: `videos_used` or else `videos_bad`, `videos_without_audio_track`,
     `videos_without_captions`, `clips`, `clips_skipped`, `clips_without_audio`, `clips_without_captions`,
-    `frames`, `samples` and, for each label, `class LABEL`. Notes are of the kinds `skipped`,
-    `incomplete`, `broken_cues` and `unreadable_captions`.
+    `captions_before_their_clip`, `frames`, `samples` and, for each label, `class LABEL`; captions as in `read_cues`.
+    Notes are of the kinds `skipped`, `incomplete`, `longer_than_listed`, `CAPTION_NOTES` and `data.media.remarks.KINDS`.
 
     Args:
       tree: the source folder.
@@ -58,7 +62,7 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
       cutting: how to cut.
       tally: what is counted and noted comes in here.
     """
-    cues = _read_cues(tree, video, tally)
+    cues = read_cues(tree, video, cutting.captions, tally)
     clips = 0
     reader = _reader(tree, video, cutting)
     try:
@@ -76,6 +80,8 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
             tally.note("skipped", video.name, str(error))
     tally.counts["videos_used" if clips else "videos_bad"] += 1
     if clips:
+        for kind, what in reader.remarks.items():
+            tally.note(kind, video.name, what)
         tally.counts["videos_without_audio_track"] += not reader.has_audio_track
         tally.counts["videos_without_captions"] += not (cues or any(segment.cues for segment in video.segments))
 
@@ -107,23 +113,6 @@ def _require_content(tree: SourceTree, video: ListedVideo) -> None:
         raise DataError("the file is empty (0 bytes)")
 
 
-def _read_cues(tree: SourceTree, video: ListedVideo, tally: Tally) -> Sequence[Cue]:
-    """Returns the captions of the whole file, from its list or from its caption file."""
-    if video.broken_cues:
-        tally.note("broken_cues", video.name, video.broken_cues)
-    if video.caption_path is None:
-        return video.cues
-    try:
-        with tree.open_binary(video.caption_path) as file:
-            parsed = parse_caption_file(file.read(), video.caption_path)
-    except (DataError, OSError) as error:
-        tally.note("unreadable_captions", video.name, str(error))
-        return video.cues
-    if parsed.broken_cues:
-        tally.note("broken_cues", video.name, parsed.broken_cues)
-    return [*video.cues, *parsed.cues]
-
-
 def _cut_whole(
     reader: MediaReader, video: ListedVideo, cutting: Cutting, cues: Sequence[Cue], tally: Tally
 ) -> Iterator[_Piece]:
@@ -147,6 +136,7 @@ def _cut_segments(
         for clip, segment in zip(clips, segments, strict=False):
             cut += 1
             _note_missing(segment, clip, reader, cutting, tally)
+            _note_longer(segment, reader, tally)
             own = [Cue(text, *(time - clip.start_seconds for time in times)) for text, *times in segment.cues]
             yield _Piece(segment.clip_id, clip, own or _near(cues, clip, cutting))
     except DataError as error:
@@ -199,12 +189,23 @@ def _note_missing(segment: Segment, clip: DecodedClip, reader: MediaReader, cutt
         tally.note("incomplete", segment.clip_id, f"{seconds:.1f} of {expected:.1f} s decoded")
 
 
+def _note_longer(segment: Segment, reader: MediaReader, tally: Tally) -> None:
+    """Notes a file that should hold one clip alone and is longer; only the beginning of it is used."""
+    if not segment.fills_file or segment.end_seconds is None:
+        return
+    seconds = segment.end_seconds - segment.start_seconds
+    if reader.promised_seconds - seconds > max(_MISSING_SECONDS, _MISSING_SHARE * seconds):
+        what = f"the file has {reader.promised_seconds:.1f} s, the list says {seconds:.1f}; the first are used"
+        tally.note("longer_than_listed", segment.clip_id, what)
+
+
 def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
     """Makes the record of a clip and counts it."""
     tally.counts.update(
         clips=1,
-        clips_without_audio=not piece.decoded.audio.size,
-        clips_without_captions=not piece.cues,
+        clips_without_audio=int(not piece.decoded.audio.size),
+        clips_without_captions=int(not piece.cues),
+        captions_before_their_clip=sum(cue.end_seconds <= 0 for cue in piece.cues),
         frames=len(piece.decoded.frames),
         samples=piece.decoded.audio.size,
     )

@@ -13,12 +13,15 @@ import tensorflow_datasets as tfds
 
 from data.errors import DataError
 from data.media.reader import MediaFormat
+from data.media.remarks import KINDS
+from data.preparing.caption_reading import CAPTION_NOTES, CaptionOptions, caption_counts
 from data.preparing.clip_builder import ClipBuilder
 from data.preparing.cutting import Cutting, cut_video, expected_clips
 from data.preparing.listing import ClipList, ListedVideo, fingerprint, video_from_json
 from data.preparing.tally import Tally
 from data.records.schema import dataset_info, settings_of
 from data.source.tree import SourceTree
+from data.text.marks import KEEP, POLICIES
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -114,14 +117,22 @@ class CaptionedClipsConfig(ListedClipsConfig):
         shorter than that is one clip all the same.
       max_captions: A clip has at most this many captions, the nearest in time.
       caption_reach_seconds: Captions further from the clip than this are not its own.
+      caption_marks: What is done with marks such as [Music] and (applause): keep, drop_pure (captions that are
+        nothing else are dropped), or remove (also within captions, with speakers' names in capitals, >> and the
+        dashes of dialogues).
     """
+
+    ADDED_LATER: ClassVar[tuple[str, ...]] = ("caption_marks",)
 
     minimum_seconds: float = 2.0
     max_captions: int = 16
     caption_reach_seconds: float = 10.0
+    caption_marks: str = KEEP
 
     def __post_init__(self) -> None:
         """Reads the source's lists; raises DataError as the base does."""
+        if self.caption_marks not in POLICIES:
+            raise DataError(f"caption_marks should be one of {', '.join(POLICIES)}. Found {self.caption_marks!r}")
         for name in ("minimum_seconds", "max_captions", "caption_reach_seconds"):
             if not getattr(self, name) >= 0:
                 raise DataError(f"{name} should be at least 0. Found {getattr(self, name)}")
@@ -136,8 +147,24 @@ class CaptionedClipsConfig(ListedClipsConfig):
                 minimum_seconds=self.minimum_seconds,
                 max_captions=self.max_captions,
                 caption_reach_seconds=self.caption_reach_seconds,
+                captions=self.caption_options(),
             )
         )
+
+    def caption_options(self) -> CaptionOptions:
+        """Returns how captions are read."""
+        return CaptionOptions(marks=self.caption_marks)
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns the base class's parameters; settings added later only where they are not the defaults.
+
+        So data that were prepared before there was a setting are still known again.
+        """
+        settings = super().parameters()
+        for field in dataclasses.fields(self):
+            if field.name in self.ADDED_LATER and getattr(self, field.name) == field.default:
+                del settings[field.name]
+        return settings
 
 
 class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
@@ -152,7 +179,7 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
     CITATION: ClassVar[str | None] = None
     MULTI_LABEL: ClassVar[bool] = False
     HAS_VIDEO: ClassVar[bool] = True
-    NOTES = ("incomplete", "broken_cues", "unreadable_captions")
+    NOTES = ("incomplete", "longer_than_listed", *CAPTION_NOTES, *KINDS)
     MANUAL_DOWNLOAD_INSTRUCTIONS = "--manual_dir is the folder that the builder's docstring describes."
 
     @classmethod
@@ -212,16 +239,18 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
 
         `videos_listed` counts the files of each split that are there, `videos_used` those that gave a
         clip, `videos_skipped` those that did not or are not there, `clips_skipped` the listed clips of
-        files that are there which these do not hold.
+        files that are there which these do not hold, `captions_before_their_clip` those that had ended when the
+        clip that they belong to begins; `caption_counts` explains the counts of captions.
         """
         counts = sum((tally.counts for tally in tallies.values()), collections.Counter())
         names = ("videos_used", "videos_without_audio_track", "videos_without_captions")
-        names += ("clips_skipped", "clips_without_audio", "clips_without_captions")
+        names += ("clips_skipped", "clips_without_audio", "clips_without_captions", "captions_before_their_clip")
         listed = collections.Counter(video.split for video in config.listed.videos)
         return {
             "videos_listed": dict(sorted(listed.items())),
             "videos_skipped": counts["videos_bad"] + sum(map(len, config.listed.skipped.values())),
             **{name: counts[name] for name in names},
+            **caption_counts(counts),
             "video_seconds": round(counts["frames"] / config.frames_per_second, 3),
             "audio_seconds": round(counts["samples"] / config.sample_rate_hz, 3),
             "clips_per_class": {name: counts[f"class {label}"] for label, name in enumerate(config.listed.class_names)},

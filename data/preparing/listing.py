@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import collections
+import csv
 import hashlib
+import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from data.errors import DataError
+from data.source.names import composed
 from data.source.storage import scheme_of
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
+from data.text.encodings import decode
 
 
 class Segment(NamedTuple):
@@ -23,12 +28,14 @@ class Segment(NamedTuple):
       start_seconds: where in the file it starts.
       end_seconds: where it ends; None for the file's end. One beyond that is cut off there.
       cues: captions of this clip alone, their times those of the file.
+      fills_file: whether the file should hold this clip and no more. Decides nothing but what reports say.
     """
 
     clip_id: str
     start_seconds: float = 0.0
     end_seconds: float | None = None
     cues: tuple[Cue, ...] = ()
+    fills_file: bool = False
 
 
 class ListedVideo(NamedTuple):
@@ -80,7 +87,7 @@ class ClipList(NamedTuple):
 def video_from_json(values: Sequence[Any]) -> ListedVideo:
     """Returns the `ListedVideo` that became these values when it was written as JSON."""
     video = ListedVideo(*values)
-    segments = tuple(Segment(*segment[:3], _cues(segment[3])) for segment in video.segments)
+    segments = tuple(Segment(*segment)._replace(cues=_cues(segment[3])) for segment in video.segments)
     labels = None if video.labels is None else tuple(video.labels)
     return video._replace(labels=labels, segments=segments, cues=_cues(video.cues))
 
@@ -98,7 +105,9 @@ def fingerprint(tree: SourceTree, videos: Iterable[ListedVideo]) -> str:
     for video in videos:
         files = () if is_remote else (video.path, video.sound_path, video.caption_path)
         sizes = [_size(tree, path) for path in files if path]
-        digest.update(f"{video!r}{sizes}\n".encode(errors="surrogateescape"))
+        # What decides no record is no part of it, so that sets from before there was such a thing are still known.
+        listed = re.sub(r", fills_file=(True|False)", "", repr(video))
+        digest.update(f"{listed}{sizes}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -110,17 +119,51 @@ def _size(tree: SourceTree, path: str) -> int:
 
 
 def read_rows(path: str) -> list[list[str]]:
-    """Reads a CSV file that a user names, in whatever folder; as `SourceTree.read_rows`.
+    """Reads a CSV file that a user names, in whatever folder, as spreadsheets save it.
+
+    Cells come out `composed` and without surrounding space. The file may be UTF-8 or UTF-16; commas, semicolons or tabs
+    separate the cells. Empty rows, and columns at the right edge that are empty in all rows, are dropped.
 
     Raises:
-      DataError: The file cannot be read or is not CSV.
+      DataError: The file cannot be read, is in a code page, or is not CSV.
     """
     folder, name = os.path.split(path)
     try:
         tree = SourceTree(folder or ".")
     except DataError as error:
         raise DataError(f"{path} cannot be read: no such folder") from error
-    return tree.read_rows(name)
+    with tree.open_binary(name) as file:
+        found = decode(file.read())
+    if found.guess and not found.guess.startswith("utf-"):
+        raise DataError(
+            f"{path} should be UTF-8 text. Found a code page, perhaps {found.guess}: save it as `CSV UTF-8` in the spreadsheet, "
+            f"or convert it with: iconv -f {found.guess} -t utf-8 {name} > utf8.csv"
+        )
+    if "\ufffd" in found.text or "\0" in found.text:
+        raise DataError(
+            f"{path} cannot be read as text: it has broken characters; save it as `CSV UTF-8` in the spreadsheet"
+        )
+    try:
+        return _without_empty_columns(_rows(found.text))
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a CSV file ({error})") from error
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Returns the rows of a CSV file that have any cell; `sep=;`, which Excel reads, is none."""
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    if stated := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE):
+        text, delimiter = text[len(first) :], stated[1]
+    else:
+        delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    stripped = ([composed(cell.strip()) for cell in row] for row in rows)
+    return [row for row in stripped if any(row)]
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    width = max((index + 1 for row in rows for index, cell in enumerate(row) if cell), default=0)
+    return [row[:width] for row in rows]
 
 
 def printable(path: str) -> str:
@@ -137,6 +180,6 @@ def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def hash_position(name: str) -> float:
-    """Returns a number in [0, 1) that depends on the name alone; for splits and orders that stay."""
-    digest = hashlib.sha256(name.encode()).digest()
+    """Returns a number in [0, 1) that depends on the name alone, in any form of Unicode; for splits and orders that stay."""
+    digest = hashlib.sha256(composed(name).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

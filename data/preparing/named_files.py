@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from data.errors import DataError
 from data.preparing.listing import ListedVideo
+from data.source.names import composed
 from data.source.tree import SourceTree
 
 NOT_THERE = "the video is not there"
@@ -18,10 +19,11 @@ Row = TypeVar("Row")
 def files_by_name(tree: SourceTree, suffixes: Sequence[str], below: str = "") -> dict[str, str]:
     """Returns the files anywhere in a tree, or below one of its folders, with one of the suffixes: name without suffix -> path.
 
+    The names are `composed`, as those that lists are read with.
     Of several with the same name, that with the first of the suffixes is taken, then the first path.
     """
     paths = sorted(tree.find(suffixes, below), key=lambda path: (_rank(path, suffixes), path), reverse=True)
-    return {posixpath.splitext(posixpath.basename(path))[0]: path for path in paths}
+    return {composed(posixpath.splitext(posixpath.basename(path))[0]): path for path in paths}
 
 
 def pair(

@@ -252,11 +252,16 @@ def _only_writer(root: str) -> Iterator[None]:
 
 def _read_finished(final: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Returns the report of a finished data set; raises `DataError` if it is none, or one with other parameters."""
+    path = join(final, "metadata.json")
     try:
-        found = read_json(join(final, "metadata.json"))["parameters"]
-        report = read_json(join(final, _REPORT))  # `tfds build` writes none, and no vocabularies.
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{final} exists but is not a finished data set; remove it or pass --overwrite") from error
+        found = dict(read_json(path)["parameters"])
+        path = join(final, _REPORT)
+        report = dict(read_json(path))  # `tfds build` writes none, and no vocabularies.
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{final} exists but is not a finished data set; remove it or pass --overwrite. Its {os.path.basename(path)} is "
+            f"missing or damaged: {error}"
+        ) from error
     if found != parameters:
         differences = ", ".join(
             f"{name} is {found.get(name)!r} there and {parameters.get(name)!r} here"

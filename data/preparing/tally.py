@@ -37,4 +37,5 @@ class Tally:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Tally:
         """Returns what `to_json` was called on."""
-        return cls(collections.Counter(values["counts"]), [tuple(note) for note in values["notes"]])
+        counts = {name: int(count) for name, count in values["counts"].items()}  # `true` in what older runs left
+        return cls(collections.Counter(counts), [tuple(note) for note in values["notes"]])

@@ -120,7 +120,8 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
     except _DAMAGE as error:
         raise DataError(
             f"{directory} is not a data set of `experiments.prepare_data` "
-            f"({type(error).__name__}: {error}). "
+            f"({type(error).__name__}: {error}). Its dataset_info.json, features.json or metadata.json is damaged or from "
+            "another version. "
             f"Prepare it again: {_prepare_command(name, data_dir)}"
         ) from error
 

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from data.media.reader import DecodedClip
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 # Above this, JPEG of small frames grows fast and looks the same.
 _JPEG_QUALITY = 90

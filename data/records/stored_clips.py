@@ -14,7 +14,7 @@ from data.errors import DataError
 from data.records.framing import framed_records
 from data.records.prepared_dataset import PreparedDataset
 from data.records.schema import UNKNOWN, open_jpeg
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 
 class StoredClip(NamedTuple):

@@ -94,7 +94,13 @@ class AudioSetConfig(ListedClipsConfig):
     def _listed(self, row: _Row, file: _File) -> ListedVideo:
         span = (0.0, row.end - row.start) if file.is_clip else (row.start, row.end)
         paths = dict(path=None, sound_path=file.path) if self.sound_only else dict(path=file.path)
-        return ListedVideo(row.name, row.split, labels=row.labels, segments=(Segment(row.name, *span),), **paths)
+        return ListedVideo(
+            row.name,
+            row.split,
+            labels=row.labels,
+            segments=(Segment(row.name, *span, fills_file=file.is_clip),),
+            **paths,
+        )
 
     def _files(self) -> dict[str, list[_File]]:
         """Returns id -> its files."""

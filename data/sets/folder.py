@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
+from data.preparing.caption_reading import CaptionOptions
 from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
 from data.preparing.listing import ClipList, ListedVideo, printable
 from data.preparing.tally import Tally
+from data.sets.folder_captions import FolderCaptions
+from data.sets.folder_files import unread_files
 from data.sets.folder_labels import FolderLabels, find_labels, read_labels
 from data.sets.folder_splits import split_by_name, split_labeled
-from data.source.file_kinds import CAPTION_SUFFIXES, VIDEO_SUFFIXES, find_captions
+from data.source.file_kinds import VIDEO_SUFFIXES
+from data.source.names import composed
+from data.text.caption_files import CERTAIN_SUFFIXES
+from data.text.encodings import is_encoding
+from data.text.languages import language_of
+from data.text.marks import DROP_PURE
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -31,11 +37,20 @@ class FolderConfig(CaptionedClipsConfig):
         not name are skipped. Where any file has several classes, the records get the feature `labels`.
       validation_fraction: With `labels` that name no validation split, the share of the training
         files that becomes it (0.1 by default); see `data.sets.folder_splits.split_labeled`.
+      caption_languages: Languages of the captions, preferred languages first, such as en,de. Captions in other
+        languages are not read; those whose language is unknown come last. Not given: no language in the name, then
+        the first by its tag.
+      caption_encoding: Encoding of the caption files that are not Unicode, such as cp1251; guessed if not given.
     """
+
+    ADDED_LATER = (*CaptionedClipsConfig.ADDED_LATER, "caption_languages", "caption_encoding")
 
     test_fraction: float = 0.1
     labels: str | None = None
     validation_fraction: float | None = None
+    caption_marks: str = DROP_PURE
+    caption_languages: Sequence[str] | None = None
+    caption_encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Finds the videos and reads their labels; raises `DataError` as the base does."""
@@ -44,7 +59,13 @@ class FolderConfig(CaptionedClipsConfig):
         for name in ("test_fraction", "validation_fraction"):
             if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise DataError(f"{name} should be a share in [0, 1]. Found {getattr(self, name)}")
+        self._wanted_languages()
+        if self.caption_encoding is not None and not is_encoding(self.caption_encoding):
+            raise DataError(
+                f"caption_encoding should be an encoding that Python knows, such as cp1251. Found {self.caption_encoding!r}"
+            )
         self.known: FolderLabels | None = None
+        self.captions: FolderCaptions | None = None
         super().__post_init__()
 
     def read_source(self) -> ClipList:
@@ -71,20 +92,30 @@ class FolderConfig(CaptionedClipsConfig):
         """`validation_fraction`, or its default."""
         return 0.1 if self.validation_fraction is None else self.validation_fraction
 
+    def caption_options(self) -> CaptionOptions:
+        """Returns how captions are read."""
+        options = super().caption_options()
+        return options._replace(languages=self._wanted_languages(), encoding=self.caption_encoding, tracks=True)
+
+    def _wanted_languages(self) -> tuple[str, ...]:
+        tags = (self.caption_languages,) if isinstance(self.caption_languages, str) else self.caption_languages or ()
+        found = tuple(tag for tag in map(language_of, map(str.strip, tags)) if tag)
+        if len(found) < len(tags):
+            raise DataError(
+                f"caption_languages should be tags of languages, such as en,de,pt-BR. Found {','.join(tags)}"
+            )
+        return found
+
     def _find_videos(self) -> Iterator[ListedVideo]:
-        captions = collections.defaultdict(list)
-        for path in self.tree.find(CAPTION_SUFFIXES):
-            captions[posixpath.dirname(path)].append(posixpath.basename(path))
+        self.captions = FolderCaptions(self.tree, self._wanted_languages())
         for path in sorted(self.tree.find(VIDEO_SUFFIXES)):
-            folder, name = posixpath.split(path)
-            beside = find_captions(name, captions[folder])
-            yield ListedVideo(printable(path), "", path, caption_path=beside and posixpath.join(folder, beside))
+            yield ListedVideo(printable(path), "", path, caption_path=self.captions.of(path))
 
     def _with_labels(self, videos: list[ListedVideo]) -> ClipList:
         """Keeps the videos that have labels."""
         self.known = read_labels(find_labels(self.labels, self.tree))
-        labeled = [video._replace(**self.known.of(video.name)) for video in videos if video.name in self.known.by_file]
-        unlabeled = sorted({video.name for video in videos} - self.known.by_file.keys())
+        labeled = [video._replace(**self.known.of(video.name)) for video in videos if self.known.names(video.name)]
+        unlabeled = sorted({video.name for video in videos if not self.known.names(video.name)})
         if not labeled:
             named = ", ".join(sorted(self.known.by_file)[:3])
             raise DataError(
@@ -99,8 +130,9 @@ class FolderConfig(CaptionedClipsConfig):
 class Folder(ListedClips):
     """Clips of the videos in a folder, with the labels that the user gave, if any.
 
-    Every mp4, mkv, webm, avi, mov and flv file anywhere below the folder is read, with the captions
-    (`.vtt`, `.srt`) next to it. Whether text and audio match the video is unknown.
+    Every video (`data.source.file_kinds.VIDEO_SUFFIXES`) anywhere below the folder is read, with the captions next to it
+    (`data.text.caption_files.CAPTION_SUFFIXES`), or else those of a text track in it. Whether text and audio match the
+    video is unknown.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -113,11 +145,12 @@ class Folder(ListedClips):
 
     @classmethod
     def report(cls, config: FolderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
-        """Returns the base class's report; with labels also `multi_label` and the labeled files that do not exist."""
-        report = super().report(config, tallies)
+        """Returns the base class's report and what is not read; with labels also `multi_label` and labeled files without video."""
+        report = super().report(config, tallies) | unread_files(config.tree, VIDEO_SUFFIXES, CERTAIN_SUFFIXES)
+        report |= config.captions.report(report["caption_languages"])
         if config.known is None:
             return report
-        names = config.known.by_file.keys() - {video.name for video in config.listed.videos}
+        names = config.known.by_file.keys() - {composed(video.name) for video in config.listed.videos}
         return report | {"multi_label": config.known.multi_label, "labels_without_video": sorted(names)}
 
 

@@ -11,6 +11,7 @@ from data.errors import DataError
 from data.preparing.listing import read_rows
 from data.records.schema import UNKNOWN
 from data.sets.folder_splits import SPLITS
+from data.source.names import composed
 from data.source.storage import storage_of
 from data.source.tree import SourceTree
 
@@ -24,7 +25,7 @@ class FolderLabels(NamedTuple):
     Attributes:
       path: the CSV file.
       class_names: all labels in it, sorted, whether or not their files are there.
-      by_file: each file's classes, as indices into `class_names`, rising.
+      by_file: by the `composed` name, each file's classes, as indices into `class_names`, rising.
       split_of: each file's split; empty where the CSV file has no column `split`.
       multi_label: whether any file has several labels, which makes the whole set multi-label.
     """
@@ -35,12 +36,16 @@ class FolderLabels(NamedTuple):
     split_of: dict[str, str]
     multi_label: bool
 
+    def names(self, name: str) -> bool:
+        """Returns whether the CSV file names a file."""
+        return composed(name) in self.by_file
+
     def of(self, name: str) -> dict[str, object]:
         """Returns what a record of a file says: `label`, and in a multi-label set `labels` as well.
 
         There `label` is `UNKNOWN`: no program must take one of several labels for the only one.
         """
-        classes = self.by_file[name]
+        classes = self.by_file[composed(name)]
         if self.multi_label:
             return {"label": UNKNOWN, "labels": classes}
         return {"label": classes[0]}
@@ -70,7 +75,8 @@ def read_labels(path: str) -> FolderLabels:
     """Reads a CSV file with the columns `file`, `labels` and, optionally, `split`, in any order.
 
     `file` is relative to the folder, with `/` or `\\`; `labels` holds one name, or several with `|`
-    between them; `split` is train, validation or test.
+    between them; `split` is train, validation or test, in any case of letters. Spreadsheets' ways of saving it are
+    understood: see `data.preparing.listing.read_rows`.
 
     Raises:
       DataError: if the file cannot be read, or a row makes no sense: it names the row.
@@ -104,7 +110,9 @@ def read_labels(path: str) -> FolderLabels:
 def _checked(path: str, columns: Sequence[str], row: Sequence[str]) -> dict:
     """Returns the cells of a row by column, the labels as a list."""
     if len(row) != len(columns):
-        raise DataError(f"{path} should have {len(columns)} cells in each row. Found {row}. Put quotes around a comma.")
+        raise DataError(
+            f"{path} should have {len(columns)} cells in each row. Found {row}. Put quotes around a cell with the separator in it."
+        )
     cells = dict(zip(columns, row, strict=True))
     labels = [label.strip() for label in cells[_LABELS].split(_SEPARATOR)]
     if not cells[_FILE] or not all(labels):
@@ -112,6 +120,8 @@ def _checked(path: str, columns: Sequence[str], row: Sequence[str]) -> dict:
             f"{path} should name a file and its labels in each row. Found {row}. Remove the rows of files without a "
             "label, or give them a class such as `none`."
         )
-    if _SPLIT in cells and cells[_SPLIT] not in SPLITS:
+    if _SPLIT in cells and cells[_SPLIT].lower() not in SPLITS:
         raise DataError(f"{path}: split should be one of {', '.join(SPLITS)}. Found {cells[_SPLIT]!r} (in {row})")
+    if _SPLIT in cells:
+        cells[_SPLIT] = cells[_SPLIT].lower()
     return {**cells, _FILE: os.path.normpath(cells[_FILE].replace("\\", "/")), _LABELS: labels}

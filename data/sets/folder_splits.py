@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from data.preparing.listing import ListedVideo, hash_position
+from data.source.names import composed
 
 SPLITS = ("train", "validation", "test")
 
@@ -34,13 +35,13 @@ def split_labeled(
 
     Args:
       videos: the files.
-      split_of: each file's split by its name; empty where the user has named none.
+      split_of: each file's split by its `composed` name; empty where the user has named none.
       test_fraction: share of the files that becomes `test` if the user has named no splits.
       validation_fraction: share of the training files that becomes `validation` if the user has not
         put any file there.
     """
     if split_of:
-        splits = {name: [video for video in videos if split_of[video.name] == name] for name in SPLITS}
+        splits = {name: [video for video in videos if split_of[composed(video.name)] == name] for name in SPLITS}
     else:
         splits = split_by_name(videos, test_fraction)
     if not splits.get("validation"):

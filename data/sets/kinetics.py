@@ -11,6 +11,7 @@ from data.errors import DataError
 from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
 from data.preparing.named_files import NOT_THERE, pair, require_some
 from data.source.file_kinds import VIDEO_SUFFIXES
+from data.source.names import composed
 from data.source.tree import SourceTree
 
 _OTHERS = ("youtube_id", "time_start", "time_end", "split")
@@ -75,7 +76,7 @@ def _rows_of_classes(tree: SourceTree, paths: Iterable[str], class_names: Sequen
 def _files_by_name(paths: Iterable[str]) -> dict[str, str]:
     """Returns name -> path; where there are two, the replacement of the broken one."""
     ordered = sorted(paths, key=lambda path: _REPLACEMENTS in posixpath.dirname(path))
-    names = (posixpath.splitext(posixpath.basename(path))[0] for path in ordered)
+    names = (composed(posixpath.splitext(posixpath.basename(path))[0]) for path in ordered)
     return {name: path for name, path in zip(names, ordered, strict=True) if _NAME.fullmatch(name)}
 
 

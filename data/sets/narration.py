@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.sets.scenes import Scene
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 _WORDS = {
     "red": ("red", "crimson", "scarlet"),

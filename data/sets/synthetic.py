@@ -25,7 +25,8 @@ from data.sets.scenes import CLASS_NAMES, Scene, draw_scene, render_frames
 from data.sets.sounds import synthesize
 from data.source.storage import join
 from data.source.written_files import renamed_when_done
-from data.text.captions import Cue, format_vtt
+from data.text.cues import Cue
+from data.text.webvtt import format_vtt
 
 # What a random number is for: changing one noise level leaves every other draw as it was.
 _SCENE, _GRAIN, _SOUND, _NARRATION, _TEXT_NOISE, _AUDIO_NOISE = range(6)

@@ -12,7 +12,7 @@ from data.preparing.listed_clips import ListedClips, ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
 from data.preparing.named_files import NOT_THERE, files_by_name, require_some
 from data.source.file_kinds import VIDEO_SUFFIXES
-from data.text.captions import Cue, one_line
+from data.text.cues import Cue, one_line
 
 _ANNOTATIONS, _RECIPES = "youcookii_annotations_trainval.json", "label_foodtype.csv"
 _SPLITS = {"training": "train", "validation": "validation"}

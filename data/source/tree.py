@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from data.errors import DataError
+from data.source.names import composed
 from data.source.storage import RemoteFile, join, require_regular, scheme_of, storage_of
 
 
@@ -125,10 +126,10 @@ class SourceTree:
             return text.read()
 
     def read_lines(self, relative: str) -> Iterator[str]:
-        """Yields the lines of a text file without their ends, one at a time; errors as in `open_text`."""
+        """Yields the lines of a text file, `composed`, without their ends, one at a time; errors as in `open_text`."""
         with self.open_text(relative) as text:
             for line in text:
-                yield line.rstrip("\n")
+                yield composed(line.rstrip("\n"))
 
     def read_json(self, relative: str) -> Any:
         """Reads a whole JSON file; raises `DataError` if it is not JSON, and as `open_text`."""
@@ -138,7 +139,7 @@ class SourceTree:
             raise DataError(f"{self.path(relative)} cannot be read as JSON ({error})") from error
 
     def read_rows(self, relative: str, delimiter: str = ",") -> list[list[str]]:
-        """Reads a CSV file: cells without surrounding space, empty lines skipped.
+        """Reads a CSV file: cells `composed` and without surrounding space, empty lines skipped.
 
         Raises:
           DataError: As `open_text`, or the file is not CSV.
@@ -150,7 +151,7 @@ class SourceTree:
         with self.open_text(relative) as text:
             try:
                 for row in csv.reader(text, delimiter=delimiter, skipinitialspace=True):
-                    if cells := [cell.strip() for cell in row]:
+                    if cells := [composed(cell.strip()) for cell in row]:
                         if any(cells):
                             yield cells
             except csv.Error as error:

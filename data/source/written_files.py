@@ -14,8 +14,11 @@ import tensorflow as tf
 
 def read_json(path: str) -> Any:
     """Returns the content of a JSON file, here or remote; raises `OSError` or `ValueError`."""
-    with as_os_errors(path), tf.io.gfile.GFile(path) as file:
-        return json.load(file)
+    try:
+        with as_os_errors(path), tf.io.gfile.GFile(path) as file:
+            return json.load(file)
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply") from error
 
 
 def write_json(path: str, content: Any, for_people: bool = False) -> None:

@@ -11,7 +11,8 @@ import tqdm
 
 from data.errors import DataError
 from data.source.tree import SourceTree
-from data.text.captions import ParsedCaptions, parse_caption_lists
+from data.text.cues import ParsedCaptions
+from data.text.json_captions import parse_caption_lists
 
 _CHUNK_BYTES = 2**20
 _MAXIMUM_MEMBER_BYTES = 2**27

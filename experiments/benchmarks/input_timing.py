@@ -1,8 +1,9 @@
 """The work of `experiments.benchmarks.input`."""
 
+import functools
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,7 @@ from data import Cue, DecodedClip, dataset_info, make_record, random_crop_box
 FLAGS = flags.FLAGS
 
 SPEC = data.ClipSpec()
+DECODERS = {"plain chroma": {"fancy_upscaling": False}, "fast DCT": {"dct_method": "INTEGER_FAST"}}
 PLAIN = data.Augmentation(jitter_probability=0.0)
 _STORED_FRAMES, _HEIGHT, _WIDTH, _STORED_CLIPS = 40, 256, 341, 6
 _BATCH, _WARM_UP = 2, 3
@@ -43,13 +45,13 @@ class NoiseClips(tfds.core.GeneratorBasedBuilder):
             yield str(number), make_record(clip, [Cue("noise", 0.0, 4.0)], clip_id=str(number), source="")
 
 
-def noise_frame(generator: np.random.Generator) -> np.ndarray:
-    """Returns a frame uint8 [256, 341, 3] of noise, whose spectrum is about that of frames of a video."""
-    rows, columns = np.fft.fftfreq(_HEIGHT)[:, None], np.fft.rfftfreq(_WIDTH)
+def noise_frame(generator: np.random.Generator, height: int = _HEIGHT, width: int = _WIDTH) -> np.ndarray:
+    """Returns a frame uint8 [height, width, 3] of noise, whose spectrum is about that of frames of a video."""
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     frequency = np.hypot(rows, columns)
     frequency[0, 0] = 1.0
-    spectrum = np.fft.rfft2(generator.standard_normal((3, _HEIGHT, _WIDTH))) / frequency**1.2
-    values = np.fft.irfft2(spectrum, s=(_HEIGHT, _WIDTH))
+    spectrum = np.fft.rfft2(generator.standard_normal((3, height, width))) / frequency**1.2
+    values = np.fft.irfft2(spectrum, s=(height, width))
     values *= np.array([50, 12, 12])[:, None, None] / values.std(axis=(1, 2), keepdims=True)
     channels = np.clip(128 + values, 0, 255).astype(np.uint8).transpose(1, 2, 0)
     return np.asarray(Image.fromarray(channels, "YCbCr").convert("RGB"))
@@ -69,10 +71,10 @@ def decoded(jpegs: tf.Tensor) -> tf.Tensor:
     return tf.add_n([tf.cast(tf.io.decode_jpeg(jpeg, channels=3)[0, 0, 0], tf.int32) for jpeg in tf.unstack(jpegs)])
 
 
-def cropped(number: tf.Tensor, jpegs: tf.Tensor) -> tf.Tensor:
-    """Decodes a random crop of all frames."""
+def cropped(number: tf.Tensor, jpegs: tf.Tensor, **options: object) -> tf.Tensor:
+    """Decodes a random crop of all frames; `options` are those of TensorFlow's decoder."""
     box = random_crop_box(tf.image.extract_jpeg_shape(jpegs[0]), data.Augmentation(), [number, 0])
-    frames = [tf.image.decode_and_crop_jpeg(jpeg, box, channels=3) for jpeg in tf.unstack(jpegs)]
+    frames = [tf.image.decode_and_crop_jpeg(jpeg, box, channels=3, **options) for jpeg in tf.unstack(jpegs)]
     return tf.add_n([tf.cast(frame[0, 0, 0], tf.int32) for frame in frames])
 
 
@@ -103,7 +105,7 @@ def ways(builder: tfds.core.DatasetBuilder, prepared: data.PreparedDataset) -> d
     parallel = dict(num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     tokenizer = data.WordTokenizer(prepared.word_vocabulary_path, SPEC.words)
 
-    def pipeline(augmentation: data.Augmentation) -> tf.data.Dataset:
+    def pipeline(place: str, augmentation: data.Augmentation) -> tf.data.Dataset:
         return data.train_batches(
             prepared,
             SPEC,
@@ -111,17 +113,40 @@ def ways(builder: tfds.core.DatasetBuilder, prepared: data.PreparedDataset) -> d
             batch_size=_BATCH,
             seed=0,
             augmentation=augmentation,
+            augment_on=place,
             shuffle_window=_STORED_CLIPS,
         )
 
+    def decoding(decode: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> tf.data.Dataset:
+        return stored_jpegs(prepared).enumerate().map(decode, **parallel).batch(_BATCH).prefetch(tf.data.AUTOTUNE)
+
     whole = builder.as_dataset(split="train", shuffle_files=True).repeat()
     return {
-        "bound": stored_jpegs(prepared).map(decoded, **parallel).batch(_BATCH).prefetch(tf.data.AUTOTUNE),
-        "crops": stored_jpegs(prepared).enumerate().map(cropped, **parallel).batch(_BATCH).prefetch(tf.data.AUTOTUNE),
-        "pipeline": pipeline(data.Augmentation()),
-        "no jitter": pipeline(PLAIN),
+        "bound": decoding(lambda _, jpegs: decoded(jpegs)),
+        "crops": decoding(cropped),
+        **{name: decoding(functools.partial(cropped, **options)) for name, options in DECODERS.items()},
+        "device": pipeline("device", data.Augmentation()),
+        "host": pipeline("host", data.Augmentation()),
+        "no jitter": pipeline("host", PLAIN),
         "as_dataset": whole.enumerate().map(plain_clip, **parallel).batch(_BATCH).prefetch(tf.data.AUTOTUNE),
     }
+
+
+def decoders_psnr(prepared: data.PreparedDataset) -> dict[str, float]:
+    """Returns how near each of `DECODERS` comes to the default, in dB over a clip."""
+    jpegs = tf.unstack(next(iter(stored_jpegs(prepared))))
+
+    def frames(**options: object) -> tf.Tensor:
+        return tf.stack([tf.io.decode_jpeg(jpeg, channels=3, **options) for jpeg in jpegs])
+
+    default = frames()
+    return {name: psnr(frames(**options), default) for name, options in DECODERS.items()}
+
+
+def psnr(found: tf.Tensor, expected: tf.Tensor) -> float:
+    """Returns the peak signal-to-noise ratio of bytes, in dB; infinite where all are equal."""
+    error = tf.reduce_mean(tf.square(tf.cast(found, tf.float32) - tf.cast(expected, tf.float32)))
+    return float(10.0 * np.log10(255.0**2 / error)) if error else float("inf")
 
 
 def clips_per_second(batches: tf.data.Dataset, clips: int) -> tuple[float, float]:
@@ -153,10 +178,14 @@ def run() -> int:
         prepared = data.open_dataset(builder.name, directory)
         megabytes = sum(split.num_bytes for split in builder.info.splits.values()) / 1e6
         print(f"{_STORED_CLIPS} clips of {_STORED_FRAMES} frames, {megabytes / _STORED_CLIPS:.2f} MB each", flush=True)
+        truths = decoders_psnr(prepared)
+        weights = {"device": data.stored_bytes([prepared], SPEC), "host": data.float_bytes(SPEC)}
         speeds = measure(ways(builder, prepared), FLAGS.clips, FLAGS.repeats)
-    print(f"{'':<12}{'clips/s per core':>18}{'x bound':>10}{'clips/s':>10}   threads: {FLAGS.threads}")
+    print(f"{'':<14}{'clips/s per core':>18}{'x bound':>10}{'clips/s':>10}   threads: {FLAGS.threads}")
     for name, speed in speeds.items():
         per_core, wall = np.median(speed, axis=0)
         ratio = np.median(speed[:, 0] / speeds["bound"][:, 0])
-        print(f"{name:<12}{per_core:>18.2f}{ratio:>10.2f}{wall:>10.2f}")
+        weight = f"   {weights[name] / 1e6:.1f} MB to the device" if name in weights else ""
+        truth = f"   {truths[name]:.1f} dB" if name in truths else ""
+        print(f"{name:<14}{per_core:>18.2f}{ratio:>10.2f}{wall:>10.2f}{weight}{truth}")
     return 0

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 
 import harmonization
-from data import Augmentation, ClipSpec
+from data import AUGMENT_ON, Augmentation, ClipSpec
 from experiments.classifiers.encoders import EncoderFactory, ResNet18, Spectrogram, VATTEncoder
 from experiments.classifiers.fusion import FUSIONS
 from experiments.classifiers.gradient_blending import GradientBlending
 from experiments.classifiers.recipes import RECIPES, Recipe
-from experiments.pretraining.config import PRECISIONS
+from experiments.pretraining.config import MOST_CLIPS, PRECISIONS
 from experiments.running import gin_config
 
 # RandomResizedCrop and flip, as torchvision has them; the recipe changes neither colors nor sound.
@@ -33,6 +33,7 @@ class Classify:
       dataset: Name of a prepared set with labels; trains on `train`, chooses the epoch on `validation`.
       clips: Shape of a clip.
       augmentation: What training does to clips.
+      augment_on: As `pretrain.augment_on`: where frames are finished, on the "host" or on the "device"; `None` for the faster.
       shuffle_window: Size of the shuffle window in clips.
       epochs: Times that the training split is gone through.
       batch_size: Clips per step over all replicas.
@@ -59,6 +60,7 @@ class Classify:
     fusion: str = "concatenation"
     clips: ClipSpec = TWO_FRAMES
     augmentation: Augmentation = CROP_AND_FLIP
+    augment_on: str | None = None
     shuffle_window: int = 1024
     epochs: int = 50
     batch_size: int = 64
@@ -77,8 +79,10 @@ class Classify:
 
     def __post_init__(self) -> None:
         problems = [
-            f"`classify.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
-            for name, allowed in dict(method=RECIPES, fusion=FUSIONS, precision=PRECISIONS).items()
+            f"`classify.{name}` should be one of {', '.join(map(str, allowed))}. Found {getattr(self, name)!r}."
+            for name, allowed in dict(
+                method=RECIPES, fusion=FUSIONS, precision=PRECISIONS, augment_on=(None, *AUGMENT_ON)
+            ).items()
             if getattr(self, name) not in allowed
         ]
         for name in (
@@ -94,6 +98,10 @@ class Classify:
         for name in ("learning_rate", "decay_factor", "momentum", "weight_decay"):
             if not getattr(self, name) >= 0:
                 problems.append(f"`classify.{name}` should be at least 0. Found {getattr(self, name)}.")
+        if self.batch_size > MOST_CLIPS:
+            problems.append(f"`classify.batch_size` should be at most {MOST_CLIPS:,}. Found {self.batch_size}.")
+        if self.momentum > 1:
+            problems.append(f"`classify.momentum` should be at most 1. Found {self.momentum}.")
         if self.encoder_scale is not None and not self.encoder_scale > 0:
             problems.append(f"`classify.encoder_scale` should be None or above 0. Found {self.encoder_scale}.")
         if self.clip_norm is not None and not self.clip_norm > 0:

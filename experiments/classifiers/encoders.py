@@ -14,6 +14,10 @@ MODALITIES = {"audio": "waveform", "video": "video"}
 """The modalities, with the entry of a batch that each is read from."""
 
 
+MOST_CHANNELS = 4096
+"""Of the first layer of a ResNet; the last one has eight times as many."""
+
+
 class EncoderFactory(Protocol):
     """Makes the encoder of one modality for clips of a shape; in gin `@ResNet18` or `@VATTEncoder`.
 
@@ -64,7 +68,7 @@ class ResNet18(keras.layers.Layer):
     Args:
       modality: "audio" or "video".
       clips: Shape of a clip.
-      depth_multiplier: Factor on the channels of every layer (a width, whatever its name in tf-models-official).
+      depth_multiplier: Factor on the channels of every layer (a width, whatever its name in tf-models-official), 1/64 to 64.
       spectrogram: How sound is turned into an image.
 
     Raises:
@@ -84,8 +88,10 @@ class ResNet18(keras.layers.Layer):
                 f"A clip should have at least one window of audio, {spectrogram.window_samples} samples. Found "
                 f"{clips.waveform_samples}. Use longer clips or a smaller `Spectrogram.window_samples`."
             )
-        if int(64 * depth_multiplier) < 1:
-            raise ValueError(f"`ResNet18.depth_multiplier` should be at least 1/64. Found {depth_multiplier}.")
+        if not 1 / 64 <= depth_multiplier <= MOST_CHANNELS / 64:
+            raise ValueError(
+                f"`ResNet18.depth_multiplier` should be from 1/64 to {MOST_CHANNELS // 64}. Found {depth_multiplier}."
+            )
         self.modality, self.spectrogram = modality, spectrogram
         channels = 3 if modality == "video" else 1
         self.backbone = resnet.ResNet(

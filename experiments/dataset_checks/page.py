@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from data import PreparedDataset, shards_of
+from experiments.dataset_checks.caption_facts import captions_section
 from experiments.dataset_checks.contact_sheet import Card, contact_sheet
 from experiments.dataset_checks.plots import class_bars, histograms
 from experiments.dataset_checks.summary import MISSING, SplitSummary, class_name
@@ -28,6 +29,8 @@ def build_page(
     sections = {"Splits": _splits(prepared, splits, whole), "Clips": plots(histograms(whole), "plots large")}
     if prepared.class_names:
         sections["Classes"] = _classes(prepared, splits)
+    if captions := captions_section(prepared.directory):
+        sections["Captions"] = captions
     if whole.frame_sizes:
         sections["Frame sizes"] = _sizes(whole)
     if cards:

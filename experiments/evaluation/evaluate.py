@@ -30,7 +30,7 @@ def evaluate(
       dataset: Name of the data set of `OWN_TASKS`; the run's first by default.
       tasks: Names of tasks.
       batch_size: Clips, or windows of clips, per batch.
-      **downstream: `frames_per_second`, `epochs` and `finetuned` of `experiments.evaluation.settings.Settings`.
+      **downstream: `frames_per_second`, `epochs`, `finetuned` and `prompts` of `experiments.evaluation.settings.Settings`.
 
     Returns:
       The content of `result.json`, with `None` for skipped tasks; and sentences that name these and the reasons.

@@ -6,7 +6,7 @@ from experiments.evaluation.task import Row
 
 
 def recall_rows(group: str, found: Mapping, suffix: str = "") -> list[Row]:
-    """Returns the lines of a retrieval: R@1, R@5, R@10 and the median rank.
+    """Returns the lines of a retrieval: R@1, R@5, R@10, the median and the mean rank, as far as they were computed.
 
     Args:
       group: Their heading.
@@ -14,9 +14,17 @@ def recall_rows(group: str, found: Mapping, suffix: str = "") -> list[Row]:
       suffix: What follows their names.
     """
     chance = found.get("chance") or {}
-    recalls = [Row(group, f"R@{k}{suffix}", percent(found[f"r{k}"]), percent(chance.get(f"r{k}"))) for k in (1, 5, 10)]
-    ranks = number(found["median_rank"]), number(chance.get("median_rank"))
-    return [*recalls, Row(group, f"median rank{suffix}", *ranks)]
+    intervals = found.get("intervals") or {}
+    recalls = [
+        Row(group, f"R@{k}{suffix}", percent(found[key]), percent(chance.get(key)), percents(intervals.get(key)))
+        for k, key in ((k, f"r{k}") for k in (1, 5, 10))
+    ]
+    ranks = [
+        Row(group, f"{kind} rank{suffix}", _rank(found[key]), _rank(chance.get(key)), _ranks(intervals.get(key)))
+        for kind, key in ((kind, f"{kind}_rank") for kind in ("median", "mean"))
+        if key in found
+    ]
+    return [*recalls, *ranks]
 
 
 def top_rows(group: str, found: Mapping, chance: Mapping, prefix: str = "") -> list[Row]:
@@ -28,12 +36,29 @@ def top_rows(group: str, found: Mapping, chance: Mapping, prefix: str = "") -> l
       chance: Has the same, as chance gives them.
       prefix: What precedes their names.
     """
-    return [Row(group, f"{prefix}top-{k}", percent(found[f"top{k}"]), percent(chance[f"top{k}"])) for k in (1, 5)]
+    intervals = found.get("intervals") or {}
+    return [
+        Row(group, f"{prefix}top-{k}", percent(found[key]), percent(chance[key]), percents(intervals.get(key)))
+        for k, key in ((k, f"top{k}") for k in (1, 5))
+    ]
 
 
 def percent(share: float | None) -> str:
     """Returns a share in percent, a dash for `None`."""
     return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def percents(interval: Mapping[str, float] | None) -> str:
+    """Returns an interval of shares, with `low` and `high`, in percent; nothing for `None`."""
+    return "" if interval is None else f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f} %"
+
+
+def _rank(value):
+    return number(None if value is None else round(value, 1))
+
+
+def _ranks(interval):
+    return "" if interval is None else f"{_rank(interval['low'])} to {_rank(interval['high'])}"
 
 
 def number(value: float | None, form: str = "g") -> str:

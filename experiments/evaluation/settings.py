@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import data
 from experiments.evaluation.own_data import OwnData
 from experiments.inference.file_embeddings import Embedder
+from experiments.inference.prompts import PROMPTS, fill_prompts
 from experiments.inference.trained_model import TrainedModel
 from experiments.running.command_line import BadInput, bad_input
 
@@ -24,6 +25,7 @@ class Settings:
         evaluates at 12.5: 32 frames, every second one at 25.
       epochs: Of the low-rank classifier.
       finetuned: The fine-tuning whose Kinetics-400 figures are this run's, as a run directory or a checkpoint.
+      prompts: Sentences with a `{}` for the name of a class, for zero-shot classification.
       notes: Sentences on skipped tasks and the reasons; tasks add to them.
     """
 
@@ -34,7 +36,12 @@ class Settings:
     frames_per_second: float | None = None
     epochs: int = 1000
     finetuned: str | None = None
+    prompts: Sequence[str] = PROMPTS
     notes: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raises `BadInput` where a prompt has no place for a name."""
+        fill_prompts([], self.prompts)
 
     @property
     def own_dataset(self) -> str:

@@ -11,7 +11,7 @@ from experiments.training.quantities import RUN_QUANTITIES
 
 def rows(result: dict) -> list[Row]:
     """Returns the table's lines; what was not evaluated shows as a dash."""
-    own = {name: TASKS[name].rows(result[name]) for name in OWN_TASKS}
+    own = {name: TASKS[name].rows(result.get(name, TASKS[name].nothing)) for name in OWN_TASKS}
     alignment = own.pop("alignment")  # follows the training steps: both are about gradients
     downstream = [row for name, found in result.get("tasks", {}).items() for row in _downstream(name, found)]
     evaluated = [row for found in own.values() for row in found]
@@ -21,12 +21,14 @@ def rows(result: dict) -> list[Row]:
 def format_table(lines: Sequence[Row]) -> str:
     """Returns the table as text, one line per row, under its headings."""
     widths = [max(len(line[column]) for line in lines) for column in (1, 2)]
-    text, heading = [f"{'':{widths[0] + 2}}  {'result':>{widths[1] + 2}}  {'chance':>8}"], None
+    with_intervals = "  95 % interval" if any(line.interval for line in lines) else ""
+    text, heading = [f"{'':{widths[0] + 2}}  {'result':>{widths[1] + 2}}  {'chance':>8}{with_intervals}"], None
     for line in lines:
         if line.group != heading:
             heading = line.group
             text.append(heading)
-        text.append(f"  {line.name:{widths[0]}}  {line.value:>{widths[1] + 2}}  {line.chance:>8}".rstrip())
+        figures = f"{line.value:>{widths[1] + 2}}  {line.chance:>8}  {line.interval}"
+        text.append(f"  {line.name:{widths[0]}}  {figures}".rstrip())
     return "\n".join(text)
 
 

@@ -54,12 +54,14 @@ class Row(NamedTuple):
       name: What was measured.
       value: The figure, as text.
       chance: What chance would give, as text; empty where there is no such thing.
+      interval: The figure's confidence interval, as text; empty where there is none.
     """
 
     group: str
     name: str
     value: str
     chance: str
+    interval: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,15 +61,15 @@ class Walk:
                 batch_size=max(1, settings.batch_size // windows), windows=windows, video=modality == "video",
             )  # fmt: skip
 
-    def embed(self, output: str, title: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def embed(self, title: str, *outputs: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Embeds all windows, with a progress bar.
 
         Args:
-          output: Which of the embedder's outputs, such as "features_video".
           title: What the progress bar says.
+          *outputs: Which of the embedder's outputs, such as "features_video".
 
         Returns:
-          float32 [clips, windows, dim]; and by clip `label` int32 and, if captions are read, `text` int32
+          By output, float32 [clips, windows, dim]; and by clip `label` int32 and, if captions are read, `text` int32
           [clips, candidates, words].
 
         Raises:
@@ -79,11 +79,18 @@ class Walk:
         with tqdm.tqdm(total=self._total, desc=title, unit=" clips") as bar:
             for batch in self._batches:
                 windows = tf.reshape(batch[self._entry], [-1, *self._shape])
-                embedded = self._embedder.embed(self._modality, windows)[output]
-                found.append(embedded.reshape(-1, self._windows, embedded.shape[-1]))
+                embedded = self._embedder.embed(self._modality, windows)
+                found.append({name: self._by_clip(embedded[name]) for name in outputs})
                 facts.append({name: batch[name].numpy() for name in kept})
-                bar.update(len(found[-1]))
-        return np.concatenate(found), {name: np.concatenate([fact[name] for fact in facts]) for name in kept}
+                bar.update(len(batch["label"]))
+        return _joined(found), _joined(facts)
+
+    def _by_clip(self, rows):
+        return rows.reshape(-1, self._windows, rows.shape[-1])
+
+
+def _joined(parts):
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def together(

@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Sequence
 
 import vatt
-from data import Augmentation, ClipSpec
-from experiments.pretraining.config import PRECISIONS
+from data import AUGMENT_ON, Augmentation, ClipSpec
+from experiments.pretraining.config import MOST_CLIPS, PRECISIONS
 from experiments.running import gin_config
 from experiments.running.command_line import BadInput
 
@@ -30,6 +30,7 @@ class Finetune:
       model: Makes the model where there is no checkpoint; in gin `@VATT`.
       clips: Shape of a clip; may differ from pre-training's.
       augmentation: What training does to clips.
+      augment_on: As `pretrain.augment_on`: where frames are finished, on the "host" or on the "device"; `None` for the faster.
       shuffle_window: Size of the shuffle window in clips.
       steps: Optimizer steps.
       batch_size: Clips per step over all replicas.
@@ -65,6 +66,7 @@ class Finetune:
     model: Callable[..., vatt.VATT] | None = None
     clips: ClipSpec = CLIPS_320
     augmentation: Augmentation = NO_AUDIO_NOISE
+    augment_on: str | None = None
     shuffle_window: int = 1024
     steps: int = 100_000
     batch_size: int = 64
@@ -94,8 +96,8 @@ class Finetune:
         if self.warmup_steps is None:
             object.__setattr__(self, "warmup_steps", min(2_500, self.steps // 40))
         problems = [
-            f"`finetune.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
-            for name, allowed in dict(modality=ENTRIES, precision=PRECISIONS).items()
+            f"`finetune.{name}` should be one of {', '.join(map(str, allowed))}. Found {getattr(self, name)!r}."
+            for name, allowed in dict(modality=ENTRIES, precision=PRECISIONS, augment_on=(None, *AUGMENT_ON)).items()
             if getattr(self, name) not in allowed
         ]
         problems += [
@@ -137,7 +139,10 @@ _RANGES = (
         ),
         lambda value: value >= 1,
     ),
-    ("at least 0", ("learning_rate", "warmup_steps", "momentum"), lambda value: value >= 0),
+    (f"at most {MOST_CLIPS:,}", ("batch_size", "evaluation_batch_size"), lambda value: value <= MOST_CLIPS),
+    ("at most 1,000", ("test_windows", "test_crops"), lambda value: value <= 1000),
+    ("at least 0", ("learning_rate", "warmup_steps"), lambda value: value >= 0),
+    ("from 0 to 1", ("momentum",), lambda value: 0 <= value <= 1),
     (
         "at least 0 and below 1",
         ("label_smoothing", "classifier_dropout", "drop_token_rate", "dropout"),

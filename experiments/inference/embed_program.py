@@ -10,13 +10,14 @@ import zlib
 import numpy as np
 from absl import flags
 
-from experiments.inference.file_batches import FileBatches
+from experiments.inference.file_batches import FileBatches, printable
 from experiments.inference.file_embeddings import Embedder, embed_files, embed_texts
 from experiments.inference.retrieval import cosines
 from experiments.inference.search import best_clips, format_hits, ranking_note
 from experiments.inference.trained_model import TrainedModel, fingerprint, open_run
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.npz_file import write_npz
+from experiments.running.plain_text import for_terminal
 
 FLAGS = flags.FLAGS
 
@@ -144,6 +145,13 @@ def _embedded_files(
     clips = embed_files(embedder, batches)
     if batches.skipped:
         print(f"{len(batches.skipped)} of {len(files)} files were skipped.", file=sys.stderr)
+    if batches.short:
+        file, count = next(iter(batches.short.items()))
+        print(
+            f"{len(batches.short)} of {len(files)} files are too short for {windows} different windows, or their end cannot be "
+            f"decoded, such as {for_terminal(printable(file))}, which gave {count}.",
+            file=sys.stderr,
+        )
     if not clips:
         raise RunFailed("none of the files could be embedded; the reasons are above.")
     return clips

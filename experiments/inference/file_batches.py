@@ -22,11 +22,13 @@ class FileBatches:
 
     Attributes:
       skipped: Files that cannot be used, and why. One that fails midway counts, though its first clips came.
+      short: Files that gave fewer clips than there are `windows`, and how many they gave.
     """
 
     def __init__(self, files: Sequence[str], spec: data.ClipSpec, windows: int | None, batch_size: int):
         self.files, self.spec, self.windows, self.batch_size = files, spec, windows, batch_size
         self.skipped: dict[str, str] = {}
+        self.short: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[list[data.FileClip]]:
         """Yields lists of clips; holds two batches at a time, however long the files are."""
@@ -40,8 +42,13 @@ class FileBatches:
 
     def _clips(self) -> Iterator[data.FileClip]:
         for file in self.files:
+            count = 0
             try:
-                yield from data.read_clips(file, self.spec, self.windows)
+                for clip in data.read_clips(file, self.spec, self.windows):
+                    count += 1
+                    yield clip
+                if count < (self.windows or 0):
+                    self.short[file] = count
             except data.DataError as error:
                 self.skipped[file] = str(error)
                 tqdm.tqdm.write(for_terminal(f"skipped: {printable(file)}: {error}"), file=sys.stderr)

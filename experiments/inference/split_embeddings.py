@@ -21,7 +21,8 @@ class Embeddings:
       facts: `clip_id` str, `label`, `text_aligned`, `audio_aligned` int32 (-1: unknown), `has_audio`, `has_text` bool.
       features: Pooled features of `video` and `audio`, float32 [clips, feature_dim].
       video_audio: Embeddings of `video` and `audio` in the video-audio space, float32 [clips, dim], not normalized.
-      video_text: The same of `video` in the video-text space, and `text`, the clip's `caption_query`.
+      video_text: The same of `video` in the video-text space, and `text`, the clip's `caption_query`; where both are
+        embedded also `audio`, whose place there no loss has trained (`audio_near_text` of the model's head).
     """
 
     facts: Mapping[str, np.ndarray]
@@ -87,6 +88,8 @@ def _outputs(model, clips):
         present = tf.reduce_any(clips["text"] > 0, axis=-1)
         outputs["video_text"]["text"] = caption_query(outputs["video_text"]["text"], present)
         outputs["features"].pop("text")  # per caption, and nothing uses it
+        if "audio" in outputs["video_audio"]:
+            outputs["video_text"]["audio"] = model.head.audio_near_text(outputs["video_audio"]["audio"])
     return outputs
 
 

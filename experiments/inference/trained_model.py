@@ -49,7 +49,8 @@ def open_run(path: str) -> TrainedModel:
     with bad_input():
         model = vatt.load(checkpoint)
         tokenizer = None
-        if directory.vocabulary.exists():
+        if os.path.lexists(directory.vocabulary):
+            directory.require_vocabulary(directory.vocabulary)
             tokenizer = config.TOKENIZERS[settings.tokenizer](str(directory.vocabulary), settings.clips.words)
     vectors = model.options.vocabulary_size
     if tokenizer is not None and tokenizer.vocabulary_size > vectors:

@@ -80,6 +80,12 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
       BadInput: The model, the distribution or the method does not fit the rest.
     """
     strategies.check_batch("pretrain", config, strategy)
+    check_passes(config, strategy.num_replicas_in_sync)
+    if config.batch_size < 2:
+        raise BadInput(
+            "`pretrain.batch_size` should be at least 2: a clip's negatives are the others of its batch. "
+            f"Found {config.batch_size}."
+        )
     with strategy.scope():
         global_step = new_global_step()
         model = build_model(config, vocabulary_size)
@@ -92,7 +98,7 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
-        curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
+        clips_per_pass=config.clips_per_pass, curriculum=config.build_clip_curriculum(), jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,
@@ -104,6 +110,20 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
         model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
     )  # fmt: skip
     return Run(config, strategy, model, trainer, seconds_spent, state)
+
+
+def check_passes(config: Pretrain, replicas: int) -> None:
+    """Checks that a replica's clips make whole passes.
+
+    Raises:
+      BadInput: They do not.
+    """
+    clips, at_a_time = config.batch_size // replicas, config.clips_per_pass
+    if at_a_time is not None and clips > at_a_time and clips % at_a_time:
+        raise BadInput(
+            f"`pretrain.clips_per_pass` should divide the clips of each replica, {config.batch_size} over {replicas} = {clips}. "
+            f"Found {at_a_time}."
+        )
 
 
 def build_harmonizer(
@@ -147,4 +167,21 @@ def random_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict
         "text": draw(2, [clips.candidates, clips.words], minval=1, maxval=vocabulary_size, dtype=tf.int32),
         "has_audio": present,
         "has_text": present,
+    }
+
+
+def unfinished_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict[str, tf.Tensor]:
+    """Returns `random_batch` as a device is sent it: frames of 4 to 3, an eighth of which lies around what is used."""
+    height = round(clips.image_size * 8 / 7)
+    width = round(height * 4 / 3)
+    levels = tf.random.stateless_uniform(
+        [batch_size, clips.frames, height, width, 3], [0, 3], maxval=256, dtype=tf.int32
+    )
+    ones = tf.ones([batch_size, 1], tf.int32)
+    return {
+        **random_batch(clips, batch_size, vocabulary_size),
+        "video": tf.cast(levels, tf.uint8),
+        "video_box": ones * [0, 0, height, width],
+        "video_flip": tf.ones([batch_size], tf.bool),
+        "video_colors": tf.cast(ones, tf.float32) * [0.1, 1.2, 0.9, 0.1],
     }

@@ -18,12 +18,15 @@ from experiments.pretraining.step import GRAMS
 from experiments.running import gin_config
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+MOST_CLIPS = 2**20
+"""Per batch; larger ones are slips of the keyboard, which would fill the memory."""
 TOKENIZERS = {"wordpiece": data.WordPieceTokenizer, "words": data.WordTokenizer}
 
 
 _CHOICES = dict(
     all_reduce=("after", "before"), scope=("all", "encoder"), precision=PRECISIONS, tokenizer=TOKENIZERS,
     loss=vatt.LOSS_FORMS, gram=GRAMS, granularity=("batch", "sample"),
+    augment_on=(None, *data.AUGMENT_ON),
 )  # fmt: skip
 _AT_LEAST_1 = (
     "steps",
@@ -49,6 +52,9 @@ class Pretrain:
       dataset_weights: Their shares, of which only the ratio matters; `None` for equal ones (our choice; VATT does not say).
       clips: Shape of a clip.
       augmentation: What training does to clips.
+      augment_on: Where frames are cropped to their size, mirrored and colored: "host", by the processor that decodes them, or
+        "device", in the training step, which is sent bytes and not floats. The pixels are the same to within 2e-5. `None`
+        for the faster one where the run is: "device" on TPUs and GPUs, "host" on CPUs.
       tokenizer: "wordpiece" or "words" (VATT's).
       shuffle_window: Size of the shuffle window in clips; a resume re-reads and discards at most this many.
       harmonizer: A harmonizer, or the name of one ("sum", "gr", "cl", "both", ...).
@@ -64,6 +70,9 @@ class Pretrain:
       measure_gradients_every: Steps between two in which both gradients are taken although the method (sum, mean, reweight,
         rlw) does not need them, for the cosines in the log. Such a step takes as much longer as a harmonized one, a third or
         so. `None` for 1 step in 20, which costs less than 2 % over all, but at least 1,000 of a run's steps.
+      clips_per_pass: Gradient caching: how many clips of a device pass through the towers at a time, a multiple of 4, so
+        that any batch fits; `None` for all of its share of the batch. The step is that of the whole batch, but for
+        rounding, for one more forward pass. See `MicroBatches`.
       temperature: Of both losses.
       loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
       learning_rate: Peak of Adam's learning rate.
@@ -84,6 +93,7 @@ class Pretrain:
     dataset_weights: Sequence[float] | None = None
     clips: ClipSpec = ClipSpec()
     augmentation: Augmentation = Augmentation()
+    augment_on: str | None = None
     tokenizer: str = "wordpiece"
     shuffle_window: int = 1024
     harmonizer: harmonization.Harmonizer | str = "sum"
@@ -94,6 +104,7 @@ class Pretrain:
     scope: str = "all"
     gram: str = "exact"
     measure_gradients_every: int | None = None
+    clips_per_pass: int | None = None
     temperature: float = 0.07
     loss: str = "nce"
     learning_rate: float = 1e-4
@@ -117,7 +128,7 @@ class Pretrain:
 
     def _wrong_choices(self):
         return [
-            f"`pretrain.{name}` should be one of {', '.join(allowed)}. Found {getattr(self, name)!r}."
+            f"`pretrain.{name}` should be one of {', '.join(map(str, allowed))}. Found {getattr(self, name)!r}."
             for name, allowed in _CHOICES.items()
             if getattr(self, name) not in allowed
         ]
@@ -128,6 +139,10 @@ class Pretrain:
             for name in _AT_LEAST_1
             if getattr(self, name) < 1
         ]
+        if self.clips_per_pass is not None and (self.clips_per_pass < 1 or self.clips_per_pass % vatt.BatchPart.RUNS):
+            problems.append(
+                f"`pretrain.clips_per_pass` should be a multiple of {vatt.BatchPart.RUNS}. Found {self.clips_per_pass}."
+            )
         if not 0 <= self.warmup_steps < self.steps:
             problems.append(
                 f"`pretrain.warmup_steps` should be at least 0 and less than `pretrain.steps` = {self.steps}. "
@@ -138,6 +153,10 @@ class Pretrain:
                 f"`pretrain.final_learning_rate` should lie between 0 and `pretrain.learning_rate` = {self.learning_rate}. "
                 f"Found {self.final_learning_rate}."
             )
+        if self.batch_size > MOST_CLIPS:
+            problems.append(f"`pretrain.batch_size` should be at most {MOST_CLIPS:,}. Found {self.batch_size}.")
+        if not 0.0 < self.temperature < math.inf:
+            problems.append(f"`pretrain.temperature` should be above 0. Found {self.temperature}.")
         if not 0.0 <= self.clip_softness < math.inf:
             problems.append(f"`pretrain.clip_softness` should be at least 0. Found {self.clip_softness}.")
         return problems
@@ -153,6 +172,11 @@ class Pretrain:
                 f"`pretrain.gram = {self.gram!r}` should be used with `pretrain.all_reduce = 'after'`, which then costs no "
                 "more: only the gradients above the cut are summed twice. Found 'before'."
             )
+        if self.gram == "top_block" and self.clips_per_pass is not None:
+            problems.append(
+                "`pretrain.clips_per_pass` should be used with `pretrain.gram = 'features'` or 'exact', since the last block's "
+                "gradients are known only after the passes that they would decide about. Found 'top_block'."
+            )
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
         if self.dataset_weights is not None and len(self.dataset_weights) != len(self.datasets):
@@ -160,6 +184,8 @@ class Pretrain:
                 f"`pretrain.dataset_weights` should have one number for each of `pretrain.datasets` = {tuple(self.datasets)}. "
                 f"Found {tuple(self.dataset_weights)}."
             )
+        elif self.dataset_weights is not None:
+            data.mixed_clips(self.datasets, 0, self.dataset_weights)  # refuses weights that make no mixture
         return problems
 
     def build_harmonizer(self) -> harmonization.Harmonizer:

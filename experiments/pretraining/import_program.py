@@ -1,6 +1,8 @@
 """The work of `experiments.import_checkpoint`: a published checkpoint becomes a run directory."""
 
 import json
+import pathlib
+import shutil
 
 import tensorflow as tf
 from absl import flags
@@ -9,7 +11,7 @@ import vatt
 from data import WordTokenizer
 from experiments.pretraining import config
 from experiments.pretraining.assembly import make_model
-from experiments.running.command_line import BadInput, bad_input
+from experiments.running.command_line import BadInput, RunFailed, bad_input
 from experiments.running.run_directory import RunDirectory, operative_config
 
 FLAGS = flags.FLAGS
@@ -70,12 +72,24 @@ def check_vocabulary(path: str, words: int | None, caption_words: int) -> None:
 
 def write_run(directory: RunDirectory, model: vatt.VATT, step: int, matched: dict) -> None:
     """Writes the run directory; config.gin comes last, so that a half-written one is no run."""
-    state = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
-    tf.train.CheckpointManager(state, str(directory.checkpoints), max_to_keep=1).save(checkpoint_number=step)
+    _write_checkpoint(directory.checkpoints, model, step)
     if FLAGS.vocabulary:
         with tf.io.gfile.GFile(FLAGS.vocabulary) as file:
-            directory.write(directory.vocabulary, file.read())
+            directory.write_vocabulary(file.read())
     report = {"source": FLAGS.source, "step": step, "parameters": model.count_params(), "matched": matched}
     directory.write(directory.path / "import_report.json", json.dumps(report, indent=2) + "\n")
     directory.write_model(model.get_config())
     directory.write(directory.config, operative_config())
+
+
+def _write_checkpoint(folder: pathlib.Path, model: vatt.VATT, step: int) -> None:
+    """Writes the only checkpoint, in place of what an import that was killed has left."""
+    unfinished = folder / f"ckpt-{step}_temp"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    state = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
+    try:
+        tf.train.CheckpointManager(state, str(folder), max_to_keep=1).save(checkpoint_number=step)
+    except (tf.errors.OpError, OSError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        reason = str(getattr(error, "message", error)).splitlines()[0]
+        raise RunFailed(f"the checkpoint could not be written to {folder}: {reason}") from error

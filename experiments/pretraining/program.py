@@ -1,6 +1,7 @@
 """Pre-training, from the command line's flags to the last checkpoint."""
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
@@ -15,7 +16,8 @@ from experiments.running import strategies
 from experiments.running.command_line import bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.training.progress import Progress
+from experiments.training.augmenting import chosen_place, data_advice
+from experiments.training.progress import Progress, printer
 from experiments.training.train_program import TrainProgram, require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS
@@ -44,6 +46,8 @@ def pretrain(
         vocabulary = _vocabulary(settings, prepared[0], own)
         tokenizer = config.TOKENIZERS[settings.tokenizer](str(vocabulary), settings.clips.words)
     run = build_run(settings, strategy, tokenizer.vocabulary_size)
+    for note in repeated_clips(settings, prepared):
+        printer()(note)
     program = PretrainProgram(run, own, prepared, tokenizer, vocabulary, directory.checkpoints)
     return program.train(FLAGS.allow_config_change)
 
@@ -69,6 +73,7 @@ class PretrainProgram(TrainProgram):
         super().__init__(run, directory, description, chief_checkpoints)
         self.prepared, self.tokenizer, self.vocabulary = prepared, tokenizer, vocabulary
         self.model_config = run.model.get_config()
+        self.augment_on = chosen_place(settings.augment_on, run.strategy, prepared, settings.clips)
         self.order = dict(
             batch_size=settings.batch_size, seed=settings.seed, shuffle_window=settings.shuffle_window,
             weights=settings.dataset_weights,
@@ -79,7 +84,7 @@ class PretrainProgram(TrainProgram):
         settings = self.run.config
         return data.distributed_train_batches(
             self.run.strategy, self.prepared, settings.clips, self.tokenizer, start_step=start_step,
-            augmentation=settings.augmentation,
+            augmentation=settings.augmentation, augment_on=self.augment_on,
             data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **self.order,
         )  # fmt: skip
 
@@ -90,7 +95,9 @@ class PretrainProgram(TrainProgram):
     def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> Progress:
         """See `TrainProgram.make_progress`."""
         counts = functools.partial(_clips_by, self.run.config) if len(self.prepared) > 1 else None
-        return Progress(self.directory, self.run, stop, show, counts)
+        progress = Progress(self.directory, self.run, stop, show, counts)
+        progress.data_advice = data_advice(self.augment_on, bool(FLAGS.data_service))
+        return progress
 
     def finish(self) -> str:
         """See `TrainProgram.finish`."""
@@ -101,9 +108,26 @@ def _clips_by(settings, step):
     return data.mixed_clips(settings.datasets, step * settings.batch_size, settings.dataset_weights)
 
 
+def repeated_clips(settings: config.Pretrain, prepared: Sequence[data.PreparedDataset]) -> list[str]:
+    """Returns a sentence for each data set that has fewer clips to train on than a batch takes of it."""
+    weights = settings.dataset_weights or [1] * len(prepared)
+    notes = []
+    for name, weight, one_set in zip(settings.datasets, weights, prepared, strict=True):
+        taken, clips = math.ceil(settings.batch_size * weight / sum(weights)), one_set.split_sizes.get("train", 0)
+        if 0 < clips < taken:
+            notes.append(
+                f"Note: a batch takes {taken} clips of {name}, which has {clips} to train on. Clips occur twice in a batch "
+                "and are negatives of themselves; a smaller `pretrain.batch_size` avoids it."
+            )
+    return notes
+
+
 def _vocabulary(settings, prepared, directory):
     """Returns the run's own vocabulary if it has one: a checkpoint's word vectors belong to it."""
     if directory.vocabulary.exists():
+        directory.require_vocabulary(directory.vocabulary)
         return directory.vocabulary
     paths = {"wordpiece": prepared.wordpiece_vocabulary_path, "words": prepared.word_vocabulary_path}
-    return pathlib.Path(paths[settings.tokenizer])
+    found = pathlib.Path(paths[settings.tokenizer])
+    directory.require_vocabulary(found)
+    return found

@@ -15,6 +15,7 @@ import vatt
 from experiments.pretraining.clip_curriculum import FULL_TRUST, ClipCurriculum
 from experiments.pretraining.layers import layers_of
 from experiments.pretraining.log import StepLog
+from experiments.pretraining.micro_batches import MicroBatches
 from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
@@ -46,6 +47,8 @@ class HarmonizedTrainer(StepTrainer):
         are chosen, and what is logged of the gradients is of that Gram matrix.
       measure_gradients_every: A method that does not look at the gradients takes one backward pass, except in every so
         many steps, counted from 0, in which both gradients are taken for the log. 1 measures every step.
+      clips_per_pass: Clips of a replica that pass through the towers at a time, so that any batch fits; see
+        `MicroBatches`. `None`, or no less than a replica has, passes all at once. Not with "top_block".
       curriculum: Weighs each clip's losses, before the gradients are taken; `None` to take all clips alike.
       loss_options: Arguments of `vatt.losses`.
       learning_rate: Learning rate at a step, for the log. An optimizer asks its schedule only when it applies an update,
@@ -68,6 +71,7 @@ class HarmonizedTrainer(StepTrainer):
         scope: str = "all",
         gram: str = "exact",
         measure_gradients_every: int = 1,
+        clips_per_pass: int | None = None,
         curriculum: ClipCurriculum | None = None,
         loss_options: Mapping[str, object] | None = None,
         learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -88,7 +92,7 @@ class HarmonizedTrainer(StepTrainer):
         self.learning_rate = learning_rate or (lambda _: optimizer.learning_rate)
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
         self.gram = gram if harmonizer.needs_gram(self.groups) else "exact"
-        self.measure_gradients_every = measure_gradients_every
+        self.measure_gradients_every, self.clips_per_pass = measure_gradients_every, clips_per_pass
         if not self.measures_every_step:
             self.train_on_batch = self._measured_now_and_then(self.train_on_batch)
 
@@ -118,8 +122,7 @@ class HarmonizedTrainer(StepTrainer):
         statistics = self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
-            with self.cut(tape, self.gram) as cut:  # tokens, encoder, embeddings
-                embeddings = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
+            embeddings, cut = self._embed(tape, clips)  # tokens, encoder, embeddings
             terms = vatt.clip_losses(embeddings, clips, **self.loss_options)
             with tape.stop_recording():
                 trust = self._trust(embeddings, clips, terms)
@@ -138,6 +141,17 @@ class HarmonizedTrainer(StepTrainer):
 
         self.apply(update, report["keep"], statistics)
         return self.log.row(losses | trust.losses, report | trust.report, self.learning_rate(self.global_step))
+
+    def _embed(self, tape, clips):
+        seed, passes = step_seed(self.seed, self.global_step), self._passes(clips)
+        if passes > 1:
+            return MicroBatches(self.model, clips, passes, seed).embed(tape, decides=self.gram == "features")
+        with self.cut(tape, self.gram) as cut:
+            return self.model(clips, training=True, seed=seed), cut
+
+    def _passes(self, clips):
+        """How many parts the batch passes through the towers in."""
+        return 1 if self.clips_per_pass is None else max(1, clips["text"].shape[0] // self.clips_per_pass)
 
     @contextlib.contextmanager
     def cut(self, tape: tf.GradientTape, gram: str) -> Iterator[harmonization.TapeCut | None]:

@@ -74,6 +74,18 @@ def _guarded(main, arguments, takes_arguments=False):
         return _fail(2, str(error))
     except RunFailed as error:
         return _fail(1, str(error))
+    except Exception as error:
+        if not _is_lack_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        return _fail(
+            1, f"there is not enough memory: {reason} Use a smaller batch, clips or model, or a larger machine."
+        )
+
+
+def _is_lack_of_memory(error):
+    """Tells NumPy's and Python's errors of it, and TensorFlow's, whose class is not known here before TensorFlow is loaded."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _quiet_warnings():

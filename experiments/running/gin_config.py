@@ -27,6 +27,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 SCHEDULES = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
 HARMONIZERS = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *SCHEDULES)}
 """What every program that harmonizes gradients lets gin reach."""
+_GREATEST_SEED, _GREATEST_INT = 2**32 - 1, 2**31 - 1
+_LEAST_FLOAT, _GREATEST_FLOAT = 2.0**-126, 3.4e38
 MODELS = {"VATT": vatt.VATT, "Tower": vatt.Tower, "Size": vatt.Size}
 """What every program that builds a model lets gin reach."""
 
@@ -125,6 +127,7 @@ def checked(constructor: Callable) -> Callable:
         for name, value in {**dict(zip(names, args, strict=False)), **kwargs}.items():
             if name in hints:
                 _check_type(f"{build.configurable_name}.{name}", value, hints[name])
+                check_numbers(f"{build.configurable_name}.{name}", value)
         return constructor(*args, **kwargs)
 
     build.__signature__ = inspect.signature(constructor)  # where gin finds the defaults that it lists in config.gin
@@ -144,6 +147,30 @@ def _check_type(name, value, expected):
             f"`{name}` should be of type {wanted}. Found {value!r} of type {type(value).__name__}. "
             "Correct it in the gin file or in --gin_bindings."
         )
+
+
+def check_numbers(name: str, value: object) -> None:
+    """Checks that TensorFlow can compute with the numbers in a value: whole ones in 32 bits, others as float32.
+
+    Args:
+      name: Of the parameter; seeds have a range of their own.
+      value: Anything; numbers are looked for in lists and dictionaries, too.
+
+    Raises:
+      ValueError: It cannot.
+    """
+    if isinstance(value, Mapping):
+        check_numbers(name, list(value.values()))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for part in value:
+            check_numbers(name, part)
+    elif isinstance(value, int) and name.rpartition(".")[2] in ("seed", "seeds"):
+        if not 0 <= value <= _GREATEST_SEED:
+            raise ValueError(f"`{name}` should be a whole number from 0 to 2^32 - 1. Found {value}.")
+    elif isinstance(value, int) and abs(value) > _GREATEST_INT:
+        raise ValueError(f"`{name}` should be at most 2^31 - 1 in size. Found {value}.")
+    elif isinstance(value, float) and value and not _LEAST_FLOAT <= abs(value) <= _GREATEST_FLOAT:
+        raise ValueError(f"`{name}` should be a finite number that float32 holds. Found {value}.")
 
 
 def _suggestion(message: str, constructors: Mapping[str, Callable]) -> str:

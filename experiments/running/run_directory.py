@@ -1,10 +1,11 @@
 """The files of a run.
 
-config.gin, model.json, environment.json, data.json, vocabulary.txt, checkpoints/, metrics.jsonl, TensorBoard events,
-result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
+config.gin, model.json, environment.json, data.json, vocabulary.txt and its hash, checkpoints/, metrics.jsonl, TensorBoard
+events, result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
 """
 
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -29,7 +30,14 @@ HARMLESS_BINDINGS = tuple(
 )
 CHANGED_DEFAULTS = ("warmup_steps",)
 # What runs of versions that lacked these did.
-BEFORE = {"pretrain.measure_gradients_every": "1", "pretrain.gram": "'exact'"}
+BEFORE = {
+    "pretrain.measure_gradients_every": "1",
+    "pretrain.gram": "'exact'",
+    "pretrain.clips_per_pass": "None",
+    "pretrain.augment_on": "'host'",
+    "finetune.augment_on": "'host'",
+    "classify.augment_on": "None",
+}
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 
 
@@ -49,6 +57,7 @@ class RunDirectory:
         self.result = self.path / "result.json"
         self.report = self.path / "report"
         self.vocabulary = self.path / "vocabulary.txt"
+        self.vocabulary_hash = self.path / "vocabulary.sha256"
         self.data = self.path / "data.json"
         self.model = self.path / "model.json"
 
@@ -94,7 +103,7 @@ class RunDirectory:
         self.write(self.data, json.dumps(data, indent=2) + "\n")
         self.write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
         if vocabulary is not None and not self.vocabulary.exists():
-            self.write(self.vocabulary, vocabulary.read_text(encoding="utf-8"))
+            self.write_vocabulary(vocabulary.read_text(encoding="utf-8"))
 
     def check(self, config: str, data: dict, allow_config_change: bool) -> None:
         """Checks that no other run lives here; writes nothing. See `start` for the arguments.
@@ -109,6 +118,25 @@ class RunDirectory:
                 f"{self.path} holds a run with another configuration:\n" + "\n".join(difference) + "\n"
                 "Use another --workdir, or the configuration of that run (its config.gin), or, if you are sure that the "
                 "checkpoint fits, --allow_config_change."
+            )
+
+    def write_vocabulary(self, words: str) -> None:
+        """Writes vocabulary.txt; before it, so that no other one can take its place unnoticed, its hash."""
+        self.write(self.vocabulary_hash, f"{_hash(words)}  {self.vocabulary.name}\n")
+        self.write(self.vocabulary, words)
+
+    def require_vocabulary(self, path: pathlib.Path) -> None:
+        """Checks that a vocabulary is the one that the run here was started with; runs of earlier versions kept no hash.
+
+        Raises:
+          BadInput: It is another one.
+        """
+        if not os.path.lexists(self.vocabulary_hash):
+            return
+        if read_text(self.vocabulary_hash).split()[:1] != [_hash(read_text(path))]:
+            raise BadInput(
+                f"{path} should be the vocabulary that this run was started with, to which the model's word vectors belong. "
+                f"Its hash is not the one in {self.vocabulary_hash}. Put the run's own vocabulary into {self.vocabulary}."
             )
 
     def write_model(self, config: dict) -> None:
@@ -139,7 +167,7 @@ class RunDirectory:
         if not self.config.exists():
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
-        values = _bindings(read_text(self.config))
+        values = bindings(read_text(self.config))
         kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
         return kept + [
             f"{name} = {value}"
@@ -161,7 +189,7 @@ class RunDirectory:
         Raises:
           BadInput: Another line is damaged.
         """
-        if not self.metrics.exists():
+        if not os.path.lexists(self.metrics):
             return []
         *whole, unfinished = read_text(self.metrics).split("\n")
         with content_of(self.metrics):
@@ -195,9 +223,14 @@ class RunDirectory:
             self.write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
 
+def _hash(text: str) -> str:
+    same_ends = text.replace("\r\n", "\n").replace("\r", "\n")  # as reading a text file makes them
+    return hashlib.sha256(same_ends.encode("utf-8")).hexdigest()
+
+
 def config_difference(before: str, after: str) -> list[str]:
     """Returns the bindings in which two operative configurations differ, without the harmless ones, as lines to show."""
-    old, new = _bindings(before), _bindings(after)
+    old, new = bindings(before), bindings(after)
     old = {name: value for name, value in BEFORE.items() if name in new} | old
     return [
         f"  {name}: {old.get(name, '(not set)')} there, {new.get(name, '(not set)')} now"
@@ -206,18 +239,18 @@ def config_difference(before: str, after: str) -> list[str]:
     ]
 
 
-def _bindings(config: str) -> dict[str, str]:
-    """Splits gin's own output into bindings; a value that goes over several lines is joined."""
-    bindings, name = {}, None
+def bindings(config: str) -> dict[str, str]:
+    """Splits an operative configuration into names and values, as text; a value that takes several lines is joined."""
+    found, name = {}, None
     for line in config.splitlines():
         if line.startswith("#") or not line.strip():
             continue
         if not line[0].isspace() and " = " in line:
             name, _, value = line.partition(" = ")
-            bindings[name] = value.strip(" \\")
+            found[name] = value.strip(" \\")
         elif name:
-            bindings[name] = f"{bindings[name]} {line.strip()}".strip()
-    return bindings
+            found[name] = f"{found[name]} {line.strip()}".strip()
+    return found
 
 
 def operative_config() -> str:

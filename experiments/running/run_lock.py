@@ -74,8 +74,7 @@ def _lock(file: IO[str], path: pathlib.Path, work: str) -> None:
     }
     try:
         file.truncate(0)
-        file.write(json.dumps(own) + "\n")
-        file.flush()
+        os.write(file.fileno(), f"{json.dumps(own)}\n".encode())  # what a file object keeps back, it writes on closing
     except OSError as error:
         path.unlink(missing_ok=True)
         raise RunFailed(f"{path} could not be written: {error}") from error

@@ -11,6 +11,7 @@ from experiments.running import gin_config
 from experiments.running.command_line import BadInput
 
 CLEAN = (0.0, 0.0)
+_AT_LEAST_1 = ("train_clips", "validation_clips", "test_clips", "cost_repeats")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")  # names are directories
 
 
@@ -88,8 +89,17 @@ class Study:
     cost_repeats: int = 20
 
     def __post_init__(self) -> None:
+        wrong = [
+            f"`study.{name}` should {expected}. Found {getattr(self, name)!r}."
+            for name, (right, expected) in self._requirements().items()
+            if not right
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+
+    def _requirements(self):
         pairs = [*self.noise, self.ablation_noise]
-        problems = {
+        return {
             "methods": (
                 len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.variants),
                 "name at least one method; names, also of ablations, consist of letters, digits, `_`, `.`, `+` and `-`",
@@ -105,8 +115,10 @@ class Study:
                 "hold pairs of shares in [0, 1]",
             ),
             "seeds": (
-                len(self.seeds) > 0 and len(set(self.seeds)) == len(self.seeds) and min(self.seeds) >= 0,
-                "hold different whole numbers from 0",
+                len(self.seeds) > 0
+                and len(set(self.seeds)) == len(self.seeds)
+                and 0 <= min(self.seeds) <= max(self.seeds) < 2**31,
+                "hold different whole numbers from 0 to 2^31 - 1",
             ),
             "ablation_noise": (tuple(self.ablation_noise) in map(tuple, self.noise), "be one of `study.noise`"),
             "ablation_seeds": (
@@ -118,15 +130,9 @@ class Study:
                 list(self.watch_steps) == sorted({step for step in self.watch_steps if step > 0}),
                 "be increasing steps of at least 1",
             ),
+            **{name: (getattr(self, name) >= 1, "be at least 1") for name in _AT_LEAST_1},
             "watched_clips": (1 <= self.watched_clips <= self.validation_clips, "be at most `study.validation_clips`"),
         }
-        wrong = [
-            f"`study.{name}` should {expected}. Found {getattr(self, name)!r}."
-            for name, (right, expected) in problems.items()
-            if not right
-        ]
-        if wrong:
-            raise ValueError("\n".join(wrong))
 
     @property
     def baseline(self) -> str:

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.task import Metric
+from experiments.evaluation.tasks.retrieval import RETRIEVAL
 from experiments.studies.config import Study
 from experiments.studies.statistics import Difference, Interval, interval, paired_difference, verdicts
 
 Noise = tuple[float, float]
-FIGURES = (*TASKS["retrieval"].metrics, *TASKS["linear_probe"].metrics)
+FIGURES = (*RETRIEVAL.main_metrics, *TASKS["linear_probe"].metrics)
 """What is compared; higher is better, but of the median rank lower."""
 (PRIMARY,) = (metric for metric in FIGURES if metric.name == "R@10")
 """The study's conclusions are about it; all other figures are secondary."""

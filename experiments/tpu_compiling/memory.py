@@ -48,7 +48,9 @@ def refused(needed: float, available: float, capacity: float) -> Memory:
     return Memory(0.0, max(needed, available), capacity - available, capacity)
 
 
-def estimated_most_clips(memory: Memory, clips: int, clip_bytes: float, weight_bytes: float) -> int:
+def estimated_most_clips(
+    memory: Memory, clips: int, clip_bytes: float, weight_bytes: float, clips_per_pass: int | None = None
+) -> int:
     """Estimates the largest number of clips per device that fits, from one compilation.
 
     Args:
@@ -57,7 +59,12 @@ def estimated_most_clips(memory: Memory, clips: int, clip_bytes: float, weight_b
       clip_bytes: Of one clip.
       weight_bytes: Of the trainable weights; both gradients and the update are three times that and do not grow with the
         clips. All other temporaries are taken to.
+      clips_per_pass: Clips that pass through the towers at a time, if not all. Temporaries are then those of one pass,
+        and only whole passes count.
     """
+    if clips_per_pass is not None and clips > clips_per_pass:
+        most = max(0, math.floor((memory.capacity - memory.needed) / clip_bytes) + clips)
+        return most - most % clips_per_pass
     gradients = min(3 * weight_bytes, memory.temporaries / 2)
     per_clip = clip_bytes + (memory.temporaries - gradients) / clips
     return max(0, math.floor((memory.capacity - memory.needed) / per_clip) + clips)

@@ -11,8 +11,9 @@ import time
 import tensorflow as tf
 from absl import flags
 
+import data
 from experiments.pretraining import config
-from experiments.pretraining.assembly import Run, build_run, random_batch
+from experiments.pretraining.assembly import Run, build_run, check_passes, random_batch, unfinished_batch
 from experiments.pretraining.dry_run import VOCABULARY_SIZE
 from experiments.running import compiler_log
 from experiments.running.command_line import BadInput, bad_input
@@ -42,6 +43,7 @@ def run() -> int:
     settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     configuration = operative_config()
     names, clips = _variants(), _clips(settings, topology)
+    _check_passes(settings, topology, clips)
     folder = _output_directory()
     check_compiler(topology)
     compiler_log.apply_log_level()
@@ -73,7 +75,12 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         built = build_run(variant, tf.distribute.get_strategy(), VOCABULARY_SIZE)
         _check_replicas(built, topology)
         specs = _clip_specs(variant, clips)
-        step = functools.partial(built.trainer.replica_step, measure=built.trainer.measures_every_step)
+        replica_step = functools.partial(built.trainer.replica_step, measure=built.trainer.measures_every_step)
+        finish = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
+
+        def step(clips):
+            return replica_step(finish(clips))
+
         lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in built.trainer.weights)
@@ -83,10 +90,11 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
     with shown_progress(f"{name}, {clips} clips: compiling for {topology.name}", _show):
         answer, text = compile_program(lowered, topology)
     clip_bytes = sum(spec.dtype.size * spec.shape.num_elements() for spec in specs.values()) / clips
-    return _compiled(answer, text, lowered, topology, clips, seconds, (clip_bytes, weight_bytes))
+    growth = (clip_bytes, weight_bytes, settings.clips_per_pass)
+    return _compiled(answer, text, lowered, topology, clips, seconds, growth)
 
 
-def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, clip_and_weight_bytes):
+def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, growth):
     costs = None
     if text:
         products = [MatrixProduct(*fields) for fields in answer["matrix_products"]]
@@ -95,7 +103,7 @@ def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, clip_and
     else:
         memory = refused(answer["needed_bytes"], answer["available_bytes"], topology.memory_bytes)
     return Compiled(
-        clips, memory, costs, estimated_most_clips(memory, clips, *clip_and_weight_bytes), lowered.nodes,
+        clips, memory, costs, estimated_most_clips(memory, clips, *growth), lowered.nodes,
         answer.get("generators"), answer.get("device_generators"), seconds, answer.get("compile_seconds"),
     )  # fmt: skip
 
@@ -108,8 +116,18 @@ def _check_replicas(run: Run, topology: Topology) -> None:
         )
 
 
+def _check_passes(settings: config.Pretrain, topology: Topology, clips: int) -> None:
+    check_passes(dataclasses.replace(settings, batch_size=clips * topology.devices), topology.devices)
+    if FLAGS.batch_trials and settings.clips_per_pass is not None:
+        raise BadInput(
+            "--batch_trials should be 0 with `pretrain.clips_per_pass`, since the clips of a pass decide whether the step fits. "
+            f"Found {FLAGS.batch_trials}."
+        )
+
+
 def _clip_specs(settings, clips) -> dict[str, tf.TensorSpec]:
-    batch = tf.function(lambda: random_batch(settings.clips, clips, VOCABULARY_SIZE), autograph=False)
+    make = random_batch if settings.augment_on == "host" else unfinished_batch  # a TPU's default is "device"
+    batch = tf.function(lambda: make(settings.clips, clips, VOCABULARY_SIZE), autograph=False)
     return batch.get_concrete_function().structured_outputs
 
 

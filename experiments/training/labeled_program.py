@@ -6,6 +6,7 @@ import data
 from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.damaged_data import record_files
 from experiments.running.run_directory import RunDirectory
+from experiments.training.augmenting import chosen_place
 from experiments.training.train_program import TrainProgram
 
 
@@ -29,9 +30,11 @@ class LabeledProgram(TrainProgram):
     def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
         """See `TrainProgram.batches`."""
         config = self.run.config
+        place = chosen_place(config.augment_on, self.run.strategy, [self.prepared], config.clips)
         return data.distributed_train_batches(
             self.run.strategy, self.prepared, config.clips, batch_size=config.batch_size, seed=config.seed,
-            start_step=start_step, shuffle_window=config.shuffle_window, augmentation=config.augmentation, video=self.video,
+            start_step=start_step, shuffle_window=config.shuffle_window, augmentation=config.augmentation, augment_on=place,
+            video=self.video,
         )  # fmt: skip
 
     def record_files(self) -> list[str]:

@@ -4,6 +4,9 @@ import resource
 
 import tensorflow as tf
 
+STARVED_SHARE = 0.1
+"""A run that waits for data longer than this share of the time is told what to do about it."""
+_STARVED_LINES, _STARVED_SECONDS = 3, 30.0  # at least so many lines in a row, over so long
 LINE_SECONDS = 10.0
 """Lines are not made rarer once one stands for so many seconds."""
 
@@ -34,6 +37,35 @@ class Pace:
         self._seconds += seconds
         if steps >= self.line_steps and seconds < LINE_SECONDS:
             self.line_steps *= 2
+
+
+class Starvation:
+    """Notices that steps wait for data, not once but for a while."""
+
+    def __init__(self):
+        self._lines, self._seconds, self._waited, self._told = 0, 0.0, 0.0, False
+
+    @property
+    def share(self) -> float:
+        """The share of the time that was spent waiting, over all lines since it was last small."""
+        return self._waited / self._seconds if self._seconds else 0.0
+
+    def is_lasting(self, seconds: float, waited_share: float) -> bool:
+        """Takes a line; returns whether the user should be told now, which happens once.
+
+        Args:
+          seconds: That the line stands for.
+          waited_share: Share of it in which the steps waited.
+        """
+        if not waited_share > STARVED_SHARE:
+            self._lines, self._seconds, self._waited = 0, 0.0, 0.0
+            return False
+        self._lines += 1
+        self._seconds += seconds
+        self._waited += waited_share * seconds
+        lasting = self._lines >= _STARVED_LINES and self._seconds >= _STARVED_SECONDS and not self._told
+        self._told |= lasting
+        return lasting
 
 
 def peak_memory_gib() -> float:

@@ -15,9 +15,13 @@ from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
 from experiments.training import quantities
 from experiments.training.layer_metrics import json_list, layer_record, write_layer_summaries
-from experiments.training.pace import Pace, peak_memory_gib
+from experiments.training.pace import Pace, Starvation, peak_memory_gib
 
 LONG_RUN_SECONDS = 86_400
+STORED_SMALLER = (
+    "Frames that are stored no larger than they are used decode faster: --image_size_px of experiments.prepare_data. More "
+    "processor cores help, too."
+)
 STOP_SECONDS = 5.0
 """A loop that was asked to stop is finished if that takes no longer; else it ends with the step that is running."""
 
@@ -64,6 +68,7 @@ class Progress:
         self.pace = Pace()
         self.shown = 0  # steps of this loop that a line has told of
         self.remaining = run.config.steps_per_loop  # steps of this loop that are not done
+        self.starvation = Starvation()
         self.whole_loops = isinstance(
             run.strategy, tf.distribute.TPUStrategy | tf.distribute.MultiWorkerMirroredStrategy
         )  # several hosts must stop at the same step
@@ -147,6 +152,7 @@ class Progress:
         output.clear()
         output.update({name: mean for name, mean in means.items() if not np.isnan(mean)})
 
+    data_advice = STORED_SMALLER
     advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
     shorter = (
         "To shorten it, lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or choose a model from "
@@ -203,6 +209,8 @@ class Progress:
         self.show(f"step {step}/{self.steps()} {step / self.steps():.1%} | {speed}{memory}{losses}")
         if untimed and not compiling and self._remaining_seconds() > LONG_RUN_SECONDS:
             self.show(f"This run will take about {duration(self._remaining_seconds())}. {self.shorter}")
+        if not compiling and self.starvation.is_lasting(seconds, self._waited_share(columns, seconds / steps)):
+            self.show(f"The steps wait for data {self.starvation.share:.0%} of the time. {self.data_advice}")
 
     def _stop_if_not_finite(self, columns):
         losses = [columns[name] for name in columns if name.startswith("loss_")]
@@ -228,11 +236,13 @@ class Progress:
         return f"{first}, compilation included: {seconds:.1f} s | "
 
     def _speed_text(self, columns, step_seconds):
-        waited = quantities.over_loop(columns, step_seconds)["data_wait_share"]
         return (
             f"{step_seconds:.3g} s/step | {self.run.config.batch_size / step_seconds:.1f} clips/s | "
-            f"data {waited:.0%} | ETA {duration(self._remaining_seconds())} | "
+            f"data {self._waited_share(columns, step_seconds):.0%} | ETA {duration(self._remaining_seconds())} | "
         )
+
+    def _waited_share(self, columns, step_seconds):
+        return quantities.over_loop(columns, step_seconds)["data_wait_share"]
 
     def _remaining_seconds(self):
         return (self.steps() - int(self.run.trainer.global_step.numpy())) * self.pace.step_seconds

@@ -9,6 +9,7 @@ import tensorflow as tf
 import harmonization
 from experiments.training.step_table import StepTable
 
+FinishClips = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 _STEP_BITS = 40  # more steps than any run has
 
 
@@ -38,6 +39,7 @@ class StepTrainer(orbit.StandardTrainer):
         deterministic operations.
 
     Attributes:
+      finish_clips: What a replica does to its clips before its step, such as `data.finish_clips`; set it before the first.
       before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
       train_on_batch: A function (batch, seconds that the step waited for it) that takes a step and logs it; call it in
         cross-replica context. It returns nothing: what a graph returns changes how TensorFlow fuses the rest, and with it the
@@ -61,6 +63,7 @@ class StepTrainer(orbit.StandardTrainer):
         self.optimizer, self.weights, self.statistics = optimizer, weights, statistics
         self.global_step, self.log, self.seed = global_step, log, seed
         self.before_step = lambda done, remaining: None
+        self.finish_clips: FinishClips = lambda clips: clips
         self._host_loop = host_loop
         self._jit_compile = jit_compile or None
         self._replica_step = self.compiled(self.replica_step)
@@ -70,7 +73,7 @@ class StepTrainer(orbit.StandardTrainer):
         """One replica's part of a step, from clips to updated weights.
 
         Args:
-          clips: This replica's part of the batch.
+          clips: This replica's part of the batch, finished.
 
         Returns:
           What is logged, [] float32 each, or [layers]: the columns of `log` but `data_wait_seconds`.
@@ -78,8 +81,12 @@ class StepTrainer(orbit.StandardTrainer):
         raise NotImplementedError
 
     def compiled(self, function: Callable) -> Callable:
-        """Returns a replica's step, or another version of it, as a traced function."""
-        return tf.function(function, autograph=False, jit_compile=self._jit_compile)
+        """Returns a replica's step, or another version of it, as a traced function of clips that are not finished."""
+
+        def step(clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return function(self.finish_clips(clips))
+
+        return tf.function(step, autograph=False, jit_compile=self._jit_compile)
 
     def copy_statistics(self) -> list[tf.Tensor]:
         """Returns the batch statistics as they are; call it before the model sees the batch."""

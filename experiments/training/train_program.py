@@ -12,6 +12,7 @@ from experiments.running.command_line import BadInput, bad_input
 from experiments.running.damaged_data import damage_named
 from experiments.running.run_directory import RunDirectory, operative_config
 from experiments.running.stop_signal import StopSignal
+from experiments.training.augmenting import finisher
 from experiments.training.loop import make_controller, train
 from experiments.training.progress import Progress, printer
 
@@ -67,6 +68,7 @@ class TrainProgram:
     def __init__(self, run, directory: RunDirectory, description: dict, chief_checkpoints: pathlib.Path | None = None):
         self.run, self.directory, self.description = run, directory, description
         self.chief_checkpoints = chief_checkpoints
+        run.trainer.finish_clips = finisher(run.strategy, run.config.clips)
 
     def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
         """Returns the training batches from a step on.

@@ -9,23 +9,32 @@ from harmonization.methods.both import Both
 from harmonization.methods.cagrad import CAGrad
 from harmonization.methods.conflict_free import ConFIG
 from harmonization.methods.curriculum import GradientCurriculum
+from harmonization.methods.db_mtl import DBMTL
 from harmonization.methods.dgl import DGL
 from harmonization.methods.dualproj import DualProj
+from harmonization.methods.fairgrad import FairGrad
 from harmonization.methods.famo import FAMO
 from harmonization.methods.gradnorm import GradNorm
 from harmonization.methods.gradvac import GradVac
 from harmonization.methods.imtl_g import IMTLG
+from harmonization.methods.loss_weights.dwa import DWA
+from harmonization.methods.loss_weights.gls import GLS
+from harmonization.methods.loss_weights.imtl_l import IMTLL
+from harmonization.methods.loss_weights.stch import STCH
+from harmonization.methods.loss_weights.uncertainty import UncertaintyWeights
 from harmonization.methods.mean import Mean
 from harmonization.methods.mgda import MGDA
 from harmonization.methods.mmpareto import MMPareto
 from harmonization.methods.nash_mtl import NashMTL
 from harmonization.methods.ogm_ge import OGMGE
+from harmonization.methods.pcd import PCD
 from harmonization.methods.pcgrad import PCGrad
 from harmonization.methods.random_weights import RandomWeights
 from harmonization.methods.realignment import GradientRealignment
 from harmonization.methods.reweight import Reweight
 from harmonization.methods.sum import Sum
 from harmonization.methods.upgrad import UPGrad
+from harmonization.methods.wrappers.cr_mogm import CRMOGM
 
 METHODS: dict[str, type[Harmonizer]] = {
     "sum": Sum,
@@ -44,7 +53,16 @@ METHODS: dict[str, type[Harmonizer]] = {
     "upgrad": UPGrad,
     "dualproj": DualProj,
     "config": ConFIG,
+    "fairgrad": FairGrad,
+    "pcd": PCD,
+    "db_mtl": DBMTL,
+    "cr_mogm": CRMOGM,
     "rlw": RandomWeights,
+    "uw": UncertaintyWeights,
+    "imtl_l": IMTLL,
+    "dwa": DWA,
+    "gls": GLS,
+    "stch": STCH,
     "famo": FAMO,
     "gradnorm": GradNorm,
     "mmpareto": MMPareto,

@@ -7,9 +7,8 @@ import tensorflow as tf
 
 from harmonization.groups import Groups
 from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
-from harmonization.state import check_made_for, own_entries, state_variables, with_own_entries
+from harmonization.state import adam_step, check_made_for, own_entries, state_variables, with_own_entries
 
-MEAN_DECAY, SQUARE_DECAY, ADAM_EPSILON = 0.9, 0.999, 1e-8
 OUT = tf.float32.min / 4
 """A logit whose share is zero, yet equal shares if all are out."""
 
@@ -135,11 +134,5 @@ class FAMO(Harmonizer):
         logits, mean, square, updates = tf.unstack(learned)
         shares = tf.nn.softmax(tf.where(usable, logits, OUT))
         slope = shares * (progress - tf.reduce_sum(shares * progress)) + self._weight_decay * logits
-        updates += 1.0
-        mean = MEAN_DECAY * mean + (1.0 - MEAN_DECAY) * slope
-        square = SQUARE_DECAY * square + (1.0 - SQUARE_DECAY) * slope**2
-        # 1 - decay^updates, which float32 gets wrong when written so.
-        unbiased_mean = mean / -tf.math.expm1(updates * math.log(MEAN_DECAY))
-        unbiased_square = square / -tf.math.expm1(updates * math.log(SQUARE_DECAY))
-        step = self._learning_rate * unbiased_mean / (tf.sqrt(unbiased_square) + ADAM_EPSILON)
-        return tf.stack([logits - step, mean, square, updates])
+        step, *moments = adam_step(slope, mean, square, updates, self._learning_rate)
+        return tf.stack([logits - step, *moments])

@@ -37,8 +37,8 @@ class NashMTL(GramHarmonizer):
 
     def __init__(self, max_norm: float | None = 1.0, name: str | None = None):
         super().__init__(name=name)
-        if max_norm is not None and not max_norm > 0.0:
-            raise ValueError(f"`max_norm` should be None or positive. Found {max_norm}.")
+        if max_norm is not None and not 0.0 < max_norm < float("inf"):
+            raise ValueError(f"`max_norm` should be None or a finite number > 0. Found {max_norm}.")
         self._max_norm = max_norm
 
     def weights(self, gram: tf.Tensor) -> tf.Tensor:

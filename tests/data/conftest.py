@@ -1,9 +1,12 @@
 """A tiny prepared data set, written by TFDS as the builders write theirs, and media files to prepare."""
 
+import contextlib
+import io
 import pathlib
 import runpy
 import types
 
+import av
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -223,3 +226,38 @@ def read_records():
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def add_text_tracks():
+    """Copies a media file, if any, and adds text tracks: (source, target, (content, format, language, default), ...)."""
+
+    def add(source, target, *tracks):
+        with contextlib.ExitStack() as files:
+            new, copies = files.enter_context(av.open(str(target), "w")), []
+            if source:
+                old = files.enter_context(av.open(str(source)))
+                copies += [(list(old.demux()), {s.index: new.add_stream_from_template(s) for s in old.streams}, bytes)]
+            for content, kind, language, default in tracks:
+                text = files.enter_context(av.open(io.BytesIO(content.encode()), format=kind))
+                is_mp4 = str(target).endswith(".mp4")
+                track = new.add_mux_stream("mov_text") if is_mp4 else new.add_stream_from_template(text.streams[0])
+                track.metadata["language"] = language
+                track.disposition = av.stream.Disposition.default if default else av.stream.Disposition(0)
+                copies.append((list(text.demux()), {0: track}, _with_length if is_mp4 else bytes))
+            for packets, streams, content_of in copies:
+                for packet in packets:
+                    if packet.dts is not None:
+                        new.mux(_copied(packet, streams[packet.stream_index], content_of))
+        return str(target)
+
+    def _with_length(packet):
+        return len(bytes(packet)).to_bytes(2, "big") + bytes(packet)
+
+    def _copied(packet, stream, content_of):
+        copy = av.Packet(content_of(packet))
+        copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+        copy.time_base, copy.is_keyframe, copy.stream = packet.time_base, packet.is_keyframe, stream
+        return copy
+
+    return add

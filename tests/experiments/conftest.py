@@ -259,7 +259,7 @@ def trained_run(noisy_data, tiny_run, tmp_path_factory) -> pathlib.Path:
     vocabulary = pathlib.Path(data.open_dataset("synthetic", noisy_data).wordpiece_vocabulary_path)
     settings = config.parse([], tiny_run)
     run = build_run(settings, tf.distribute.get_strategy(), len(vocabulary.read_text().splitlines()))
-    directory.start(operative_config(), [], vocabulary, allow_config_change=False)
+    directory.start(operative_config(), {}, vocabulary, allow_config_change=False)
     directory.write_model(run.model.get_config())
     run.trainer.global_step.assign(30)
     RunCheckpoints(run.state, directory.checkpoints, run.trainer.global_step, every_steps=10, keep=1).save()

@@ -11,7 +11,7 @@ from absl.testing import flagsaver
 import data
 from data.records.schema import encode_jpeg
 from data.records.stored_clips import parse_clip, read_records, shards_of
-from data.text.captions import Cue
+from data.text.cues import Cue
 from experiments.running.command_line import _guarded as guarded
 
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))

@@ -67,6 +67,17 @@ def test_bad_input_is_refused_at_once(compile_here, is_one_message, flags, patte
     is_one_message(compile_here(**flags), pattern)
 
 
+@pytest.mark.parametrize(
+    "clips, trials, pattern",
+    [
+        (12, 0, r"`pretrain\.clips_per_pass` should divide the clips of each replica, .* = 12\. Found 8"),
+        (16, 1, r"--batch_trials should be 0 with `pretrain\.clips_per_pass`"),
+    ],
+)
+def test_clips_of_a_core_make_whole_passes(compile_here, is_one_message, clips, trials, pattern):
+    is_one_message(compile_here("pretrain.clips_per_pass = 8", clips_per_core=clips, batch_trials=trials), pattern)
+
+
 def test_a_missing_compiler_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(environment, "PACKAGES", ("numpy", "no-such-package-libtpu"))
     with pytest.raises(

@@ -41,12 +41,14 @@ name = lambda path: str(path.relative_to(CONFIGS))  # noqa: E731
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("path", COMPLETE, ids=name)
 def test_a_complete_configuration_runs_one_shrunken_step(path):
-    settings = config.parse([str(path)], SHRUNK)
+    in_passes = path.stem.endswith("_one_host")
+    passes = ["pretrain.batch_size = 8", "pretrain.clips_per_pass = 4"] if in_passes else []
+    settings = config.parse([str(path)], [*SHRUNK, *passes])
     run = build_run(settings, tf.distribute.get_strategy(), vocabulary_size=50)
-    run.trainer.train_on_batch(random_batch(settings.clips, 4, 50), tf.constant(0.0))
+    run.trainer.train_on_batch(random_batch(settings.clips, settings.batch_size, 50), tf.constant(0.0))
     columns = run.trainer.train_loop_end()
     assert int(run.trainer.global_step) == 1 and columns["finite"].numpy().tolist() == [1.0]
-    method = path.stem.removeprefix("ht100m_") if path.parent.name == "paper" else "both"
+    method = path.stem.removeprefix("ht100m_").removesuffix("_one_host") if path.parent.name == "paper" else "both"
     assert type(run.trainer.harmonizer) is METHODS[method]
 
 
@@ -57,6 +59,7 @@ def test_the_papers_recipe_and_mixes(path, mix, sets):
     assert len(settings.datasets) == sets and settings.datasets[0] == "howto100m"
     assert (settings.steps, settings.batch_size, settings.warmup_steps) == (500_000, 2048, 10_000)
     assert (settings.learning_rate, settings.final_learning_rate) == (1e-4, 5e-5)
+    assert settings.clips_per_pass == (8 if path.stem.endswith("_one_host") else None)
     assert (settings.clips.frames, settings.clips.image_size, settings.clips.waveform_samples) == (32, 224, 153_600)
 
 

@@ -14,6 +14,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.result import write_arrays
 from experiments.evaluation.tasks import OWN_TASKS
 from experiments.inference.trained_model import open_run
+from experiments.running.command_line import BadInput
 from experiments.running.command_line import _guarded as guarded
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import harmonization_summary
@@ -65,15 +66,14 @@ def copy(trained_run, noisy_data, tmp_path) -> RunDirectory:
 
 
 READ_BY = {
-    "config.gin": ["open"], "model.json": ["open"], "vocabulary.txt": ["open"],
+    "config.gin": ["open"], "model.json": ["open"], "vocabulary.txt": ["open"], "vocabulary.sha256": ["open"],
     "checkpoints/checkpoint": ["open"], "checkpoints/ckpt-1.index": ["open"],
     "checkpoints/ckpt-1.data-00000-of-00001": ["open"],
     "metrics.jsonl": ["report"], "result.json": ["report"], "report/evaluation.npz": ["report"],
 }  # fmt: skip
-HARMLESS = {  # a last line that a kill cut off does not count; a shorter vocabulary fits the model
+HARMLESS = {  # a last line that a kill cut off does not count
     ("metrics.jsonl", "empty"), ("metrics.jsonl", "cut"), ("metrics.jsonl", "not JSON"), ("metrics.jsonl", "deep"),
     ("metrics.jsonl", "a huge number"),
-    ("vocabulary.txt", "cut"),
 }  # fmt: skip
 
 
@@ -96,6 +96,15 @@ def test_a_report_of_a_damaged_file_is_refused(copy, run_report, name, how):
     check(code, errors, copy.path / name, how)
     if code:
         assert fingerprint(copy.path) == before
+
+
+def test_a_vocabulary_that_is_not_the_runs_is_refused(copy):
+    words = copy.vocabulary.read_text().splitlines()
+    copy.vocabulary.write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
+    with pytest.raises(BadInput, match=r"vocabulary\.txt should be the vocabulary that this run was started with"):
+        open_run(str(copy.path))
+    copy.vocabulary_hash.unlink()  # as earlier versions left it
+    assert open_run(str(copy.path)).step == 30
 
 
 def check(code: int, errors: str, path: pathlib.Path, how: str) -> None:

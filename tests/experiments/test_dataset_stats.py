@@ -10,7 +10,7 @@ from absl.testing import flagsaver
 
 import data
 from data.records.stored_clips import read_stored_clips, shards_of
-from data.text.captions import Cue
+from data.text.cues import Cue
 from experiments.dataset_checks.contact_sheet import RandomClips
 from experiments.running.command_line import _guarded as guarded
 

@@ -17,10 +17,14 @@ from experiments.evaluation.result import read_arrays, write_arrays
 from experiments.evaluation.settings import Settings
 from experiments.evaluation.table import format_table, rows
 from experiments.evaluation.tasks import OWN_TASKS
+from experiments.inference.directions import DIRECTIONS
+from experiments.inference.file_embeddings import Embedder
 from experiments.inference.linear_probe import linear_probe
+from experiments.inference.prompts import PROMPTS
 from experiments.inference.retrieval import ranks
 from experiments.inference.split_embeddings import Embeddings
 from experiments.inference.trained_model import open_run
+from experiments.inference.zero_shot import class_embeddings
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory
@@ -49,14 +53,17 @@ def test_nothing_but_the_program_itself_says_something(evaluation):
 
 def test_result_has_the_promised_keys(result):
     assert result["step"] == 30 and result["dataset"] == "synthetic"
-    retrieval = result["retrieval"]["text_to_video"]
-    assert set(retrieval) == {"r1", "r5", "r10", "median_rank", "gallery", "chance"}
-    assert set(retrieval["chance"]) == {"r1", "r5", "r10", "median_rank"}
+    figures = {"r1", "r5", "r10", "median_rank", "mean_rank"}
+    assert list(result["retrieval"]) == list(DIRECTIONS)
+    for found in result["retrieval"].values():
+        assert set(found) == figures | {"gallery", "chance", "intervals"}
+        assert set(found["chance"]) == set(found["intervals"]) == figures
     assert set(result["linear_probe"]) == {"video", "audio"}
     for probe in result["linear_probe"].values():
         assert {"top1", "chance"} <= set(probe) and 0 <= probe["top1"] <= 1
     assert set(result["harmonization"]) == {"mean_cosine", "conflict_rate", "kept_rate"}
     assert set(result["alignment"]["auc"]) == set(INDICATORS)
+    assert set(result["zero_shot"]) == {"video", "audio", "prompts"} and result["zero_shot"]["video"]["classes"] == 72
 
 
 def test_retrieval_counts_every_test_clip(directory, result):
@@ -65,6 +72,26 @@ def test_retrieval_counts_every_test_clip(directory, result):
     found = ranks(arrays["video_text_text"], arrays["video_text_video"])
     assert arrays["rank"].tolist() == found.tolist()
     assert retrieval["r5"] == np.mean(found <= 5) and retrieval["median_rank"] == np.median(found)
+
+
+def test_sound_and_text_find_each_other_where_the_head_takes_the_sound(directory, result):
+    """No loss trains it: the embedding of sound passes through the video's map."""
+    arrays, run = read_arrays(directory), open_run(str(directory.path))
+    near_text = run.model.head.audio_near_text(arrays["video_audio_audio"])
+    np.testing.assert_allclose(arrays["video_text_audio"], near_text, atol=1e-5)
+    found = ranks(arrays["video_text_audio"], arrays["video_text_text"])
+    assert result["retrieval"]["audio_to_text"]["mean_rank"] == np.mean(found)
+    found = ranks(arrays["video_audio_video"], arrays["video_audio_audio"])
+    assert result["retrieval"]["video_to_audio"]["r5"] == np.mean(found <= 5)
+
+
+def test_classes_are_told_by_their_names(directory, result):
+    arrays, run = read_arrays(directory), open_run(str(directory.path))
+    classes = class_embeddings(Embedder(run.model), run.tokenizer, arrays["class_names"].tolist(), PROMPTS)
+    for modality in ("video", "audio"):
+        found = ranks(arrays[f"video_text_{modality}"], classes, arrays["label"])
+        assert result["zero_shot"][modality]["top5"] == np.mean(found <= 5)
+    assert result["zero_shot"]["prompts"] == list(PROMPTS)
 
 
 def test_embeddings_are_those_of_the_checkpoint(directory, noisy_data):
@@ -117,6 +144,13 @@ def test_a_task_alone_leaves_the_others_empty(trained_run, noisy_data, tmp_path)
     assert result["retrieval"]["text_to_video"]["gallery"] == 11 and not notes
     assert result["linear_probe"]["video"] == {"top1": None, "chance": None}
     assert result["alignment"] is None and result["harmonization"]["mean_cosine"] is None
+    older = {name: result[name] for name in result if name != "zero_shot"}
+    older["retrieval"] = {
+        "text_to_video": {
+            name: result["retrieval"]["text_to_video"][name] for name in TASKS["retrieval"].nothing["text_to_video"]
+        }
+    }
+    assert "text to video retrieval, 11 clips" in format_table(rows(older)) and "95 %" not in format_table(rows(older))
     assert json.loads(copy.result.read_text()) == result
     table = format_table(rows(result))
     assert table.count(" -") == 4 + 3  # two probes with their chances, three means over the steps
@@ -176,6 +210,8 @@ def test_bad_input_is_named(trained_run, noisy_data, tmp_path):
     run = RunDirectory(trained_run)
     with pytest.raises(BadInput, match="--tasks should be some of retrieval,.*,ucf101,.*,msrvtt. Found retreival"):
         evaluate(run, noisy_data, tasks=["retreival"])
+    with pytest.raises(BadInput, match="--prompt should have one {}, for the class's name. Found 'a dog'"):
+        evaluate(run, noisy_data, tasks=["zero_shot"], prompts=["a dog"])
     with pytest.raises(BadInput, match="No prepared data set at .*nothing.*Prepare it first"):
         evaluate(run, str(tmp_path / "nothing"))
     with pytest.raises(BadInput, match="should be the directory of a run.*experiments.pretrain"):

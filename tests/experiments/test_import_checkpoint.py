@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -129,3 +130,11 @@ def test_another_run_is_not_overwritten(import_here):
     assert import_here()[0] == 0
     code, _, errors = import_here()
     assert code == 2 and "already holds a run" in errors
+
+
+def test_a_full_disk_is_one_message_and_the_same_command_imports_afterwards(import_here, full_disk, tmp_path):
+    with full_disk(10_000):
+        code, _, errors = import_here()
+    assert code == 1 and re.search(r"error: the checkpoint could not be written to .*checkpoints: .*too large", errors)
+    assert "Traceback" not in errors and not list(tmp_path.rglob("*_temp"))
+    assert import_here()[0] == 0

@@ -43,6 +43,7 @@ CAPTIONED = LISTED | {
     "minimum_seconds": ("float", 2.0),
     "max_captions": ("int", 16),
     "caption_reach_seconds": ("float", 10.0),
+    "caption_marks": ("string", "keep"),
 }
 FLAGS = {
     "synthetic": {
@@ -77,6 +78,9 @@ FLAGS = {
         "test_fraction": ("float", 0.1),
         "labels": ("string", None),
         "validation_fraction": ("float", None),
+        "caption_marks": ("string", "drop_pure"),
+        "caption_languages": ("comma separated list of strings", None),
+        "caption_encoding": ("string", None),
     },
     "crema_d": LISTED
     | {

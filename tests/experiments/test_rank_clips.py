@@ -13,7 +13,7 @@ from absl.testing import flagsaver
 
 import data
 import vatt
-from data.text.captions import Cue
+from data.text.cues import Cue
 from experiments.dataset_checks.ranking import COLUMNS, Ranking, write_csv
 from experiments.inference.score_names import SCORES
 from experiments.inference.trained_model import open_run

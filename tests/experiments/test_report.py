@@ -40,7 +40,9 @@ def test_the_command_line_writes_one_self_contained_page(directory, noisy_data, 
     code, stdout, stderr = run_report(f"--workdir={directory.path}", f"--data_dir={noisy_data}")
     assert code == 0, stderr
     path = directory.report / "index.html"
-    assert stdout.strip() == f"Report: {path}"
+    assert stdout == f"Report: {path}\nModel card: {directory.report / 'MODEL_CARD.md'}\n"
+    card = json.loads((directory.report / "model_card.json").read_text())
+    assert card["evaluated"]["step"] == card["training"]["steps"] == 30
     page = path.read_text()
     assert (
         re.findall(r'(?:src|href)="(?!data:|#)[^"]*', page) == [] and "@import" not in page and "url(http" not in page
@@ -226,6 +228,20 @@ def test_an_older_run_without_layers_explains_the_missing_map(directory):
         "<svg" not in text and "metrics.jsonl holds no cosine of a layer: the run has no step yet, or is older" in text
     )
     assert section(page, "Training").count("<svg") == 9
+
+
+def test_all_directions_stand_in_a_table_with_their_intervals(directory):
+    text, result = (
+        section(build_page(directory), "Retrieval in six directions"),
+        json.loads(directory.result.read_text()),
+    )
+    found = result["retrieval"]["audio_to_text"]
+    assert '<th colspan="4">audio to text, no loss trained it, 11 clips</th>' in text
+    assert f"{found['intervals']['mean_rank']['low']:.1f}".removesuffix(".0") + " to " in text
+    assert text.count("<td>R@10</td>") == 6 and "no loss compares them" in text
+    older = {name: found[name] for name in ("r1", "r5", "r10", "median_rank", "gallery", "chance")}
+    directory.write(directory.result, json.dumps(result | {"retrieval": {"text_to_video": older}}))
+    assert "Retrieval in six directions" not in build_page(directory)
 
 
 def test_without_metrics_or_data_set_the_page_says_so(directory):

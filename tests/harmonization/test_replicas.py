@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 BATCH, STEPS = 8, 5
 ENCODERS = {"audio": [0], "video": [1], "fusion": [2]}
 SCHEDULE = harmonization.LinearSchedule(STEPS, start=-0.2)
-OPTIONS = {"cl": {"schedule": SCHEDULE}, "both": {"schedule": SCHEDULE}}
+OPTIONS = {"cl": {"schedule": SCHEDULE}, "both": {"schedule": SCHEDULE}, "dwa": {"period": 1}}
 START = ([[0.1, -0.3], [-0.2, 0.2], [0.3, 0.1]], [[0.2, -0.1], [0.4, 0.2], [-0.1, 0.3]], [0.5, -0.4, 0.3, 0.2])
 
 

@@ -214,7 +214,7 @@ def test_dropout_is_where_it_should_be(place):
     block(tokens)
     shapes = []
 
-    def spy(values, rate, key, **options):
+    def spy(values, rate, key):
         shapes.append(tuple(values.shape))
         return values
 
@@ -227,7 +227,7 @@ def test_dropout_is_where_it_should_be(place):
 
     real, index, counter = randomness.dropout, order.index(place), iter(range(4))
     with pytest.MonkeyPatch.context() as patch:
-        chosen = lambda values, *rest, **options: real(values, *rest, **options) if next(counter) == index else values  # noqa: E731
+        chosen = lambda values, rate, key: real(values, rate, key) if next(counter) == index else values  # noqa: E731
         patch.setattr("vatt.randomness.dropout", chosen)
         changed = block(tokens, keys=keys_of(SEED).block(0))
     assert np.abs(changed - block(tokens)).max() > 1e-4

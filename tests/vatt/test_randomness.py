@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vatt import randomness
+from vatt import BatchPart, randomness, whole_batch
 
 SEED, KEY = tf.constant([5, 6]), tf.constant([7], tf.uint64)
 MODALITIES = ("video", "audio", "text")
@@ -80,6 +80,25 @@ def test_any_number_of_clips_can_be_dropped_out(batch):
         np.testing.assert_array_equal(call(values), other(values))
     rows = {tuple(row) for row in (call(tf.ones([batch, 60])).numpy() == 0)}
     assert len(rows) == batch
+
+
+@pytest.mark.parametrize("shape, parts", [((32, 3, 5), 4), ((48, 2, 7, 7), 2), ((16, 8), 4)])
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_part_of_a_batch_draws_its_share_of_the_whole(shape, parts, jit):
+    def drawn(clips, key):
+        return randomness.dropout(tf.ones([clips, *shape[1:]]), 0.4, key), randomness.clip_bits(
+            [clips, *shape[1:]], key
+        )
+
+    @tf.function(autograph=False, jit_compile=jit)
+    def of_part(index):
+        return drawn(shape[0] // parts, randomness.PartKey(KEY, BatchPart(index, parts)))
+
+    whole, found = drawn(shape[0], KEY), [of_part(tf.constant(index)) for index in range(parts)]
+    for place in range(2):
+        for index in range(parts):
+            np.testing.assert_array_equal(found[index][place], BatchPart(index, parts).of(whole[place]))
+        np.testing.assert_array_equal(whole_batch(tf.stack([each[place] for each in found])), whole[place])
 
 
 def test_neither_shape_nor_precision_moves_where_zeros_fall():

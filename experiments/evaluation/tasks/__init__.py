@@ -6,6 +6,7 @@ The names are here without the tasks, so that --help need not load TensorFlow; `
 OWN_TASKS = {
     "retrieval": "retrieval:RETRIEVAL",
     "linear_probe": "linear_probe:LINEAR_PROBE",
+    "zero_shot": "zero_shot:ZERO_SHOT",
     "alignment": "alignment:ALIGNMENT",
 }
 """Tasks on the data that a run was trained on, in the order in which they run."""

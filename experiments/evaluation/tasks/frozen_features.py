@@ -1,4 +1,4 @@
-"""Frozen features and linear classifiers, over all official splits: UCF101, HMDB51, ESC-50."""
+"""Frozen features and linear classifiers, over all official splits, and zero-shot: UCF101, HMDB51, ESC-50."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from experiments.evaluation.settings import Settings
 from experiments.evaluation.task import DownstreamTask, Row
 from experiments.evaluation.windows import WINDOWS, Walk
 from experiments.finetuning.scores import single_label_scores
+from experiments.inference.zero_shot import SPACES, class_embeddings, near_text, zero_shot_figures
 from experiments.running.command_line import BadInput, RunFailed
 
 _SEED = 1  # the published code's
@@ -40,11 +41,18 @@ class FrozenFeatures(DownstreamTask):
         """See the base class."""
         counts = f"mean of {len(found['svm']['splits'])} splits, {found['items']} test clips in all"
         group = f"{self.title}, linear classifiers on frozen features, {counts}"
-        return [
+        lines = [
             row
             for key, name in CLASSIFIERS.items()
             for row in top_rows(group, found[key], found["chance"], prefix=f"{name}, ")
         ]
+        zero_shot = found.get("zero_shot")  # older results have none
+        return lines + self._zero_shot_rows(zero_shot) if zero_shot else lines
+
+    def _zero_shot_rows(self, found):
+        untrained = "" if self.modality == "video" else ", which no loss trained"
+        group = f"{self.title}, zero-shot by {len(found['prompts'])} prompts{untrained}, {found['items']} test clips"
+        return top_rows(group, found, found["chance"])
 
 
 class Classification:
@@ -68,7 +76,8 @@ class Classification:
         self.pairs = [(f"train{number}", f"test{number}") for number in range(1, task.splits + 1)]
         trained, tested = zip(*self.pairs, strict=True)
         prepared = settings.open(task.name, trained + tested)
-        self.classes = len(prepared.class_names)
+        self.class_names, self.classes = prepared.class_names, len(prepared.class_names)
+        self.has_text = settings.run.tokenizer is not None and "text" in settings.embedder.modalities
         if self.classes < 2:
             raise BadInput(f"{prepared.directory} should have classes. Found {self.classes}.")
         # Without frames, the length of the sound in a window depends on the run's own rate.
@@ -81,12 +90,16 @@ class Classification:
 
         Returns:
           `low_rank` and `svm`, each with `top1` and `top5`, the plain means over the splits, and `splits`: the figures of
-          each, over its `items` test clips, learned from `train_clips`. At the top those of `low_rank`, which the
+          each, over its `items` test clips, learned from `train_clips`. `zero_shot`: what `zero_shot_figures` says of all test
+          clips; `None` without text. At the top those of `low_rank`, which the
           published code runs, over `items` test clips in all; and `chance`, the means of what the best constant answer to
           each split gets, over as many.
         """
-        learned, learned_facts = self.train.embed(f"features_{self.modality}", f"{self.name}, train")
-        tested, tested_facts = self.test.embed(f"features_{self.modality}", f"{self.name}, test")
+        features, place = f"features_{self.modality}", SPACES[self.modality]
+        learned, learned_facts = self.train.embed(f"{self.name}, train", features)
+        tested, tested_facts = self.test.embed(f"{self.name}, test", features, *([place] if self.has_text else []))
+        zero_shot = self._zero_shot(tested[place], tested_facts["label"]) if self.has_text else None
+        learned, tested = learned[features], tested[features]
         low_rank = LowRankClassifier(learned.shape[-1], self.classes, _SEED)
         found, chances = {name: {} for name in CLASSIFIERS}, []
         for train, test in self.pairs:
@@ -104,10 +117,19 @@ class Classification:
             "items": items,
             "chance": {**_means(chances), "items": items},
             **results,
+            "zero_shot": zero_shot,
             "windows": WINDOWS,
             "epochs": self.settings.epochs,
             "clip_seconds": self.clips.clip_seconds,
         }
+
+    def _zero_shot(self, windows, labels):
+        """Classifies all test clips by the names of the classes, the embeddings of a clip's windows averaged."""
+        settings = self.settings
+        classes = class_embeddings(settings.embedder, settings.run.tokenizer, self.class_names, settings.prompts)
+        clips = near_text(settings.run.model, self.modality, windows).mean(axis=1)
+        tested = np.unique(np.concatenate([self.test.rows[test] for _, test in self.pairs]))
+        return {**zero_shot_figures(clips[tested], classes, labels[tested]), "prompts": list(settings.prompts)}
 
     def _scores(self, low_rank, features, labels, tested, title):
         """Returns the scores of the test clips by each classifier, float [clips, classes], averaged over the windows."""

@@ -1,4 +1,4 @@
-"""Zero-shot text-to-video retrieval by single sentences: YouCook2, MSR-VTT."""
+"""Zero-shot retrieval between videos and single sentences: YouCook2, MSR-VTT."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -42,10 +42,13 @@ class ZeroShotRetrieval(DownstreamTask):
 
 
 def _rows(title: str, found: Mapping) -> list[Row]:
-    """Lines of text-to-video retrieval by single sentences, with the windows averaged in both ways."""
+    """Lines of text-to-video retrieval by single sentences, with the windows averaged in both ways, then of the other direction."""
     group = f"{title}, {found['items']} sentences, {found['gallery']} clips"
-    by_similarity = recall_rows(group, {**found, **found["similarities"]}, suffix=", similarities averaged")
-    return recall_rows(group, found) + by_similarity
+    by_similarity = recall_rows(
+        group, {**found, "intervals": None, **found["similarities"]}, suffix=", similarities averaged"
+    )
+    lines, other = recall_rows(group, found) + by_similarity, found.get("video_to_text")  # older results have none
+    return lines + recall_rows(f"{title}, video to text, {other['items']} clips", other) if other else lines
 
 
 class Retrieval:
@@ -79,7 +82,8 @@ class Retrieval:
           The figures of `retrieval_figures` for `split`, each clip asked for by its first sentence; under the name of the
           split `entire`, those with all sentences of its clips.
         """
-        windows, facts = self.walk.embed("video_text_video", f"{self.name}, video")
+        found, facts = self.walk.embed(f"{self.name}, video", "video_text_video")
+        windows = found["video_text_video"]
         text, present = facts["text"], (facts["text"] > 0).any(axis=-1)
         if self.entire and present[:, -1].any():
             raise RunFailed(
@@ -112,7 +116,7 @@ class Retrieval:
 
 
 def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray) -> dict:
-    """Returns the figures of text-to-video retrieval, the windows of a clip averaged in both ways of the published code.
+    """Returns the figures of retrieval, the windows of a clip averaged in both ways of the published code.
 
     Those at the top are of averaged embeddings: a clip is then one vector, as in any index (our choice; neither paper
     says which of both it reports).
@@ -123,14 +127,29 @@ def retrieval_figures(queries: np.ndarray, windows: np.ndarray, own: np.ndarray)
       own: int [queries], the clip that each query asks for.
 
     Returns:
-      What `retrieval.metrics` does, and over how many queries, `items`. `similarities` has the figures of averaged
-      cosines.
+      What `retrieval.metrics` does, with `intervals` over the clips, and over how many queries, `items`. `similarities` has
+      the figures of averaged cosines, `video_to_text` those of the other direction: each clip that has sentences asks with
+      its averaged embedding for the best of its own among all sentences.
     """
-    by_embedding = retrieval.ranks(queries, windows.mean(axis=1), own)
-    by_similarity = retrieval.mean_similarity_ranks(queries, windows, own)
-    figures = retrieval.metrics(by_similarity, len(windows))
-    similarities = {name: figures[name] for name in ("r1", "r5", "r10", "median_rank")}
-    return {**retrieval.metrics(by_embedding, len(windows)), "items": len(own), "similarities": similarities}
+    videos = windows.mean(axis=1)
+    by_similarity = _figures(retrieval.mean_similarity_ranks(queries, windows, own), own, len(windows))
+    return {
+        **_figures(retrieval.ranks(queries, videos, own), own, len(windows)),
+        "items": len(own),
+        "similarities": {name: value for name, value in by_similarity.items() if name not in ("gallery", "chance")},
+        "video_to_text": _video_to_text(videos, queries, own),
+    }
+
+
+def _figures(ranks, own, gallery):
+    return {**retrieval.metrics(ranks, gallery), "intervals": retrieval.intervals(ranks, own)}
+
+
+def _video_to_text(videos, sentences, own):
+    asking, positions, counts = np.unique(own, return_inverse=True, return_counts=True)
+    ranks = retrieval.best_own_ranks(videos[asking], sentences, positions)
+    chance = retrieval.best_own_chance(counts, len(sentences))
+    return {**_figures(ranks, None, len(sentences)), "items": len(asking), "chance": chance}
 
 
 YOUCOOK2 = ZeroShotRetrieval("youcook2", "YouCook2", "validation", published=4)

@@ -5,10 +5,11 @@ import tensorflow as tf
 from data import Augmentation, DataError
 from data.pipeline.augmentation import (
     random_audio_noise,
-    random_color_jitter,
+    random_color_factors,
     random_crop_box,
     random_flip,
 )
+from data.pipeline.colors import NEUTRAL, jitter
 
 KEYS = tf.stack([tf.zeros(200, tf.int64), tf.range(200, dtype=tf.int64)], axis=1)
 
@@ -64,28 +65,18 @@ def test_a_crop_that_cannot_fit_is_the_whole_frame():
 
 
 @pytest.mark.parametrize(("probability", "least", "greatest"), [(0, 0, 0), (0.5, 0.4, 0.6), (1, 1, 1)])
-def test_all_frames_are_flipped_or_none(probability, least, greatest):
-    frame = tf.tile(tf.reshape([0.0, 0.5, 1.0], [1, 3, 1]), [2, 1, 3])
+def test_clips_are_mirrored_as_often_as_asked(probability, least, greatest):
     augmentation = Augmentation(flip_probability=probability)
-    clips = draw(lambda key: tf.stack(random_flip([frame] * 4, augmentation, key)))
-    flipped = clips[:, :, :, 0, :] == 1.0
-    assert (flipped.all(axis=(1, 2, 3)) | ~flipped.any(axis=(1, 2, 3))).all()
-    np.testing.assert_array_equal(clips[:, 0, 0, 1, 0], 0.5)
-    assert least <= flipped[:, 0, 0, 0].mean() <= greatest
+    flips = draw(lambda key: tf.cast(random_flip(augmentation, key), tf.float32))
+    assert least <= flips.mean() <= greatest
 
 
-def jitter(image, augmentation, key, frames=1):
-    """Jitters an image of colors in [0, 1], repeated, and brings it back there."""
-    return (random_color_jitter([255.0 * image] * frames, augmentation, key) + 1.0) / 2.0
-
-
-def test_jitter_is_one_draw_for_all_frames_and_stays_in_range():
-    image = tf.random.stateless_uniform([6, 6, 3], [1, 2])
-    clips = draw(lambda key: jitter(image, Augmentation(), key, frames=4))
-    np.testing.assert_array_equal(clips, np.broadcast_to(clips[:, :1], clips.shape))
-    assert clips.min() >= 0.0 and clips.max() <= 1.0
-    unchanged = (np.abs(clips - image.numpy()) < 1e-6).all(axis=(1, 2, 3, 4))
+def test_jitter_is_drawn_as_often_as_asked_and_stays_in_range():
+    factors = draw(lambda key: random_color_factors(Augmentation(), key))
+    unchanged = (factors == NEUTRAL).all(axis=1)
     assert 0.1 < unchanged.mean() < 0.3  # 1 - jitter_probability = 0.2
+    assert (factors[unchanged] == NEUTRAL).all() and (factors[~unchanged] != NEUTRAL).all()
+    assert random_color_factors(Augmentation(jitter_probability=0.0), KEYS[0]) is None
 
 
 @pytest.mark.parametrize("name", ["brightness", "saturation", "contrast", "hue"])
@@ -93,7 +84,9 @@ def test_each_color_change_stays_within_its_setting(name):
     off = {"brightness": 0.0, "saturation": 0.0, "contrast": 0.0, "hue": 0.0}
     augmentation = Augmentation(jitter_probability=1.0, **off | {name: 0.2})
     image = 0.3 + 0.4 * tf.random.stateless_uniform([6, 6, 3], [1, 2])
-    clips = draw(lambda key: jitter(image, augmentation, key))[:, 0]
+    factors = draw(lambda key: random_color_factors(augmentation, key))
+    clips = jitter(tf.tile(255.0 * image[tf.newaxis, tf.newaxis], [200, 1, 1, 1, 1]), factors)
+    clips = (clips[:, 0].numpy() + 1.0) / 2.0
     hsv, before = tf.image.rgb_to_hsv(clips).numpy(), tf.image.rgb_to_hsv(image).numpy()
     image = image.numpy()
     change = {

@@ -34,6 +34,46 @@ def test_training_batches_are_what_the_contract_says(tiny, tiny_spec):
         assert batch["has_audio"].all() and batch["has_text"].all()
 
 
+def finished(batches, spec):
+    return [
+        {name: np.asarray(value) for name, value in data.finish_clips(each, spec.image_size).items()}
+        for each in batches
+    ]
+
+
+def assert_same_clips(found, expected):
+    """The video may differ by rounding; all else is equal."""
+    np.testing.assert_allclose(found["video"], expected["video"], atol=2e-5)
+    assert_equal({**found, "video": 0}, {**expected, "video": 0})
+
+
+def test_batches_for_a_device_are_bytes_and_become_those_of_the_host(write, clip, train, tiny_spec):
+    noise = np.random.default_rng(0).integers(0, 256, [2, 8, 24, 32, 3], np.uint8)
+    opened = write([clip(i, video=video) for i, video in enumerate([*noise, noise[0, :, :, :20], noise[1, :, :20]])])
+    host, device = (train(opened, 5, augment_on=place) for place in data.AUGMENT_ON[::-1])
+    assert device[0]["video"].shape == (4, 4, 24, 32, 3) and device[0]["video"].dtype == np.uint8
+    assert set(device[0]) - set(host[0]) == {"video_box", "video_flip", "video_colors"}
+    assert len({batch["video_box"].tobytes() for batch in device}) == 5
+    for found, expected in zip(finished(device, tiny_spec), host, strict=True):
+        assert_same_clips(found, expected)
+    resumed = train(opened, 2, augment_on="device", start_step=3)
+    for batch, other in zip(resumed, device[3:], strict=True):
+        assert_equal(batch, other)
+    unchanged = train(opened, 1, augment_on="device", augmentation=data.Augmentation(jitter_probability=0.0))
+    assert "video_colors" not in unchanged[0]
+    with pytest.raises(DataError, match="augment_on should be one of device, host. Found 'tpu'"):
+        train(opened, 1, augment_on="tpu")
+
+
+def test_a_frame_larger_than_those_that_were_looked_at_is_scaled_down(write, clip, train, tiny_spec, monkeypatch):
+    monkeypatch.setattr("data.pipeline.finishing.largest_frame", lambda sets, split: (20, 28))
+    opened = write([clip(i) for i in range(4)])
+    whole = data.Augmentation(crop_area=(1.0, 1.0), crop_aspect=(1.0, 2.0))
+    host, device = (train(opened, 1, augment_on=place, augmentation=whole)[0] for place in data.AUGMENT_ON[::-1])
+    np.testing.assert_array_equal(device["video_box"], [[0, 0, 20, 28]] * 4)
+    assert_same_clips(*finished([device], tiny_spec), host)
+
+
 def test_pipelines_are_in_order_and_are_not_autotuned(tiny, tiny_spec):
     # The autotuning thread can keep a program for up to a minute after it is done; see data.pipeline.options.
     train = data.train_batches(tiny[0], tiny_spec, tiny[1], batch_size=4, seed=0)
@@ -208,6 +248,12 @@ def test_a_mixture_resumes_at_any_step(mix, weights, pipelines):
 def test_a_mixture_resumes_with_its_frames(mix):
     for resumed, expected in zip(mix(3, 2, weights=(5, 2, 1)), mix(0, 5, weights=(5, 2, 1))[3:], strict=True):
         assert_equal(resumed, expected)
+
+
+def test_a_mixture_for_a_device_has_frames_of_one_size(mix, tiny_spec):
+    (found,) = mix(2, 1, augment_on="device")
+    assert found["video"].shape == (6, 4, 24, 32, 3) and found["video_box"].shape == (6, 4)
+    assert finished([found], tiny_spec)[0]["video"].shape == (6, 4, 16, 16, 3)
 
 
 def test_weights_are_the_shares_of_every_batch(mix):

@@ -38,12 +38,18 @@ def frames():
     ],
 )
 def test_jitter_is_that_of_tf_image(frames, changes):
-    changes = [tf.constant(change) for change in changes]
-    found = colors.jitter(colors.join_frames(tf.unstack(frames)), frames.shape[:-1], *changes)
+    found = colors.jitter(frames[tf.newaxis], tf.constant([changes]))[0]
     assert found.shape == frames.shape
     np.testing.assert_allclose(found, by_tf_image(frames, *changes), atol=2e-5)
 
 
-def test_rescaled_frames_lie_between_minus_one_and_one(frames):
-    found = colors.rescale(colors.join_frames(tf.unstack(frames)))
-    np.testing.assert_allclose(tf.reshape(found, frames.shape), frames / 127.5 - 1.0, atol=1e-6)
+def test_each_clip_of_a_batch_has_its_own_change(frames):
+    changes = tf.constant([(0.1, 1.4, 1.4, -0.2), (-0.1, 0.6, 1.3, 0.5)])
+    found = colors.jitter(tf.stack([frames, frames[::-1]]), changes)
+    for clip, video, change in zip(found, (frames, frames[::-1]), changes, strict=True):
+        np.testing.assert_allclose(clip, colors.jitter(video[tf.newaxis], change[tf.newaxis])[0], atol=1e-6)
+
+
+def test_neutral_factors_only_rescale(frames):
+    for found in (colors.rescale(frames), colors.jitter(frames[tf.newaxis], tf.constant([colors.NEUTRAL]))[0]):
+        np.testing.assert_allclose(found, frames / 127.5 - 1.0, atol=2e-6)

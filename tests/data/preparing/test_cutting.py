@@ -1,6 +1,7 @@
 """What is cut from one listed file: clips, captions, and what there is to say about them."""
 
 import io
+import pathlib
 import pickle
 
 import numpy as np
@@ -12,7 +13,7 @@ from data.preparing.cutting import PAST_THE_END, Cutting, cut_video, expected_cl
 from data.preparing.listing import ListedVideo, Segment
 from data.preparing.tally import Tally
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 pytestmark = pytest.mark.every_python
 
@@ -118,6 +119,50 @@ def test_sound_alone_has_no_frames_and_is_as_long_as_it_is(tree):
     assert records["all"]["source"] == "click.wav" and records["all"]["label"] == 3
     assert notes(tally, "incomplete") == {"end": "0.5 of 1.0 s decoded"}
     assert notes(tally, "skipped") == {"past": PAST_THE_END} and tally.counts["class 3"] == 2
+
+
+def test_a_file_that_holds_more_than_its_clip_is_noted(tree):
+    long = {"a": "the file has 3.0 s, the list says 1.0; the first are used"}
+    for end, fills_file, expected in ((1.0, True, long), (1.0, False, {}), (2.8, True, {}), (None, True, {})):
+        records, tally = cut(tree, Segment("a", 0.0, end, fills_file=fills_file))
+        assert set(records) == {"a"} and notes(tally, "longer_than_listed") == expected
+    _, tally = cut(tree, Segment("a", 0.0, 0.2, fills_file=True), path=None, sound_path="click.wav")
+    assert list(notes(tally, "longer_than_listed")) == ["a"]
+
+
+def test_captions_that_ended_before_their_clip_are_counted(tree):
+    records, tally = cut(tree, caption_path="rising.vtt")
+    assert [record["captions"]["text"] for record in records.values()] == [["begins", "ends"]] * 3
+    assert tally.counts["captions_before_their_clip"] == 2  # `begins` in the second clip and in the third
+
+
+def test_what_was_done_to_a_file_is_noted_by_its_name(tree, write_flash):
+    write_flash(pathlib.Path(tree.path("two.mkv")), seconds=0.5, at=0.2, channels=2, sample_rate_hz=44100)
+    reader_remarks = {"several_tracks": "2 sound tracks, number 1 is used", "interlaced": "deinterlaced"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "data.preparing.cutting.MediaReader", lambda *args, **options: _Remarking(reader_remarks, *args, **options)
+        )
+        _, tally = cut(tree, path="two.mkv")
+    assert {kind: notes(tally, kind) for kind in reader_remarks} == {
+        kind: {"it": what} for kind, what in reader_remarks.items()
+    }
+
+
+class _Remarking(MediaReader):
+    """A reader that has something to say."""
+
+    def __init__(self, remarks, *args, **options):
+        super().__init__(*args, **options)
+        self.remarks.update(remarks)
+
+
+def test_counts_are_numbers(tree):
+    _, tally = cut(tree, path="mute.mp4")
+    assert tally.counts["clips_without_captions"] == 1
+    assert {type(count) for count in tally.counts.values()} == {int}
+    old = Tally.from_json({"counts": {"clips_without_captions": True}, "notes": []})  # as older runs wrote it
+    assert type(old.counts["clips_without_captions"]) is int
 
 
 def test_one_or_several_classes(tree):

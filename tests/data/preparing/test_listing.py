@@ -6,7 +6,7 @@ import pytest
 from data.errors import DataError
 from data.preparing.listing import ListedVideo, Segment, fingerprint, printable, read_rows, video_from_json
 from data.source.tree import SourceTree
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 VIDEOS = [
     ListedVideo("a", "train", "a.mp4"),
@@ -48,6 +48,21 @@ def test_fingerprint_follows_the_content_and_not_the_place(tmp_path):
     assert now("here") != before
     different = [videos[:1], [videos[0]._replace(label=1), videos[1]], [videos[0], videos[1]._replace(split="test")]]
     assert len({now("here", listed) for listed in [videos, *different]}) == 4
+
+
+def test_what_decides_no_record_is_not_in_the_fingerprint(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    plain, marked = (
+        ListedVideo("a", "train", "a.mp4", segments=(Segment("s", fills_file=it),)) for it in (False, True)
+    )
+    tree = SourceTree(tmp_path)
+    assert (
+        fingerprint(tree, [plain]) == fingerprint(tree, [marked]) == "94f75a838f1d37df"
+    )  # as of before there was such a field
+    again = video_from_json(json.loads(json.dumps(marked)))
+    assert again == marked
+    older = [*marked[:6], [marked.segments[0][:4]], *marked[7:]]  # from a plan of before there was such a field
+    assert video_from_json(older) == plain
 
 
 def test_the_fingerprint_of_a_remote_folder_asks_for_no_file(monkeypatch):

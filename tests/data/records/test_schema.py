@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.media.reader import DecodedClip
 from data.records.schema import encode_jpeg, make_record, record_features
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 pytestmark = pytest.mark.every_python
 

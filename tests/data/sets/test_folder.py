@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError, PreparationError
 from data.preparing.prepare import prepare
 from data.sets.folder import Folder, FolderConfig
+from data.source.file_kinds import VIDEO_SUFFIXES
 
 pytestmark = pytest.mark.every_python
 
@@ -120,6 +121,70 @@ def test_report_counts_and_names_everything(prepared):
     assert report["seconds"] > 0
 
 
+OTHER_ENDINGS = {
+    "mp4": ("libx264", [".m4v", ".f4v", ".3gp", ".3g2"]),
+    "mpeg": ("mpeg2video", [".mpg", ".mpeg"]),
+    "vob": ("mpeg2video", [".vob"]),
+    "asf": ("wmv2", [".wmv", ".asf"]),
+    "mpegts": ("libx264", [".ts", ".mts", ".m2ts"]),
+    "avi": ("mpeg4", [".divx"]),
+    "ogg": ("libvpx", [".ogv"]),
+}
+
+
+def test_all_videos_are_read_and_what_is_not_is_named(tmp_path, write_flash):
+    source = tmp_path / "source"
+    source.mkdir()
+    files = [(ending, form, codec) for form, (codec, endings) in OTHER_ENDINGS.items() for ending in endings]
+    for ending, form, codec in files:
+        with av.open(str(source / f"clip{ending.upper()}"), "w", format=form) as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for level in range(10, 250, 24):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8))))
+            container.mux(stream.encode(None))
+    (source / "letter.ts").write_text("const anna = 'Dear Anna';\n" * 20)
+    for name in ("clip.en.vtt", "Clip2.vtt", "other.vtt", "notes.txt", "a.jpg", "b.JPG"):
+        (source / name).write_text("WEBVTT\n\n00:00.100 --> 00:00.200\nhello\n")
+    decomposed = "Sen\u0303al.mp4"
+    write_flash(source / decomposed, seconds=0.5, at=0.2)
+    (source / "Se\u00f1al.srt").write_text("1\n00:00:00,100 --> 00:00:00,400\nnamed alike\n")
+    report = prepare(Folder, FolderConfig(source_dir=str(source), **SETTINGS), str(tmp_path / "data")).report
+    assert {ending for ending, *_ in files} < set(VIDEO_SUFFIXES)
+    assert report["videos_used"] == len(files) + 1
+    assert report["skipped"] == {"a text file, not a media file": ["letter.ts"]} or "letter.ts" in str(
+        report["skipped"]
+    )
+    assert report["captions_without_video"] == ["Clip2.vtt", "other.vtt"]
+    assert report["files_not_read"] == {".jpg": 2, ".txt": 1}
+
+
+COUNTS = {"videos_skipped", "videos_used", "videos_without_audio_track", "videos_without_captions", "clips_skipped"}
+COUNTS |= {"clips_without_audio", "clips_without_captions", "captions_before_their_clip"}
+SPLIT_COUNTS = {"clips", "videos_listed", "clips_per_class", "files_not_read"}
+
+
+def test_the_report_has_a_schema(prepared, tmp_path, write_flash):
+    write_flash(tmp_path / "source/one.mp4", seconds=0.5, at=0.2, sound=False)
+    config = FolderConfig(source_dir=str(tmp_path / "source"), **SETTINGS)
+    single = prepare(Folder, config, str(tmp_path / "data"))
+    for directory in (prepared.directory, single.directory):
+        with open(f"{directory}/prepare_report.json") as file:
+            report = json.load(file)
+        assert set(report) >= COUNTS | SPLIT_COUNTS | set(Folder.NOTES)
+        for name in COUNTS:
+            assert type(report[name]) is int, name
+        for name in SPLIT_COUNTS:
+            assert all(type(key) is str and type(count) is int for key, count in report[name].items()), name
+        for kind in Folder.NOTES:
+            assert all(type(name) is str and type(what) in (str, int) for name, what in report[kind].items()), kind
+        assert all(type(names) is list for names in report["skipped"].values())
+        assert type(report["captions_without_video"]) is list
+        for name in ("video_seconds", "audio_seconds", "seconds"):
+            assert type(report[name]) is float, name
+    assert single.report["clips_without_captions"] == single.report["clips_without_audio"] == 1
+
+
 def test_captions_out_of_reach_leave_a_clip_without(videos, tmp_path):
     config = FolderConfig(source_dir=str(videos), test_fraction=0, caption_reach_seconds=0.4, **SETTINGS)
     report = prepare(Folder, config, str(tmp_path)).report
@@ -145,7 +210,7 @@ def test_a_file_that_breaks_off_is_used_and_named(tmp_path, write_video):
     config = FolderConfig(source_dir=str(root), clip_seconds=1.0, **SETTINGS)
     report = prepare(Folder, config, str(tmp_path / "data")).report
     assert report["videos_used"] == 1
-    assert "of 12.1 s decoded" in report["incomplete"]["part.mkv"]
+    assert "of 12.0 s decoded" in report["incomplete"]["part.mkv"]
     assert 3 <= report["clips"]["train"] < 12
 
 

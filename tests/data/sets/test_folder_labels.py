@@ -57,6 +57,35 @@ def test_byte_order_mark_line_ends_and_column_order_do_not_matter(write_csv):
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("file;labels;split\r\na.mp4;Stra\u00dfe;Train\r\nb, c.mp4;Weg;TEST\r\n", "utf-8-sig"),
+        ("file\tlabels\tsplit\r\na.mp4\tStra\u00dfe\ttrain\r\nb, c.mp4\tWeg\ttest\r\n", "utf-16"),
+        ('file,labels,split,,\r\na.mp4,Stra\u00dfe,train,,\r\n"b, c.mp4",Weg,test,,\r\n,,,,\r\n', "utf-8"),
+        ("sep=;\r\nfile;labels;split;\r\na.mp4;Stra\u00dfe;train;\r\nb, c.mp4;Weg;test\r\n;;;\r\n", "utf-8"),
+        ('"file";"labels";"split"\r"a.mp4";"Stra\u00dfe";"train"\r"b, c.mp4";"Weg";"test"\r', "utf-16-le"),
+    ],
+)
+def test_what_spreadsheets_save_is_read(tmp_path, text, encoding):
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    found = read_labels(str(tmp_path / "labels.csv"))
+    assert found.class_names == ("Stra\u00dfe", "Weg") and found.by_file == {"a.mp4": (0,), "b, c.mp4": (1,)}
+    assert found.split_of == {"a.mp4": "train", "b, c.mp4": "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [("Stra\u00dfe", "cp1252"), ("\u043d\u0430\u0440\u0435\u0437\u0430\u0442\u044c \u043b\u0443\u043a", "cp1251")],
+)
+def test_a_code_page_is_named_with_the_cure(tmp_path, text, page):
+    (tmp_path / "labels.csv").write_bytes(f"file;labels\r\na.mp4;{text}\r\nb.mp4;{text}\r\n".encode(page))
+    with pytest.raises(
+        DataError, match=f"should be UTF-8 text. Found a code page, perhaps {page}: .* iconv -f {page} -t utf-8"
+    ):
+        read_labels(str(tmp_path / "labels.csv"))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "should have the columns file, labels and, optionally, split. Found the header \\[\\]"),
@@ -163,6 +192,17 @@ def test_without_labels_records_and_parameters_are_what_they_were(videos):
     config = FolderConfig(source_dir=str(videos), **SETTINGS)
     assert not {"labels", "validation_fraction", "labels_fingerprint"} & config.parameters().keys()
     assert np.all([name in config.parameters() for name in ("test_fraction", "source_fingerprint")])
+
+
+def test_files_and_labels_meet_in_either_form_of_unicode(videos, tmp_path, write_csv):
+    (tmp_path / "source").mkdir()
+    names = [("Sen\u0303al", "Se\u00f1al"), ("\u00fcber", "u\u0308ber"), ("plain", "plain")]
+    for stored, _ in names:
+        (tmp_path / f"source/{stored}.mp4").write_bytes((videos / FILES[0]).read_bytes())
+    rows = "".join(f"{listed}.mp4,{index},test\n" for index, (_, listed) in enumerate(names))
+    report = folder(tmp_path / "source", tmp_path, write_csv(f"file,labels,split\n{rows}")).report
+    assert report["clips_per_class"] == {"0": 1, "1": 1, "2": 1} and report["videos_listed"] == {"test": 3}
+    assert report["labels_without_video"] == [] and report["skipped"] == {}
 
 
 def test_the_labels_may_be_remote(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import DataError
 from data.sets.howto100m import HowTo100MConfig
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 MP4, WEBM, MKV, WORDLESS = "-aB_cD1eF2g", "webmWEBM_-1", "mkvMKVmkvMK", "_silentSIL-"
 GONE, BROKEN = "goneGONEgon", "brokenBROKE"

@@ -9,7 +9,7 @@ import pytest
 from data.errors import DataError
 from data.source.tree import SourceTree
 from data.text.caption_index import CaptionIndex
-from data.text.captions import Cue, ParsedCaptions
+from data.text.cues import Cue, ParsedCaptions
 
 FIRST = {"start": [0.5, 2], "end": [3, 4.5], "text": ["ein \u201cSatz\u201d", 'with "quotes" }, {']}
 SECOND = {"start": [1], "end": [math.nan], "text": ["no end"]}

@@ -4,15 +4,10 @@ import math
 import pytest
 
 from data.errors import DataError
-from data.text.captions import (
-    Cue,
-    format_vtt,
-    nearest_captions,
-    parse_caption_lists,
-    parse_captions,
-    parse_json3,
-    read_captions,
-)
+from data.text.captions import nearest_captions, parse_captions, read_captions
+from data.text.cues import Cue
+from data.text.json_captions import parse_caption_lists, parse_json3
+from data.text.webvtt import format_vtt
 
 pytestmark = pytest.mark.every_python
 

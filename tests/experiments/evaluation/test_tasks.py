@@ -145,7 +145,9 @@ def part_of(task, clip_id, split):
     ("task", "modality", "splits", "train_clips"),
     [("ucf101", "video", 3, 18), ("hmdb51", "video", 3, 6), ("esc50", "audio", 5, 24)],
 )
-def test_frozen_features_agree_with_other_libraries(result, outputs_of, low_rank, task, modality, splits, train_clips):
+def test_frozen_features_agree_with_other_libraries(
+    result, run, data_dir, outputs_of, low_rank, task, modality, splits, train_clips
+):
     found, expected = result["tasks"][task], {"low_rank": {}, "svm": {}}
     middles, windows = outputs_of(task, modality, 1), outputs_of(task, modality, WINDOWS)
     for split in range(1, splits + 1):
@@ -165,8 +167,34 @@ def test_frozen_features_agree_with_other_libraries(result, outputs_of, low_rank
         assert found[name]["splits"] == by_split
         assert found[name]["top1"] == pytest.approx(np.mean([split["top1"] for split in by_split.values()]))
     assert (found["top1"], found["top5"]) == (found["low_rank"]["top1"], found["low_rank"]["top5"])
+    names = data.open_dataset(task, data_dir).class_names
+    check_zero_shot(found["zero_shot"], run, names, task, modality, splits, windows)
     chance = {"top1": pytest.approx(1 / 6), "top5": pytest.approx(5 / 6), "items": 6 * splits}
     assert found["items"] == 6 * splits and found["chance"] == chance
+
+
+def check_zero_shot(found, run, names, task, modality, splits, windows):
+    """Against SciPy; every clip that a split tests counts once."""
+    prompts = [[prompt.format(name) for prompt in found["prompts"]] for name in names]
+    tokens = tf.reshape(run.tokenizer(tf.constant(prompts)), [len(names) * len(found["prompts"]), 1, -1])
+    sentences = run.model({"text": tokens})["video_text"]["text"][:, 0]
+    classes = tf.reduce_mean(
+        tf.reshape(tf.math.l2_normalize(sentences, -1), [len(names), len(found["prompts"]), -1]), 1
+    )
+    tested = [
+        outputs
+        for clip_id, outputs in windows.items()
+        if "test" in {part_of(task, clip_id, split) for split in range(1, splits + 1)}
+    ]
+    labels, outputs = zip(*tested, strict=True)
+    if modality == "video":
+        clips = [np.mean(output["video_text"], axis=0) for output in outputs]
+    else:
+        clips = [np.mean(run.model.head.audio_near_text(output["video_audio"]), axis=0) for output in outputs]
+    scores = 1 - cdist(clips, classes, "cosine")
+    for k in (1, 5):
+        assert found[f"top{k}"] == top_k_accuracy_score(labels, scores, k=k, labels=range(6))
+    assert found["items"] == len(labels) == found["chance"]["items"] and found["classes"] == 6
 
 
 def test_every_clip_is_read_once_whatever_splits_it_is_in(data_dir):
@@ -199,10 +227,26 @@ def brute_force(run, outputs, asked):
     return [rankdata(-np.round(cosine, 6), method="max", axis=1)[np.arange(len(own)), own] for cosine in cosines]
 
 
+def check_backwards(found, run, outputs, asked):
+    """The rank of a clip's best own sentence among all sentences, by SciPy."""
+    names, videos = zip(
+        *((name, np.mean(output["video_text"], axis=0)) for name, (_, output) in outputs.items()), strict=True
+    )
+    tokens = run.tokenizer(tf.constant([sentence for _, sentence in asked]))
+    sentences = run.model({"text": tokens[:, tf.newaxis]})["video_text"]["text"][:, 0].numpy()
+    cosines = np.round(1 - cdist(videos, sentences, "cosine"), 6)
+    own = np.array([[name == other for other, _ in asked] for name in names])
+    best = np.max(np.where(own, cosines, -2), axis=1, keepdims=True)
+    ranks = 1 + np.sum((cosines >= best) & ~own, axis=1)
+    assert [found[f"r{k}"] for k in (1, 5, 10)] == [pytest.approx(np.mean(ranks <= k)) for k in (1, 5, 10)]
+    assert (found["mean_rank"], found["median_rank"]) == (pytest.approx(ranks.mean()), np.median(ranks))
+    assert (found["items"], found["gallery"]) == (len(names), len(asked))
+
+
 def check_ranks(found, by_embedding, by_similarity, gallery):
     for figures, ranks in ((found, by_embedding), (found["similarities"], by_similarity)):
         assert [figures[f"r{k}"] for k in (1, 5, 10)] == [pytest.approx(np.mean(ranks <= k)) for k in (1, 5, 10)]
-        assert figures["median_rank"] == np.median(ranks)
+        assert (figures["median_rank"], figures["mean_rank"]) == (np.median(ranks), pytest.approx(ranks.mean()))
     assert (found["items"], found["gallery"]) == (len(by_embedding), gallery)
     assert found["chance"]["median_rank"] == (gallery + 1) / 2
 
@@ -214,6 +258,7 @@ def test_all_steps_of_youcook2_are_in_the_gallery(result, run, outputs_of):
     ranks = brute_force(run, outputs, asked)
     check_ranks(result["tasks"]["youcook2"], *ranks, gallery=7)
     assert len({*ranks[0]}) > 2
+    check_backwards(result["tasks"]["youcook2"]["video_to_text"], run, outputs, asked)
 
 
 def test_the_listed_sentences_of_msrvtt_and_all_of_its_test_split(result, run, outputs_of):
@@ -225,6 +270,7 @@ def test_the_listed_sentences_of_msrvtt_and_all_of_its_test_split(result, run, o
     asked = [(name, text) for name in outputs for text in {queries.get(name, sentences[name][0]), *sentences[name]}]
     assert len(asked) == 12 == found["test"]["items"]
     check_ranks(found["test"], *brute_force(run, outputs, asked), gallery=5)
+    check_backwards(found["test"]["video_to_text"], run, outputs, asked)
 
 
 def test_kinetics_is_scored_by_the_best_weights_in_twelve_views(result, best, data_dir):
@@ -382,6 +428,11 @@ def test_the_printed_table_has_every_figure_with_its_items_and_its_chance(result
     assert lines[place + 3].split("  ")[1] == "linear SVM, top-1"
     assert f"K400, fine-tuned, 12 views of {kinetics['items']} clips" in lines
     place = lines.index("YouCook2, 7 sentences, 7 clips")
-    assert lines[place + 4].split() == ["median", "rank", f"{youcook['median_rank']:g}", "4"]
-    assert lines[place + 8].split()[-2:] == [f"{youcook['similarities']['median_rank']:g}", "4"]
+    interval = [f"{youcook['intervals']['median_rank'][end]:g}" for end in ("low", "high")]
+    median = ["median", "rank", f"{youcook['median_rank']:g}", "4", interval[0], "to", interval[1]]
+    assert lines[place + 4].split() == median
+    assert lines[place + 9].split()[4:6] == [f"{youcook['similarities']['median_rank']:g}", "4"]
+    assert {"YouCook2, video to text, 7 clips", "MSR-VTT test, all sentences, video to text, 5 clips"} <= set(lines)
+    place = lines.index("ESC-50, zero-shot by 5 prompts, which no loss trained, 30 test clips")
+    assert lines[place + 1].split()[0] == "top-1"
     assert {"MSR-VTT, 3 sentences, 3 clips", "MSR-VTT test, all sentences, 12 sentences, 5 clips"} <= set(lines)

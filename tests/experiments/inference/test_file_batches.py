@@ -1,3 +1,4 @@
+import collections
 import pathlib
 import runpy
 import threading
@@ -29,6 +30,14 @@ def test_batches_run_on_over_the_files(files, capsys):
     assert sum(found, []) == [(name, start) for name in "acd" for start in (0.0, 0.4, 0.8)]
     assert list(batches.skipped) == [files[1]] and "not a media file" in batches.skipped[files[1]]
     assert capsys.readouterr().err.count("skipped: ") == 1
+
+
+def test_files_that_are_too_short_for_the_windows_are_counted(files):
+    batches = FileBatches(files, SPEC, 50, batch_size=64)
+    counts = collections.Counter(clip.file for batch in batches for clip in batch)
+    assert batches.short == {name: counts[name] for name in (files[0], *files[2:])} and max(counts.values()) < 50
+    enough = FileBatches(files, SPEC, 2, batch_size=64)
+    assert sum(map(len, enough)) == 6 and not enough.short
 
 
 def test_one_batch_is_decoded_ahead_and_no_more(monkeypatch):

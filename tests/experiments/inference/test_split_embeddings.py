@@ -29,6 +29,8 @@ def test_every_clip_is_embedded_once_and_as_the_model_does(make_model, batches):
     np.testing.assert_allclose(found.video_text["video"], outputs["video_text"]["video"], atol=1e-5)
     query = caption_query(outputs["video_text"]["text"], tf.ones([7, 3], tf.bool))
     np.testing.assert_allclose(found.video_text["text"], query, atol=1e-5)
+    audio = model.head.audio_near_text(outputs["video_audio"]["audio"])
+    np.testing.assert_allclose(found.video_text["audio"], audio, atol=1e-5)
 
 
 def test_text_can_be_left_out(make_model, batches):

@@ -26,6 +26,9 @@ pytestmark = pytest.mark.every_python
         ("pretrain.all_reduce = 'never'", r"should be one of after, before"),
         ("pretrain.gram = 'sketch'", r"`pretrain\.gram` should be one of exact, features, top_block\. Found 'sketch'"),
         ("pretrain.measure_gradients_every = 0", r"`pretrain\.measure_gradients_every` should be at least 1"),
+        ("pretrain.clips_per_pass = 6", r"`pretrain\.clips_per_pass` should be a multiple of 4\. Found 6"),
+        ("pretrain.clips_per_pass = 0", r"`pretrain\.clips_per_pass` should be a multiple of 4\. Found 0"),
+        ("pretrain.clips_per_pass = '8'", r"`pretrain\.clips_per_pass` should be of type int"),
         ("pretrain.granularity = 'clip'", r"should be one of batch, sample"),
         ("pretrain.clip_softness = 0.1", r"be used with `pretrain\.granularity = 'sample'`"),
         ("pretrain.harmonizer = 'grr'", r"Unknown method 'grr'\. Known are .*; the nearest is 'gr'"),
@@ -56,6 +59,13 @@ def test_short_runs_are_measured_in_every_step(tiny_run, steps, every):
 def test_a_cheaper_gram_matrix_is_one_of_the_global_batch(tiny_run):
     with pytest.raises(BadInput, match=r"`pretrain\.gram = 'features'` should be used with .*all_reduce = 'after'"):
         config.parse([], [*tiny_run, "pretrain.gram = 'features'", "pretrain.all_reduce = 'before'"])
+
+
+def test_passes_cannot_be_decided_by_the_last_block(tiny_run):
+    bindings = [*tiny_run, "pretrain.clips_per_pass = 4"]
+    assert config.parse([], [*bindings, "pretrain.gram = 'features'"]).clips_per_pass == 4
+    with pytest.raises(BadInput, match=r"`pretrain\.clips_per_pass` should be used with .*'features'` or 'exact'"):
+        config.parse([], [*bindings, "pretrain.gram = 'top_block'"])
 
 
 def test_several_problems_are_told_at_once(tiny_run):

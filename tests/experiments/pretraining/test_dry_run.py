@@ -37,3 +37,12 @@ def test_a_dry_run_prints_everything_and_writes_nothing(pretrain_here, tmp_path,
     ):
         assert re.search(f"^{line}", output, re.MULTILINE), line
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_dry_run_in_passes_takes_two_short_ones(pretrain_here):
+    bindings = ["pretrain.batch_size = 64", "pretrain.clips_per_pass = 16"]
+    code, output, errors = pretrain_here(*bindings, dry_run=True, data_dir="", workdir="")
+    assert code == 0 and not errors
+    assert "4 passes of 16 clips on each replica; here 2 of 4." in output and "their sums over the passes" in output
+    assert re.search(r"^video +float32 \[8, 8, 32, 32, 3\]", output, re.MULTILINE)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from experiments.running.command_line import BadInput
+from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.run_directory import RunDirectory
 from experiments.running.run_lock import only_writer
 
@@ -83,3 +83,10 @@ def test_a_file_system_without_locks_has_none(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with only_writer(tmp_path, "training"), only_writer(tmp_path, "training"):
         pass
+
+
+def test_a_full_disk_is_one_message(tmp_path, full_disk):
+    with full_disk(), pytest.raises(RunFailed, match=r"\.training\.lock could not be written"):
+        with only_writer(tmp_path / "run", "training"):
+            pass
+    assert os.listdir(tmp_path) == []

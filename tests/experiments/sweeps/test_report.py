@@ -141,6 +141,19 @@ def test_the_csv_has_a_line_per_point_and_every_number(sweep):
     assert "linear_probe.audio.top1" not in first and rows[5]["retrieval.text_to_video.r10"] == ""
 
 
+def test_other_directions_and_intervals_are_there_where_they_were_evaluated(make_sweep):
+    newer = result(0.5) | {"zero_shot": {"video": {"top1": 0.125}, "prompts": ["{}"]}}
+    newer["retrieval"]["video_to_text"] = {"r10": 0.25, "intervals": {"r10": {"low": 0.125, "high": 0.5}}}
+    found = {("vatt",): (result(0.5), records(0.5)), ("gr",): (newer, records(0.5))}
+    state = make_sweep({"method": ["vatt", "gr"]}, found).read()
+    head, vatt, gr = table(state)
+    places = [head.index("video to text R@10, %"), head.index("zero-shot classification by class names video, %")]
+    assert [vatt[place] for place in places] == ["-", "-"] and [gr[place] for place in places] == ["25.0", "12.5"]
+    rows = list(csv.DictReader(io.StringIO(points_csv(state))))
+    column = "retrieval.video_to_text.intervals.r10.low"
+    assert [row[column] for row in rows] == ["", "0.125"]
+
+
 def test_markdown_keeps_its_columns():
     assert markdown([["a", "b|c"], ["1", "2"]]) == "| a | b\\|c |\n| --- | --- |\n| 1 | 2 |\n"
 

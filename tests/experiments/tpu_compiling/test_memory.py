@@ -31,6 +31,12 @@ def test_the_largest_batch_is_estimated_from_what_grows(temporaries, clips, most
     assert estimated_most_clips(memory, clips, clip_bytes=0.0, weight_bytes=2 * GIB / 3) == most
 
 
+def test_the_clips_themselves_are_all_that_grows_with_passes():
+    memory = Memory(2 * GIB, 10 * GIB, 0, 16 * GIB)
+    assert estimated_most_clips(memory, 32, GIB / 16, 2 * GIB / 3, clips_per_pass=8) == 96
+    assert estimated_most_clips(memory, 32, GIB / 15, 2 * GIB / 3, clips_per_pass=8) == 88, "whole passes"
+
+
 class Machine:
     """Compiles nothing: a step needs 2 GiB and some more per clip."""
 

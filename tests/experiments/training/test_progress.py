@@ -126,6 +126,18 @@ def test_the_line_leaves_compilation_out_of_the_speed(told, clock):
     assert float(told.run.seconds_spent) == 38.0
 
 
+def test_a_run_that_keeps_waiting_for_data_is_told_once_what_helps(told, clock):
+    told.data_advice = "Do this."
+    # The first line is mostly compilation, in the second the wait is short.
+    for wait in ([2.0] * 4, [0.1] * 4, *[[1.0, 2.0, 1.0, 2.0]] * 3):
+        assert "Do this." not in "".join(told.lines)
+        loop(told, clock, 12.0, data_wait_seconds=wait)
+    assert told.lines[-1] == "The steps wait for data 50% of the time. Do this."
+    for _ in range(5):
+        loop(told, clock, 12.0, data_wait_seconds=[2.0] * 4)
+    assert "".join(told.lines).count("Do this.") == 1
+
+
 def test_the_line_tells_of_clips_that_are_judged(told, clock):
     left = loop(
         told, clock, 1.0, clip_alignment=[0.5, 0.0, -0.25, 0.0], clip_weight=[1, 0, 0.5, 1], clips_judged=[1] * 4
@@ -199,7 +211,9 @@ def test_lines_come_early_and_then_less_often(told, clock):
     told.run.config.steps = 1_000
     for _ in range(3):
         run_loop(told, clock, 1.0, steps=20)
-    starts = [line.split(" | ")[0].split("/")[0] for line in told.lines]
+    advice = [line for line in told.lines if not line.startswith("step ")]
+    assert len(advice) == 1 and advice[0].startswith("The steps wait for data 100% of the time.")
+    starts = [line.split(" | ")[0].split("/")[0] for line in told.lines if line not in advice]
     assert starts == [f"step {step}" for step in (1, 2, 4, 8, 16, 20, 36, 40, 56, 60)]
     assert "first step, compilation included: 1.0 s | peak memory 1.2 GiB" in told.lines[0]
     assert "1 s/step | 8.0 clips/s | data 100% | ETA 16m38s | peak memory 1.2 GiB | loss" in told.lines[1]

@@ -38,5 +38,5 @@ def test_values_by_hand(gram_of, vectors, expected):
 
 @pytest.mark.parametrize("max_norm", [0.0, -1.0])
 def test_refuses_a_clip_that_leaves_nothing(max_norm):
-    with pytest.raises(ValueError, match=f"`max_norm` should be None or positive. Found {max_norm}"):
+    with pytest.raises(ValueError, match=f"`max_norm` should be None or a finite number > 0. Found {max_norm}"):
         NashMTL(max_norm)

@@ -1,0 +1,86 @@
+"""Decodes one track of a file, packet by packet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import av
+import numpy as np
+
+# FFmpeg takes whole numbers of 24 bits in 32, which WAVE_FORMAT_EXTENSIBLE describes, for an old float format.
+_READ_AS_FLOATS = "pcm_f24le"
+# No sound is this far beyond full scale (our choice): the loudest file with headroom stays far below.
+LARGEST_SAMPLE = 64.0
+
+
+class TrackDecoder:
+    """The decoded frames of a track; damaged packets are dropped, as players do.
+
+    Attributes:
+      damaged_packets: how many were dropped.
+    """
+
+    def __init__(self, container: av.container.InputContainer, stream: av.stream.Stream):
+        """Takes an open file and one of its tracks."""
+        self.damaged_packets, self._times_ascend = 0, True
+        self._container, self._stream, self._last_time = container, stream, -math.inf
+        self._whole_numbers: av.CodecContext | None = None
+
+    @property
+    def times_may_be_of_decoding(self) -> bool:
+        """Whether frames may be stored in another order than shown, and the packets' times are in order so far.
+
+        Then they may be the times of decoding. AVI has no others; those that FFmpeg guesses there start late.
+        """
+        if not self._stream.codec_context.has_b_frames:
+            return False
+        return self._times_ascend or self._container.format.name == "avi"
+
+    def __iter__(self) -> Iterator[av.frame.Frame]:
+        """Yields the frames in the order in which they are shown."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError:  # The file breaks off here.
+                return
+            if packet is None:
+                return
+            if _repeats(packet):
+                continue
+            if packet.pts is not None:
+                self._times_ascend &= packet.pts >= self._last_time
+                self._last_time = packet.pts
+            try:
+                frames = self._decode(packet)
+            except av.error.FFmpegError:
+                self.damaged_packets += 1
+                continue
+            yield from frames
+
+    def _decode(self, packet: av.Packet) -> Sequence[av.frame.Frame]:
+        if self._stream.codec_context.name != _READ_AS_FLOATS:
+            return packet.decode()
+        if self._whole_numbers is None:
+            frames = packet.decode()
+            if all(is_sound(frame.to_ndarray()) for frame in frames):
+                return frames
+            self._whole_numbers = _decoder_of_whole_numbers(self._stream)
+        return self._whole_numbers.decode(packet) if packet.size else []
+
+
+def is_sound(samples: np.ndarray) -> bool:
+    """Returns whether float samples, full scale 1, are all finite and not beyond `LARGEST_SAMPLE`."""
+    return bool(np.abs(samples).max(initial=0.0) <= LARGEST_SAMPLE)  # False with a NaN
+
+
+def _repeats(packet: av.Packet) -> bool:
+    """Returns whether a packet means "as before": it has a time and no content; the last one has neither."""
+    return not packet.size and packet.dts is not None
+
+
+def _decoder_of_whole_numbers(stream: av.audio.stream.AudioStream) -> av.CodecContext:
+    decoder = av.CodecContext.create("pcm_s32le", "r")
+    decoder.sample_rate, decoder.layout = stream.codec_context.sample_rate, stream.codec_context.layout
+    return decoder

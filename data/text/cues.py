@@ -1,0 +1,76 @@
+"""Captions and their times, and what all caption formats have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+# Two cues this close in time adjoin (our choice).
+_ADJOINING_SECONDS = 0.1
+_LINE_END = re.compile(r"\r*\n|\r")
+
+
+class Cue(NamedTuple):
+    """One caption: its text and when it is shown, in seconds."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+class ParsedCaptions(NamedTuple):
+    """The usable cues of a caption file, by time, and how many were broken."""
+
+    cues: list[Cue]
+    broken_cues: int
+
+
+Span = tuple[float, float]
+"""When a caption starts and ends, in seconds."""
+
+
+def from_blocks(blocks: Iterable[tuple[Span | None, Sequence[str]]]) -> ParsedCaptions:
+    """Makes captions from spans and clean lines; a block whose span is None is counted as broken.
+
+    Captions that roll (each cue repeats the line before, as automatic ones do) come out with every line once.
+    """
+    cues, broken_cues, previous_lines, previous_end = [], 0, [], float("-inf")
+    for span, lines in blocks:
+        if span is None:
+            broken_cues += 1
+            continue
+        # Adjoining in time and the same words: the line rolled up, it was not said again.
+        rolled = previous_lines if abs(span[0] - previous_end) < _ADJOINING_SECONDS else []
+        fresh = " ".join(line for line in lines if line and line not in rolled)
+        if fresh:
+            cues.append(Cue(fresh, *span))
+        previous_lines, previous_end = lines, span[1]
+    return in_order(cues, broken_cues)
+
+
+def in_order(cues: Iterable[Cue], broken_cues: int = 0) -> ParsedCaptions:
+    """Returns cues by time."""
+    return ParsedCaptions(sorted(cues, key=lambda cue: cue[1:]), broken_cues)
+
+
+def lines_of(text: str) -> list[str]:
+    """Returns the lines of a text, whatever ends them; also `\\r\\r\\n`, which some copies have."""
+    return _LINE_END.split(text)
+
+
+def one_line(text: str) -> str:
+    """Returns a text without line ends and the halves of characters that JSON can hold and UTF-8 cannot."""
+    return " ".join(text.encode("utf-8", errors="replace").decode().split())
+
+
+def seconds(hours: str | None, minutes: str, whole: str, fraction: str | None) -> float | None:
+    """Returns a time of day as seconds; `fraction` counts milliseconds, so "4" is 4 ms. None if it is no time."""
+    if int(minutes) >= 60 or int(whole) >= 60:
+        return None
+    return ((int(hours or 0) * 3600 + int(minutes) * 60 + int(whole)) * 1000 + int((fraction or "0")[:3])) / 1000
+
+
+def span_of(start: float | None, end: float | None) -> Span | None:
+    """Returns a span; None if a time is missing or it ends before it starts."""
+    return None if start is None or end is None or end < start else (start, end)

@@ -1,0 +1,99 @@
+"""SubRip (.srt), for which there is no standard: as players read what people write."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, seconds, span_of
+
+_ARROW = "-->"
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d+))?"
+_TIMING = re.compile(rf"\s*{_TIME}\s*{_ARROW}\s*{_TIME}(?:\s.*)?$")
+# Meant as times, though they may be none; a sentence with an arrow is not.
+_LIKE_TIMING = re.compile(rf"\s*(?:\d+:[\w:.,]*\s*{_ARROW}|{_ARROW}\s*\d+:)")
+# All else between < and > is text. Those with a dot and the times are WebVTT's, which converters leave.
+_TAG = re.compile(
+    r"</?(?:b|i|u|s|em|strong|ruby|rt|c(?:\.[^<>]*)?|(?:font|span|v|lang)(?=[\s.>])[^<>]*)\s*>"
+    r"|<\d+:\d\d(?::\d\d)?\.\d{3}>|\{\\[^}]*\}|\{/?[biusyY]\}",
+    re.IGNORECASE,
+)
+_BREAK = re.compile(r"\\N|<br\s*/?>", re.IGNORECASE)
+_REFERENCE = re.compile(r"&#?\w+;")
+
+
+def parse_subrip(text: str) -> ParsedCaptions:
+    """Parses a SubRip file.
+
+    A cue ends where a line of times starts the next one, with or without a blank line and a number before it; blank
+    lines inside it are none of its words. "00:01,500" is minutes and seconds, ",4" is 4 ms. A cue whose times cannot be
+    read, or that ends before it starts, is skipped and counted.
+    """
+    lines = [line.strip() for line in lines_of(text)]
+    return from_blocks(_blocks(lines, list(_starts(lines))))
+
+
+def clean_subrip(text: str) -> list[str]:
+    """Returns the lines of a cue without the tags that SubRip knows; `<door slams>` is text."""
+    plain = _TAG.sub("", _BREAK.sub("\n", text).replace(r"\h", " "))
+    plain = _REFERENCE.sub(lambda match: html.unescape(match[0]), plain)
+    return [line for line in (" ".join(line.split()) for line in plain.split("\n")) if line]
+
+
+class _Start(NamedTuple):
+    """Where a cue starts: the line of its number, or of its times where it has none, and that of its times."""
+
+    first: int
+    timing: int
+
+
+def _starts(lines: Sequence[str]) -> Iterator[_Start]:
+    previous, numbered = -1, False
+    last_number: int | None = None
+    for index in range(len(lines)):
+        if not _is_timing(lines, index, previous):
+            continue
+        above = next((i for i in range(index - 1, previous, -1) if lines[i]), None)
+        is_number = above is not None and lines[above].isdecimal()
+        follows = is_number and last_number is not None and int(lines[above]) == last_number + 1
+        directly = above == index - 1 and (numbered or not lines[above - 1])
+        if follows or (is_number and (directly or previous < 0)):
+            numbered, last_number = True, int(lines[above])
+            yield _Start(above, index)
+        else:
+            yield _Start(index, index)
+        previous = index
+
+
+def _is_timing(lines: Sequence[str], index: int, previous: int) -> bool:
+    if _ARROW not in lines[index]:
+        return False
+    if _TIMING.match(lines[index]):
+        return True
+    # In the midst of a cue it is text.
+    begins = index == previous + 1 or not lines[index - 1] or lines[index - 1].isdecimal()
+    return begins and _LIKE_TIMING.match(lines[index]) is not None
+
+
+def _blocks(lines: Sequence[str], starts: Sequence[_Start]) -> Iterator[tuple[Span | None, list[str]]]:
+    for start, following in zip(starts, [*starts[1:], None], strict=False):
+        body = list(lines[start.timing + 1 : following.first if following else len(lines)])
+        if following is None:
+            body = _without_number(body, lines[start.first])
+        yield _span(lines[start.timing]), clean_subrip("\n".join(body))
+
+
+def _without_number(body: list[str], number: str) -> list[str]:
+    """Returns the last cue's lines without the number of one that a broken file does not hold any more."""
+    while body and not body[-1]:
+        body.pop()
+    if len(body) > 1 and not body[-2] and number.isdecimal() and body[-1] == str(int(number) + 1):
+        body.pop()
+    return body
+
+
+def _span(line: str) -> Span | None:
+    match = _TIMING.match(line)
+    return match and span_of(seconds(*match.groups()[:4]), seconds(*match.groups()[4:]))

@@ -1,0 +1,1 @@
+"""Methods that weigh the objectives by the values of their losses alone."""

@@ -1,0 +1,107 @@
+"""Kills each long program at random moments, fills its disk, and runs the same command again.
+
+  python tests/faults/kills.py --kills=10
+  python tests/faults/kills.py --programs=finetune,export --kills=3 --disks=2
+
+What the second command leaves must be what an undisturbed one leaves: the same results, the same files, no half-written ones.
+A full disk must end a program with exit code 1 and one message. Prints a line per program; the exit code is 1 if one fails.
+"""
+
+import argparse
+import pathlib
+import random
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+import forked
+import ground
+
+import experiments  # noqa: F401  (before TensorFlow, which it keeps quiet)
+
+LONG = (
+    "prepare_data", "pretrain anew", "finetune anew", "classify anew", "evaluate", "embed", "rank_clips", "export",
+    "import_checkpoint", "check_data", "dataset_stats", "report", "sweep",
+)  # fmt: skip
+# What a program is tried on has been made by these.
+NEEDS = {"prepare_data": (), "import_checkpoint": (), "check_data": ("prepare_data",), "dataset_stats": ("prepare_data",),
+         "pretrain anew": ("prepare_data",), "classify anew": ("prepare_data",), "sweep": ("prepare_data",)}  # fmt: skip
+_BYTES = (0, 100, 1_000, 10_000, 50_000)
+
+
+class Kills:
+    """Disturbs one program.
+
+    Args:
+      program: One of `LONG`.
+      scratch: Where it may work.
+    """
+
+    def __init__(self, program: str, scratch: pathlib.Path):
+        self.program, self.scratch = program, scratch
+        self.before = ground.make(scratch / "before", NEEDS.get(program, ("prepare_data", "pretrain")))
+        whole, outcome = self._run_on("whole")
+        assert outcome.code == 0, outcome
+        self.seconds, self.expected = outcome.seconds, whole.fingerprint()
+        ground.remove(whole.path)
+        self.faults: list[str] = []
+        self.ended = 0
+
+    def _run_on(self, name: str, **options) -> tuple[ground.Ground, forked.Outcome]:
+        copy = self.before.copy(self.scratch / name)
+        return copy, forked.run(copy.commands()[self.program], **options)
+
+    def kill(self, after_seconds: float) -> None:
+        """Kills it after so long."""
+        copy, outcome = self._run_on("copy", kill_after_seconds=after_seconds)
+        self.ended += outcome.code == 0
+        self._again(copy, f"killed after {after_seconds:.2f} s", outcome)
+
+    def fill_disk(self, room_bytes: int) -> None:
+        """Runs it where no file can be larger than so much."""
+        copy, outcome = self._run_on("copy", room_bytes=room_bytes)
+        if outcome.code not in (0, 1, 2) or "Traceback" in outcome.errors:
+            self.faults.append(f"disk of {room_bytes} bytes: exit {outcome.code}\n{outcome.errors[-1500:]}")
+        self._again(copy, f"disk of {room_bytes} bytes", outcome)
+
+    def _again(self, copy: ground.Ground, what: str, first: forked.Outcome) -> None:
+        outcome = forked.run(copy.commands()[self.program]) if first.code else first
+        found = copy.fingerprint()
+        if outcome.code != 0 or "Traceback" in outcome.errors:
+            self.faults.append(f"{what}: the same command again: exit {outcome.code}\n{outcome.errors[-1500:]}")
+        elif found != self.expected:
+            other = sorted(name for name in {*found, *self.expected} if found.get(name) != self.expected.get(name))
+            self.faults.append(f"{what}: other than undisturbed: {', '.join(other[:8])}")
+        ground.remove(copy.path)
+
+
+def main() -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", default=",".join(LONG))
+    parser.add_argument("--kills", type=int, default=10, help="of each program")
+    parser.add_argument("--disks", type=int, default=len(_BYTES), help="sizes of a full disk, of each program")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    draws, faults = random.Random(options.seed), 0
+    forked.preload()
+    for program in options.programs.split(","):
+        with tempfile.TemporaryDirectory() as scratch:
+            start, kills = time.monotonic(), Kills(program, pathlib.Path(scratch))
+            for _ in range(options.kills):
+                kills.kill(draws.uniform(0, kills.seconds))
+            for room_bytes in _BYTES[: options.disks]:
+                kills.fill_disk(room_bytes)
+        print(
+            f"{program}: {options.kills} kills within {kills.seconds:.1f} s ({kills.ended} after its end), "
+            f"{options.disks} full disks, {len(kills.faults)} faults, {time.monotonic() - start:.0f} s",
+            *kills.faults, sep="\n  ", flush=True,
+        )  # fmt: skip
+        faults += len(kills.faults)
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

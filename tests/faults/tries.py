@@ -1,0 +1,243 @@
+"""Damages every file that the programs read, in every way, and looks at what the programs make of it.
+
+  python tests/faults/tries.py --quick
+  python tests/faults/tries.py --table=tries.csv
+
+A program either gives the result that it gives on undamaged files, or ends with exit code 1 or 2 and one message that names
+the file, and leaves the disk as it was. Everything else is a fault: a traceback, a hang, an unclear message, another result
+without a word, a changed file. Prints a table, and every fault; the exit code is 1 if there is one.
+"""
+
+import argparse
+import collections
+import csv
+import pathlib
+import random
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+import damage
+import forked
+import ground
+import statements
+
+import experiments  # noqa: F401  (before TensorFlow, which it keeps quiet)
+
+_RUN = ("pretrain", "evaluate", "report", "embed", "export", "rank_clips", "finetune anew", "search")
+_SET = ("pretrain anew", "evaluate", "report", "rank_clips", "finetune anew", "classify anew", "check_data", "dataset_stats",
+        "prepare_data")  # fmt: skip
+READERS = {
+    "run": _RUN, "data": _SET, "finetuned": ("finetune",), "classified": ("classify",), "sweep": ("sweep", "sweep report"),
+    "features.npz": ("search",), "release": ("import_checkpoint",), "clip.mp4": ("embed",), "sweep.gin": ("sweep",),
+}  # fmt: skip
+MADE_BY = ("prepare_data", "pretrain", "evaluate", "embed", "finetune", "classify", "sweep")
+MADE_FOR = {"run": MADE_BY[:4], "data": MADE_BY[:2], "release": (), "gin": (), "clip.mp4": MADE_BY[:2]}
+QUICK = ("embed", "search", "import_checkpoint")
+FINE = ("refused", "same result", "documented")
+# Without these a program does less, and says so.
+OPTIONAL = (
+    "metrics.jsonl",
+    "result.json",
+    "evaluation.npz",
+    "environment.json",
+    "data.json",
+    "vocabulary.txt",
+    "index.html",
+)
+# A last line that a kill cut off does not count.
+CUT_LINES = ("empty", "binary", "nested deeply", "cut", "huge number", "missing key")
+
+
+def unread(relative: str) -> bool:
+    """Whether a file is a log, which no program opens."""
+    return "events.out" in relative or relative.endswith((".lock", "log.txt"))
+
+
+def all_tries(whole: ground.Ground) -> list[tuple[str, str, str]]:
+    """Every file, program and way, file by file."""
+    files = [path for path in sorted(whole.path.rglob("*")) if path.is_file()]
+    names = [str(path.relative_to(whole.path)) for path in files]
+    return [
+        (name, program, way)
+        for name in names
+        if not unread(name)
+        for program in READERS.get(name.partition("/")[0], ())
+        for way in damage.WAYS
+    ]
+
+
+class Tries:
+    """Runs tries and judges them.
+
+    Args:
+      whole: The undamaged ground.
+      scratch: Where copies are made.
+      table: CSV file to write, line by line; empty for none.
+    """
+
+    def __init__(self, whole: ground.Ground, scratch: pathlib.Path, table: str):
+        self.whole, self.scratch, self._file = whole, scratch, table
+        self._expected: dict[str, dict[str, str]] = {}
+        self._count = 0
+        self.kinds: collections.Counter[str] = collections.Counter()
+
+    def _place(self) -> pathlib.Path:
+        self._count += 1
+        return self.scratch / f"try{self._count:05}"
+
+    def expected(self, program: str) -> dict[str, str]:
+        """What lies on the ground after a program has run on undamaged files."""
+        if program not in self._expected:
+            copy = self.whole.copy(self._place())
+            outcome = forked.run(copy.commands()[program])
+            assert outcome.code == 0, (program, outcome)
+            self._expected[program] = copy.fingerprint()
+        return self._expected[program]
+
+    def damaged(self, name: str, program: str, way: str) -> str:
+        """Makes a try; returns its kind."""
+        copy = self.whole.copy(self._place())
+        damage.damage(copy.path / name, way)
+        before = copy.fingerprint(raw=True) if way != "no permission" else {}
+        outcome = forked.run(copy.commands()[program], obeys_permissions=way == "no permission")
+        if way == "no permission":
+            (copy.path / name).chmod(0o600)
+        kind = judge(outcome, name)
+        if program == "check_data" and outcome.code == 1 and pathlib.Path(name).name in outcome.output:
+            kind = "refused"  # what it finds is its result
+        if kind == "refused" and before and _changed(before, copy.fingerprint(raw=True)):
+            kind = "changed"
+        if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
+            kind = "documented" if documented(name, program, way) else "silently wrong"
+        self.note(name, program, way, kind, outcome)
+        ground.remove(copy.path)
+        return kind
+
+    def _same(self, copy: ground.Ground, outcome: forked.Outcome, expected: dict[str, str], name: str) -> bool:
+        after, stem = copy.fingerprint(), name.rpartition(".")[0]
+        # Both files of a checkpoint have the hash of its values.
+        other = [
+            path
+            for path, found in expected.items()
+            if after.get(path) != found and not path.startswith((name, f"{stem}."))
+        ]
+        print(*(f"other than expected: {path}" for path in other), sep="\n", end="\n" * bool(other))
+        return not other
+
+    def statement(self, text: str, program: str) -> None:
+        """Gives a program a gin file, and judges what it says; one that is read to its end must be a valid one."""
+        copy = ground.Ground(self._place())
+        copy.path.mkdir()
+        (copy.path / "given.gin").write_text(text)
+        command = ["pretrain", "--dry_run", f"--gin_file={copy.path}/given.gin"]
+        outcome = forked.run(command, directory=copy.path)
+        kind = judge(outcome, "given")
+        if kind == "unclear" and outcome.errors.startswith("error: "):
+            kind = "refused"
+        self.note(
+            text.splitlines()[-1][:60],
+            program,
+            "gin statement",
+            "silently wrong" if outcome.code == 0 else kind,
+            outcome,
+        )
+        ground.remove(copy.path)
+
+    def note(self, name, program, way, kind, outcome) -> None:
+        said = outcome.errors.strip().splitlines()
+        message = next((line for line in said if line.startswith("error: ")), said[-1] if said else "")
+        row = dict(
+            file=name, program=program, way=way, kind=kind, code=outcome.code, seconds=round(outcome.seconds, 1),
+            message=message.replace(str(self.scratch), ""),
+        )  # fmt: skip
+        self.kinds[kind] += 1
+        if self._file:
+            with open(self._file, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, row).writerow(row)
+        if kind not in FINE:
+            print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
+
+
+def documented(name: str, program: str, way: str) -> bool:
+    """Whether another result is what the documentation promises for a damage."""
+    if program == "report" and name.endswith("config.gin"):  # it shows the text, whatever that is
+        return True
+    return (way == "removed" and name.endswith(OPTIONAL)) or (name.endswith("metrics.jsonl") and way in CUT_LINES)
+
+
+def judge(outcome: forked.Outcome, name: str) -> str:
+    """Returns what kind of ending a program had; "same result" remains to be compared."""
+    if outcome.code is None:
+        return "hang"
+    if "Traceback" in outcome.errors or outcome.code not in (0, 1, 2):
+        return "traceback"
+    if outcome.code == 0:
+        return "same result"
+    lines = [line for line in outcome.errors.splitlines() if line.startswith("error: ")]
+    words = pathlib.Path(name).name.split(".")[0]
+    return "refused" if len(lines) == 1 and words in outcome.errors else "unclear"
+
+
+def _changed(before: dict[str, str], after: dict[str, str]) -> bool:
+    """Whether a file differs or was added; an empty folder for the output may be."""
+    return any(after.get(path) != found for path, found in before.items()) or any(
+        found != "folder" for path, found in after.items() if path not in before
+    )
+
+
+def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random, most: int) -> None:
+    """Makes all tries, but gives up on a file that a program does not read: the first way makes no difference."""
+    by_pair = collections.defaultdict(list)
+    for name, program, way in wanted:
+        by_pair[name, program].append(way)
+    for (name, program), ways in by_pair.items():
+        draws.shuffle(ways)
+        ways = ways[:most]
+        kinds = []
+        for way in ways:
+            kinds.append(tries.damaged(name, program, way))
+            if kinds == ["same result"]:
+                break
+
+
+def main() -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a sample of 12 tries")
+    parser.add_argument("--only", default="", help="files whose path begins like this; gin for wrong gin files")
+    parser.add_argument("--program", default="", help="this program only")
+    parser.add_argument("--ways", type=int, default=len(damage.WAYS), help="of each file and program, so many at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", default="", help="CSV file to add lines to, one per try")
+    options = parser.parse_args()
+    draws, start = random.Random(options.seed), time.monotonic()
+    forked.preload()
+    with tempfile.TemporaryDirectory() as scratch:
+        pathlib.Path(scratch).chmod(0o755)
+        made_by = ("prepare_data", "pretrain", "embed") if options.quick else MADE_FOR.get(options.only, MADE_BY)
+        whole = ground.make(pathlib.Path(scratch) / "whole", made_by)
+        tries = Tries(whole, pathlib.Path(scratch), options.table)
+        wanted = [
+            (name, program, way)
+            for name, program, way in all_tries(whole)
+            if name.startswith(options.only) and (not options.program or program == options.program)
+        ]
+        if options.quick:
+            for each in draws.sample([each for each in wanted if each[1] in QUICK], 10):
+                tries.damaged(*each)
+            for text in draws.sample(statements.WRONG, 2):
+                tries.statement(text, "pretrain")
+        else:
+            adaptive(tries, wanted, draws, options.ways)
+            if options.only in ("", "gin"):
+                for text in statements.WRONG:
+                    tries.statement(text, "pretrain")
+    print(f"{tries.kinds.total()} tries in {time.monotonic() - start:.0f} s: {dict(tries.kinds.most_common())}")
+    return int(any(kind not in FINE for kind in tries.kinds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
