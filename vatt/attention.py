@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from vatt import randomness
+from vatt.dot_product import dot_product_attention
 from vatt.keras import keras
 
 
@@ -61,13 +62,9 @@ class SelfAttention(keras.layers.Layer):
         """
         query = self._split_heads(self.query(tokens[:, :1] if first_only else tokens))
         key, value = (self._split_heads(project(tokens)) for project in (self.key, self.value))
-        scores = tf.cast(tf.matmul(query * self.scale, key, transpose_b=True), tf.float32)
-        if score_bias is not None:
-            scores += tf.cast(score_bias[:, :, :1] if first_only else score_bias, tf.float32)
-        if mask is not None:
-            scores += tf.where(mask, 0.0, -1e9)[:, tf.newaxis, tf.newaxis, :]
-        weights = tf.cast(tf.nn.softmax(scores), value.dtype)
-        mixed = tf.matmul(randomness.dropout(weights, self.dropout, weights_key), value)
+        if score_bias is not None and first_only:
+            score_bias = score_bias[:, :, :1]
+        mixed = dot_product_attention(query * self.scale, key, value, mask, score_bias, self.dropout, weights_key)
         return self.output_projection(self._merge_heads(mixed))
 
     def _split_heads(self, tokens):

@@ -1,0 +1,78 @@
+"""Attention's own backward pass against a softmax, a dropout and a matrix product in float64, differentiated by TensorFlow."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vatt import randomness
+from vatt.dot_product import dot_product_attention
+
+KEY, RATE = tf.constant([7], tf.uint64), 0.4
+
+
+def plain(query, key, value, mask, bias, rate, weights_key):
+    scores = tf.matmul(query, key, transpose_b=True)
+    if bias is not None:
+        scores += bias
+    if mask is not None:
+        scores += tf.where(mask, tf.zeros([], scores.dtype), -1e9)[:, tf.newaxis, tf.newaxis, :]
+    weights = tf.linalg.matrix_transpose(tf.nn.softmax(scores))  # the order in which the draws fall
+    kept = randomness.dropout(weights, rate, weights_key)
+    return tf.matmul(kept, value, transpose_a=True)
+
+
+def inputs(queries=6, tokens=6, dtype=tf.float32, spread=1.0):
+    draw = lambda shape, number: tf.random.stateless_normal(shape, [3, number])  # noqa: E731
+    query = spread * draw([5, 2, queries, 4], 0)
+    key, value = draw([5, 2, tokens, 4], 1), draw([5, 2, tokens, 4], 2)
+    return [tf.cast(value, dtype) for value in (query, key, value)], draw([1, 2, queries, tokens], 3)
+
+
+def in_float64(values):
+    return [None if value is None else tf.cast(value, tf.float64) for value in values]
+
+
+def with_gradients(attend, values, bias, mask, rate, weights_key):
+    values = [*values, *([] if bias is None else [bias])]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        mixed = attend(*values[:3], mask, bias, rate, weights_key)
+        objectives = [tf.reduce_sum(tf.sin(mixed)), tf.reduce_sum(tf.square(mixed))]
+    return [mixed, *(gradient for one in objectives for gradient in tape.gradient(one, values))]
+
+
+def errors(exact, found):
+    """Returns how far each array is off, as a share of its norm."""
+    pairs = zip(exact, found, strict=True)
+    return [np.linalg.norm(one - tf.cast(other, tf.float64)) / np.linalg.norm(one) for one, other in pairs]
+
+
+@pytest.mark.parametrize("queries", [6, 1])
+@pytest.mark.parametrize("weights_key", [None, KEY])
+@pytest.mark.parametrize("biased", [False, True])
+def test_it_is_the_same_function_with_the_same_gradients(queries, weights_key, biased):
+    values, bias = inputs(queries)
+    bias, mask = (bias, tf.sequence_mask([6, 4, 2, 1, 5], 6)) if biased else (None, None)
+    exact = with_gradients(plain, in_float64(values), *in_float64([bias]), mask, RATE, weights_key)
+    compiled = tf.function(with_gradients, autograph=False, jit_compile=True)
+    for run in (with_gradients, compiled):
+        found = run(dot_product_attention, values, bias, mask, RATE, weights_key)
+        assert max(errors(exact, found)) < 2e-6
+
+
+def test_scores_of_any_size_stay_finite():
+    values, _ = inputs(spread=1e4)
+    expected = plain(*values, None, None, RATE, KEY)
+    found = with_gradients(dot_product_attention, values, None, None, RATE, KEY)
+    np.testing.assert_allclose(expected, found[0], rtol=1e-4, atol=1e-5)
+    assert all(np.isfinite(one).all() for one in found)
+
+
+def test_bfloat16_costs_no_more_accuracy_than_in_a_softmax():
+    values, _ = inputs(100, 100, tf.bfloat16)
+    exact = with_gradients(plain, in_float64(values), None, None, RATE, KEY)
+    expected, found = (
+        with_gradients(attend, values, None, None, RATE, KEY) for attend in (plain, dot_product_attention)
+    )
+    assert {one.dtype for one in found} == {tf.bfloat16}
+    assert all(one < 1.5 * other for one, other in zip(errors(exact, found), errors(exact, expected), strict=True))
