@@ -46,6 +46,7 @@ from harmonization.methods.reweight import Reweight
 from harmonization.methods.sum import Sum
 from harmonization.methods.upgrad import UPGrad
 from harmonization.methods.wrappers.cr_mogm import CRMOGM
+from harmonization.methods.wrappers.significant import Significant
 from harmonization.minimize import minimize
 from harmonization.replicas import sum_over_replicas
 from harmonization.schedule import (
@@ -55,6 +56,7 @@ from harmonization.schedule import (
     Schedule,
     StepSchedule,
 )
+from harmonization.significance import part_gram, part_statistics
 from harmonization.tape_cut import RecomputedCut, TapeCut
 
 __all__ = [
@@ -99,6 +101,7 @@ __all__ = [
     "RecomputedCut",
     "Reweight",
     "Schedule",
+    "Significant",
     "StepSchedule",
     "Sum",
     "TapeCut",
@@ -112,5 +115,7 @@ __all__ = [
     "indices_of",
     "layer_statistics",
     "minimize",
+    "part_gram",
+    "part_statistics",
     "sum_over_replicas",
 ]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from harmonization.diagnostics import gram_statistics
 from harmonization.gram import widened
 from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
+from harmonization.significance import part_statistics
 
 
 def all_finite(tensor: tf.Tensor) -> tf.Tensor:
@@ -128,9 +129,14 @@ def refuse_overflow(update: list[tf.Tensor | None]) -> tuple[list[tf.Tensor | No
     return kept, finite
 
 
-def make_report(grams: Sequence[tf.Tensor], decisions: Sequence[Decision], grouped: bool) -> dict[str, tf.Tensor]:
+def make_report(
+    grams: Sequence[tf.Tensor], decisions: Sequence[Decision], asked: Sequence[Group], grouped: bool
+) -> dict[str, tf.Tensor]:
     """The part of the report that has a leading `[groups]` axis, if there are groups; see `harmonize`."""
     weights = tf.stack([decision.weights for decision in decisions])
     stacked = tf.stack(grams)
     report = {"gram": stacked, **gram_statistics(stacked), "weights": weights}
+    if asked[0].part_gram is not None:
+        found = [part_statistics(group.part_gram, decisions[0].weights.shape[0]) for group in asked]
+        report |= {key: tf.stack([each[key] for each in found]) for key in ("cosine_error", "conflict_p")}
     return report if grouped else {key: value[0] for key, value in report.items()}

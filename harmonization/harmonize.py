@@ -17,6 +17,7 @@ from harmonization.decisions import (
 from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.groups import Groups, decide, members_of, split
 from harmonization.harmonizer import Group, Harmonizer
+from harmonization.significance import checked
 
 
 @tf.autograph.experimental.do_not_convert
@@ -29,6 +30,7 @@ def harmonize(
     losses: Sequence[tf.Tensor] | tf.Tensor | None = None,
     scores: Mapping[str, tf.Tensor] | None = None,
     keep: tf.Tensor | bool = True,
+    part_gram: tf.Tensor | None = None,
 ) -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor]]:
     """Combines the gradients of several objectives into one update.
 
@@ -56,6 +58,8 @@ def harmonize(
       scores: Names of groups to [] float32, how well each group's modality performs alone, for `OGMGE`.
       keep: [] bool; False skips the step whatever the method decides, for instance because the batch has
         nothing to learn from.
+      part_gram: [variables, parts * objectives, parts * objectives] float32, inner products of the gradients of equal
+        parts of the batch, from the function of this name; for error bars, and needed by `Significant`.
 
     Returns:
       The update and the report. The update is a list over variables of dense tensors in the
@@ -74,6 +78,9 @@ def harmonize(
         finite: [] bool, whether the gradients and the update are; if False, `keep` is False, and `find_nonfinite`
           names the variable unless only the update is not.
         variable_gram: [variables, objectives, objectives] float32, for statistics per layer.
+      With `part_gram` it also holds
+        cosine_error*: [] float32, the standard error of `cosine`.
+        conflict_p*: [] float32, the p-value of the conflict; see `part_statistics`.
 
     Raises:
       ValueError: If the gradients or groups are not as described, or the method needs something
@@ -96,6 +103,7 @@ def harmonize(
         step=None if step is None else tf.cast(step, tf.int64),
         losses=as_losses(losses, len(gradients)),
         scores=scores,
+        part_gram=checked(part_gram, per_variable, finite),
     )
     asked = split(about, members, gradients)
     decisions = [decide(harmonizer, group) for group in asked]
@@ -107,5 +115,5 @@ def harmonize(
     update, representable = refuse_overflow(update)
     finite, taken = finite & representable, taken & representable
     store(decisions, taken)
-    report = make_report(grams, decisions, grouped=groups is not None)
+    report = make_report(grams, decisions, asked, grouped=groups is not None)
     return update, report | {"keep": taken, "finite": finite, "variable_gram": per_variable}

@@ -26,6 +26,7 @@ class Group(NamedTuple):
       variable_gram: [variables, objectives, objectives] float32, finite: the inner products in each
         variable of the group; `gram` is their sum. `None` without such a matrix of every variable.
       scores: Names of groups to [] float32, how well each group's modality performs alone, or `None`.
+      part_gram: [parts * objectives, parts * objectives] float32, finite: as `gram`, of the parts of the batch, or `None`.
       name: The group's name; "all" if there are no groups.
       position: The group's place among the groups.
       objectives: Which of the caller's objectives take part, ascending; `None` means all.
@@ -36,6 +37,7 @@ class Group(NamedTuple):
     losses: tf.Tensor | None = None
     variable_gram: tf.Tensor | None = None
     scores: Mapping[str, tf.Tensor] | None = None
+    part_gram: tf.Tensor | None = None
     name: str = "all"
     position: int = 0
     objectives: tuple[int, ...] | None = None

@@ -53,7 +53,7 @@ def harmonize_in_one_pass(
     if unasked:  # such an objective would have had a gradient, though it counts nothing
         update = [tf.zeros_like(v) if each is None else each for v, each in zip(variables, update, strict=True)]
     unknown = tf.fill([len(variables), len(losses), len(losses)], float("nan"))
-    report = make_report([unknown[0]] * len(members), decisions, grouped=groups is not None)
+    report = make_report([unknown[0]] * len(members), decisions, asked, grouped=groups is not None)
     report |= {"keep": taken, "finite": finite, "variable_gram": unknown}
     return update, report | _first_nonfinite(lengths, values)
 

@@ -123,7 +123,7 @@ def harmonize_at_cut(
     store(decisions, taken)
     for group, indices in zip(asked, members.values(), strict=True):
         finish(harmonizer, group, update, indices)
-    report = make_report(grams, decisions, grouped=groups is not None)
+    report = make_report(grams, decisions, asked, grouped=groups is not None)
     report |= {"keep": taken, "finite": finite, "variable_gram": _known(per_variable, above)}
     return update, report | _bad(per_variable, lengths)
 

@@ -1,0 +1,128 @@
+"""Whether gradients conflict, or only seem to: error bars from the parts of a batch."""
+
+import tensorflow as tf
+
+from harmonization.gram import Gradient, to_dense, variable_gram
+from harmonization.harmonizer import defined_pairs, gradient_norms
+
+MANY_PARTS, LARGE_BLOCK, SMALL_BLOCK = 16, 4, 2
+
+
+def part_gram(parts: list[list[list[Gradient]]]) -> tf.Tensor:
+    """Inner products of all objectives' gradients of all parts of a batch, for `harmonize`.
+
+    Args:
+      parts: A list over equal parts of the batch (micro-batches, say) of lists over objectives of lists over variables.
+
+    Returns:
+      [variables, parts * objectives, parts * objectives] float32; the objectives of the first part come first.
+
+    Raises:
+      ValueError: As `harmonize`.
+    """
+    return variable_gram(to_dense([row for part in parts for row in part]))
+
+
+def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
+    """Computes unbiased inner products of the expected gradients, their errors and a test for conflicts.
+
+    The gradient of a batch is its expectation plus noise. The noise lengthens it, and where two objectives see the same
+    examples it has a part in their inner product. Products of different parts of the batch have neither bias. We
+    average them within blocks of two parts (four, from 16 parts on), which have nothing in common, so that the spread of
+    the blocks' averages is the error and a one-sided t-test holds its level whatever the noise is like. More would
+    follow from all products at once, but no test of those that we tried holds its level for all noise.
+
+    Args:
+      gram: [parts * objectives, parts * objectives] float32, as from `part_gram`, summed over variables.
+      objectives: How many there are.
+
+    Returns:
+      expected_gram: [objectives, objectives] float32, inner products of the batch's expected gradients, unbiased; a
+        diagonal entry may be negative.
+      gram_error: [objectives, objectives] float32, their standard errors.
+      cosine_errors: [objectives, objectives] float32, those of the cosines of the batch's gradients; zero where one is
+        not defined.
+      conflict_ps: [objectives, objectives] float32, how probable at most such an agreement or less is if the expected
+        gradients do not conflict; 1 where none is defined.
+      cosine_error: [] float32, the error of the smallest cosine.
+      conflict_p: [] float32, the smallest of `conflict_ps` times the number of pairs (Bonferroni), at most 1.
+
+    Raises:
+      ValueError: If there are not at least four parts, an even number.
+    """
+    gram, parts = tf.cast(gram, tf.float32), _parts(gram, objectives)
+    blocks, products = _block_products(gram, objectives, parts)
+    mean, spread = tf.nn.moments(products, axes=[0])
+    error = tf.sqrt(spread / (blocks - 1))
+    # Of the whole batch, whose gradients are sums of `parts` such.
+    total = tf.reduce_sum(tf.reshape(gram, [parts, objectives, parts, objectives]), axis=[0, 2])
+    pairs, norms = defined_pairs(total), gradient_norms(total)
+    ps = tf.where(pairs, _student_below(tf.math.divide_no_nan(mean, error), blocks - 1), 1.0)
+    # No spread at all: parts that are copies of each other, whose signs are certain.
+    ps = tf.where(pairs & (error <= 0.0), tf.where(mean < 0.0, 0.0, 1.0), ps)
+    errors = _per_norms(parts**2 * error, norms)
+    errors = tf.where(pairs, errors, 0.0)
+    cosines = tf.where(pairs, _per_norms(total, norms), 2.0)
+    smallest = tf.argmin(tf.reshape(cosines, [-1]))
+    count = max(objectives * (objectives - 1) // 2, 1)
+    return {
+        "expected_gram": parts**2 * mean,
+        "gram_error": parts**2 * error,
+        "cosine_errors": errors,
+        "conflict_ps": ps,
+        "cosine_error": tf.gather(tf.reshape(errors, [-1]), smallest),
+        "conflict_p": tf.minimum(count * tf.reduce_min(ps), 1.0),
+    }
+
+
+def checked(part_gram: tf.Tensor | None, variable_gram: tf.Tensor, finite: tf.Tensor) -> tf.Tensor | None:
+    """Returns the parts' products in float32, zero unless all are finite; raises a ValueError if they do not fit.
+
+    Args:
+      part_gram: As in `harmonize`.
+      variable_gram: [variables, objectives, objectives] float32.
+      finite: [] bool, whether the gradients are.
+    """
+    if part_gram is None:
+        return None
+    variables, objectives = variable_gram.shape[:2]
+    part_gram = tf.cast(part_gram, tf.float32)
+    if part_gram.shape.rank != 3 or part_gram.shape[0] != variables or part_gram.shape[1] != part_gram.shape[2]:
+        raise ValueError(
+            f"`part_gram` should be [variables ({variables}), parts * objectives, parts * objectives]. "
+            f"Found {part_gram.shape}."
+        )
+    _parts(part_gram[0], objectives)
+    return tf.where(finite & tf.reduce_all(tf.math.is_finite(part_gram)), part_gram, 0.0)
+
+
+def _parts(gram: tf.Tensor, objectives: int) -> int:
+    rows = gram.shape[-1]
+    parts, rest = divmod(rows, objectives)
+    if gram.shape.rank != 2 or rest or parts < 4 or parts % 2:
+        raise ValueError(
+            "`part_gram` should hold an even number of parts, four at least, of "
+            f"{objectives} objectives each. Found a matrix of {gram.shape}."
+        )
+    return parts
+
+
+def _block_products(gram: tf.Tensor, objectives: int, parts: int) -> tuple[int, tf.Tensor]:
+    """The mean products of different parts in each block, [blocks, objectives, objectives] float32."""
+    size = LARGE_BLOCK if parts >= MANY_PARTS and parts % LARGE_BLOCK == 0 else SMALL_BLOCK
+    blocks = parts // size
+    split = tf.reshape(gram, [blocks, size, objectives, blocks, size, objectives])
+    own = tf.stack([split[block, :, :, block] for block in range(blocks)])
+    different = 1.0 - tf.eye(size)
+    return blocks, tf.einsum("britj,rt->bij", own, different) / (size * (size - 1))
+
+
+def _per_norms(products: tf.Tensor, norms: tf.Tensor) -> tf.Tensor:
+    # By one norm after the other: their product may overflow.
+    return tf.math.divide_no_nan(tf.math.divide_no_nan(products, norms[:, None]), norms[None, :])
+
+
+def _student_below(values: tf.Tensor, freedom: int) -> tf.Tensor:
+    """The distribution function of Student's t, float32."""
+    half = 0.5 * tf.math.betainc(0.5 * freedom, 0.5, freedom / (freedom + values**2))
+    return tf.where(values < 0.0, half, 1.0 - half)
