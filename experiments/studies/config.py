@@ -109,7 +109,9 @@ class Study:
             raise ValueError("\n".join(wrong))
 
     def _requirements(self):
-        pairs = [*self.noise, self.ablation_noise]
+        return {**self._of_variants(), **self._of_points(), **self._of_measurements()}
+
+    def _of_variants(self):
         return {
             "methods": (
                 len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.named),
@@ -120,6 +122,15 @@ class Study:
                 and not self.ablations.keys() & self.methods.keys(),
                 "have unique names and begin with the name of a method, followed by what is changed",
             ),
+            "oracle": (
+                not self.oracle or ORACLE not in self.named,
+                f"be False where a method or ablation is called {ORACLE}",
+            ),
+        }
+
+    def _of_points(self):
+        pairs = [*self.noise, self.ablation_noise]
+        return {
             "noise": (
                 all(len(pair) == 2 and all(0 <= share <= 1 for share in pair) for pair in pairs)
                 and len(self.noise) > 0,
@@ -136,16 +147,16 @@ class Study:
                 and all(n >= 1 for n in self.noise_seeds.values()),
                 "give some of `study.noise` a number of seeds, at least 1",
             ),
-            "oracle": (
-                not self.oracle or ORACLE not in self.named,
-                f"be False where a method or ablation is called {ORACLE}",
-            ),
-            "margin_points": (self.margin_points > 0, "be above 0"),
             "ablation_noise": (tuple(self.ablation_noise) in map(tuple, self.noise), "be one of `study.noise`"),
             "ablation_seeds": (
                 1 <= self.ablation_seeds <= len(self.seeds),
                 "be at least 1, at most the number of seeds",
             ),
+        }
+
+    def _of_measurements(self):
+        return {
+            "margin_points": (self.margin_points > 0, "be above 0"),
             "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
             "watch_steps": (
                 list(self.watch_steps) == sorted({step for step in self.watch_steps if step > 0}),
