@@ -102,13 +102,16 @@ class Study:
     def __post_init__(self) -> None:
         wrong = [
             f"`study.{name}` should {expected}. Found {getattr(self, name)!r}."
-            for name, (right, expected) in {**self._of_methods(), **self._of_noise(), **self._of_sizes()}.items()
+            for name, (right, expected) in self._requirements().items()
             if not right
         ]
         if wrong:
             raise ValueError("\n".join(wrong))
 
-    def _of_methods(self):
+    def _requirements(self):
+        return {**self._of_variants(), **self._of_points(), **self._of_measurements()}
+
+    def _of_variants(self):
         return {
             "methods": (
                 len(self.methods) > 0 and all(_NAME.fullmatch(name) for name in self.named),
@@ -123,10 +126,9 @@ class Study:
                 not self.oracle or ORACLE not in self.named,
                 f"be False where a method or ablation is called {ORACLE}",
             ),
-            "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
         }
 
-    def _of_noise(self):
+    def _of_points(self):
         pairs = [*self.noise, self.ablation_noise]
         return {
             "noise": (
@@ -152,9 +154,10 @@ class Study:
             ),
         }
 
-    def _of_sizes(self):
+    def _of_measurements(self):
         return {
             "margin_points": (self.margin_points > 0, "be above 0"),
+            "watched": (set(self.watched) <= self.methods.keys(), "name some of the methods"),
             "watch_steps": (
                 list(self.watch_steps) == sorted({step for step in self.watch_steps if step > 0}),
                 "be increasing steps of at least 1",
