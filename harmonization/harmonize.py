@@ -79,7 +79,7 @@ def harmonize(
           names the variable unless only the update is not.
         variable_gram: [variables, objectives, objectives] float32, for statistics per layer.
       With `part_gram` it also holds
-        cosine_error*: [] float32, the standard error of `cosine`.
+        cosine_error*: [] float32, an upper estimate of the standard error of `cosine`; see `part_statistics`.
         conflict_p*: [] float32, the p-value of the conflict; see `part_statistics`.
 
     Raises:

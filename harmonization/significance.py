@@ -40,8 +40,9 @@ def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
       expected_gram: [objectives, objectives] float32, inner products of the batch's expected gradients, unbiased; a
         diagonal entry may be negative.
       gram_error: [objectives, objectives] float32, their standard errors.
-      cosine_errors: [objectives, objectives] float32, those of the cosines of the batch's gradients; zero where one is
-        not defined.
+      cosine_errors: [objectives, objectives] float32, the same in units of the lengths of the batch's gradients; zero where
+        one is zero. The batch's own cosine, which uses all products, has an error of at most about this, and of less
+        where noise dominates.
       conflict_ps: [objectives, objectives] float32, how probable at most such an agreement or less is if the expected
         gradients do not conflict; 1 where none is defined.
       cosine_error: [] float32, the error of the smallest cosine.

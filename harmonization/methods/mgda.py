@@ -21,7 +21,7 @@ class MGDA(GramHarmonizer):
     Not for: gradients of very different lengths, since the shortest one governs the update; a
       gradient of zero stops it.
 
-    Both sources' solvers iterate (Frank-Wolfe); the active set here is exact. Of several zero
+    Both sources' solvers iterate (Frank-Wolfe), TorchJD's 100 times at most; the active set here is exact. Of several zero
     gradients each has the same weight (our choice).
     """
 
