@@ -1,14 +1,6 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
 from vatt.batch_part import BatchPart, whole_batch
-from vatt.checkpoint_list import (
-    LIST_FILE,
-    CheckpointListError,
-    newest_checkpoint,
-    numbered_checkpoints,
-    readable_checkpoint,
-)
-from vatt.checkpoints import LoadError, find_checkpoint, load, run_directory
 from vatt.cuts import FEATURES, LAST_BLOCK, cut_at
 from vatt.losses import FORMS as LOSS_FORMS
 from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
@@ -17,8 +9,16 @@ from vatt.own_gradients import own_gradients
 from vatt.pair_ranks import pair_ranks
 from vatt.presets import MODALITIES, PRESETS, Tower
 from vatt.randomness import set_initial_seed
-from vatt.release import ReleaseError, import_release, release_facts
 from vatt.sizes import SIZES, Size
+from vatt.trained.checkpoint_list import (
+    LIST_FILE,
+    CheckpointListError,
+    newest_checkpoint,
+    numbered_checkpoints,
+    readable_checkpoint,
+)
+from vatt.trained.checkpoints import LoadError, find_checkpoint, load, run_directory
+from vatt.trained.release import ReleaseError, import_release, release_facts
 
 __all__ = [
     "FEATURES",

@@ -14,7 +14,9 @@ GROUPS = {"audio": [0], "video": [1, 2], "fusion": [3]}
 SCORES = {"audio": 0.9, "video": 0.4}
 PLAIN = {
     "sum": {}, "mean": {}, "reweight": {"weights": (1.5, 0.5, 0.25)}, "rlw": {"seed": 3}, "famo": {},
+    "uw": {}, "imtl_l": {}, "dwa": {"period": 2}, "gls": {}, "stch": {},
 }  # fmt: skip
+ASK_WHO_REACHES_A_GROUP = {"mean", "famo", "dwa", "gls", "stch"}
 GROUPED = PLAIN | {"dgl": {}, "ogm_ge": {}}
 
 
@@ -69,14 +71,16 @@ def test_takes_the_steps_of_a_gradient_per_loss(name, options, groups):
         train(name, options, measure, groups) for measure in (False, True)
     )
     same(variables, expected, 3e-6)
-    same(method.variables, known.variables, 1e-5)
+    # `uw` and `imtl_l` learn in one pass also of objectives that do not reach a group, which weigh nothing there.
+    same([np.where(other == 0, 0, one) for one, other in zip(method.variables, known.variables, strict=True)],
+         known.variables, 1e-5)  # fmt: skip
     for found, wanted in zip(reports, measured, strict=True):
         assert found["keep"] and found["finite"] and wanted["measured"]
         np.testing.assert_allclose(found["losses"], wanted["losses"], rtol=1e-5)
         assert found.keys() == wanted.keys()
         assert {key: value.shape for key, value in found.items()} == {key: value.shape for key, value in wanted.items()}
         if found["measured"]:
-            assert name in ("mean", "famo") and groups, "only what depends on who reaches a group has to look"
+            assert name in ASK_WHO_REACHES_A_GROUP and groups
         else:
             assert np.isnan(found["gram"]).all() and np.isnan(found["norms"]).all() and not np.any(found["defined"])
         if groups is None:
@@ -87,10 +91,8 @@ def test_every_method_says_whether_it_needs_a_gram_matrix():
     methods = {
         name: harmonization.get(name, **method.example_options(3)) for name, method in harmonization.METHODS.items()
     }
-    assert {name for name, method in methods.items() if not method.needs_gram(GROUPS)} == set(GROUPED) - {
-        "mean",
-        "famo",
-    }
+    with_groups = {name for name, method in methods.items() if not method.needs_gram(GROUPS)}
+    assert with_groups == set(GROUPED) - ASK_WHO_REACHES_A_GROUP
     assert {name for name, method in methods.items() if not method.needs_gram(None)} == set(GROUPED)
 
 

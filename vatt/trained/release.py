@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from vatt.checkpoint_list import readable_checkpoint
 from vatt.heads import JointHead
 from vatt.model import VATT
+from vatt.trained.checkpoint_list import readable_checkpoint
 
 _BASE = "model/layer_with_weights-0/_base_layer/"
 _HEAD = "model/layer_with_weights-0/_head_layer/_bridge_heads/0/"

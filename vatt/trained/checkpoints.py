@@ -5,8 +5,8 @@ import os
 
 import tensorflow as tf
 
-from vatt.checkpoint_list import LIST_FILE, CheckpointListError, newest_checkpoint, readable_checkpoint
 from vatt.model import VATT
+from vatt.trained.checkpoint_list import LIST_FILE, CheckpointListError, newest_checkpoint, readable_checkpoint
 
 CONFIG_FILE = "model.json"
 """What a run directory calls the constructor's arguments of its model, as `VATT.get_config` gives them."""

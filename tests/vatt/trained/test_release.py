@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 import vatt
-from vatt.release import published_keys
+from vatt.trained.release import published_keys
 
 pytestmark = pytest.mark.slow
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
+GOLDEN = pathlib.Path(__file__).parent.parent.parent / "golden"
 COMMON = dict(release_compatible=True, dropout=0.1)
 CLIP = dict(frames=8, image_size=32, waveform_samples=1280, vocabulary_size=1000, video_audio_dim=64, video_text_dim=32)
 MODELS = {

@@ -1,0 +1,1 @@
+"""Weights from files: checkpoints of runs, and those of the published code."""
