@@ -88,7 +88,8 @@ def test_the_run_directory_holds_what_it_should(stopped):
     names = set(os.listdir(directory.path))
     events = {name for name in names if name.startswith("events.out.tfevents")}
     assert names - events == {
-        "config.gin", "environment.json", "data.json", "model.json", "vocabulary.txt", "metrics.jsonl", "checkpoints"
+        "config.gin", "environment.json", "data.json", "model.json", "vocabulary.txt", "vocabulary.sha256",
+        "metrics.jsonl", "checkpoints",
     }  # fmt: skip
     assert json.loads((directory.path / "environment.json").read_text())["packages"]["tf_keras"]
     keys = tf.train.load_checkpoint(str(directory.checkpoints)).get_variable_to_shape_map()
