@@ -71,3 +71,8 @@ def tone(seconds, sample_rate_hz, hertz=440.0, level=0.4):
     """A sine, float32 [samples]."""
     times = np.arange(round(seconds * sample_rate_hz)) / sample_rate_hz
     return (level * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
+
+
+def hertz(audio, rate=16000):
+    """Returns the loudest frequency of a sound [samples]."""
+    return np.abs(np.fft.rfft(audio)).argmax() * rate / len(audio)

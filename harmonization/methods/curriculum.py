@@ -12,7 +12,7 @@ from harmonization.harmonizer import (
     pairwise_cosines,
     smallest_over_pairs,
 )
-from harmonization.methods.sum import Sum
+from harmonization.methods.given_weights.sum import Sum
 from harmonization.schedule import ConstantSchedule, LinearSchedule, Schedule
 
 INDICATORS = ("cosine", "dot")

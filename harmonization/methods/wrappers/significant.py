@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from harmonization.harmonizer import Decision, Group, Harmonizer
-from harmonization.methods.sum import Sum
+from harmonization.methods.given_weights.sum import Sum
 from harmonization.significance import part_statistics
 
 

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from data.media import decoding, video_timeline
+from data.media import video_timeline
 from data.media.containers import open_container, presented_seconds
 from data.media.orientation import Orientation, orientation_of
 from data.media.reader import MediaFormat, MediaReader
 from data.media.tone_mapping import tone_mapped
+from experiments.benchmarks.zoo.kinds import ORIENTATIONS
 
 pytestmark = pytest.mark.every_python
 
 MEDIA = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "media_files.py"))
-tone = MEDIA["tone"]
+tone, hertz = MEDIA["tone"], MEDIA["hertz"]
 CLOCK = MediaFormat(frames_per_second=10.0, image_size_px=256, sample_rate_hz=16000)
 HEIGHT, WIDTH = 48, 64
 
@@ -65,10 +66,6 @@ def levels(clip):
     return clip.frames.mean((1, 2, 3))
 
 
-def hertz(audio, rate=16000):
-    return np.abs(np.fft.rfft(audio)).argmax() * rate / len(audio)
-
-
 def remux(old, new):
     """Copies the packets as they are; their times too, which may be those of decoding."""
     with av.open(str(old)) as source, av.open(str(new), "w") as target:
@@ -102,17 +99,6 @@ def test_frames_stored_out_of_order_are_all_shown_evenly_where_only_times_of_dec
         assert not reader.damaged_packets and reader.missing_seconds < 0.2
 
 
-# Where the four corners of the stored picture, named in reading order, are on screen.
-MATRICES = {
-    "as stored": ((1, 0, 0, 1), "abcd"),
-    "left-right mirror": ((-1, 0, 0, 1), "badc"),
-    "top-bottom mirror": ((1, 0, 0, -1), "cdab"),
-    "half turn": ((-1, 0, 0, -1), "dcba"),
-    "clockwise": ((0, 1, -1, 0), "cadb"),
-    "counterclockwise": ((0, -1, 1, 0), "bdac"),
-    "transposed": ((0, 1, 1, 0), "acbd"),
-    "other diagonal": ((0, -1, -1, 0), "dbca"),
-}
 CORNERS = {"a": 20, "b": 90, "c": 160, "d": 230}
 
 
@@ -129,9 +115,9 @@ def cornered(count):
     return frames
 
 
-@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("name", sorted(ORIENTATIONS.keys() - {"said once"}))
 def test_all_eight_display_matrices(tmp_path, name):
-    (a, b, c, d), shown = MATRICES[name]
+    (a, b, c, d), shown = ORIENTATIONS[name]
     path = write(tmp_path / "turned.mp4", cornered(3))
     content = path.read_bytes()
     identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -171,31 +157,6 @@ def test_an_orientation_holds_until_another_comes_and_the_shape_stays(tmp_path, 
     clip, _ = read(write(tmp_path / "a.mp4", cornered(30)))
     assert clip.frames.shape == (30, WIDTH, HEIGHT, 3)
     assert [corners(frame) for frame in clip.frames] == ["bdac"] * 20 + ["dcba"] * 10
-
-
-def wav(path, samples, bits=16, valid_bits=None, tag=1):
-    """WAVE_FORMAT_EXTENSIBLE, which names no positions of the channels; samples as stored, [samples, channels]."""
-    channels, size = samples.shape[1], bits // 8
-    name = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
-    head = struct.pack("<HHIIHH", 0xFFFE, channels, 16000, 16000 * channels * size, channels * size, bits)
-    head += struct.pack("<HHI", 22, valid_bits or bits, 0) + name
-    body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", samples.nbytes)
-    path.write_bytes(b"RIFF" + struct.pack("<I", len(body) + samples.nbytes) + body + samples.tobytes())
-    return path
-
-
-def read_sound(path):
-    reader = MediaReader(path, CLOCK)
-    return next(reader.sound_windows([0], 10)).audio, reader
-
-
-@pytest.mark.parametrize("channels", [1, 2, 9, 32])
-def test_channels_without_positions_become_their_mean(tmp_path, channels):
-    samples = np.zeros((16000, channels), "<i2")
-    samples[:, -1] = 30000 * tone(1, 16000, 1000, 1.0)
-    audio, reader = read_sound(wav(tmp_path / "a.wav", samples))
-    assert hertz(audio) == 1000 and audio.max() == pytest.approx(30000 / channels, rel=0.03)
-    assert ("unmixed_channels" in reader.remarks) == (channels > 2)  # two are left and right
 
 
 def test_ambisonics_keep_the_pictures_and_give_the_channel_of_all_directions(tmp_path):
@@ -262,24 +223,6 @@ def test_only_the_part_that_cancels_is_the_first_channel(tmp_path):
     spectrum = np.abs(np.fft.rfft(second))
     assert spectrum[1500] > 0.2 * spectrum[440] and spectrum[1500] > 100 * np.median(spectrum)
     assert len(clip.audio) == 4 * 16000 and list(reader.remarks) == ["cancelling_channels"]
-
-
-def test_24_bits_in_32_are_whole_numbers(tmp_path):
-    wave = 0.8 * tone(1, 16000, 1000, 1.0) * np.linspace(0.001, 1, 16000)
-    samples = (np.round(wave * (2**23 - 1)).astype("<i4") << 8)[:, None]
-    audio, reader = read_sound(wav(tmp_path / "a.wav", samples, bits=32, valid_bits=24))
-    np.testing.assert_allclose(audio / 32768, wave, atol=1e-3)
-    assert not reader.remarks
-
-
-@pytest.mark.parametrize("fault", [np.nan, np.inf, 1e20])
-def test_samples_that_are_no_sound_are_dropped_and_noted(tmp_path, fault):
-    samples = tone(1, 16000, 1000, 0.5).astype("<f4")[:, None]
-    assert read_sound(wav(tmp_path / "good.wav", samples, bits=32, tag=3))[0].max() == pytest.approx(16384, rel=0.01)
-    samples[100] = fault
-    audio, reader = read_sound(wav(tmp_path / "a.wav", samples, bits=32, tag=3))
-    assert not audio[:90].any() and np.abs(audio).max() < 17000 and np.abs(audio[8000:]).max() > 16000
-    assert list(reader.remarks) == ["unusable_samples"]
 
 
 def test_the_default_track_is_taken_and_a_commentary_is_not(tmp_path):
@@ -406,8 +349,3 @@ def test_high_dynamic_range_is_known_by_its_tags(tmp_path, transfer, primaries, 
     expected = {"PQ": 231, "HLG": None, "BT.2020": 148, "": 148}[kind]
     if expected:
         np.testing.assert_allclose(levels(clip), expected, atol=4)
-
-
-def test_what_is_sound():
-    assert decoding.is_sound(np.array([1.5, -3.0])) and decoding.is_sound(np.zeros((2, 0)))
-    assert not decoding.is_sound(np.array([0.0, np.nan])) and not decoding.is_sound(np.array([0.0, -1e3]))

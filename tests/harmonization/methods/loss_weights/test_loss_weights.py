@@ -26,7 +26,7 @@ def _steps(method, losses):
 
 
 def test_all_are_found():
-    assert NAMES == ["uw", "imtl_l", "dwa", "gls", "stch"]
+    assert NAMES == ["uw", "imtl_l", "dwa", "gls", "stch", "famo"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,9 +64,14 @@ def test_one_backward_pass_gives_the_same_weights(name):
     for measure in (True, False):
         method, variable = _made(name, 2), tf.Variable([1.0, 2.0])
         optimizer = tf.keras.optimizers.SGD(0.1)
+
+        def compute(variable=variable):
+            return [tf.reduce_sum(variable**2), tf.reduce_sum((variable - 3.0) ** 2)]
+
         for step in range(3):
             with tf.GradientTape(persistent=True) as tape:
-                losses = [tf.reduce_sum(variable**2), tf.reduce_sum((variable - 3.0) ** 2)]
-            harmonization.minimize(tape, losses, [variable], optimizer, method, step=step, measure=measure)
+                losses = compute()
+            options = dict(step=step, measure=measure, losses_after=compute)
+            harmonization.minimize(tape, losses, [variable], optimizer, method, **options)
         updates.append(variable.numpy())
     np.testing.assert_allclose(*updates, rtol=1e-6)

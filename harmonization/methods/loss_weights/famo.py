@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from harmonization.groups import Groups
-from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
+from harmonization.harmonizer import Decision, Group, gradient_norms
+from harmonization.methods.loss_weights.base import LossWeights
 from harmonization.state import adam_step, check_made_for, own_entries, state_variables, with_own_entries
 
 OUT = tf.float32.min / 4
 """A logit whose share is zero, yet equal shares if all are out."""
 
 
-class FAMO(Harmonizer):
+class FAMO(LossWeights):
     """Learns weights under which the logarithms of all losses fall equally fast.
 
     Rule: w_i = c z_i / D_i with z = softmax(logits), D_i = L_i - b_i + epsilon, c = 1 / sum_i z_i / D_i.
@@ -85,22 +85,16 @@ class FAMO(Harmonizer):
         # Rows: log D before the update, and 1 where it waits for the one after, else 0.
         self._waiting = state_variables(tf.zeros([2, objectives]), groups, "famo_waiting")
 
-    def decide(self, group: Group) -> Decision:
-        """See `Harmonizer.decide`; raises a ValueError without losses."""
-        if group.losses is None:
-            raise ValueError("FAMO needs the losses. Pass `losses=` to `harmonize`.")
+    def weigh(self, losses: tf.Tensor, group: Group) -> Decision:
+        """See `LossWeights.weigh`."""
         waiting = self._waiting[group.name]
-        usable = self._has_gradient(group) & tf.math.is_finite(group.losses)
-        logs = tf.where(usable, self._log_distance(group.losses, group), 0.0)
+        usable = self._has_gradient(group) & tf.math.is_finite(losses)
+        logs = tf.where(usable, self._log_distance(losses, group), 0.0)
         logits = own_entries(self._learned[group.name], group)[0]
         weights = tf.nn.softmax(tf.where(usable, logits - logs, OUT))
         nothing = tf.zeros(waiting.shape[1:])
         rows = [with_own_entries(nothing, row, group) for row in (logs, tf.cast(usable, tf.float32))]
         return Decision(weights, state=[(waiting, tf.stack(rows))])
-
-    def needs_gram(self, groups: Groups | None) -> bool:
-        """See `Harmonizer.needs_gram`: with groups, each of which learns of the objectives that reach it."""
-        return groups is not None
 
     def after_step(self, losses: tf.Tensor) -> None:
         """See `Harmonizer.after_step`. After a step that was not taken it does nothing."""

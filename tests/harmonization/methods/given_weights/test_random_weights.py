@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Group
-from harmonization.methods.random_weights import RandomWeights
+from harmonization.methods.given_weights.random_weights import RandomWeights
 
 
 def _weights(method, step, objectives=3, **about):

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Group
-from harmonization.methods.famo import FAMO
+from harmonization.methods.loss_weights.famo import FAMO
 
 
 def _built(objectives=2, groups=("all",), **options):

@@ -1,0 +1,1 @@
+"""Methods whose weights depend neither on the losses nor on the gradients."""
