@@ -29,8 +29,9 @@ def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
     The gradient of a batch is its expectation plus noise. The noise lengthens it, and where two objectives see the same
     examples it has a part in their inner product. Products of different parts of the batch have neither bias. We
     average them within blocks of two parts (four, from 16 parts on), which have nothing in common, so that the spread of
-    the blocks' averages is the error and a one-sided t-test holds its level whatever the noise is like. More would
-    follow from all products at once, but no test of those that we tried holds its level for all noise.
+    the blocks' averages is the error of a one-sided t-test. In simulations it fired in 4 to 6 % of the steps without a
+    conflict at a level of 5 %, but in 7 % with eight parts and strong noise in few dimensions. More power would
+    follow from all products at once, but the tests of those that we tried fired in up to 22 %.
 
     Args:
       gram: [parts * objectives, parts * objectives] float32, as from `part_gram`, summed over variables.
