@@ -10,6 +10,7 @@ import inspect
 import os
 import pathlib
 import re
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
@@ -142,11 +143,19 @@ def _check_type(name, value, expected):
     except typeguard.TypeCheckError:
         wrong = True
     if wrong:
-        wanted = getattr(expected, "__name__", str(expected)) if inspect.isclass(expected) else str(expected)
         raise TypeError(
-            f"`{name}` should be of type {wanted}. Found {value!r} of type {type(value).__name__}. "
+            f"`{name}` should be of type {_type_name(expected)}. Found {value!r} of type {type(value).__name__}. "
             "Correct it in the gin file or in --gin_bindings."
         )
+
+
+def _type_name(hint):
+    """`int | None` on every Python; 3.10 itself writes `typing.Optional[int]`."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, typing.get_args(hint)))
+    if hint is types.NoneType:
+        return "None"
+    return hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint)
 
 
 def check_numbers(name: str, value: object) -> None:
