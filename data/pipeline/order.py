@@ -35,7 +35,9 @@ class ClipOrder:
       lengths: Records in each of them.
       shards_per_window: Files whose records are shuffled together.
       seed: Seed of the run.
-      pipeline: Index of this input pipeline among those of the run.
+      pipeline: Index of this input pipeline among those of the run; 0 for all that share their files.
+      sharing: How many pipelines take turns at the clips of these files.
+      turn: Which of them this one is.
     """
 
     paths: tuple[str, ...]
@@ -43,10 +45,12 @@ class ClipOrder:
     shards_per_window: int
     seed: int
     pipeline: int = 0
+    sharing: int = 1
+    turn: int = 0
 
     @property
     def clips_per_epoch(self) -> int:
-        """Records in all files of this pipeline."""
+        """Records in all files, those of the pipelines that share them included."""
         return sum(self.lengths)
 
     @property
@@ -69,7 +73,7 @@ class ClipOrder:
         Returns:
           The window (counted from step 0) that holds the next clip, and the clip's index in it.
         """
-        epoch, remaining = divmod(position, self.clips_per_epoch)
+        epoch, remaining = divmod(position * self.sharing + self.turn, self.clips_per_epoch)
         with tf.device("CPU:0"):  # Where tf.data draws the same numbers.
             shards = self.epoch_shards(epoch).numpy()
         lengths = np.asarray(self.lengths)[shards]
@@ -88,15 +92,16 @@ class ClipOrder:
         Returns:
           Dataset of (position int64 scalar, serialized record). Every position's record is the same
           whatever `start_position`; each run of `clips_per_epoch` positions that starts at a
-          multiple of it holds every clip once. Reading a file whose number of records is
-          not that of `lengths` raises `tf.errors.InvalidArgumentError`.
+          multiple of it, counted over the pipelines that share the files, holds every clip once.
+          Reading a file whose number of records is not that of `lengths` raises
+          `tf.errors.InvalidArgumentError`.
         """
         window, skipped = self.locate(start_position)
         windows = tf.data.Dataset.range(window, tf.int64.max)
         # The next window is read while this one is being used: two windows of encoded records
         # are in memory.
         records = windows.flat_map(self._read_window).prefetch(1).unbatch()
-        return records.skip(skipped).enumerate(start=start_position)
+        return records.skip(skipped).shard(self.sharing, 0).enumerate(start=start_position)
 
     def upcoming_windows(self, position: int) -> Iterator[list[str]]:
         """Yields the files of each window from that of a position on, to the end of the next epoch."""
@@ -146,6 +151,8 @@ def clip_order(
 ) -> ClipOrder:
     """Assigns files to an input pipeline and sizes its shuffle windows.
 
+    Where there are fewer files than pipelines, all pipelines read all files, and take turns at their clips.
+
     Args:
       paths: All TFRecord files of the split.
       lengths: Records in each of them; files without records are skipped.
@@ -156,21 +163,20 @@ def clip_order(
       pipeline: Index of this one. It takes the files pipeline, pipeline + pipelines, ...
 
     Raises:
-      DataError: There are fewer non-empty files than input pipelines.
+      DataError: No file has records.
     """
     shards = [(path, length) for path, length in zip(paths, lengths, strict=True) if length]
-    if len(shards) < pipelines or not shards:
-        raise DataError(
-            f"{pipelines} input pipelines (hosts) need at least as many record files, but there "
-            f"are {len(shards)} with records in them. Prepare the data set again with "
-            f"num_shards >= {pipelines} (several per host shuffle better), or use fewer hosts."
-        )
-    own_paths, own_lengths = zip(*shards[pipeline::pipelines], strict=True)
+    if not shards:
+        raise DataError("The record files to train on should hold records. Found none. Prepare the data set again.")
+    shared = len(shards) < pipelines
+    own_paths, own_lengths = zip(*(shards if shared else shards[pipeline::pipelines]), strict=True)
     mean_length = sum(own_lengths) / len(own_lengths)
     return ClipOrder(
         paths=own_paths,
         lengths=own_lengths,
         shards_per_window=min(max(1, round(shuffle_window / mean_length)), len(own_paths)),
         seed=seed,
-        pipeline=pipeline,
+        pipeline=0 if shared else pipeline,
+        sharing=pipelines if shared else 1,
+        turn=pipeline if shared else 0,
     )

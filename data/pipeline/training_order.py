@@ -69,8 +69,7 @@ def training_order(
     """Gives an input pipeline its share of the training records; see `data.train_batches`.
 
     Raises:
-      DataError: A set has no training clips or fewer files than there are pipelines, or the weights
-        do not fit.
+      DataError: A set has no training clips, or the weights do not fit.
     """
     weights = [1] * len(prepared) if weights is None else list(weights)
     if len(weights) != len(prepared):

@@ -109,9 +109,17 @@ def test_files_without_records_are_left_out(paths):
     assert len(clip_order(paths, lengths, seed=0, shuffle_window=7).paths) == 6
 
 
-def test_more_hosts_than_files_is_refused_with_the_remedy(paths):
-    with pytest.raises(DataError, match="8 input pipelines .* there are 7 .*num_shards >= 8"):
-        clip_order(paths, LENGTHS, seed=0, shuffle_window=7, pipelines=8)
+def test_more_hosts_than_files_take_turns_at_the_order_of_one(paths):
+    one = take(clip_order(paths, LENGTHS, seed=1, shuffle_window=7), 3 * CLIPS)
+    hosts = [clip_order(paths, LENGTHS, seed=1, shuffle_window=7, pipelines=9, pipeline=host) for host in range(9)]
+    taken = [take(host, CLIPS // 3) for host in hosts]
+    assert [taken[place % 9][place // 9][1] for place in range(9 * (CLIPS // 3))] == [record for _, record in one]
+    assert all(take(host, 3, start=5) == clips[5:8] for host, clips in zip(hosts, taken, strict=True))
+
+
+def test_files_that_hold_nothing_are_refused(paths):
+    with pytest.raises(DataError, match="Found none"):
+        clip_order(paths, (0,) * len(LENGTHS), seed=0, shuffle_window=7)
 
 
 @pytest.mark.parametrize("error", [-1, 1])
