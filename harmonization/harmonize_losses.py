@@ -11,7 +11,7 @@ from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Harmonizer
 from harmonization.one_pass import harmonize_in_one_pass
 from harmonization.part_gradients import check_parts, part_gradients, parts_here
-from harmonization.replicas import sum_over_replicas
+from harmonization.replicas import replica_count, sum_over_replicas
 from harmonization.tape_cut import harmonize_at_cut
 
 
@@ -80,7 +80,7 @@ def harmonize_losses(
     options = dict(values=values, scores=scores, keep=keep)
     needs_gram = not isinstance(harmonizer, Harmonizer) or harmonizer.needs_gram(groups)
     parts = parts_here(losses)
-    check_parts(parts, harmonizer)
+    check_parts(parts, harmonizer, replica_count())
     if parts and not needs_gram and not measure:
         with tape:
             losses = [tf.reduce_sum(loss) for loss in losses]

@@ -90,7 +90,7 @@ class HarmonizedTraining:
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
             method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
-            check_parts(gradient_parts, method)
+            check_parts(gradient_parts, method, self.distribute_strategy.num_replicas_in_sync)
             never = measure_gradients_every is None and not method.needs_gram(groups)
             method.build(_count(loss), tuple(groups) if groups else ("all",))
             self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED, setup)

@@ -9,7 +9,7 @@ from harmonization.backward import Backward, BackwardPass, Gradients
 from harmonization.decisions import added
 from harmonization.gram import cross_gram
 from harmonization.harmonizer import Harmonizer
-from harmonization.replicas import sum_over_replicas
+from harmonization.replicas import replica_count, sum_over_replicas
 from harmonization.significance import block_size
 from harmonization.tape_cut import TapeCut
 
@@ -93,13 +93,12 @@ def _dot(one, other):
     return tf.reduce_sum(products, axis=list(range(1, products.shape.rank)))
 
 
-def check_parts(here: int | None, harmonizer: Harmonizer) -> None:
-    """Checks that a method gets what it needs, and that so many parts on each replica of the strategy allow a test.
+def check_parts(here: int | None, harmonizer: Harmonizer, replicas: int) -> None:
+    """Checks that a method gets what it needs, and that so many parts on each of so many replicas allow a test.
 
     Raises:
       ValueError: They do not.
     """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if here is None:
         if getattr(harmonizer, "needs_parts", False):
             raise ValueError(
@@ -145,7 +144,7 @@ def part_gradients(
       objectives] float32, independent estimates of the inner products of the expected gradients; see `estimate_statistics`.
     """
     here = losses[0].shape[0]
-    parts = Parts(here * tf.distribute.get_strategy().num_replicas_in_sync, here)
+    parts = Parts(here * replica_count(), here)
     passes = [[_one_part(loss, part, variables) for loss in losses] for part in range(parts.here)]
     if backward.cut is None:
         rows = [backward(each) for each in passes]

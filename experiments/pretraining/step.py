@@ -170,7 +170,7 @@ class HarmonizedTrainer(StepTrainer):
     def _parts(self, measure):
         """How many parts of this replica's clips have gradients of their own; 0 for none."""
         measured = measure or self.harmonizer.needs_gram(self.groups)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         return self.gradient_parts // replicas if self.gradient_parts and measured else 0
 
     def _passes(self, clips, parts=0):
