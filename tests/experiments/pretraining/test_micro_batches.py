@@ -110,14 +110,14 @@ def test_passes_are_the_same_with_xla(make_model, make_batch):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("count, here", [(4, 4), (8, 4), (4, 2)])
-def test_products_of_parts_are_those_of_their_gradients_by_hand(make_model, make_batch, count, here):
+def test_products_of_parts_are_those_of_their_gradients_by_hand(make_model, make_batch):
+    count, here = 8, 4
     model = make_model(drop_token_rate=0.5, dropout=0.1, modalities=("audio",))
     clips, weights = make_batch(4 * count), model.path_variables("audio")
     passes = MicroBatches(model, clips, count, tf.constant([0, 1], tf.int64), lambda part: part)
     shape = passes._features()["audio"].shape
     cotangents = [tf.random.stateless_normal(shape, [seed, 0]) for seed in range(2)]
-    found, products = passes.pull_back_parts([[each] for each in cotangents], weights, Parts(max(here, 4), here))
+    found, products = passes.pull_back_parts([[each] for each in cotangents], weights, Parts(here, here))
 
     by_part = []
     for part in range(here):
