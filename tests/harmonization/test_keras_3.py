@@ -41,7 +41,8 @@ assert hasattr(model.optimizer, "dynamic_scale")
 keras.mixed_precision.set_global_policy("float32")
 for level, kept in ((0.999, 0.0), (1e-6, 1.0)):
     source = keras.Input([4])
-    outputs = {name: keras.layers.Dense(1, name=name)(source) for name in targets}
+    shared = keras.layers.Dense(8, activation="tanh")(source)
+    outputs = {name: keras.layers.Dense(1, name=name)(shared) for name in targets}
     model = harmonization.HarmonizedModel(source, outputs)
     gate = harmonization.Significant(harmonization.GradientCurriculum(0.999), level)
     model.compile("sgd", loss={"a": "mse", "b": "mae"}, harmonizer=gate, gradient_parts=4)
