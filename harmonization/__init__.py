@@ -48,6 +48,7 @@ from harmonization.methods.upgrad import UPGrad
 from harmonization.methods.wrappers.cr_mogm import CRMOGM
 from harmonization.methods.wrappers.significant import Significant
 from harmonization.minimize import minimize
+from harmonization.part_gradients import LossParts
 from harmonization.replicas import sum_over_replicas
 from harmonization.schedule import (
     ConstantSchedule,
@@ -73,6 +74,7 @@ __all__ = [
     "FAMO",
     "IMTLG",
     "METHODS",
+    "LossParts",
     "MGDA",
     "OGMGE",
     "AlignedMTL",

@@ -1,7 +1,7 @@
 """Backward passes through what a tape has recorded and, where the recording is cut, through what lies below the cut."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -46,6 +46,23 @@ class Cut(Protocol):
           sources: A list over passes of the variables.
         """
 
+    def pull_back_parts(
+        self, cotangents: Sequence[Gradients], variables: Sequence, parts: Any
+    ) -> tuple[list[Gradients], tf.Tensor]:
+        """Returns what `pull_back` returns, and products of the gradients of different parts of the batch.
+
+        Needed only where losses have the shape [parts].
+
+        Args:
+          cotangents: A list over objectives, as in `pull_back`.
+          variables: The variables.
+          parts: A `Parts`, how the batch is split.
+
+        Returns:
+          A list over objectives of lists over variables, and [variables, blocks, objectives, objectives] float32: the sums over
+          the parts of a block of their products with the sum of the parts before them.
+        """
+
 
 class Backward:
     """Takes gradients of recorded tensors.
@@ -59,7 +76,7 @@ class Backward:
     def __init__(
         self, tape: tf.GradientTape, cut: Cut | None = None, unscale: Callable[[Gradients], Gradients] | None = None
     ):
-        self._tape, self._cut, self._unscale = tape, cut, unscale
+        self._tape, self.cut, self._unscale = tape, cut, unscale
 
     def recorded(self, each: BackwardPass) -> Gradients:
         """Returns dense gradients of one sum, down to the cut."""
@@ -71,13 +88,13 @@ class Backward:
 
     def __call__(self, passes: Sequence[BackwardPass]) -> list[Gradients]:
         """Returns dense gradients of each sum, through the cut."""
-        found = [self.recorded(each) for each in passes] if self._cut is None else self._through(passes)
+        found = [self.recorded(each) for each in passes] if self.cut is None else self._through(passes)
         return found if self._unscale is None else [self._unscale(gradients) for gradients in found]
 
     def _through(self, passes):
-        at = len(self._cut.above)
-        found = [self.recorded(each._replace(sources=[*self._cut.above, *each.sources])) for each in passes]
-        below = self._cut.pull_back([row[:at] for row in found], [each.sources for each in passes])
+        at = len(self.cut.above)
+        found = [self.recorded(each._replace(sources=[*self.cut.above, *each.sources])) for each in passes]
+        below = self.cut.pull_back([row[:at] for row in found], [each.sources for each in passes])
         return [
             [added(*pair) for pair in zip(row[at:], other, strict=True)]
             for row, other in zip(found, below, strict=True)

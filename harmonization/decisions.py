@@ -7,7 +7,7 @@ import tensorflow as tf
 from harmonization.diagnostics import gram_statistics
 from harmonization.gram import widened
 from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
-from harmonization.significance import part_statistics
+from harmonization.significance import estimate_statistics
 
 
 def all_finite(tensor: tf.Tensor) -> tf.Tensor:
@@ -136,7 +136,7 @@ def make_report(
     weights = tf.stack([decision.weights for decision in decisions])
     stacked = tf.stack(grams)
     report = {"gram": stacked, **gram_statistics(stacked), "weights": weights}
-    if asked[0].part_gram is not None:
-        found = [part_statistics(group.part_gram, decisions[0].weights.shape[0]) for group in asked]
+    if asked[0].gram_estimates is not None:
+        found = [estimate_statistics(group.gram_estimates, group.gram) for group in asked]
         report |= {key: tf.stack([each[key] for each in found]) for key in ("cosine_error", "conflict_p")}
     return report if grouped else {key: value[0] for key, value in report.items()}

@@ -76,6 +76,23 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
     return tf.gather(tf.stack([tf.stack(row) for row in entries]), tf.constant(order), axis=1)
 
 
+def cross_gram(first: Sequence[Sequence[tf.Tensor | None]], second: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
+    """Inner products of the gradients of two batches in every variable; `None` counts as zero.
+
+    Args:
+      first: A list over objectives of lists over variables.
+      second: The same.
+
+    Returns:
+      [variables, objectives, objectives] float32, rows by the objectives of the first batch.
+    """
+    count = len(first)
+    pairs = [(i, count + j) for i in range(count) for j in range(count)]
+    columns = zip(*first, *second, strict=True)
+    entries = [_inner_products([None if g is None else widened(g) for g in column], pairs) for column in columns]
+    return tf.reshape(tf.stack([tf.stack(row) for row in entries]), [-1, count, count])
+
+
 def squares(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
     """Squared norms of one gradient per variable, [variables] float32; `None` counts as zero."""
     return tf.stack([tf.zeros([]) if each is None else _square(widened(each)) for each in gradients])

@@ -74,7 +74,7 @@ def split(
     """What a method is told about each group.
 
     Args:
-      about: Holds `gram` [groups, objectives, objectives], and `variable_gram` and `part_gram` of all variables.
+      about: Holds `gram` [groups, objectives, objectives], and `variable_gram` and `gram_estimates` of all variables.
       members: Names of the groups, with the indices of their variables.
       gradients: A list over objectives of lists over variables.
     """
@@ -82,7 +82,11 @@ def split(
         about._replace(
             gram=gram,
             variable_gram=tf.gather(about.variable_gram, indices),
-            part_gram=None if about.part_gram is None else tf.reduce_sum(tf.gather(about.part_gram, indices), axis=0),
+            gram_estimates=(
+                None
+                if about.gram_estimates is None
+                else tf.reduce_sum(tf.gather(about.gram_estimates, indices), axis=0)
+            ),
             name=name,
             position=position,
             objectives=_present(gradients, indices),
@@ -117,14 +121,12 @@ def _present(gradients, indices: Sequence[int]) -> tuple[int, ...]:
 
 def _narrowed(group: Group) -> Group:
     """The group with the rows of the objectives that take part in it."""
-    rows, objectives = tf.constant(group.objectives), group.gram.shape[0]
-    parts = 0 if group.part_gram is None else group.part_gram.shape[0] // objectives
-    every_part = tf.constant([part * objectives + row for part in range(parts) for row in group.objectives], tf.int32)
+    rows = tf.constant(group.objectives)
     return group._replace(
         gram=_submatrix(group.gram, rows),
         variable_gram=None if group.variable_gram is None else _submatrix(group.variable_gram, rows),
         losses=None if group.losses is None else tf.gather(group.losses, rows),
-        part_gram=None if group.part_gram is None else _submatrix(group.part_gram, every_part),
+        gram_estimates=None if group.gram_estimates is None else _submatrix(group.gram_estimates, rows),
     )
 
 

@@ -17,7 +17,7 @@ from harmonization.decisions import (
 from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.groups import Groups, decide, members_of, split
 from harmonization.harmonizer import Group, Harmonizer
-from harmonization.significance import checked
+from harmonization.significance import checked_estimates
 
 
 @tf.autograph.experimental.do_not_convert
@@ -59,7 +59,8 @@ def harmonize(
       keep: [] bool; False skips the step whatever the method decides, for instance because the batch has
         nothing to learn from.
       part_gram: [variables, parts * objectives, parts * objectives] float32, inner products of the gradients of equal
-        parts of the batch, from the function of this name; for error bars, and needed by `Significant`.
+        parts of the batch, from the function of this name; for error bars, and needed by `Significant`. Or [variables,
+        blocks, objectives, objectives] float32, as in `part_gradients`.
 
     Returns:
       The update and the report. The update is a list over variables of dense tensors in the
@@ -103,7 +104,7 @@ def harmonize(
         step=None if step is None else tf.cast(step, tf.int64),
         losses=as_losses(losses, len(gradients)),
         scores=scores,
-        part_gram=checked(part_gram, per_variable, finite),
+        gram_estimates=checked_estimates(part_gram, per_variable, finite),
     )
     asked = split(about, members, gradients)
     decisions = [decide(harmonizer, group) for group in asked]

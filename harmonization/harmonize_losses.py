@@ -10,7 +10,8 @@ from harmonization.groups import Groups
 from harmonization.harmonize import harmonize
 from harmonization.harmonizer import Harmonizer
 from harmonization.one_pass import harmonize_in_one_pass
-from harmonization.replicas import sum_over_replicas
+from harmonization.part_gradients import check_parts, part_gradients, parts_here
+from harmonization.replicas import replica_count, sum_over_replicas
 from harmonization.tape_cut import harmonize_at_cut
 
 
@@ -43,11 +44,13 @@ def harmonize_losses(
     - A gradient of every loss down to a `cut` that decides only, a decision by these, and one
       gradient of the weighted sum from there on.
 
-    Call it in the replica context. The last two ways sum over the replicas before they decide.
+    Call it in the replica context. The last two ways sum over the replicas before they decide. With losses of shape [parts]
+    the first way takes a gradient of every loss of every part, and the report has error bars.
 
     Args:
       tape: A persistent tape that has recorded the losses.
-      losses: [] tensors, this replica's share of every objective.
+      losses: [] tensors, this replica's share of every objective; or [parts] tensors, of equal parts of its share of the
+        batch: an even number of them, on all replicas together at least four.
       variables: The variables to train.
       harmonizer: The method.
       groups: As in `harmonize`.
@@ -55,7 +58,8 @@ def harmonize_losses(
       values: [objectives], the losses summed over the replicas.
       scores: As in `harmonize`.
       keep: As in `harmonize`.
-      measure: Take every loss's gradient also if the method does not need it, for the report's sake.
+      measure: Take every loss's gradient also if the method does not need it, for the report's sake; without, parts are added
+        up.
       cut: Where the recording was cut while it was made.
       all_reduce: "after" harmonizes the gradients of the global batch, "before" those of this replica.
       unscale: Applied to every list of gradients, such as the inverse of a loss scale; not with a cut.
@@ -69,25 +73,38 @@ def harmonize_losses(
           `find_nonfinite` has it; -1 if there is none, or where it is not known of which objective.
 
     Raises:
-      ValueError: As `harmonize`.
+      ValueError: If the method needs parts and there are none, there are but they cannot be used, or as `harmonize`.
     """
-
     cut = cut if cut is not None and cut.above else None
     backward = Backward(tape, cut, unscale)
     options = dict(values=values, scores=scores, keep=keep)
     needs_gram = not isinstance(harmonizer, Harmonizer) or harmonizer.needs_gram(groups)
+    parts = parts_here(losses)
+    check_parts(parts, harmonizer, replica_count())
+    if parts and not needs_gram and not measure:
+        with tape:
+            losses = [tf.reduce_sum(loss) for loss in losses]
     if not needs_gram and not measure:
         update, report = harmonize_in_one_pass(backward, losses, variables, harmonizer, groups, step, **options)
         return update, report | {"measured": tf.constant(False)}
+    if parts and (all_reduce == "before" or (cut is not None and cut.decides)):
+        raise ValueError(
+            "`losses` of shape [parts] should be used with `all_reduce='after'`, and without a cut that decides. "
+            f"Found {all_reduce!r}{' and such a cut' if cut is not None and cut.decides else ''}."
+        )
     if cut is not None and cut.decides:
         if unscale is not None:
             raise ValueError("`cut` should be used without `unscale`. Found both.")
         update, report = harmonize_at_cut(backward, losses, variables, harmonizer, groups, step, cut=cut, **options)
         return update, report | {"measured": tf.constant(True)}
-    gradients = backward([BackwardPass([loss], variables) for loss in losses])
-    if all_reduce == "after":
-        gradients = [sum_over_replicas(each) for each in gradients]
-    update, report = harmonize(gradients, harmonizer, groups, step, losses=values, scores=scores, keep=keep)
+    if parts:
+        gradients, estimates = part_gradients(backward, losses, variables)
+    else:
+        gradients, estimates = backward([BackwardPass([loss], variables) for loss in losses]), None
+        if all_reduce == "after":
+            gradients = [sum_over_replicas(each) for each in gradients]
+    options |= dict(losses=options.pop("values"), part_gram=estimates)
+    update, report = harmonize(gradients, harmonizer, groups, step, **options)
     bad_variable, bad_objective = find_nonfinite(report["variable_gram"])
     return update, report | {
         "measured": tf.constant(True), "bad_variable": bad_variable, "bad_objective": bad_objective

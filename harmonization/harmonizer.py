@@ -26,7 +26,8 @@ class Group(NamedTuple):
       variable_gram: [variables, objectives, objectives] float32, finite: the inner products in each
         variable of the group; `gram` is their sum. `None` without such a matrix of every variable.
       scores: Names of groups to [] float32, how well each group's modality performs alone, or `None`.
-      part_gram: [parts * objectives, parts * objectives] float32, finite: as `gram`, of the parts of the batch, or `None`.
+      gram_estimates: [blocks, objectives, objectives] float32, finite: independent estimates of the inner products of the
+        expected gradients, from the parts of the batch, or `None`.
       name: The group's name; "all" if there are no groups.
       position: The group's place among the groups.
       objectives: Which of the caller's objectives take part, ascending; `None` means all.
@@ -37,7 +38,7 @@ class Group(NamedTuple):
     losses: tf.Tensor | None = None
     variable_gram: tf.Tensor | None = None
     scores: Mapping[str, tf.Tensor] | None = None
-    part_gram: tf.Tensor | None = None
+    gram_estimates: tf.Tensor | None = None
     name: str = "all"
     position: int = 0
     objectives: tuple[int, ...] | None = None
@@ -74,10 +75,12 @@ class Harmonizer(RemembersOptions, tf.Module):
     Attributes:
       losses_after: Whether the method wants `after_step` called with the losses of the same batch
         under the updated weights, which costs an additional forward pass.
+      needs_parts: Whether the method decides by the gradients of parts of the batch.
       example_groups: Names of groups for an example, of methods for which groups matter; `None` for the others.
     """
 
     losses_after = False
+    needs_parts = False
     example_groups: tuple[str, ...] | None = None
 
     @classmethod

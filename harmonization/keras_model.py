@@ -12,7 +12,8 @@ from harmonization.harmonizer import Harmonizer
 from harmonization.keras_state import SavedState, TrainingState
 from harmonization.methods import METHODS, get
 from harmonization.minimize import minimize
-from harmonization.output_losses import check_losses, output_losses, recorded_losses
+from harmonization.output_losses import check_losses, output_losses, recorded_losses, split_outputs
+from harmonization.part_gradients import check_parts
 from harmonization.saved_methods import method_config, method_from_config
 
 _CONFIG = "harmonization"
@@ -49,6 +50,7 @@ class HarmonizedTraining:
         groups: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, float] | Sequence[float] | None = None,
         measure_gradients_every: int | None = 1,
+        gradient_parts: int | None = None,
         **options: Any,
     ) -> None:
         """Configures the model for training.
@@ -67,10 +69,13 @@ class HarmonizedTraining:
             backward pass, as plain Keras does, except in every so many steps, in which each loss's
             gradient is taken to log cosine and conflicts. 1 measures every step, `None` none. Under a mirrored strategy
             it has to be one of these two, since replicas that run in threads cannot meet in a branch.
+          gradient_parts: Parts of each replica's batch whose gradients are taken one by one, for `Significant`: an even
+            number, on all replicas together at least four. Each takes a backward pass per loss.
           **options: Other arguments of Keras' `compile`.
 
         Raises:
-          ValueError: If there are not several losses, there is no such method, or gradients cannot be measured so often.
+          ValueError: If there are not several losses, there is no such method, gradients cannot be measured so often, or the
+            method needs parts and there are none or too few.
         """
         _check_frequency(measure_gradients_every, self.distribute_strategy)
         if not isinstance(loss, (Mapping, list, tuple)) or not loss:
@@ -80,10 +85,12 @@ class HarmonizedTraining:
             )
         loss = recorded_losses(loss)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights, **options)
-        setup = {"loss": loss, "loss_weights": loss_weights, "groups": groups, "measure_every": measure_gradients_every}
+        setup = {"loss": loss, "loss_weights": loss_weights, "groups": groups, "gradient_parts": gradient_parts}
+        setup["measure_every"] = measure_gradients_every
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
             method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
+            check_parts(gradient_parts, method, self.distribute_strategy.num_replicas_in_sync)
             never = measure_gradients_every is None and not method.needs_gram(groups)
             method.build(_count(loss), tuple(groups) if groups else ("all",))
             self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED, setup)
@@ -102,11 +109,12 @@ class HarmonizedTraining:
         config = super().get_compile_config()
         if not config or self._beside is None:
             return config
-        groups, every = self._beside.setup["groups"], self._beside.setup["measure_every"]
+        groups, setup = self._beside.setup["groups"], self._beside.setup
         if groups is not None:
             groups = places_of(self.weights, groups)
         method = method_config(self._beside.state.harmonizer, METHODS)
-        return config | {_CONFIG: {"method": method, "groups": groups, "measure_gradients_every": every}}
+        times = {"measure_gradients_every": setup["measure_every"], "gradient_parts": setup["gradient_parts"]}
+        return config | {_CONFIG: {"method": method, "groups": groups, **times}}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles the model as `get_compile_config` says.
@@ -126,6 +134,7 @@ class HarmonizedTraining:
             harmonizer=method_from_config(own["method"], get),
             groups=groups,
             measure_gradients_every=own["measure_gradients_every"],
+            gradient_parts=own.get("gradient_parts"),
         )
         if self.built:
             self.optimizer.build(self.trainable_variables)
@@ -144,15 +153,17 @@ class HarmonizedTraining:
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of `fit`: outputs, losses, a gradient of each, harmonized update, metrics."""
-        state = self.harmonization_state
+        state, count = self.harmonization_state, self._beside.setup["gradient_parts"]
         inputs, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape(persistent=True) as tape:
             outputs = self(inputs, training=True)
-            losses, total = self._losses_of(inputs, targets, outputs, sample_weight)
+            parts = split_outputs(tape, outputs) if count else None
+            losses, total = self._losses_of(inputs, targets, parts.outputs if parts else outputs, sample_weight)
             penalty = self._penalty()
         if type(self).compute_loss is not tf.keras.Model.compute_loss:
             total = self.compute_loss(inputs, targets, outputs, sample_weight)
         self._record_total(inputs, total)
+        losses = parts.split(losses, count) if parts else losses
         after = functools.partial(self._losses_after, inputs, targets, sample_weight)
         report = self._minimize(tape, losses, penalty, after)
         state.step.assign_add(1)

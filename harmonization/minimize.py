@@ -44,7 +44,9 @@ def minimize(
 
     Args:
       tape: A persistent tape that has recorded the losses.
-      losses: [] tensors, one per objective; of a mapping, the values in their order.
+      losses: [] tensors, one per objective; of a mapping, the values in their order. Or [parts] tensors, the shares of equal
+        parts of this replica's batch, an even number of parts, on all replicas together at least four: then the report has
+        error bars, and `Significant` works. Every part takes a backward pass per objective.
       variables: The variables to train.
       optimizer: A Keras optimizer, of Keras 2 (tf_keras) or Keras 3.
       harmonizer: The method.
@@ -109,7 +111,7 @@ def _listed(losses) -> list[tf.Tensor]:
 
 
 def _summed(losses: list[tf.Tensor]) -> tf.Tensor:
-    return sum_over_replicas(tf.stack([tf.cast(loss, tf.float32) for loss in losses]))
+    return sum_over_replicas(tf.stack([tf.reduce_sum(tf.cast(loss, tf.float32)) for loss in losses]))
 
 
 def _check(tape: tf.GradientTape, losses: list[tf.Tensor], variables: Sequence[tf.Variable]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from harmonization.part_gradients import LossParts
+
 # What Keras makes of a function when it compiles a model. Keras 3 has no public name for it, but all of its losses
 # derive from it.
 _FunctionLoss = tf.keras.losses.MeanSquaredError.__base__
@@ -60,6 +62,15 @@ def output_losses(
         order = _names_of(outputs, names)
         keys = [order.index(key) for key in keys]
     return [share for _, share in sorted(zip(keys, shares, strict=True), key=lambda pair: pair[0])], total
+
+
+def split_outputs(tape: tf.GradientTape, outputs: Any) -> LossParts:
+    """Returns what splits the gradients of losses by the examples; the losses start from its outputs."""
+    parts = LossParts(tape, outputs)
+    for copy, output in zip(tf.nest.flatten(parts.outputs), tf.nest.flatten(outputs), strict=True):
+        if hasattr(output, "_keras_mask"):  # where Keras keeps which steps of a sequence count
+            copy._keras_mask = output._keras_mask
+    return parts
 
 
 def check_losses(columns: Mapping[str, Any], outputs: Any, names: Sequence | None) -> None:

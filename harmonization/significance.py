@@ -5,7 +5,12 @@ import tensorflow as tf
 from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.harmonizer import defined_pairs, gradient_norms
 
-MANY_PARTS, LARGE_BLOCK, SMALL_BLOCK = 16, 4, 2
+_MANY_PARTS, _LARGE_BLOCK, _SMALL_BLOCK = 16, 4, 2
+
+
+def block_size(parts: int, here: int) -> int:
+    """Returns how many parts form a block, of all parts of a batch and those on a replica."""
+    return _LARGE_BLOCK if parts >= _MANY_PARTS and here % _LARGE_BLOCK == 0 else _SMALL_BLOCK
 
 
 def part_gram(parts: list[list[list[Gradient]]]) -> tf.Tensor:
@@ -52,24 +57,35 @@ def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
     Raises:
       ValueError: If there are not at least four parts, an even number.
     """
-    gram, parts = tf.cast(gram, tf.float32), _parts(gram, objectives)
-    blocks, products = _block_products(gram, objectives, parts)
-    mean, spread = tf.nn.moments(products, axes=[0])
-    error = tf.sqrt(spread / (blocks - 1))
+    gram = tf.cast(gram, tf.float32)
+    parts = _parts(gram, objectives)
     # Of the whole batch, whose gradients are sums of `parts` such.
     total = tf.reduce_sum(tf.reshape(gram, [parts, objectives, parts, objectives]), axis=[0, 2])
-    pairs, norms = defined_pairs(total), gradient_norms(total)
+    return estimate_statistics(_estimates(gram[None], objectives)[0], total)
+
+
+def estimate_statistics(estimates: tf.Tensor, gram: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Computes what `part_statistics` computes, from the blocks' estimates.
+
+    Args:
+      estimates: [blocks, objectives, objectives] float32, independent unbiased estimates of the inner products of the
+        batch's expected gradients.
+      gram: [objectives, objectives] float32, inner products of the batch's gradients.
+    """
+    blocks, objectives = estimates.shape[:2]
+    mean, spread = tf.nn.moments(estimates, axes=[0])
+    error = tf.sqrt(spread / (blocks - 1))
+    pairs, norms = defined_pairs(gram), gradient_norms(gram)
     ps = tf.where(pairs, _student_below(tf.math.divide_no_nan(mean, error), blocks - 1), 1.0)
     # No spread at all: parts that are copies of each other, whose signs are certain.
     ps = tf.where(pairs & (error <= 0.0), tf.where(mean < 0.0, 0.0, 1.0), ps)
-    errors = _per_norms(parts**2 * error, norms)
-    errors = tf.where(pairs, errors, 0.0)
-    cosines = tf.where(pairs, _per_norms(total, norms), 2.0)
+    errors = tf.where(pairs, _per_norms(error, norms), 0.0)
+    cosines = tf.where(pairs, _per_norms(gram, norms), 2.0)
     smallest = tf.argmin(tf.reshape(cosines, [-1]))
     count = max(objectives * (objectives - 1) // 2, 1)
     return {
-        "expected_gram": parts**2 * mean,
-        "gram_error": parts**2 * error,
+        "expected_gram": mean,
+        "gram_error": error,
         "cosine_errors": errors,
         "conflict_ps": ps,
         "cosine_error": tf.gather(tf.reshape(errors, [-1]), smallest),
@@ -77,46 +93,53 @@ def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
     }
 
 
-def checked(part_gram: tf.Tensor | None, variable_gram: tf.Tensor, finite: tf.Tensor) -> tf.Tensor | None:
-    """Returns the parts' products in float32, zero unless all are finite; raises a ValueError if they do not fit.
+def checked_estimates(part_gram: tf.Tensor | None, variable_gram: tf.Tensor, finite: tf.Tensor) -> tf.Tensor | None:
+    """Returns the blocks' estimates, [variables, blocks, objectives, objectives] float32, zero unless all are finite.
 
     Args:
       part_gram: As in `harmonize`.
       variable_gram: [variables, objectives, objectives] float32.
       finite: [] bool, whether the gradients are.
+
+    Raises:
+      ValueError: If `part_gram` does not fit the gradients.
     """
     if part_gram is None:
         return None
     variables, objectives = variable_gram.shape[:2]
     part_gram = tf.cast(part_gram, tf.float32)
-    if part_gram.shape.rank != 3 or part_gram.shape[0] != variables or part_gram.shape[1] != part_gram.shape[2]:
+    if part_gram.shape.rank == 4:
+        estimates = part_gram
+    elif part_gram.shape.rank == 3 and part_gram.shape[0] == variables and part_gram.shape[1] == part_gram.shape[2]:
+        estimates = _estimates(part_gram, objectives)
+    else:
         raise ValueError(
             f"`part_gram` should be [variables ({variables}), parts * objectives, parts * objectives]. "
             f"Found {part_gram.shape}."
         )
-    _parts(part_gram[0], objectives)
-    return tf.where(finite & tf.reduce_all(tf.math.is_finite(part_gram)), part_gram, 0.0)
+    return tf.where(finite & tf.reduce_all(tf.math.is_finite(estimates)), estimates, 0.0)
 
 
 def _parts(gram: tf.Tensor, objectives: int) -> int:
     rows = gram.shape[-1]
     parts, rest = divmod(rows, objectives)
-    if gram.shape.rank != 2 or rest or parts < 4 or parts % 2:
+    if rest or parts < 4 or parts % 2:
         raise ValueError(
             "`part_gram` should hold an even number of parts, four at least, of "
-            f"{objectives} objectives each. Found a matrix of {gram.shape}."
+            f"{objectives} objectives each. Found {rows} rows."
         )
     return parts
 
 
-def _block_products(gram: tf.Tensor, objectives: int, parts: int) -> tuple[int, tf.Tensor]:
-    """The mean products of different parts in each block, [blocks, objectives, objectives] float32."""
-    size = LARGE_BLOCK if parts >= MANY_PARTS and parts % LARGE_BLOCK == 0 else SMALL_BLOCK
+def _estimates(gram: tf.Tensor, objectives: int) -> tf.Tensor:
+    """From [variables, parts * objectives, parts * objectives] to [variables, blocks, objectives, objectives]."""
+    parts = _parts(gram, objectives)
+    size = block_size(parts, parts)
     blocks = parts // size
-    split = tf.reshape(gram, [blocks, size, objectives, blocks, size, objectives])
-    own = tf.stack([split[block, :, :, block] for block in range(blocks)])
+    split = tf.reshape(gram, [-1, blocks, size, objectives, blocks, size, objectives])
+    own = tf.stack([split[:, block, :, :, block] for block in range(blocks)], axis=1)
     different = 1.0 - tf.eye(size)
-    return blocks, tf.einsum("britj,rt->bij", own, different) / (size * (size - 1))
+    return tf.einsum("vbritj,rt->vbij", own, different) * (parts**2 / (size * (size - 1)))
 
 
 def _per_norms(products: tf.Tensor, norms: tf.Tensor) -> tf.Tensor:

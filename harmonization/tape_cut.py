@@ -63,6 +63,7 @@ class RecomputedCut:
       above: The tensors at the cut, computed before and watched by the tape.
       pull_back: See `Cut.pull_back`; it computes what lies below again, once for all passes.
       decides: Whether the Gram matrix of what lies above decides; if not, that of all variables' gradients does.
+      pull_back_parts: See `Cut.pull_back_parts`.
     """
 
     counted = True
@@ -72,8 +73,10 @@ class RecomputedCut:
         above: Sequence[tf.Tensor],
         pull_back: Callable[[Sequence[Gradients], Sequence[Sequence]], list[Gradients]],
         decides: bool = False,
+        pull_back_parts: Callable[..., tuple[list[Gradients], tf.Tensor]] | None = None,
     ):
         self.above, self.pull_back, self.decides = list(above), pull_back, decides
+        self.pull_back_parts = pull_back_parts
 
 
 def harmonize_at_cut(

@@ -55,6 +55,14 @@ def make_batch():
     return make
 
 
+@pytest.fixture(scope="module")
+def quick_graphs():
+    """Leaves graphs as they are traced: optimizing them takes longer than the few steps of a test."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
 @pytest.fixture
 def mirrored():
     """A function (replicas) -> strategy over so many logical CPUs; the default strategy for one."""

@@ -98,7 +98,8 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
         model, optimizer, harmonizer, dataset, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
-        clips_per_pass=config.clips_per_pass, curriculum=curriculum, jit_compile=config.jit_compile,
+        clips_per_pass=config.clips_per_pass, gradient_parts=config.gradient_parts, curriculum=curriculum,
+        jit_compile=config.jit_compile,
         host_loop=isinstance(strategy, tf.distribute.TPUStrategy),
         loss_options=dict(temperature=config.temperature, form=config.loss),
         learning_rate=schedule,
@@ -115,7 +116,7 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
 
 
 def check_passes(config: Pretrain, replicas: int) -> None:
-    """Checks that a replica's clips make whole passes.
+    """Checks that a replica's clips make whole passes, and its passes whole parts.
 
     Raises:
       BadInput: They do not.
@@ -124,6 +125,24 @@ def check_passes(config: Pretrain, replicas: int) -> None:
     if at_a_time is not None and clips > at_a_time and clips % at_a_time:
         raise BadInput(
             f"`pretrain.clips_per_pass` should divide the clips of each replica, {config.batch_size} over {replicas} = {clips}. "
+            f"Found {at_a_time}."
+        )
+    _check_parts(config, replicas)
+
+
+def _check_parts(config, replicas):
+    parts, at_a_time = config.gradient_parts, config.clips_per_pass
+    if parts is None:
+        return
+    if parts % (2 * replicas) or config.batch_size % (parts * vatt.BatchPart.RUNS):
+        raise BadInput(
+            f"`pretrain.gradient_parts` should be an even number for each of {replicas} replicas and make parts of a multiple of "
+            f"{vatt.BatchPart.RUNS} clips of the batch of {config.batch_size}. Found {parts}."
+        )
+    clips = config.batch_size // parts
+    if at_a_time is not None and at_a_time < clips and clips % at_a_time:
+        raise BadInput(
+            f"`pretrain.clips_per_pass` should divide the clips of each part, {config.batch_size} over {parts} = {clips}. "
             f"Found {at_a_time}."
         )
 
@@ -147,6 +166,7 @@ def build_harmonizer(
         trial = harmonization.Group(
             gram=tf.eye(2), step=tf.constant(0, tf.int64), losses=tf.ones([2]),
             variable_gram=tf.eye(2)[None] if config.gram == "exact" else None, name=groups[0], objectives=(0, 1),
+            gram_estimates=tf.eye(2)[None] + tf.zeros([2, 1, 1]) if config.gradient_parts else None,
         )  # fmt: skip
         harmonizer.decide(trial)
     if config.all_reduce == "before" and strategy.num_replicas_in_sync > 1 and harmonizer.variables:

@@ -77,6 +77,9 @@ class Pretrain:
       clips_per_pass: Gradient caching: how many clips of a device pass through the towers at a time, a multiple of 4, so
         that any batch fits; `None` for all of its share of the batch. The step is that of the whole batch, but for
         rounding, for one more forward pass. See `MicroBatches`.
+      gradient_parts: Parts of the batch whose gradients are taken one by one, for error bars of the cosine and a test whether a
+        conflict is one, which `Significant` acts by: an even number on each device, four at least, each a multiple of 4 clips;
+        `None` for none. For one more forward pass, as with `clips_per_pass`.
       temperature: Of both losses.
       loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
       learning_rate: Peak of Adam's learning rate.
@@ -110,6 +113,7 @@ class Pretrain:
     gram: str = "exact"
     measure_gradients_every: int | None = None
     clips_per_pass: int | None = None
+    gradient_parts: int | None = None
     temperature: float = 0.07
     loss: str = "nce"
     learning_rate: float = 1e-4
@@ -129,7 +133,11 @@ class Pretrain:
         problems = [*self._wrong_choices(), *self._wrong_numbers(), *self._wrong_pairs()]
         if problems:
             raise ValueError("\n".join(problems))
-        self.build_harmonizer()  # an unknown name is found here
+        if self.build_harmonizer().needs_parts and self.gradient_parts is None:  # an unknown name is found here
+            raise ValueError(
+                "`pretrain.gradient_parts` should say into how many parts the batch is split, 8 say, since "
+                f"`pretrain.harmonizer` judges a conflict by their gradients. Found None, and {type(self.harmonizer).__name__}."
+            )
 
     def _wrong_choices(self):
         return [
@@ -147,6 +155,10 @@ class Pretrain:
         if self.clips_per_pass is not None and (self.clips_per_pass < 1 or self.clips_per_pass % vatt.BatchPart.RUNS):
             problems.append(
                 f"`pretrain.clips_per_pass` should be a multiple of {vatt.BatchPart.RUNS}. Found {self.clips_per_pass}."
+            )
+        if self.gradient_parts is not None and (self.gradient_parts < 4 or self.gradient_parts % 2):
+            problems.append(
+                f"`pretrain.gradient_parts` should be an even number of at least 4. Found {self.gradient_parts}."
             )
         if not 0 <= self.warmup_steps < self.steps:
             problems.append(
@@ -181,6 +193,11 @@ class Pretrain:
             problems.append(
                 "`pretrain.clips_per_pass` should be used with `pretrain.gram = 'features'` or 'exact', since the last block's "
                 "gradients are known only after the passes that they would decide about. Found 'top_block'."
+            )
+        if self.gradient_parts is not None and (self.gram != "exact" or self.all_reduce == "before"):
+            problems.append(
+                "`pretrain.gradient_parts` should be used with `pretrain.gram = 'exact'` and `pretrain.all_reduce = 'after'`. "
+                f"Found {self.gram!r} and {self.all_reduce!r}."
             )
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
@@ -251,6 +268,6 @@ def parse_run(config: str | os.PathLike) -> Pretrain:
 def _constructors():
     own = {
         "pretrain": Pretrain, "ClipSpec": ClipSpec, "ClipWeights": ClipWeights, "Augmentation": Augmentation,
-        "SimilarityGate": SimilarityGate,
+        "SimilarityGate": SimilarityGate, "Significant": harmonization.Significant,
     }  # fmt: skip
     return own | gin_config.MODELS | gin_config.HARMONIZERS

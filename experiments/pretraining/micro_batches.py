@@ -1,5 +1,6 @@
 """A batch in parts that fit the device: gradient caching (arXiv 2101.06983)."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -7,6 +8,8 @@ import tensorflow as tf
 import vatt
 from experiments.training.step_trainer import FinishClips
 from harmonization import RecomputedCut
+from harmonization.gram import cross_gram
+from harmonization.part_gradients import Parts
 
 Gradients = list[tf.Tensor | None]
 
@@ -44,14 +47,44 @@ class MicroBatches:
         for feature in features.values():
             tape.watch(feature)
         embeddings = self.model.project(features, training=True)
-        return embeddings, RecomputedCut(list(features.values()), self.pull_back, decides)
+        return embeddings, RecomputedCut(list(features.values()), self.pull_back, decides, self.pull_back_parts)
 
     def pull_back(self, cotangents: Sequence[Gradients], sources: Sequence[Sequence[tf.Variable]]) -> list[Gradients]:
         """See `harmonization.Cut.pull_back`: the sums over all parts, which pass through the towers once more."""
         reached = [self._reached(*each) for each in zip(cotangents, sources, strict=True)]
+        sums = self._sums(cotangents, reached, 0, self.count)
+        return [_in_order(*each) for each in zip(sums, reached, sources, strict=True)]
 
-        def add_part(index, sums):
-            part = vatt.BatchPart(index, self.count)
+    def pull_back_parts(
+        self, cotangents: Sequence[Gradients], variables: Sequence[tf.Variable], parts: Parts
+    ) -> tuple[list[Gradients], tf.Tensor]:
+        """See `harmonization.Cut.pull_back_parts`: one or several neighboring passes are a part."""
+        reached, passes = [self._reached(row, variables) for row in cotangents], self.count // parts.here
+        shape = [len(variables), parts.blocks, len(cotangents), len(cotangents)]
+
+        def ordered(rows):
+            return [_in_order(*each, variables) for each in zip(rows, reached, strict=True)]
+
+        def add_part(part, sums, earlier, products):
+            own = self._sums(cotangents, reached, passes * part, passes)
+            inside = tf.cast(part % parts.block > 0, tf.float32)
+            earlier = tf.nest.map_structure(lambda each: tf.math.multiply_no_nan(each, inside), earlier)
+            found = cross_gram(ordered(earlier), ordered(own))
+            block = tf.one_hot(part // parts.block, parts.blocks)[None, :, None, None]
+            add = functools.partial(tf.nest.map_structure, tf.add)
+            return part + 1, add(sums, own), add(earlier, own), products + block * found[:, None]
+
+        _, sums, _, products = tf.while_loop(
+            lambda part, *_: part < parts.here, add_part, (0, _zeros(reached), _zeros(reached), tf.zeros(shape)),
+            parallel_iterations=1, maximum_iterations=parts.here,
+        )  # fmt: skip
+        return ordered(sums), products
+
+    def _sums(self, cotangents, reached, first, count):
+        """The gradients of some passes, from the first one on, added up."""
+
+        def add_pass(index, sums):
+            part = vatt.BatchPart(first + index, self.count)
             with tf.GradientTape(persistent=True) as tape:
                 features = list(self._part(part).values())
             own = [
@@ -63,16 +96,11 @@ class MicroBatches:
         # A loop starts with what it has: without this the first pass would lie in memory while others are computed.
         with tf.control_dependencies([each for row in cotangents for each in row if each is not None]):
             start = tf.identity(0)
-        zeros = [[tf.zeros(variable.shape, variable.dtype) for variable in row] for row in reached]
         _, sums = tf.while_loop(
-            lambda index, _: index < self.count, add_part, (start, zeros),
-            parallel_iterations=1, maximum_iterations=self.count,
+            lambda index, _: index < count, add_pass, (start, _zeros(reached)),
+            parallel_iterations=1, maximum_iterations=count,
         )  # fmt: skip
-        found = [
-            {id(variable): total for variable, total in zip(row, totals, strict=True)}
-            for row, totals in zip(reached, sums, strict=True)
-        ]
-        return [[totals.get(id(variable)) for variable in row] for row, totals in zip(sources, found, strict=True)]
+        return sums
 
     def _features(self):
         """The pooled features of all clips, float32."""
@@ -97,6 +125,16 @@ class MicroBatches:
         modalities = [name for name, each in zip(self.model.modalities, cotangents, strict=True) if each is not None]
         on_the_way = {id(variable) for name in modalities for variable in self.model.path_variables(name)}
         return [variable for variable in variables if id(variable) in on_the_way]
+
+
+def _zeros(reached):
+    return [[tf.zeros(variable.shape, variable.dtype) for variable in row] for row in reached]
+
+
+def _in_order(gradients, reached, sources):
+    """The gradients of the sources, `None` for one that is not reached."""
+    found = {id(variable): gradient for variable, gradient in zip(reached, gradients, strict=True)}
+    return [found.get(id(variable)) for variable in sources]
 
 
 def _gradients(tape, features, cotangents, variables):

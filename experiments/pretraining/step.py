@@ -22,6 +22,7 @@ from experiments.training.step_trainer import StepTrainer, step_seed
 
 OBJECTIVES = ("video_audio", "video_text")
 CUTS = {"features": vatt.FEATURES, "top_block": vatt.LAST_BLOCK}
+ERROR_BARS = ("cosine_error", "conflict_p")
 GRAMS = ("exact", *CUTS)
 """What the weights are decided by; see `HarmonizedTrainer`."""
 
@@ -51,6 +52,9 @@ class HarmonizedTrainer(StepTrainer):
         many steps, counted from 0, in which both gradients are taken for the log. 1 measures every step.
       clips_per_pass: Clips of a replica that pass through the towers at a time, so that any batch fits; see
         `MicroBatches`. `None`, or no less than a replica has, passes all at once. Not with "top_block".
+      gradient_parts: Parts of the global batch whose gradients are taken one by one in the steps that take both losses'
+        gradients, for error bars and for methods that need them (`harmonization.Significant`); `None` for none. They pass
+        through the towers as with `clips_per_pass`; see `harmonization.LossParts`. Only with the exact Gram matrix and "after".
       curriculum: Weighs each clip's losses, before the gradients are taken; `None` to take all clips alike.
       loss_options: Arguments of `vatt.losses`.
       learning_rate: Learning rate at a step, for the log. An optimizer asks its schedule only when it applies an update,
@@ -74,6 +78,7 @@ class HarmonizedTrainer(StepTrainer):
         gram: str = "exact",
         measure_gradients_every: int = 1,
         clips_per_pass: int | None = None,
+        gradient_parts: int | None = None,
         curriculum: ClipCurriculum | SimilarityCurriculum | None = None,
         loss_options: Mapping[str, object] | None = None,
         learning_rate: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -83,9 +88,9 @@ class HarmonizedTrainer(StepTrainer):
         weights = model.trainable_variables
         self.layers = layers_of(model, weights)
         # Frozen word vectors are not trained either, but no step touches them.
+        others = (*(curriculum.fields if curriculum else ()), *(ERROR_BARS if gradient_parts else ()))
         super().__init__(
-            optimizer, weights, global_step,
-            StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), curriculum.fields if curriculum else ()),
+            optimizer, weights, global_step, StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), others),
             seed=seed, statistics=model.head.non_trainable_variables, dataset=dataset, jit_compile=jit_compile,
             host_loop=host_loop,
         )  # fmt: skip
@@ -95,6 +100,7 @@ class HarmonizedTrainer(StepTrainer):
         self.groups = None if scope == "all" else {"encoder": self._encoder_variables()}
         self.gram = gram if harmonizer.needs_gram(self.groups) else "exact"
         self.measure_gradients_every, self.clips_per_pass = measure_gradients_every, clips_per_pass
+        self.gradient_parts = gradient_parts
         if not self.measures_every_step:
             self.train_on_batch = self._measured_now_and_then(self.train_on_batch)
 
@@ -121,44 +127,56 @@ class HarmonizedTrainer(StepTrainer):
 
     def replica_step(self, clips: dict[str, tf.Tensor], measure: bool = True) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`; `measure` as in `harmonization.harmonize_losses`."""
-        statistics = self.copy_statistics()
+        statistics, parts = self.copy_statistics(), self._parts(measure)
 
         with tf.GradientTape(persistent=True) as tape:
-            embeddings, cut = self._embed(tape, clips)  # tokens, encoder, embeddings
+            embeddings, cut = self._embed(tape, clips, parts)  # tokens, encoder, embeddings
+            if parts:
+                features = embeddings.pop("features")
+                loss_parts = harmonization.LossParts(tape, embeddings)
+                embeddings = {"features": features, **loss_parts.outputs}
             terms = vatt.clip_losses(embeddings, clips, **self.loss_options)
             with tape.stop_recording():
                 trust = self._trust(embeddings, clips, terms)
             losses = vatt.mean_losses(terms, trust.weights)
 
         # Two gradients, their Gram matrix, weights, update; or fewer gradients, where the method or a cut allows.
-        shares, losses = losses, harmonization.sum_over_replicas(losses)
+        shares = loss_parts.split(losses, parts, _clips_of(parts)) if parts else losses
+        losses = harmonization.sum_over_replicas(losses)
         update, report = harmonization.harmonize_losses(
             tape, [shares[name] for name in OBJECTIVES], self.weights, self.harmonizer, self.groups, self.global_step,
             values=[losses[name] for name in OBJECTIVES], keep=trust.keep, measure=measure, cut=cut,
             all_reduce=self.all_reduce,
         )  # fmt: skip
-        report |= self._layer_report(report)
+        report |= self._layer_report(report) | self._error_bars(report)
         if self.all_reduce == "before" and measure:
             update, report = harmonization.sum_over_replicas(update), _combine_reports(report)
 
         self.apply(update, report["keep"], statistics)
         return self.log.row(losses | trust.losses, report | trust.report, self.learning_rate(self.global_step))
 
-    def _embed(self, tape, clips):
-        seed, passes = step_seed(self.seed, self.global_step), self._passes(clips)
+    def _embed(self, tape, clips, parts):
+        seed, passes = step_seed(self.seed, self.global_step), self._passes(clips, parts)
         if passes > 1:
-            parts = MicroBatches(self.model, clips, passes, seed, self.finish_clips)
-            return parts.embed(tape, decides=self.gram == "features")
+            batches = MicroBatches(self.model, clips, passes, seed, self.finish_clips)
+            return batches.embed(tape, decides=self.gram == "features")
         with self.cut(tape, self.gram) as cut:
-            return self.model(clips, training=True, seed=seed), cut
+            return self.model(self.finish_clips(clips), training=True, seed=seed), cut
 
     def enter(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """See `StepTrainer.enter`; clips that pass in parts are finished part by part."""
-        return clips if self._passes(clips) > 1 else super().enter(clips)
+        """See `StepTrainer.enter`; the step finishes the clips itself, those that pass in parts part by part."""
+        return clips
 
-    def _passes(self, clips):
+    def _parts(self, measure):
+        """How many parts of this replica's clips have gradients of their own; 0 for none."""
+        measured = measure or self.harmonizer.needs_gram(self.groups)
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        return self.gradient_parts // replicas if self.gradient_parts and measured else 0
+
+    def _passes(self, clips, parts=0):
         """How many parts the batch passes through the towers in."""
-        return 1 if self.clips_per_pass is None else max(1, clips["text"].shape[0] // self.clips_per_pass)
+        passes = 1 if self.clips_per_pass is None else clips["text"].shape[0] // self.clips_per_pass
+        return max(1, passes, parts)
 
     @contextlib.contextmanager
     def cut(self, tape: tf.GradientTape, gram: str) -> Iterator[harmonization.TapeCut | None]:
@@ -180,9 +198,18 @@ class HarmonizedTrainer(StepTrainer):
         by_layer = harmonization.layer_statistics(report["variable_gram"], self.layers)
         return {f"layer_{name}": by_layer[name] for name in ("norms", "cosine", "defined")}
 
+    def _error_bars(self, report):
+        if not self.gradient_parts:
+            return {}
+        return {name: tf.reshape(report.get(name, float("nan")), []) for name in ERROR_BARS}
+
     def _encoder_variables(self):
         shared = {id(variable) for variable in self.model.encoder.trainable_variables}
         return [index for index, variable in enumerate(self.weights) if id(variable) in shared]
+
+
+def _clips_of(parts):
+    return lambda part, values: vatt.BatchPart(part, parts).of(values)
 
 
 def _combine_reports(report):

@@ -34,6 +34,7 @@ BEFORE = {
     "pretrain.measure_gradients_every": "1",
     "pretrain.gram": "'exact'",
     "pretrain.clips_per_pass": "None",
+    "pretrain.gradient_parts": "None",
     "pretrain.augment_on": "'host'",
     "pretrain.clip_weights": "None",
     "finetune.augment_on": "'host'",

@@ -138,7 +138,8 @@ class Quantity:
         """Yields its suffix and the values that it is summarized from, for each of its columns."""
         source = self.source or self.name
         for column, values in columns.items():
-            if column == source or (self.per != PER_STEP and column.startswith(f"{source}_")):
+            of_a_part = self.per != PER_STEP and column.startswith(f"{source}_") and column not in BY_NAME
+            if column == source or of_a_part:
                 yield column.removeprefix(source), values
 
 
@@ -187,6 +188,23 @@ QUANTITIES = (
         percent=True,
         swept=True,
         figure=Figure("conflict_rate", "conflict rate"),
+    ),
+    Quantity(
+        "cosine_error",
+        "Standard error of the cosine",
+        "upper estimate",
+        over_loop=lambda errors, _: measured_mean(errors),
+        figure=Figure("mean_cosine_error", "mean error of the cosine", 4, optional=True),
+    ),
+    Quantity("conflict_p", "p-value of the conflict", "p", over_loop=None, every_step="conflict_ps", curve=False),
+    Quantity(
+        "significant_conflict_rate",
+        "Steps in significant conflict",
+        "p < 0.05, % of the steps",
+        over_loop=lambda ps, _: measured_mean(np.where(np.isnan(ps), np.nan, ps < 0.05)),
+        source="conflict_p",
+        percent=True,
+        figure=Figure("significant_conflict_rate", "significant conflicts", optional=True),
     ),
     Quantity(
         "keep",

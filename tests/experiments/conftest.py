@@ -66,14 +66,6 @@ def start_pretrain(tiny_run, tiny_data, start_program):
     return start
 
 
-@pytest.fixture(scope="module")
-def quick_graphs():
-    """Leaves graphs as they are traced: optimizing them takes longer than the few steps of a test."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-
-
 @pytest.fixture
 def eager():
     """Runs functions as they are called: for a step or two that takes a tenth of the time of tracing them."""

@@ -30,6 +30,9 @@ METHODS = {
     "cl_sample": harmonization.Sum,  # the gate judges clips
     "both_sample": harmonization.GradientRealignment,
     "similarity_sample": harmonization.Sum,  # the gate judges pairs
+    "gr_significant": harmonization.Significant,
+    "cl_significant": harmonization.Significant,
+    "both_cr_mogm": harmonization.CRMOGM,
 }
 SHRUNK = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",

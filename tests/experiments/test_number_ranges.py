@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import data
+import harmonization
 import vatt
 from data import ClipSpec
 from experiments.classifiers import config as classify_config
@@ -45,6 +46,7 @@ NEEDED = {
     "VATTEncoder": dict(modality="video", clips=ClipSpec(), preset="ut_tiny"),
     "Reweight": dict(weights=(1.0, 1.0)),
     "GradientCurriculum": dict(schedule=0.0), "Both": dict(schedule=0.0),
+    "Significant": dict(method=harmonization.Sum()),
     "LinearSchedule": dict(steps=9), "CosineSchedule": dict(steps=9), "StepSchedule": dict(boundaries=(5,), values=(0.0, 0.1)),
 }  # fmt: skip
 # Least and greatest value, "(" for an end that does not belong to the range.
@@ -55,7 +57,7 @@ RANGES = {
         steps=COUNT, batch_size=SIZE, seed=SEED, shuffle_window=COUNT, clip_softness=NOT_NEGATIVE,
         measure_gradients_every=COUNT, temperature=POSITIVE, learning_rate=NOT_NEGATIVE, final_learning_rate=NOT_NEGATIVE,
         warmup_steps=NOT_NEGATIVE, steps_per_loop=COUNT, checkpoint_every_steps=COUNT, keep_checkpoints=COUNT,
-        dataset_weights=POSITIVE, clips_per_pass=(4, INT32),
+        dataset_weights=POSITIVE, clips_per_pass=(4, INT32), gradient_parts=(4, INT32),
     ),
     "finetune": dict(
         shuffle_window=COUNT, steps=COUNT, batch_size=SIZE, seed=SEED, learning_rate=NOT_NEGATIVE, warmup_steps=NOT_NEGATIVE,
@@ -104,6 +106,7 @@ RANGES = {
     "FAMO": dict(learning_rate=NOT_NEGATIVE, weight_decay=NOT_NEGATIVE, lower_bounds=FINITE, epsilon=POSITIVE),
     "GradNorm": dict(alpha=NOT_NEGATIVE, learning_rate=NOT_NEGATIVE), "MMPareto": dict(gamma=POSITIVE),
     "DGL": dict(multimodal=(0, INT32), alpha=POSITIVE),
+    "Significant": dict(level=("(", 0, 1, ")")),
     "FairGrad": dict(alpha=(0.25, 4)), "PCD": dict(tau=NOT_NEGATIVE, decay=BELOW_1), "CRMOGM": dict(momentum=BELOW_1),
     "UncertaintyWeights": dict(learning_rate=NOT_NEGATIVE), "IMTLL": dict(learning_rate=NOT_NEGATIVE),
     "DWA": dict(period=COUNT, temperature=POSITIVE), "STCH": dict(mu=POSITIVE, preferences=POSITIVE, ideal=FINITE),

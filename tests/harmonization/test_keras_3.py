@@ -39,6 +39,14 @@ model.compile("adam", loss=["mse", "mse"], harmonizer="gr", jit_compile=True)
 model.fit(inputs, list(targets.values()), verbose=0)
 assert hasattr(model.optimizer, "dynamic_scale")
 keras.mixed_precision.set_global_policy("float32")
+for level, kept in ((0.999, 0.0), (1e-6, 1.0)):
+    source = keras.Input([4])
+    shared = keras.layers.Dense(8, activation="tanh")(source)
+    outputs = {name: keras.layers.Dense(1, name=name)(shared) for name in targets}
+    model = harmonization.HarmonizedModel(source, outputs)
+    gate = harmonization.Significant(harmonization.GradientCurriculum(0.999), level)
+    model.compile("sgd", loss={"a": "mse", "b": "mae"}, harmonizer=gate, gradient_parts=4)
+    assert model.fit(inputs, targets, batch_size=24, verbose=0).history["step_kept"] == [kept]
 moved = []
 for scale in (None, 2.0**15):
     variable = keras.Variable([1.0, 2.0])

@@ -59,6 +59,18 @@ def test_products_of_the_expectations_are_unbiased_and_their_errors_true():
     np.testing.assert_allclose(np.sqrt(np.mean(error**2, axis=0)), spread, rtol=0.05)
 
 
+@pytest.mark.parametrize(
+    ("parts", "signal", "least", "most"),
+    [(4, 3.0, 0.95, 1.1), (8, 1.0, 1.1, 1.35), (16, 1.0, 1.0, 1.2), (8, 0.3, 1.9, 2.3)],
+)
+def test_the_error_of_the_cosine_is_at_least_its_spread_over_batches(parts, signal, least, most):
+    gradients = planted(-0.5, parts, signal, 2000)
+    totals = gradients.sum(axis=1)
+    cosines = np.einsum("sw,sw->s", totals[:, 0], totals[:, 1]) / np.linalg.norm(totals, axis=-1).prod(axis=1)
+    errors = statistics_of(gradients)["cosine_error"]
+    assert least < np.sqrt(np.mean(errors**2)) / cosines.std() < most
+
+
 def test_three_objectives_are_tested_pair_by_pair():
     generator = np.random.default_rng(0)
     gradients = generator.normal(size=(4000, PARTS, 3, WIDTH)).astype(np.float32)
@@ -115,7 +127,7 @@ def test_groups_have_error_bars_of_their_own():
 def test_what_is_missing_or_does_not_fit_is_said():
     step = planted(0.0, steps=1)[0]
     row = as_parts(step)[0]
-    with pytest.raises(ValueError, match="Pass `part_gram=`"):
+    with pytest.raises(ValueError, match="Pass `part_gram=` to `harmonize`, losses of shape"):
         harmonization.harmonize(row, harmonization.Significant(harmonization.MGDA()))
     with pytest.raises(ValueError, match=r"`part_gram` should be \[variables \(2\)"):
         harmonization.harmonize(row, harmonization.Sum(), part_gram=tf.zeros([1, 16, 16]))

@@ -41,7 +41,7 @@ class CRMOGM(Harmonizer):
             raise ValueError(f"`method` should be a Harmonizer, as `harmonization.get` returns. Found {method!r}.")
         if not 0.0 <= self._momentum < 1.0:
             raise ValueError(f"`momentum` should be from 0 to below 1. Found {momentum}.")
-        self.losses_after = self._method.losses_after
+        self.losses_after, self.needs_parts = self._method.losses_after, self._method.needs_parts
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`."""

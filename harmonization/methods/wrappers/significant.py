@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.methods.given_weights.sum import Sum
-from harmonization.significance import part_statistics
+from harmonization.significance import estimate_statistics
 
 
 class Significant(Harmonizer):
@@ -19,9 +19,9 @@ class Significant(Harmonizer):
     Costs: those of the method, and the gradients of all parts of the batch.
     Not for: batches in few parts, where hardly any conflict is significant; see docs/harmonization.md for its power.
 
-    Pass `part_gram` to `harmonize`. `minimize`, `HarmonizedModel` and the programs do not, so that they cannot use it.
-    For more than two objectives the smallest p counts, times the number of pairs (Bonferroni). Everything else that
-    the method decides or learns stays as it is, also where the sum is taken.
+    Where the parts come from: losses of shape [parts] in `minimize`, `gradient_parts` in `HarmonizedModel.compile` and in
+    `pretrain`, `part_gram` in `harmonize`. For more than two objectives the smallest p counts, times the number of pairs
+    (Bonferroni). Everything else that the method decides or learns stays as it is, also where the sum is taken.
 
     Args:
       method: The other method.
@@ -32,6 +32,8 @@ class Significant(Harmonizer):
     Raises:
       ValueError: If a method is none, or the level out of its range.
     """
+
+    needs_parts = True
 
     def __init__(
         self, method: Harmonizer, level: float = 0.05, otherwise: Harmonizer | None = None, name: str | None = None
@@ -51,10 +53,13 @@ class Significant(Harmonizer):
         self._otherwise.build(objectives, groups)
 
     def decide(self, group: Group) -> Decision:
-        """See `Harmonizer.decide`; raises a ValueError without `part_gram`."""
-        if group.part_gram is None:
-            raise ValueError("Significant needs the gradients of the batch's parts. Pass `part_gram=` to `harmonize`.")
-        acts = part_statistics(group.part_gram, group.gram.shape[0])["conflict_p"] < self._level
+        """See `Harmonizer.decide`; raises a ValueError without parts."""
+        if group.gram_estimates is None:
+            raise ValueError(
+                "Significant needs the gradients of the batch's parts. Pass `part_gram=` to `harmonize`, losses of shape "
+                "[parts] to `minimize`, or `gradient_parts=` to `compile`."
+            )
+        acts = estimate_statistics(group.gram_estimates, group.gram)["conflict_p"] < self._level
         one, other = self._method.decide(group), self._otherwise.decide(group)
         scales = None
         if one.scales is not None or other.scales is not None:

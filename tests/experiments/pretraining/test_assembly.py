@@ -51,6 +51,35 @@ def test_weights_for_other_objectives_are_refused():
         assembly.build_harmonizer(method, ("all",), None, tf.distribute.get_strategy())
 
 
+def test_a_method_that_needs_parts_is_tried_with_them():
+    config = Pretrain(model=lambda **_: None, gradient_parts=4)
+    method = harmonization.Significant(harmonization.GradVac())
+    assembly.build_harmonizer(method, ("all",), config, tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize(
+    "replicas, settings, pattern",
+    [
+        (2, dict(batch_size=96, gradient_parts=6), "an even number for each of 2 replicas"),
+        (1, dict(batch_size=24, gradient_parts=4), "multiple of 4 clips of the batch of 24. Found 4"),
+        (
+            1,
+            dict(batch_size=96, gradient_parts=4, clips_per_pass=16),
+            "the clips of each part, 96 over 4 = 24. Found 16",
+        ),
+        (2, dict(batch_size=96, gradient_parts=4, clips_per_pass=24), None),
+        (1, dict(batch_size=96, gradient_parts=4, clips_per_pass=48), None),
+        (2, dict(batch_size=96, gradient_parts=4, clips_per_pass=8), None),
+    ],
+)
+def test_parts_are_whole_passes(replicas, settings, pattern):
+    config = Pretrain(model=lambda **_: None, **settings)
+    if pattern is None:
+        return assembly.check_passes(config, replicas)
+    with pytest.raises(BadInput, match=pattern):
+        assembly.check_passes(config, replicas)
+
+
 def test_state_and_harmonizing_on_every_replica_do_not_go_together(mirrored):
     with pytest.raises(BadInput, match="a method without state.*Found GradVac"):
         _build("gradvac", strategy=mirrored(2), all_reduce="before")

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.every_python
         ("pretrain.clips_per_pass = 6", r"`pretrain\.clips_per_pass` should be a multiple of 4\. Found 6"),
         ("pretrain.clips_per_pass = 0", r"`pretrain\.clips_per_pass` should be a multiple of 4\. Found 0"),
         ("pretrain.clips_per_pass = '8'", r"`pretrain\.clips_per_pass` should be of type int"),
+        ("pretrain.gradient_parts = 5", r"`pretrain\.gradient_parts` should be an even number of at least 4\. Found 5"),
+        ("pretrain.gradient_parts = 2", r"`pretrain\.gradient_parts` should be an even number of at least 4\. Found 2"),
         ("pretrain.granularity = 'clip'", r"should be one of batch, sample"),
         ("pretrain.clip_softness = 0.1", r"be used with `pretrain\.granularity = 'sample'`"),
         ("pretrain.harmonizer = 'grr'", r"Unknown method 'grr'\. Known are .*; the nearest is 'gr'"),
@@ -66,6 +68,23 @@ def test_passes_cannot_be_decided_by_the_last_block(tiny_run):
     assert config.parse([], [*bindings, "pretrain.gram = 'features'"]).clips_per_pass == 4
     with pytest.raises(BadInput, match=r"`pretrain\.clips_per_pass` should be used with .*'features'` or 'exact'"):
         config.parse([], [*bindings, "pretrain.gram = 'top_block'"])
+
+
+SIGNIFICANT = ["pretrain.harmonizer = @Significant()", "Significant.method = @GradientRealignment()"]
+
+
+def test_a_method_that_needs_parts_is_refused_without(tiny_run):
+    assert config.parse([], [*tiny_run, *SIGNIFICANT, "pretrain.gradient_parts = 4"]).build_harmonizer().needs_parts
+    averaged = ["pretrain.harmonizer = @CRMOGM()", "CRMOGM.method = @Significant()", SIGNIFICANT[1]]
+    for bindings in (SIGNIFICANT, averaged):
+        with pytest.raises(BadInput, match=r"`pretrain\.gradient_parts` should say into how many parts"):
+            config.parse([], [*tiny_run, *bindings])
+
+
+@pytest.mark.parametrize("binding", ["pretrain.gram = 'features'", "pretrain.all_reduce = 'before'"])
+def test_parts_are_of_the_whole_gradient_of_the_global_batch(tiny_run, binding):
+    with pytest.raises(BadInput, match=r"`pretrain\.gradient_parts` should be used with `pretrain\.gram = 'exact'`"):
+        config.parse([], [*tiny_run, "pretrain.gradient_parts = 4", binding])
 
 
 def test_several_problems_are_told_at_once(tiny_run):

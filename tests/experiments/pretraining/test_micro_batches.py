@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 
 import harmonization
+import vatt
 from experiments.pretraining.clip_curriculum import ClipCurriculum
 from experiments.pretraining.micro_batches import MicroBatches
-from experiments.pretraining.step import HarmonizedTrainer
+from experiments.pretraining.step import ERROR_BARS, HarmonizedTrainer
+from harmonization.part_gradients import Parts
 from vatt.keras import keras
 
 pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.slow]
@@ -108,6 +110,57 @@ def test_passes_are_the_same_with_xla(make_model, make_batch):
 
 
 @pytest.mark.usefixtures("eager")
+def test_products_of_parts_are_those_of_their_gradients_by_hand(make_model, make_batch):
+    count, here = 8, 4
+    model = make_model(drop_token_rate=0.5, dropout=0.1, modalities=("audio",))
+    clips, weights = make_batch(4 * count), model.path_variables("audio")
+    passes = MicroBatches(model, clips, count, tf.constant([0, 1], tf.int64), lambda part: part)
+    shape = passes._features()["audio"].shape
+    cotangents = [tf.random.stateless_normal(shape, [seed, 0]) for seed in range(2)]
+    found, products = passes.pull_back_parts([[each] for each in cotangents], weights, Parts(here, here))
+
+    by_part = []
+    for part in range(here):
+        rows = vatt.BatchPart(part, here).of(tf.range(shape[0]))
+        mask = tf.scatter_nd(rows[:, None], tf.ones(rows.shape), [shape[0]])[:, None]
+        by_part.append(passes.pull_back([[each * mask] for each in cotangents], [weights] * 2))
+    for objective in range(2):
+        whole = [tf.add_n(column) for column in zip(*(rows[objective] for rows in by_part), strict=True)]
+        for one, other in zip(found[objective], whole, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * max(1.0, np.abs(other).max()))
+    assert products.shape == [len(weights), here // 2, 2, 2]
+    for block in range(here // 2):
+        for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            first, second = by_part[2 * block][i], by_part[2 * block + 1][j]
+            expected = [np.sum(one * other) for one, other in zip(first, second, strict=True)]
+            np.testing.assert_allclose(products[:, block, i, j], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_parts_take_the_step_of_the_whole_batch_and_have_error_bars(make_model, batches):
+    options = dict(model={"dropout": 0.0, "drop_token_rate": 0.0})
+    expected, (variables, log) = (
+        train(build(make_model, harmonization.CAGrad(c=0.9), **options, gradient_parts=parts), batches[:1])
+        for parts in (None, 4)
+    )
+    errors = {name: log.pop(name) for name in ERROR_BARS}
+    same((variables, log), expected)
+    assert errors["cosine_error"] > 0 and 0 < errors["conflict_p"] <= 1
+
+    gate = harmonization.Significant(harmonization.GradientCurriculum(0.999), 0.999)
+    trainer = build(make_model, gate, **options, gradient_parts=4, clips_per_pass=4)
+    _, judged = train(trainer, batches[:1])
+    assert judged["keep"] == 0 and judged["conflict_p"] == pytest.approx(errors["conflict_p"], rel=1e-3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_step_that_measures_nothing_has_no_error_bars(make_model, batches):
+    trainer = build(make_model, harmonization.Sum(), gradient_parts=4, measure_gradients_every=2)
+    _, log = train(trainer, batches)
+    assert np.isfinite(log["cosine_error"]).tolist() == [True, False]
+
+
+@pytest.mark.usefixtures("eager")
 def test_two_replicas_take_the_passes_of_one(make_model, batches, mirrored):
     strategy = mirrored(2)
 
@@ -118,12 +171,18 @@ def test_two_replicas_take_the_passes_of_one(make_model, batches, mirrored):
 
     # Replicas have draws of their own.
     options = dict(model={"dropout": 0.0, "drop_token_rate": 0.0}, clips_per_pass=4)
-    one, two = (build(make_model, harmonization.Both(-0.9), each, **options) for each in (None, strategy))
+    # The clips of two parts are other ones on two replicas, so that error bars differ.
+    one, two = (
+        build(make_model, harmonization.Both(-0.9), each, **options, gradient_parts=parts)
+        for each, parts in ((None, None), (strategy, 4))
+    )
     expected = train(one, batches[:1])
     tf.config.run_functions_eagerly(False)
     with strategy.scope():
         found = train(two, [{name: share(value) for name, value in batches[0].items()}])
+    errors = {name: found[1].pop(name) for name in ERROR_BARS}
     same(found, expected, 3e-5)
+    assert errors["cosine_error"] > 0 and 0 < errors["conflict_p"] <= 1
 
 
 @pytest.mark.usefixtures("eager")

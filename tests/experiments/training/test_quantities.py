@@ -52,6 +52,16 @@ def test_a_step_without_text_has_no_cosine():
     assert means["data_wait_share"] == 0.25 and means["step_seconds"] == 2.0 and "data_wait_seconds" not in means
 
 
+def test_error_bars_are_no_cosines_of_a_part():
+    found = quantities.with_undefined(
+        columns([-0.5, 0.25], [2.0, 1.0], cosine_error=[0.25, NAN], conflict_p=[0.01, NAN])
+    )
+    means = quantities.over_loop(found, step_seconds=2.0)
+    assert means["cosine"] == -0.125 and means["cosine_error"] == 0.25 and means["significant_conflict_rate"] == 1.0
+    np.testing.assert_allclose(quantities.every_step(found)["conflict_ps"], [0.01, NAN], rtol=1e-6)
+    assert set(quantities.every_step(found)) == {"cosines", "conflict_ps"}
+
+
 def test_a_part_has_a_cosine_of_its_own():
     norms = {
         "gradient_norm_multimodal_audio": [1, 0], "gradient_norm_audio_audio": [1, 1],
