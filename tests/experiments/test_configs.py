@@ -30,6 +30,8 @@ METHODS = {
     "cl_sample": harmonization.Sum,  # the gate judges clips
     "both_sample": harmonization.GradientRealignment,
     "similarity_sample": harmonization.Sum,  # the gate judges pairs
+    "nce_or_none": harmonization.Sum,  # another form of the losses
+    "robust_xid": harmonization.Sum,  # likewise
 }
 SHRUNK = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",
