@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vatt.clip_pairs import gather, own_pairs
 
-_MEMORY_VISITS = 4
+_VISITS = 4
 
 Ranks = Mapping[str, tuple[tf.Tensor, tf.Tensor]]
 """What `vatt.pair_ranks` returns."""
@@ -62,7 +62,7 @@ class RankMemory(tf.Module):
         total, count = (tf.reduce_sum(same * each[tf.newaxis], axis=1) for each in (rank * ranked, ranked))
         all_means, all_visits = tf.convert_to_tensor(self.means), tf.convert_to_tensor(self.visits)
         before, visits = tf.gather(all_means, slots), tf.gather(all_visits, slots)
-        visits = tf.minimum(visits + tf.cast(count > 0.0, tf.float32), _MEMORY_VISITS)
+        visits = tf.minimum(visits + tf.cast(count > 0.0, tf.float32), _VISITS)
         moved = before + tf.math.divide_no_nan(tf.math.divide_no_nan(total, count) - before, visits)
         means = tf.where(count > 0.0, moved, before)
         rows = slots[:, tf.newaxis]

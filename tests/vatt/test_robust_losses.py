@@ -9,6 +9,8 @@ from scipy.stats import norm
 import vatt
 from vatt.losses import contrastive_clip_losses
 
+pytestmark = pytest.mark.slow
+
 CLIPS, DIM, TEMPERATURE = 8, 6, 0.3
 FORMS = ("nce_or_none", "robust_xid")
 
