@@ -12,7 +12,7 @@ GIN_FILE ?= configs/demo.gin
 CLEAN_RUN ?= runs/cleaned
 NOTEBOOK := experiments/notebooks/inspect_checkpoint
 
-.PHONY: install demo test test-quick test-python lint stats check-data notebook study study-quick clean-and-train docs site lock faults clean
+.PHONY: install demo test test-quick test-python lint stats check-data notebook study study-quick study-tuxpaint clean-and-train docs site lock faults clean
 
 install: $(VENV)/installed
 
@@ -89,6 +89,11 @@ study: install
 study-quick: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/quick.gin --data_dir=runs/study_quick/data \
 		--study_dir=runs/study_quick --output_dir=runs/study_quick/page --jobs=2
+
+# The same in small on real pictures with spoken and written names: apt-get install tuxpaint-stamps-default
+study-tuxpaint: install
+	$(BIN)/python -m experiments.study --gin_file=configs/study/tuxpaint.gin --data_dir=runs/study_tuxpaint/data \
+		--study_dir=runs/study_tuxpaint --output_dir=docs/study/tuxpaint
 
 # The pages about the methods: run it when one of their docstrings changes.
 docs: install

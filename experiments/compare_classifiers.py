@@ -5,8 +5,8 @@ Example:
       --data_dir=runs/data --outdir=runs/imbalanced
 
 Each run has a directory <outdir>/<method>/<seed>; finished runs are not repeated, interrupted ones resume. SIGTERM and
-Ctrl-C let the runs save a checkpoint. Writes runs.csv (a line per run) and table.md (a line per method)
-into <outdir> and prints the table.
+Ctrl-C let the runs save a checkpoint. Writes runs.csv (a line per run), table.md (a line per method) and
+differences.md (each method minus its control, with intervals) into <outdir> and prints both tables.
 """
 
 from absl import flags

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-FORMS = ("nce", "asymmetric_nce", "symmetric_nce")
-_NEVER = -1e9  # a logit that adds nothing to a log-sum-exp and keeps every gradient finite
+from vatt.clip_pairs import NEVER, PairLogits, gather, gather_mask, own_pairs
+from vatt.robust_losses import ROBUST_FORMS
+
+FORMS = ("nce", "asymmetric_nce", "symmetric_nce", *ROBUST_FORMS)
 
 
 def losses(
@@ -98,7 +100,7 @@ def contrastive_loss(
 
 
 def _global_mean(terms, valid, weights=None):
-    global_count = tf.reduce_sum(tf.cast(gather(tf.cast(valid, tf.float32)) > 0.0, tf.float32))
+    global_count = tf.reduce_sum(tf.cast(gather_mask(valid), tf.float32))
     weighted = terms if weights is None else weights * terms
     return tf.reduce_sum(weighted) / tf.maximum(global_count, 1.0)
 
@@ -131,7 +133,7 @@ def contrastive_clip_losses(
       form: "nce" is the formula above, the poster's and our default: no clip is its own negative. "asymmetric_nce" is the
         published code's default: the positives stand twice in the denominator, once a direction, so that the loss cannot
         fall below log 2. "symmetric_nce", also in the published code, adds two such losses, one a direction, each with the
-        positives once in its denominator.
+        positives once in its denominator. "nce_or_none" and "robust_xid" reckon with false pairs: see `robust_losses`.
       video_mask: bool [batch], False for a clip without video, which gets no loss and is no negative; its candidates stay
         negatives for the others. `None` where all have one.
       own_video_only: Gradients reach a clip's term through its own video alone; the other videos are constants. So the
@@ -148,57 +150,42 @@ def contrastive_clip_losses(
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
     all_video, all_other = gather(tf.stop_gradient(video) if own_video_only else video), gather(other)
-    all_mask = gather(tf.cast(mask, tf.float32)) > 0.0
+    all_mask = gather_mask(mask)
 
     # [clip, clip of the global batch, candidate]: first this replica's videos, then this replica's candidates.
     from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
     from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
-    from_video = tf.where(all_mask[tf.newaxis], from_video, _NEVER)
-    from_other = tf.where(mask[:, tf.newaxis], from_other, _NEVER)
+    from_video = tf.where(all_mask[tf.newaxis], from_video, NEVER)
+    from_other = tf.where(mask[:, tf.newaxis], from_other, NEVER)
     valid = tf.reduce_any(mask, axis=1)
     if video_mask is not None:
-        all_videos = gather(tf.cast(video_mask, tf.float32)) > 0.0
-        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, _NEVER)
+        all_videos = gather_mask(video_mask)
+        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, NEVER)
         valid &= video_mask
     positives = tf.einsum("bd,bcd->bc", video, other) / temperature
-    positives = tf.where(mask, positives, _NEVER)
+    positives = tf.where(mask, positives, NEVER)
     if own_video_only:
         own = own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
-    terms = _minus_log_shares(positives, from_video, from_other, form)
+    pairs = PairLogits(positives, from_video, from_other, valid, temperature)
+    terms = ROBUST_FORMS[form](pairs) if form in ROBUST_FORMS else _minus_log_shares(pairs, form)
     return tf.where(valid, terms, 0.0), valid
 
 
-def _minus_log_shares(positives, from_video, from_other, form):
+def _minus_log_shares(pairs, form):
     """Returns minus the logarithm of the positives' share of all pairs, in the given form: float32 [batch]."""
-    directions = [from_video, from_other]
+    directions = [pairs.from_video, pairs.from_other]
     if form == "nce":
-        own = own_pairs(tf.shape(from_video)[0], tf.shape(from_video)[1])
-        directions = [tf.where(own, _NEVER, pairs) for pairs in directions]
-    directions = [_flatten(pairs) for pairs in directions]
+        directions = [tf.where(pairs.own, NEVER, logits) for logits in directions]
+    directions = [_flatten(logits) for logits in directions]
     sums = {
-        "nce": [[positives, *directions]],
+        "nce": [[pairs.positives, *directions]],
         "asymmetric_nce": [directions],
-        "symmetric_nce": [[pairs] for pairs in directions],
+        "symmetric_nce": [[logits] for logits in directions],
     }[form]
-    positive = tf.reduce_logsumexp(positives, axis=1)
+    positive = tf.reduce_logsumexp(pairs.positives, axis=1)
     return tf.add_n([tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - positive for terms in sums])
 
 
 def _flatten(pairs: tf.Tensor) -> tf.Tensor:
     return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
-
-
-def own_pairs(batch: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
-    """Returns bool [batch, global_batch, 1]: which clip of the gathered batch is this replica's clip itself."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    positions = tf.range(batch) + tf.cast(replica, tf.int32) * batch
-    return (positions[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis])[..., tf.newaxis]
-
-
-def gather(values: tf.Tensor) -> tf.Tensor:
-    """Concatenates all replicas' `values` along the batch, in the order of their ids; differentiable."""
-    replica = tf.distribute.get_replica_context()
-    if replica.num_replicas_in_sync == 1:
-        return values
-    return replica.all_gather(values, axis=0)

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from vatt.losses import compared_pairs, gather, own_pairs
+from vatt.clip_pairs import gather, own_pairs
+from vatt.losses import compared_pairs
 
 
 def pair_ranks(

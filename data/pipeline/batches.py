@@ -42,6 +42,7 @@ def train_batches(
     augment_on: str = "host",
     only_aligned: bool = False,
     pair_weights: Sequence[PairWeights | None] | None = None,
+    clip_slots: int = 0,
     input_context: tf.distribute.InputContext | None = None,
     data_service: DataService | None = None,
 ) -> tf.data.Dataset:
@@ -73,6 +74,8 @@ def train_batches(
         misaligned clips could gain at most.
       pair_weights: For each set, what its clips' text and sound weigh, or None; it needs a tokenizer. What weighs 0 is
         taken from its clip: `has_text` or `has_audio` is False.
+      clip_slots: Rows of a table about the clips; above 0 there is `clip_slot`, each clip's row, which is a hash of the names
+        of its set and of the clip.
       input_context: Given by `tf.distribute`; see `distributed_train_batches`.
       data_service: Workers that make the batches; None for this process. The batches are the same,
         bit for bit. They can be iterated over once.
@@ -83,7 +86,8 @@ def train_batches(
       `has_audio`, `has_text` [batch] bool; `label` [batch] int32, -1 where there is none. Without
       a tokenizer there is no `text` and no `has_text`. Of a multi-label set alone there is
       `labels` [batch, classes] float32, 1 for the clip's classes; several sets share no classes.
-      With `pair_weights` there are `text_weight` and `audio_weight` [batch] float32.
+      With `pair_weights` there are `text_weight` and `audio_weight` [batch] float32, with `clip_slots` there is
+      `clip_slot` [batch] int32.
       Of several sets there is `source` [batch] int32, the index of the set that each clip is of.
       With `augment_on="device"`, `video` is uint8 [batch, frames, height, width, 3], of a size that holds the frames of
       the sets, and there are `video_box` [batch, 4] int32, `video_flip` [batch] bool and, if colors are changed at all,
@@ -98,6 +102,7 @@ def train_batches(
     _require_whole("start_step", start_step, least=0)
     _require_whole("shuffle_window", shuffle_window, least=1)
     _require_whole("seed", seed, least=0)
+    _require_whole("clip_slots", clip_slots, least=0)
     if augment_on not in AUGMENT_ON:
         raise DataError(f"augment_on should be one of {', '.join(AUGMENT_ON)}. Found {augment_on!r}.")
     context = input_context or tf.distribute.InputContext()
@@ -107,7 +112,7 @@ def train_batches(
         sets, context, batch_size=batch_size, seed=seed, shuffle_window=shuffle_window, weights=weights
     )
     frames = dict(video=video, canvas=frame_canvas(sets, spec) if video else None, finish=augment_on == "host")
-    options = dict(labels=len(sets) == 1, only_aligned=only_aligned, **frames)
+    options = dict(labels=len(sets) == 1, only_aligned=only_aligned, clip_slots=clip_slots, **frames)
     readers = [
         ClipReader(one_set, spec, tokenizer, pair_weights=lookup, **options)
         for one_set, lookup in zip(sets, lookups(pair_weights, len(sets)), strict=True)

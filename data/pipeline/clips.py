@@ -40,6 +40,7 @@ class ClipReader:
       finish: Whether the video of training clips is finished here; if not, see `orders_for_device`, which needs a canvas.
       only_aligned: Whether narrations and sounds that the record says are of another scene are treated as missing.
       pair_weights: What weighs the text and the sound of training clips; None where all count alike. Needs a tokenizer.
+      clip_slots: Rows of a table about the training clips; above 0 each has a `clip_slot`, a hash of its name.
 
     Raises:
       DataError: The records' rates do not fit the spec's, or they have no frames for `video`.
@@ -54,6 +55,7 @@ class ClipReader:
     finish: bool = True
     only_aligned: bool = False
     pair_weights: PairLookup | None = None
+    clip_slots: int = 0
 
     def __post_init__(self) -> None:
         if self.video and not self.prepared.has_video:
@@ -97,7 +99,7 @@ class ClipReader:
           `text` int32 [candidates, words]; `has_audio`, `has_text` bool; `label` int32, -1 where
           there is none; in a multi-label set `labels` float32 [classes], 1 for the clip's own.
           Without `finish`, what `orders_for_device` returns takes the place of `video`. With `pair_weights`,
-          `text_weight` and `audio_weight` float32, and no text or sound that weighs 0.
+          `text_weight` and `audio_weight` float32, and no text or sound that weighs 0. With `clip_slots`, `clip_slot` int32.
         """
         example = self._parse(record)
         key = derive_key(seed, pipeline, CLIP, position)
@@ -109,6 +111,9 @@ class ClipReader:
         clip["label"] = tf.cast(example["label"], tf.int32)
         if self.pair_weights is not None:
             clip = self.pair_weights.apply(example["clip_id"], clip)
+        if self.clip_slots:
+            name = tf.strings.join([self.prepared.name, example["clip_id"]], "/")
+            clip["clip_slot"] = tf.cast(tf.strings.to_hash_bucket_fast(name, self.clip_slots), tf.int32)
         if not self.video:
             return clip
         jpegs = self._window_frames(example["video"], start, time_key)

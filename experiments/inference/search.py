@@ -17,6 +17,8 @@ _EQUAL_LOSS = {
     "nce": lambda clips: math.log(2 * clips - 1),
     "asymmetric_nce": lambda clips: math.log(2 * clips),
     "symmetric_nce": lambda clips: 2 * math.log(clips),
+    "nce_or_none": math.log,
+    "robust_xid": lambda clips: 2 * math.log(clips),
 }
 # With configs/demo.gin the note ends at step 200. R@10 is 8 % at step 160 (chance 4 %), 25 % at 240.
 _LEAST_GAIN_NATS = 0.1

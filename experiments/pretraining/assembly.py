@@ -189,6 +189,7 @@ def random_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> dict
         "text": draw(2, [clips.candidates, clips.words], minval=1, maxval=vocabulary_size, dtype=tf.int32),
         "has_audio": present,
         "has_text": present,
+        "clip_slot": tf.zeros([batch_size], tf.int32),
     }
 
 

@@ -81,7 +81,8 @@ class Pretrain:
         conflict is one, which `Significant` acts by: an even number on each device, four at least, each a multiple of 4 clips;
         `None` for none. For one more forward pass, as with `clips_per_pass`.
       temperature: Of both losses.
-      loss: "nce", or as in the published code "asymmetric_nce" or "symmetric_nce"; see `vatt.contrastive_loss`.
+      loss: "nce"; as in the published code "asymmetric_nce" or "symmetric_nce"; or against false pairs "nce_or_none" or
+        "robust_xid". See `vatt.contrastive_loss`.
       learning_rate: Peak of Adam's learning rate.
       final_learning_rate: Where the half cosine ends at the last step.
       warmup_steps: Linear from 0 to the peak; `None` for 2 % of the steps, 10,000 at most, which is the paper's figure.
@@ -226,6 +227,12 @@ class Pretrain:
         """
         harmonizer = self._chosen_harmonizer()
         return harmonizer.split_gate()[1] if self.granularity == "sample" else harmonizer
+
+    @property
+    def clip_slots(self) -> int:
+        """Rows of the table in which the clips' ranks are averaged; 0 for none."""
+        judged = self.granularity == "sample" and isinstance(self.clip_gate, SimilarityGate)
+        return self.clip_gate.clip_slots if judged else 0
 
     def build_clip_curriculum(self) -> ClipCurriculum | SimilarityCurriculum | None:
         """Returns what judges the clips; `None` if nothing does. Call it under the strategy: it may have state."""

@@ -96,6 +96,7 @@ class PretrainProgram(TrainProgram):
             self.run.strategy, self.prepared, settings.clips, self.tokenizer, start_step=start_step,
             augmentation=settings.augmentation, augment_on=self.augment_on,
             pair_weights=[None if table is None else table.weights for table in tables],
+            clip_slots=settings.clip_slots,
             data_service=data.connect_service(FLAGS.data_service) if FLAGS.data_service else None, **self.order,
         )  # fmt: skip
 

@@ -8,8 +8,11 @@ import tensorflow as tf
 import harmonization
 import vatt
 from experiments.pretraining.clip_trust import ClipTrust, Terms
+from experiments.pretraining.rank_memory import RankMemory
 
 CHANCE = 0.5
+MOST_SLOTS = 2**26
+"""Of `SimilarityGate.clip_slots`; 1 GiB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,8 @@ class SimilarityGate:
         belongs together, whatever its weights.
       informative: Above 1/2, below 1. Where half of the pairs are false, a perfect model has a mean of 3/4.
       memory_steps: Of the running mean.
+      clip_slots: 0 judges a pair by its rank in the batch. Above, by the average of its ranks whenever the clip came, in a
+        table of so many rows; see `RankMemory`. Several times the number of clips leaves most of them a row of their own.
 
     Raises:
       ValueError: A value is out of range.
@@ -35,6 +40,7 @@ class SimilarityGate:
     start: int | None = None
     informative: float = 0.65
     memory_steps: int = 50
+    clip_slots: int = 0
 
     def __post_init__(self) -> None:
         ends = (self.schedule.start, self.schedule.end)
@@ -46,6 +52,8 @@ class SimilarityGate:
             raise ValueError(f"`SimilarityGate.informative` should lie between 0.5 and 1. Found {self.informative}.")
         if self.memory_steps < 1:
             raise ValueError(f"`SimilarityGate.memory_steps` should be at least 1. Found {self.memory_steps}.")
+        if not 0 <= self.clip_slots <= MOST_SLOTS:
+            raise ValueError(f"`SimilarityGate.clip_slots` should be 0 to {MOST_SLOTS:,}. Found {self.clip_slots}.")
 
     @property
     def schedule(self) -> harmonization.Schedule:
@@ -59,7 +67,7 @@ class SimilarityCurriculum(tf.Module):
 
     So a clip with a false narration keeps its sound. It costs no backward pass. A pair that weighs 0 stays a negative for
     the others; a clip without text or sound has no rank there and no loss. If nothing is left to learn from, the step is
-    skipped. The running means are its only state, which checkpoints carry.
+    skipped. Its state, which checkpoints carry, are the running means and, with `clip_slots`, the clips' average ranks.
 
     Logged, per objective: `pair_rank`, the mean rank of the pairs that have one; `pair_weight`, their mean weight. Without
     any they are 0 and 1. The losses that are logged are those of all clips.
@@ -78,6 +86,7 @@ class SimilarityCurriculum(tf.Module):
             tf.fill([len(objectives)], CHANCE), trainable=False, name="mean_ranks",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )  # fmt: skip
+        self.memory = RankMemory(gate.clip_slots, objectives) if gate.clip_slots else None
 
     def __call__(
         self,
@@ -90,10 +99,11 @@ class SimilarityCurriculum(tf.Module):
     ) -> ClipTrust:
         """See `ClipCurriculum.__call__`; the head and the losses' options do not matter."""
         ranks = vatt.pair_ranks(embeddings, clips)
+        judged = ranks if self.memory is None else self.memory.averaged(clips["clip_slot"], ranks)
         sums = {name: (_total(rank), _total(ranked)) for name, (rank, ranked) in ranks.items()}
         sums, losses = harmonization.sum_over_replicas((sums, vatt.mean_losses(terms)))
         active = self._active(sums, step)
-        weights = {name: self._weights(*ranks[name], active[name], step) for name in self.objectives}
+        weights = {name: self._weights(*judged[name], active[name], step) for name in self.objectives}
         counts = {
             name: (_total(1.0 - weights[name]), _total(has & (weights[name] > 0.0)), _total(has))
             for name, (_, has) in terms.items()

@@ -39,6 +39,7 @@ BEFORE = {
     "pretrain.clip_weights": "None",
     "finetune.augment_on": "'host'",
     "classify.augment_on": "None",
+    "SimilarityGate.clip_slots": "0",
 }
 PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "tensorflow-text", "tensorflow-datasets", "numpy", "av")
 

@@ -13,6 +13,9 @@ from experiments.running.command_line import BadInput
 CLEAN = (0.0, 0.0)
 ORACLE = "oracle"
 """The name of the first method where it is trained without the false narrations and sounds."""
+SYNTHETIC, TUXPAINT = "synthetic", "tuxpaint"
+DATASETS = (SYNTHETIC, TUXPAINT)
+"""Data sets whose `text_noise` and `audio_noise` plant misaligned clips."""
 _AT_LEAST_1 = ("train_clips", "validation_clips", "test_clips", "cost_repeats")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")  # names are directories
 
@@ -66,12 +69,16 @@ class Study:
       noise: Pairs of `text_noise` and `audio_noise`; every method is trained on each.
       seeds: Every method is trained with each.
       noise_seeds: Noise to how many of the first of `seeds` are used there; all where a noise is not named.
+      dataset: One of `DATASETS`.
+      dataset_options: More settings of the data set by name, such as `source_dir`; see its builder's configuration.
+      two_pass: Methods that are trained twice: with all clips, then from the start without the texts and sounds that the
+        first pass ranks lowest, as `pretrain.clip_weights` drops them.
       oracle: Whether the first method is also trained without the narrations and sounds that are of another scene, at
         every noise: what a method that finds them could gain.
-      margin_points: Differences in R@10 smaller than this do not matter; see `statistics.equivalence_p_value`.
+      margin_points: Differences in R@10 smaller than this do not matter; see `evaluation.statistics.equivalence_p_value`.
       ablation_noise: The noise that the ablations are trained on, one of `noise`.
       ablation_seeds: The first of `seeds`, so many, that the ablations are trained with.
-      train_clips, validation_clips, test_clips: Sizes of the data sets' splits.
+      train_clips, validation_clips, test_clips: Sizes of the splits of `synthetic`.
       watched: Methods in whose runs the indicators of misalignment are measured.
       watch_steps: The steps after which they are measured; the last one's values are kept per clip.
       watched_clips: On so many clips of the validation split.
@@ -86,6 +93,9 @@ class Study:
     noise: Sequence[Sequence[float]] = (CLEAN, (0.3, 0.3), (0.6, 0.3))
     seeds: Sequence[int] = (1, 2, 3, 4, 5)
     noise_seeds: Mapping[tuple[float, float], int] = dataclasses.field(default_factory=dict)
+    dataset: str = SYNTHETIC
+    dataset_options: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    two_pass: Sequence[str] = ()
     oracle: bool = False
     margin_points: float = 3.0
     ablation_noise: Sequence[float] = (0.6, 0.3)
@@ -122,6 +132,8 @@ class Study:
                 and not self.ablations.keys() & self.methods.keys(),
                 "have unique names and begin with the name of a method, followed by what is changed",
             ),
+            "dataset": (self.dataset in DATASETS, f"be one of {', '.join(DATASETS)}"),
+            "two_pass": (set(self.two_pass) <= self.methods.keys(), "name some of the methods"),
             "oracle": (
                 not self.oracle or ORACLE not in self.named,
                 f"be False where a method or ablation is called {ORACLE}",
@@ -189,6 +201,10 @@ class Study:
     def is_oracle(self, variant: str) -> bool:
         """Whether a variant is trained without the false narrations and sounds."""
         return self.oracle and variant == ORACLE
+
+    def has_two_passes(self, variant: str) -> bool:
+        """Whether a variant is trained a second time without what it ranked lowest."""
+        return (self.ablation(variant).method if variant in self.ablations else variant) in self.two_pass
 
     def ablation(self, name: str) -> Ablation:
         """Returns one of the ablations."""

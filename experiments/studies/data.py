@@ -1,21 +1,36 @@
 """The study's data sets: of each seed one per noise, alike in all but the noise."""
 
+import dataclasses
+import json
 from collections.abc import Callable, Iterable
 
 import data
-from data import Synthetic, SyntheticConfig, prepare
-from experiments.running.command_line import bad_input
-from experiments.studies.config import CLEAN, Point, Study
+from data import dataset_builder, prepare
+from experiments.running.command_line import BadInput, bad_input
+from experiments.studies.config import CLEAN, SYNTHETIC, Point, Study
+
+_SIZES = ("train_clips", "validation_clips", "test_clips")
+_OF_CLIPS = ("clip_seconds", "image_size_px", "frames_per_second", "sample_rate_hz")
+_OF_POINTS = ("name", "seed", "text_noise", "audio_noise")
 
 
-def open_set(noise: tuple[float, float], seed: int, data_dir: str) -> data.PreparedDataset:
+def open_set(study: Study, noise: tuple[float, float], seed: int, data_dir: str) -> data.PreparedDataset:
     """Opens one of the study's data sets.
 
     Raises:
       BadInput: It has not been prepared.
     """
     with bad_input():
-        return data.open_dataset(f"{Synthetic.name}/{_name(noise, seed)}", data_dir)
+        return data.open_dataset(f"{study.dataset}/{_name(noise, seed)}", data_dir)
+
+
+def data_settings(study: Study) -> dict[str, object]:
+    """Returns what decides the study's data sets, apart from the points, as JSON has it."""
+    made = {"set": str(dataset_builder(study.dataset).VERSION), "vocabulary_seed": study.seeds[0]}
+    if study.dataset == SYNTHETIC:
+        return {name: getattr(study, name) for name in _SIZES} | made
+    options = {name: value for name, value in study.dataset_options.items() if name != "source_dir"}
+    return json.loads(json.dumps({"dataset": study.dataset, "options": options})) | made
 
 
 def prepare_sets(study: Study, data_dir: str, show: Callable[[str], None], points: Iterable[Point]) -> None:
@@ -28,7 +43,7 @@ def prepare_sets(study: Study, data_dir: str, show: Callable[[str], None], point
       points: What is going to be run; if nothing is, nothing is prepared.
 
     Raises:
-      BadInput: Others of the same name lie there, or the clips' rates cannot be rendered.
+      BadInput: Others of the same name lie there, or the data set cannot have these settings.
     """
     clips = study.pretraining(study.baseline).clips
     wanted = dict.fromkeys((noise, point.seed) for point in points for noise in (CLEAN, point.noise))
@@ -36,19 +51,19 @@ def prepare_sets(study: Study, data_dir: str, show: Callable[[str], None], point
         wanted = {(CLEAN, study.seeds[0]): None} | wanted  # the first one has the vocabulary
     for number, (noise, seed) in enumerate(wanted, start=1):
         with bad_input():
-            found = prepare(Synthetic, _config(study, clips, noise, seed), data_dir)
+            found = prepare(dataset_builder(study.dataset), _config(study, clips, noise, seed), data_dir)
         if not found.was_there:
             show(f"[{number}/{len(wanted)}] data set {found.directory}")
 
 
 def vocabulary_path(study: Study, data_dir: str) -> str:
-    """Returns the word pieces of all points: those of the first clean set. The narrators' words are the same everywhere."""
-    return open_set(CLEAN, study.seeds[0], data_dir).wordpiece_vocabulary_path
+    """Returns the word pieces of all points: those of the first clean set. The words are the same everywhere."""
+    return open_set(study, CLEAN, study.seeds[0], data_dir).wordpiece_vocabulary_path
 
 
-def sets_of(point: Point, data_dir: str) -> tuple[data.PreparedDataset, data.PreparedDataset]:
+def sets_of(study: Study, point: Point, data_dir: str) -> tuple[data.PreparedDataset, data.PreparedDataset]:
     """Opens the data set of a point, and the clean one of the same scenes."""
-    return open_set(point.noise, point.seed, data_dir), open_set(CLEAN, point.seed, data_dir)
+    return open_set(study, point.noise, point.seed, data_dir), open_set(study, CLEAN, point.seed, data_dir)
 
 
 def _name(noise, seed):
@@ -56,9 +71,15 @@ def _name(noise, seed):
 
 
 def _config(study, clips, noise, seed):
-    return SyntheticConfig(
+    config_class = dataset_builder(study.dataset).config_class()
+    known = {field.name for field in dataclasses.fields(config_class)}.difference(_OF_POINTS, _OF_CLIPS)
+    if unknown := sorted(set(study.dataset_options) - known):
+        raise BadInput(
+            f"`study.dataset_options` should be some of {', '.join(sorted(known))}. Found {', '.join(unknown)}."
+        )
+    sizes = {name: getattr(study, name) for name in _SIZES} if study.dataset == SYNTHETIC else {}
+    rates = (clips.clip_seconds, clips.image_size, clips.frames_per_second, clips.sample_rate_hz)
+    return config_class(
         name=_name(noise, seed), seed=seed, text_noise=noise[0], audio_noise=noise[1],
-        train_clips=study.train_clips, validation_clips=study.validation_clips, test_clips=study.test_clips,
-        clip_seconds=clips.clip_seconds, image_size_px=clips.image_size,
-        frames_per_second=clips.frames_per_second, sample_rate_hz=clips.sample_rate_hz,
+        **sizes, **dict(zip(_OF_CLIPS, rates, strict=True)), **study.dataset_options,
     )  # fmt: skip

@@ -1,9 +1,7 @@
 """What a study shows, in sentences computed from its figures."""
 
 from experiments.evaluation.alignment import INDICATORS
-from experiments.studies.config import CLEAN
-from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
-from experiments.studies.statistics import (
+from experiments.evaluation.statistics import (
     BETTER,
     EQUAL,
     SAME,
@@ -13,14 +11,17 @@ from experiments.studies.statistics import (
     interval,
     paired_difference,
 )
+from experiments.studies.config import CLEAN
+from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
 from experiments.studies.tables import areas, noise_title, with_interval
 
 _PRIMARY_NAME = "R@10"
+_KINDS = {"text": "texts", "audio": "sounds"}
 
 
 def findings(results: Results) -> list[str]:
     """Returns the study's conclusions; each holds for the setting of the study alone."""
-    parts = (_learned, _noise_hurts, _ceiling, _methods, _ablations, _indicators)
+    parts = (_learned, _noise_hurts, _ceiling, _methods, _ablations, _dropped, _indicators)
     return [sentence for part in parts for sentence in part(results)]
 
 
@@ -98,6 +99,23 @@ def _ablations(results):
         ]
         listed = "; ".join(cases) or f"of none of {len(compared)} a difference to its method is shown"
         yield f"Ablations ({noise_title(tuple(results.study.ablation_noise))}), {_PRIMARY_NAME}: {listed}."
+
+
+def _dropped(results):
+    for method in results.study.two_pass:
+        for noise in results.noisy:
+            found = [result["dropped"] for result in results.by_seed(method, noise).values()]
+            if found:
+                told = "; ".join(_share_false(title, [each[name] for each in found]) for name, title in _KINDS.items())
+                yield f"Between its passes {method} drops a fifth ({noise_title(noise)}): {told}."
+
+
+def _share_false(title, counts):
+    dropped, every = (
+        with_interval(interval([100 * each[part] / each[whole] for each in counts]), 1)
+        for part, whole in (("dropped_false", "dropped"), ("false", "pairs"))
+    )
+    return f"of the dropped {title} {dropped} % are false, of all {every} %"
 
 
 def _indicators(results):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from experiments.running.run_directory import RunDirectory
 from experiments.studies import plots as study_plots
 from experiments.studies import tables as study_tables
-from experiments.studies.config import CLEAN, Study
+from experiments.studies.config import CLEAN, SYNTHETIC, TUXPAINT, Study
 from experiments.studies.findings import findings
 from experiments.studies.record import Record
 from experiments.studies.results import FIGURES, Results
@@ -22,11 +22,20 @@ _INTRODUCTION = """\
 
 Written by `experiments.study`{source}; do not edit.
 
-The data set `synthetic` shows a moving shape with matching audio and a narration. With given probabilities the
-narration or the audio of a training clip comes from a scene of another class, and its record says so. The test split is
-clean. The model is far smaller than any in the paper, and so are data and training: the findings are about the methods'
+{dataset} The model is far smaller than any in the paper, and so are data and training: the findings are about the methods'
 mechanism, not about the paper's table.
 """
+_DATASETS = {
+    SYNTHETIC: """\
+The data set `synthetic` shows a moving shape with matching audio and a narration. With given probabilities the
+narration or the audio of a training clip comes from a scene of another class, and its record says so. The test split is
+clean.""",
+    TUXPAINT: """\
+The data set `tuxpaint` shows pictures under a slow pan and zoom, with their names as people speak and write them. With given
+probabilities the written or the spoken name of a training clip is another picture's, and its record says so. The test split is
+clean, and none of its names and pictures is in another split. The splits are the same for all seeds, so that the intervals
+are about training again, not about other test clips.""",
+}
 _SOURCE = " from [results.csv](results.csv) and [results.jsonl](results.jsonl)"
 _READING = """\
 `±` is half the width of the 95 % confidence interval over seeds, by Student's t; it is not corrected for the number of
@@ -115,7 +124,7 @@ def page(
 ) -> str:
     """Returns the page in Markdown."""
     study = results.study
-    parts = [_INTRODUCTION.format(source=_SOURCE if results.points else ""), _list(study.notes)]
+    parts = [_introduction(results), _list(study.notes)]
     if results.missing:
         about = "; what follows is about those" if results.points else ""
         parts.append(f"**{results.missing} points are not finished, {len(results.points)} are{about}.**\n")
@@ -129,8 +138,13 @@ def page(
     if cost:
         text = _COST.format(repeats=study.cost_repeats, batch=study.pretraining(study.baseline).batch_size)
         parts += _section("Cost of a step", study_tables.cost(cost, PLAIN_STEP), text)
-    parts += ["## The setting\n", _list([*_compared(study), *settings, *_design(study)]), *_again(results, origin)]
+    parts += ["## The setting\n", _list([*_compared(study), *settings, *_design(results)]), *_again(results, origin)]
     return "\n".join(part for part in parts if part)
+
+
+def _introduction(results: Results) -> str:
+    source = _SOURCE if results.points else ""
+    return _INTRODUCTION.format(source=source, dataset=_DATASETS[results.study.dataset])
 
 
 def _verdicts(results: Results, pictures: Sequence[str]) -> list[str]:
@@ -185,15 +199,31 @@ def _compared(study: Study) -> list[str]:
     return [f"Methods: {', '.join(study.trained)}.", f"Noises: {noises}."]
 
 
-def _design(study: Study) -> list[str]:
+def _design(results: Results) -> list[str]:
+    study = results.study
     seeds = [f"{number} at {short_title(noise)}" for noise, number in study.noise_seeds.items()]
     first = f"; of these the first {', '.join(seeds)}" if seeds else ""
     ablations = f"; of the ablations the first {study.ablation_seeds}" if study.ablations else ""
     return [
         f"Seeds {', '.join(map(str, study.seeds))}{first}{ablations}.",
-        f"Clips: {study.train_clips} to train on, {study.validation_clips} to watch, {study.test_clips} to test on.",
+        _sizes(results),
         "Retrieval is over all test clips; probes are linear, learned on the clean training clips of the same scenes.",
     ]
+
+
+def _sizes(results: Results) -> str:
+    study = results.study
+    if study.dataset == SYNTHETIC:
+        return (
+            f"Clips: {study.train_clips} to train on, {study.validation_clips} to watch, {study.test_clips} to test on."
+        )
+    sizes = "".join(
+        f", {point['linear_probe']['video']['train_clips']} clips to train on and "
+        f"{point['retrieval']['text_to_video']['gallery']} to test on"
+        for point in results.points[:1]
+    )
+    options = ", ".join(f"{name} {value}" for name, value in study.dataset_options.items() if name != "source_dir")
+    return f"Data set: {study.dataset}, {options or 'by its defaults'}{sizes}."
 
 
 def _again(results: Results, origin: Provenance) -> list[str]:

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.evaluation.alignment import INDICATORS
+from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, interval
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, PALETTE, styled
 from experiments.studies.config import CLEAN, ORACLE
 from experiments.studies.results import PRIMARY, Noise, Results
-from experiments.studies.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, interval
 from experiments.studies.tables import areas, noise_title, short_title
 
 _DPI = 110

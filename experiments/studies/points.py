@@ -1,16 +1,21 @@
 """Trains the study's points, measures what they have learned, and keeps it."""
 
 import pathlib
+import tempfile
 import time
 
+import numpy as np
 import tensorflow as tf
 
 import data
+from experiments.dataset_checks.ranking import Ranking, clips_of, write_csv
 from experiments.evaluation.alignment import clip_indicators, compiled_indicators, separation
 from experiments.evaluation.tasks.alignment import BATCH as ALIGNMENT_BATCH
 from experiments.inference import retrieval
+from experiments.inference.clip_scores import score_clips
 from experiments.inference.linear_probe import linear_probe
 from experiments.inference.split_embeddings import embed
+from experiments.pretraining.clip_weights import read_tables
 from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
 from experiments.running.run_directory import operative_config
@@ -22,6 +27,7 @@ from experiments.studies.training import ReusableRun
 from experiments.training import quantities
 
 _EVALUATION_BATCH = 48
+_RANKING_BATCH = 32  # the default of experiments.rank_clips
 _LAST_STEPS = 20  # over which the losses at the end are averaged
 
 
@@ -55,7 +61,7 @@ def _run_points(study, variant, strategy, data_dir, directory, record):
     points = study.points(variant)
     settings = study.pretraining(variant)
     vocabulary = pathlib.Path(vocabulary_path(study, data_dir))
-    described = open_set(CLEAN, study.seeds[0], data_dir).describe()  # it is there whatever is finished
+    described = open_set(study, CLEAN, study.seeds[0], data_dir).describe()  # it is there whatever is finished
     directory.variant(variant).start(operative_config(), described, vocabulary, allow_config_change=False)
     tokenizer = data.WordPieceTokenizer(str(vocabulary), settings.clips.words)
     runs = ReusableRun(settings, strategy, tokenizer.vocabulary_size)
@@ -92,17 +98,24 @@ def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: 
       two in the shape that `result.json` has them.
     """
     started = time.monotonic()
-    noisy, clean = sets_of(point, data_dir)
+    noisy, clean = sets_of(study, point, data_dir)
     watched = []
 
     def after_step(step: int) -> None:
         if point.variant in study.watched and point.noise != CLEAN and step in study.watch_steps:
             watched.append({"step": step, **evaluation.indicators(noisy, per_clip=step == study.watch_steps[-1])})
 
+    weights, dropped = None, {}
+    if study.has_two_passes(point.variant):
+        runs.restart(point.seed)
+        runs.train(noisy, evaluation.tokenizer, lambda _: None)
+        weights, dropped = evaluation.measured_weights(noisy)
     runs.restart(point.seed)
-    columns = runs.train(noisy, evaluation.tokenizer, after_step, only_aligned=study.is_oracle(point.variant))
+    only_aligned = study.is_oracle(point.variant)
+    columns = runs.train(noisy, evaluation.tokenizer, after_step, only_aligned=only_aligned, pair_weights=weights)
     trained = time.monotonic()
     result = {"point": point._asdict(), **evaluation.figures(clean), "training": _training(columns), "watched": watched}
+    result |= {"dropped": dropped} if dropped else {}
     return result | {"seconds": {"training": trained - started, "evaluation": time.monotonic() - trained}}
 
 
@@ -145,6 +158,31 @@ class Evaluation:
         }
         return {"retrieval": {"text_to_video": retrieval.metrics(found, len(found))}, "linear_probe": probes}
 
+    def measured_weights(self, noisy: data.PreparedDataset) -> tuple[data.PairWeights, dict]:
+        """Returns what `pretrain.clip_weights` makes of the table of experiments.rank_clips, by its defaults.
+
+        And of `text` and `audio`, how many pairs of the set are `false`, and how many are `dropped` and `dropped_false`.
+        """
+        total, aligned = noisy.split_sizes["train"], []
+
+        def passing():
+            for batch in self._batches(noisy, "train", min(_RANKING_BATCH, total)):
+                aligned.append({name: batch[f"{name}_aligned"].numpy() for name in ("text", "audio")})
+                yield batch
+
+        scores = score_clips(self.model, passing(), min(_RANKING_BATCH, total), total, self.loss_options)
+        weights = self._weights_by(scores, noisy)
+        return weights, {name: _dropped(scores, weights, aligned, name) for name in ("text", "audio")}
+
+    def _weights_by(self, scores, noisy):
+        ranking = Ranking(scores, "summed_similarity")
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "clips.csv"
+            lines = (ranking.cells(row, clip) for row, clip in enumerate(clips_of(noisy, "train")))
+            write_csv(path, lines, ranking.order)
+            (table,) = read_tables(str(path), [noisy.name]).values()
+        return table.weights
+
     def indicators(self, noisy: data.PreparedDataset, per_clip: bool) -> dict:
         """Returns how well misaligned clips are told apart; under `values` also each clip's indicators, if asked for."""
         total = self.study.watched_clips
@@ -159,3 +197,11 @@ class Evaluation:
 
     def _batches(self, prepared, split, batch_size):
         return data.eval_batches(prepared, split, self.settings.clips, self.tokenizer, batch_size=batch_size)
+
+
+def _dropped(scores, weights, aligned, name):
+    """Counts the false pairs of a set, in all and among those that weigh nothing."""
+    false = dict(zip(scores["clip_id"], np.concatenate([batch[name] for batch in aligned]) == 0, strict=True))
+    dropped = [false[clip] for clip, weight in zip(weights.clip_ids, getattr(weights, name), strict=True) if not weight]
+    counts = {"pairs": len(false), "false": sum(false.values()), "dropped": len(dropped), "dropped_false": sum(dropped)}
+    return {key: int(count) for key, count in counts.items()}

@@ -7,11 +7,11 @@ import pathlib
 import platform
 from collections.abc import Mapping, Sequence
 
-from data import Synthetic
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.own_files import content_of, read_json_object, read_text
 from experiments.running.run_directory import RunDirectory, config_difference, environment, operative_config
 from experiments.studies.config import Point, Study
+from experiments.studies.data import data_settings
 from experiments.studies.directory import StudyDirectory
 
 
@@ -22,10 +22,8 @@ def settings_of(study: Study, variant: str) -> dict:
       BadInput: The variant cannot be configured.
     """
     study.pretraining(variant)
-    sizes = {name: getattr(study, name) for name in ("train_clips", "validation_clips", "test_clips")}
-    # The word pieces are those of the first seed's clean set.
-    made = {"set": str(Synthetic.VERSION), "vocabulary_seed": study.seeds[0], "only_aligned": study.is_oracle(variant)}
-    return {"config": operative_config(), "data": sizes | made}
+    trained = {"only_aligned": study.is_oracle(variant)} | ({"two_pass": True} if study.has_two_passes(variant) else {})
+    return {"config": operative_config(), "data": data_settings(study) | trained}
 
 
 def origin() -> dict[str, str]:

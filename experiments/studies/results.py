@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from experiments.evaluation.all_tasks import TASKS
+from experiments.evaluation.statistics import Difference, Interval, Share, interval, paired_difference, share, verdicts
 from experiments.evaluation.task import Metric
 from experiments.evaluation.tasks.retrieval import RETRIEVAL
 from experiments.studies.config import CLEAN, ORACLE, Point, Study
-from experiments.studies.statistics import Difference, Interval, Share, interval, paired_difference, share, verdicts
 
 Noise = tuple[float, float]
 FIGURES = (*RETRIEVAL.main_metrics, *TASKS["linear_probe"].metrics)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from experiments.evaluation.alignment import INDICATORS
+from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, Share, interval
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
 from experiments.studies.config import CLEAN, ORACLE
 from experiments.studies.results import FIGURES, PRIMARY, Comparison, Noise, Results
-from experiments.studies.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, Share, interval
 from experiments.training.quantities import BY_NAME, objective_title
 
 Lines = list[list[str]]

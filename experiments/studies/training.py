@@ -47,6 +47,7 @@ class ReusableRun:
         tokenizer: data.WordPieceTokenizer,
         after_step: Callable[[int], None],
         only_aligned: bool = False,
+        pair_weights: data.PairWeights | None = None,
     ) -> dict:
         """Trains from the first step to the last.
 
@@ -55,6 +56,7 @@ class ReusableRun:
           tokenizer: Strings to token ids.
           after_step: Called with the number of steps that are done.
           only_aligned: Whether false narrations and sounds are treated as missing.
+          pair_weights: What the clips' texts and sounds weigh; `None` to count all in full.
 
         Returns:
           What the trainer has logged, float32 [steps] per column.
@@ -74,6 +76,8 @@ class ReusableRun:
                 shuffle_window=settings.shuffle_window,
                 augmentation=settings.augmentation,
                 only_aligned=only_aligned,
+                clip_slots=settings.clip_slots,
+                pair_weights=None if pair_weights is None else [pair_weights],
             )
         )
         with self.strategy.scope():
@@ -87,5 +91,8 @@ class ReusableRun:
 
 
 def _remembered(run):
-    trainer = run.trainer
-    return [*run.model.variables, *trainer.optimizer.variables, *trainer.harmonizer.variables, trainer.global_step]
+    trainer, curriculum = run.trainer, run.trainer.curriculum
+    judged = curriculum.variables if isinstance(curriculum, tf.Module) else ()
+    return [
+        *run.model.variables, *trainer.optimizer.variables, *trainer.harmonizer.variables, *judged, trainer.global_step,
+    ]  # fmt: skip

@@ -13,6 +13,7 @@ from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.jobs import FAILED, Job, run_jobs
 from experiments.running.own_files import read_json, read_json_object
 from experiments.running.run_directory import RunDirectory
+from experiments.sweeps.classifier_differences import differences
 from experiments.sweeps.table import csv_text
 
 FLAGS = flags.FLAGS
@@ -38,7 +39,9 @@ def run() -> int:
     if rows:
         outdir.write(outdir.path / "runs.csv", csv_text(rows))
         outdir.write(outdir.path / "table.md", table(rows))
+        outdir.write(outdir.path / "differences.md", differences(rows))
         print(table(rows))
+        print(differences(rows))
     if failed:
         raise RunFailed("\n".join([f"{len(failed)} of {len(runs)} runs failed:", *failed]))
     return 0

@@ -33,6 +33,8 @@ METHODS = {
     "gr_significant": harmonization.Significant,
     "cl_significant": harmonization.Significant,
     "both_cr_mogm": harmonization.CRMOGM,
+    "nce_or_none": harmonization.Sum,  # another form of the losses
+    "robust_xid": harmonization.Sum,  # likewise
 }
 SHRUNK = [
     "VATT.layers = 1", "VATT.width = 16", "VATT.heads = 2", "VATT.head_dim = 8", "VATT.feed_forward = 32",

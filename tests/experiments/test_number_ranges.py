@@ -79,7 +79,9 @@ RANGES = {
         frames=COUNT, frames_per_second=("(", 0, 1e6, ")"), image_size=COUNT, sample_rate_hz=(1, 10**6), candidates=COUNT,
         words=COUNT, sparse_seconds=("(", 0, 1e6, ")"),
     ),
-    "SimilarityGate": dict(threshold=BELOW_1, start=(0, INT32), informative=("(", 0.5, 1, ")"), memory_steps=COUNT),
+    "SimilarityGate": dict(
+        threshold=BELOW_1, start=(0, INT32), informative=("(", 0.5, 1, ")"), memory_steps=COUNT, clip_slots=(0, 2**26),
+    ),
     "ClipWeights": dict(drop_share=BELOW_1, drop_below=FINITE, softness=NOT_NEGATIVE),
     "Augmentation": dict(
         crop_area=("(", 0, 1), crop_aspect=("(", 0, 100), flip_probability=SHARE, jitter_probability=SHARE, brightness=SHARE,

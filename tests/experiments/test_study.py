@@ -188,7 +188,7 @@ def first_steps(study, variant, noise, data_dir):
             take_step(batch, waited_seconds)
 
     trainer.train_on_batch = recorded
-    prepared = open_set(noise, 4, data_dir)
+    prepared = open_set(study, noise, 4, data_dir)
     logged = runs.train(prepared, tokenizer, lambda step: None, only_aligned=study.is_oracle(variant))
     return weights, batches, logged
 
@@ -216,13 +216,40 @@ def test_methods_are_paired_in_weights_clips_order_and_random_draws(ran, eagerly
     assert len({each["video"].tobytes() for each in batches}) == 3
 
 
+def test_the_second_pass_starts_anew_without_what_the_first_ranked_lowest(ran, eagerly, monkeypatch):
+    more = ["study.methods = {'again': 'configs/methods/similarity_sample.gin'}", "study.two_pass = ('again',)"]
+    study, data_dir = study_config.parse([GIN_FILE], [*BINDINGS, *more, "study.watched = ()"]), ran[1]
+    tokenizer = data.WordPieceTokenizer(vocabulary_path(study, data_dir), 12)
+    runs = ReusableRun(study.pretraining("again"), tf.distribute.get_strategy(), tokenizer.vocabulary_size)
+    evaluation, train, passes = study_points.Evaluation(study, runs, tokenizer), ReusableRun.train, []
+    evaluation.figures = lambda clean: {}
+
+    def recorded(self, *args, **options):
+        state = [*self.run.model.trainable_variables, self.run.trainer.curriculum.mean_ranks]
+        passes.append(([variable.numpy() for variable in state], options.get("pair_weights")))
+        return train(self, *args, **options)
+
+    monkeypatch.setattr(ReusableRun, "train", recorded)
+    found = study_points.run_point(study, runs, evaluation, study.points("again")[1], data_dir)["dropped"]
+    (first, everything), (second, weights) = passes
+    tf.nest.map_structure(np.testing.assert_array_equal, second, first)
+    assert not np.array_equal(runs.run.trainer.curriculum.mean_ranks, first[-1])  # else the above would say little
+    assert everything is None and len(weights.clip_ids) == 16
+    assert [np.sum(each == 0.0) for each in (weights.text, weights.audio)] == [3, 3]  # a fifth, rounded down
+    assert found["text"]["pairs"] == 16 and [found[name]["dropped"] for name in ("text", "audio")] == [3, 3]
+    assert 0 < found["text"]["false"] < 16 and 0 <= found["text"]["dropped_false"] <= 3
+    assert settings_of(study, "again")["data"]["two_pass"]
+
+
 def test_noises_are_paired_in_all_but_the_noise(ran, eagerly):
     study, data_dir = ran[0], ran[1]
     options = dict(batch_size=16, seed=4)
     spec = study.pretraining("cl").clips
     tokenizer = data.WordPieceTokenizer(vocabulary_path(study, data_dir), spec.words)
     clean, noisy, kept = (
-        next(iter(data.train_batches(open_set(noise, 4, data_dir), spec, tokenizer, only_aligned=only, **options)))
+        next(
+            iter(data.train_batches(open_set(study, noise, 4, data_dir), spec, tokenizer, only_aligned=only, **options))
+        )
         for noise, only in (((0.0, 0.0), False), ((0.5, 0.3), False), ((0.5, 0.3), True))
     )
     np.testing.assert_array_equal(clean["label"], noisy["label"])

@@ -101,7 +101,7 @@ def test_sum_over_replicas_equals_one_replica(replicas, mirrored):
 
 def test_an_unknown_form_is_refused():
     video, other, mask = draw()
-    with pytest.raises(ValueError, match="`form` should be one of nce, asymmetric_nce, symmetric_nce. Found 'nse'"):
+    with pytest.raises(ValueError, match="`form` should be one of nce, .*, symmetric_nce, .*. Found 'nse'"):
         vatt.contrastive_loss(video, other, mask, form="nse")
 
 

@@ -51,6 +51,19 @@ def test_a_later_start_gives_the_same_weights(batches):
             np.testing.assert_array_equal(late[name], whole[name], err_msg=name)
 
 
+def test_a_clip_has_the_same_row_whenever_it_comes(batches):
+    table = [weights(np.arange(11) / 10, np.ones(11))]  # tells the clips apart
+    found = batches(table, steps=6, clip_slots=1000)
+    rows = {
+        (float(clip), int(row))
+        for clip, row in zip(joined(found, "text_weight"), joined(found, "clip_slot"), strict=True)
+    }
+    assert len(rows) == len({row for _, row in rows}) == 11 and all(0 <= row < 1000 for _, row in rows)
+    (late,) = batches(table, start_step=5, steps=1, clip_slots=1000)
+    np.testing.assert_array_equal(late["clip_slot"], found[5]["clip_slot"], strict=True)
+    assert late["clip_slot"].dtype == np.int32 and "clip_slot" not in batches(table)[0]
+
+
 def test_a_set_of_a_mixture_without_weights_counts_in_full(batches):
     found = batches([weights(np.full(11, 0.5), np.zeros(11)), None], sets=2)
     second = joined(found, "source") == 1

@@ -67,6 +67,7 @@ CASES = {
     "a gate that is closed": (lambda: harmonization.Both(0.999), {}, 1),
     "a method with state, for the encoder alone": (harmonization.GradVac, {"scope": "encoder"}, 2),
     "a Gram matrix at the features, clips judged one by one": (lambda: harmonization.CAGrad(c=0.9), FEATURES_ONLY, 1),
+    "a loss that weighs the pairs of the whole batch": (harmonization.Sum, {"loss_options": {"form": "robust_xid"}}, 1),
     "one gradient, measured in the first step": (harmonization.RandomWeights, {"measure_gradients_every": 2}, 2),
 }
 

@@ -114,15 +114,20 @@ def test_gin_builds_it_with_its_state(tiny_run):
     built = config.parse([], [*tiny_run, *bindings, "SimilarityGate.start = 7"]).build_clip_curriculum()
     assert isinstance(built, SimilarityCurriculum) and (built.softness, built.gate.start) == (0.2, 7)
     assert tf.train.Checkpoint(curriculum=built).save_counter is not None and len(built.variables) == 1
-    for wrong in ("threshold = 1.0", "start = -1", "informative = 0.5", "memory_steps = 0"):
+    settings = config.parse([], [*tiny_run, *bindings, "SimilarityGate.clip_slots = 9"])
+    assert settings.clip_slots == 9 and settings.build_clip_curriculum().memory.means.shape == [9, 2]
+    assert config.parse([], [*tiny_run, *bindings]).clip_slots == 0 == config.parse([], tiny_run).clip_slots
+    for wrong in ("threshold = 1.0", "start = -1", "informative = 0.5", "memory_steps = 0", "clip_slots = -1"):
         with pytest.raises(BadInput, match=f"`SimilarityGate.{wrong.split()[0]}` should"):
             config.parse([], [*tiny_run, *bindings, f"SimilarityGate.{wrong}"])
 
 
-def test_replicas_judge_and_remember_alike(judge, batch, mirrored):
-    strategy = mirrored(2)
+@pytest.mark.parametrize("slots", [0, 5])
+def test_replicas_judge_and_remember_alike(judge, batch, mirrored, slots):
+    strategy, options = mirrored(2), dict(memory_steps=2, informative=0.7, clip_slots=slots)
+    batch[1]["clip_slot"] = tf.range(CLIPS) * 3 % 5
     with strategy.scope():
-        several = curriculum(memory_steps=2, informative=0.7)
+        several = curriculum(**options)
     spread = strategy.experimental_distribute_values_from_function
     half = lambda context, values: values[CLIPS // 2 * context.replica_id_in_sync_group :][: CLIPS // 2]  # noqa: E731
     shared = [tf.nest.map_structure(lambda each: spread(lambda context: half(context, each)), part) for part in batch]
@@ -132,7 +137,7 @@ def test_replicas_judge_and_remember_alike(judge, batch, mirrored):
         return dict(trust.weights), dict(trust.report)
 
     run = tf.function(lambda: strategy.run(step, args=tuple(shared)))
-    alone = curriculum(memory_steps=2, informative=0.7)
+    alone = curriculum(**options)
     for _ in range(2):
         expected, (weights, report) = judge(alone), run()
         for name in OBJECTIVES:
@@ -144,3 +149,15 @@ def test_replicas_judge_and_remember_alike(judge, batch, mirrored):
     assert np.min(expected.weights["video_text"]) == 0.0
     for copy in strategy.experimental_local_results(several.mean_ranks):
         np.testing.assert_allclose(copy, alone.mean_ranks, rtol=1e-6)
+    for variable, expected in zip(several.variables, alone.variables, strict=True):
+        for copy in strategy.experimental_local_results(variable):
+            np.testing.assert_allclose(copy, expected, rtol=1e-6)
+
+
+def test_a_clip_is_judged_by_its_average_rank(judge):
+    remembering = curriculum(start=0, clip_slots=CLIPS)
+    slots = tf.range(CLIPS)
+    first = judge(remembering, clip_slot=slots).weights["video_text"]
+    np.testing.assert_array_equal(first, all_but(FALSE_TEXT))
+    remembering.memory.means.assign(0.9 - remembering.memory.means)
+    assert not np.any(judge(remembering, clip_slot=slots).weights["video_text"])  # each averages 0.45

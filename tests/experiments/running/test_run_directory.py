@@ -43,6 +43,7 @@ def directory(tmp_path):
 def test_equal_configurations_do_not_differ():
     added = CONFIG + "pretrain.gram = 'exact'\npretrain.measure_gradients_every = 1\npretrain.clips_per_pass = None\n"
     added += "pretrain.gradient_parts = None\n"
+    added += "SimilarityGate.clip_slots = 0\n"
     assert config_difference(CONFIG, added) == [], "what an earlier version did"
     assert config_difference(CONFIG, added.replace("'exact'", "'features'")) == [
         "  pretrain.gram: 'exact' there, 'features' now"

@@ -5,13 +5,34 @@ import pytest
 
 from experiments.running.command_line import BadInput
 from experiments.studies import config as study_config
+from experiments.studies.data import data_settings, prepare_sets
 
 ROOT = pathlib.Path(__file__).parents[3]
 FULL, QUICK = "configs/study/full.gin", "configs/study/quick.gin"
 FIVE_SEEDS = "configs/study/five_seeds.gin"  # with ablations
 
 
-@pytest.mark.parametrize("path, points", [(FIVE_SEEDS, 7 * 3 * 5 + 9 * 5), (QUICK, 7 * 2 * 2 + 2 + 2 * 2)])
+def test_another_data_set_has_settings_of_its_own():
+    study = study_config.parse(["configs/study/tuxpaint.gin"], [])
+    assert (study.dataset, study.two_pass) == ("tuxpaint", ("two_pass",))
+    options = {"languages": ["fr"], "symbols": True}  # as JSON has them, without the folder
+    assert data_settings(study) == {"dataset": "tuxpaint", "options": options, "set": "1.0.0", "vocabulary_seed": 1}
+    synthetic = data_settings(study_config.parse([FIVE_SEEDS], []))
+    assert synthetic == {
+        "train_clips": 1440, "validation_clips": 144, "test_clips": 240, "set": "1.0.0", "vocabulary_seed": 1,
+    }  # fmt: skip
+
+
+def test_settings_that_a_data_set_lacks_are_refused_before_anything_is_prepared(tmp_path):
+    study = study_config.parse([FIVE_SEEDS], ["study.dataset_options = {'language': 'fr'}"])
+    with pytest.raises(BadInput, match=r"`study.dataset_options` should be some of .*Found language\."):
+        prepare_sets(study, str(tmp_path), print, study.points("vatt"))
+    for wrong in ("study.dataset = 'folder'", "study.two_pass = ('twice',)"):
+        with pytest.raises(BadInput, match=f"`{wrong.split()[0]}` should"):
+            study_config.parse([FIVE_SEEDS], [wrong])
+
+
+@pytest.mark.parametrize("path, points", [(FIVE_SEEDS, 7 * 3 * 5 + 9 * 5), (QUICK, 8 * 2 * 2 + 2 + 2 * 2)])
 def test_the_shipped_studies_can_be_configured(path, points):
     study = study_config.parse([path], [])
     settings = {variant: study.pretraining(variant) for variant in study.variants}
@@ -24,6 +45,7 @@ def test_the_shipped_studies_can_be_configured(path, points):
         "cl",
         "both",
         "cl_sample",
+        *(["similarity_sample"] if path == QUICK else []),
     ]
     assert (ROOT / path).read_text().startswith("# Purpose: ")
     # No two variants are the same by mistake.
@@ -44,7 +66,7 @@ def test_the_full_study_has_more_seeds_where_it_matters():
         assert [counts[method, tuple(noise)] for noise in study.noise] == [8, 24, 24, 8]
     assert [counts["oracle", tuple(noise)] for noise in study.noise] == [0, 24, 24, 8]
     assert tuple(study.noise[-1]) == (0.0, 0.5)  # in the sound alone
-    assert sum(counts.values()) == 504 and "504 points" in (ROOT / FULL).read_text()
+    assert sum(counts.values()) == 568 and "568 points" in (ROOT / FULL).read_text()
 
 
 @pytest.mark.parametrize("path", [FULL, QUICK])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from experiments.evaluation.alignment import INDICATORS
+from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE
 from experiments.studies import tables as study_tables
 from experiments.studies.config import Point, Study
 from experiments.studies.findings import findings
 from experiments.studies.page import PLAIN_STEP, Provenance, page, write_page
 from experiments.studies.results import FIGURES, PRIMARY, Results
-from experiments.studies.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE
 
 NOISY = (0.6, 0.3)
 SEEDS = (1, 2, 3, 4, 5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from experiments.studies.statistics import (
+from experiments.evaluation.statistics import (
     BETTER,
     EQUAL,
     SAME,

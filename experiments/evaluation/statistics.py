@@ -1,4 +1,4 @@
-"""The study's statistics: intervals of means and shares, paired differences, equivalence, correction for many comparisons."""
+"""Statistics over seeds: intervals of means and shares, paired differences, equivalence, correction for many comparisons."""
 
 import math
 from collections.abc import Mapping, Sequence
