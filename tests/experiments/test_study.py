@@ -29,7 +29,7 @@ TINY = [
 ]  # fmt: skip
 BINDINGS = [
     f"study.bindings = {tuple(TINY)!r}", "study.oracle = False", "study.noise_seeds = {}",
-    "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.ablations = {}",
+    "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.two_pass = ()", "study.ablations = {}",
     "study.noise = ((0.0, 0.0), (0.5, 0.3))", "study.seeds = (4,)", "study.ablation_seeds = 1",
     "study.train_clips = 16", "study.validation_clips = 16", "study.test_clips = 12",
     "study.watched = ('cl',)", "study.watch_steps = (3,)", "study.watched_clips = 12", "study.cost_repeats = 1",

@@ -66,7 +66,7 @@ def test_the_full_study_has_more_seeds_where_it_matters():
         assert [counts[method, tuple(noise)] for noise in study.noise] == [8, 24, 24, 8]
     assert [counts["oracle", tuple(noise)] for noise in study.noise] == [0, 24, 24, 8]
     assert tuple(study.noise[-1]) == (0.0, 0.5)  # in the sound alone
-    assert sum(counts.values()) == 568 and "568 points" in (ROOT / FULL).read_text()
+    assert sum(counts.values()) == 752 and "752 points" in (ROOT / FULL).read_text()
 
 
 @pytest.mark.parametrize("path", [FULL, QUICK])
