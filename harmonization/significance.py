@@ -77,6 +77,27 @@ def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
     }
 
 
+def independent_gram(gram: tf.Tensor, objectives: int) -> tf.Tensor:
+    """Products of different parts of the batch only, which have no bias from noise, at the scale of the whole batch's.
+
+    The average of all of them; `part_statistics` averages fewer, since it needs independent blocks for its test.
+
+    Args:
+      gram: As in `part_statistics`.
+      objectives: How many there are.
+
+    Returns:
+      [objectives, objectives] float64, symmetric; a diagonal entry may be negative.
+
+    Raises:
+      ValueError: As `part_statistics`.
+    """
+    parts = _parts(gram, objectives)
+    split = tf.reshape(tf.cast(gram, tf.float64), [parts, objectives, parts, objectives])
+    own = tf.add_n([split[part, :, part] for part in range(parts)])
+    return (tf.reduce_sum(split, axis=[0, 2]) - own) * parts / (parts - 1)
+
+
 def checked(part_gram: tf.Tensor | None, variable_gram: tf.Tensor, finite: tf.Tensor) -> tf.Tensor | None:
     """Returns the parts' products in float32, zero unless all are finite; raises a ValueError if they do not fit.
 

@@ -105,6 +105,7 @@ RANGES = {
     "GradNorm": dict(alpha=NOT_NEGATIVE, learning_rate=NOT_NEGATIVE), "MMPareto": dict(gamma=POSITIVE),
     "DGL": dict(multimodal=(0, INT32), alpha=POSITIVE),
     "FairGrad": dict(alpha=(0.25, 4)), "PCD": dict(tau=NOT_NEGATIVE, decay=BELOW_1), "CRMOGM": dict(momentum=BELOW_1),
+    "SDMGrad": dict(toward_mean=NOT_NEGATIVE, learning_rate=POSITIVE, inner_steps=COUNT),
     "UncertaintyWeights": dict(learning_rate=NOT_NEGATIVE), "IMTLL": dict(learning_rate=NOT_NEGATIVE),
     "DWA": dict(period=COUNT, temperature=POSITIVE), "STCH": dict(mu=POSITIVE, preferences=POSITIVE, ideal=FINITE),
     "OGMGE": dict(alpha=POSITIVE, noise_steps=(0, INT32), modulation_steps=(0, INT32), seed=SEED),
