@@ -13,13 +13,15 @@ def _built(objectives, **options):
 
 def _steps(method, groups):
     """Weights in every step, as the state moves."""
-    found = []
-    for group in groups:
+
+    @tf.function(autograph=False)
+    def step(group):
         decision = method.decide(group)
         for variable, value in decision.state:
             variable.assign(value)
-        found.append(decision.weights.numpy())
-    return np.array(found)
+        return decision.weights
+
+    return np.array([step(group).numpy() for group in groups])
 
 
 def _nearest(point):
