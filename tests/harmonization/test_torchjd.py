@@ -206,7 +206,7 @@ COMPARED = {
     "aligned_mtl": (of_clear_rank, 1999),
     "aligned_mtl_median": (of_clear_rank, 1999),
     "aligned_mtl_rmse": (of_clear_rank, 1999),
-    # Where no direction improves all objectives theirs is zero in most cases, ours the solution of the maximization.
+    # Where no direction improves all objectives theirs is often zero, ours the solution of the maximization.
     "cagrad": (some_direction_improves_all, 830),
     "fairgrad": (stored_solves("fairgrad", 0.5), 820),
     "nash_mtl": (stored_solves("nash_mtl", 1.0), 80),  # recorded for 88 matrices only, where its solver settles
