@@ -44,6 +44,7 @@ from harmonization.methods.ogm_ge import OGMGE
 from harmonization.methods.pcd import PCD
 from harmonization.methods.pcgrad import PCGrad
 from harmonization.methods.realignment import GradientRealignment
+from harmonization.methods.sdmgrad import SDMGrad
 from harmonization.methods.upgrad import UPGrad
 from harmonization.methods.wrappers.cr_mogm import CRMOGM
 from harmonization.methods.wrappers.significant import Significant
@@ -102,6 +103,7 @@ __all__ = [
     "RandomWeights",
     "RecomputedCut",
     "Reweight",
+    "SDMGrad",
     "Schedule",
     "Significant",
     "StepSchedule",

@@ -7,6 +7,9 @@ once more for the update.
 
     python -m experiments.benchmarks.harmonize --parameters=10000000 --parameters=150000000 \
         --objectives=2 --objectives=8
+    python -m experiments.benchmarks.harmonize --decisions --objectives=8
+
+`--decisions` times the methods' decisions alone, from the Gram matrix to the weights, under XLA, and how long they take to compile.
 """
 
 from absl import flags
@@ -19,6 +22,7 @@ flags.DEFINE_multi_integer(
 flags.DEFINE_multi_integer("objectives", [2, 8], "How many objectives.", lower_bound=2)
 flags.DEFINE_integer("repeats", 5, "Timed calls; the median is reported.", lower_bound=1)
 flags.DEFINE_list("ways", None, "Only these rows of the table, and the bound.")
+flags.DEFINE_bool("decisions", False, "Measure only the decisions, without gradients; `--parameters` does not matter.")
 flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure every variant in this process.")
 
 

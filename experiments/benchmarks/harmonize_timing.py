@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker
+from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker, seconds_of
 
 FLAGS = flags.FLAGS
 FLOAT_BYTES = 4
@@ -89,6 +89,41 @@ def _method(name: str, objectives: int) -> Callable:
     return update
 
 
+def decision(name: str, objectives: int) -> Callable:
+    """The compiled function from a Gram matrix, [objectives, objectives] float32, to a method's weights."""
+    import tensorflow as tf
+
+    import harmonization
+
+    method = harmonization.get(name, **harmonization.METHODS[name].example_options(objectives))
+    groups = method.example_groups or ("all",)
+    method.build(objectives, groups)
+    about = {"losses": tf.ones([objectives]), "scores": dict.fromkeys(groups, tf.constant(0.5)), "name": groups[0]}
+
+    def weights(gram, step):
+        group = harmonization.Group(gram, step=step, variable_gram=tf.tile(gram[None] / 3.0, [3, 1, 1]), **about)
+        decided = method.decide(group)
+        return decided.weights, [value for _, value in decided.state]
+
+    return tf.function(weights, autograph=False, jit_compile=True)
+
+
+def report_decisions(objectives: int) -> None:
+    """Times every method's decision and prints the table."""
+    import tensorflow as tf
+
+    import harmonization
+
+    rows = tf.random.stateless_normal([objectives, 3 * objectives], [0, objectives])
+    gram, step, calls = rows @ tf.transpose(rows), tf.constant(3, tf.int64), {}
+    print(f"\n{objectives} objectives, XLA\n{'method':<15}{'compile s':>10}{'ms':>8}")
+    for name in harmonization.METHODS:
+        calls[name] = functools.partial(decision(name, objectives), gram, step)
+    first = {name: seconds_of(call) for name, call in calls.items()}
+    for name, seconds in median_seconds(calls, FLAGS.repeats).items():
+        print(f"{name:<15}{first[name]:>10.2f}{seconds * 1e3:>8.3f}", flush=True)
+
+
 def draw(parameters: int, objectives: int) -> list[list]:
     """Gradients that conflict mildly, so that no step is skipped."""
     import tensorflow as tf
@@ -133,6 +168,10 @@ def run() -> None:
     """Prints the tables, or measures for one of them."""
     if FLAGS.worker:
         work(FLAGS.worker, FLAGS.parameters[0], FLAGS.objectives[0], FLAGS.repeats)
+        return
+    if FLAGS.decisions:
+        for objectives in FLAGS.objectives:
+            report_decisions(objectives)
         return
     print("x bound: time relative to the bound without XLA. extra: memory beyond the gradients, the update included.")
     for parameters in FLAGS.parameters:

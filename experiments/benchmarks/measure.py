@@ -18,18 +18,24 @@ def median_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> d
       calls: What to time; each is called twice more in the beginning, to compile and to warm up.
       repeats: Timed calls of each.
     """
-    import tensorflow as tf
-
     seconds = {name: [] for name in calls}
     for _ in range(repeats + 2):
         for name, call in calls.items():
-            tf.test.experimental.sync_devices()
-            start = time.perf_counter()
-            result = call()
-            tf.test.experimental.sync_devices()
-            seconds[name].append(time.perf_counter() - start)
-            del result
+            seconds[name].append(seconds_of(call))
     return {name: statistics.median(each[2:]) for name, each in seconds.items()}
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Returns the wall time of one call, its work on the devices included."""
+    import tensorflow as tf
+
+    tf.test.experimental.sync_devices()
+    start = time.perf_counter()
+    result = call()
+    tf.test.experimental.sync_devices()
+    seconds = time.perf_counter() - start
+    del result
+    return seconds
 
 
 def peak_bytes(calls: Mapping[str, Callable[[], object]]) -> dict[str, int]:

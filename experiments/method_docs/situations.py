@@ -59,6 +59,7 @@ SITUATIONS = {
     "config": Situation("equal cosines"),
     "fairgrad": Situation("α = 2"),
     "pcd": Situation("τ = 0.1, steady lengths", {"decay": 0.0}),
+    "sdmgrad": Situation("λ = 0.3, settled at 0°", settling=20),
     "db_mtl": Situation("losses 1 and 2"),
     "cr_mogm": Situation("MGDA with steady weights", {"momentum": 0.0}),
     "rlw": Situation("step 0; points: other steps", draws=30),

@@ -33,6 +33,7 @@ from harmonization.methods.ogm_ge import OGMGE
 from harmonization.methods.pcd import PCD
 from harmonization.methods.pcgrad import PCGrad
 from harmonization.methods.realignment import GradientRealignment
+from harmonization.methods.sdmgrad import SDMGrad
 from harmonization.methods.upgrad import UPGrad
 from harmonization.methods.wrappers.cr_mogm import CRMOGM
 
@@ -55,6 +56,7 @@ METHODS: dict[str, type[Harmonizer]] = {
     "config": ConFIG,
     "fairgrad": FairGrad,
     "pcd": PCD,
+    "sdmgrad": SDMGrad,
     "db_mtl": DBMTL,
     "cr_mogm": CRMOGM,
     "rlw": RandomWeights,

@@ -27,8 +27,7 @@ class CAGrad(GramHarmonizer):
     Where no direction improves all objectives, g_w vanishes if c >= 1 and the formula is 0 / 0. We
     then take the nearest vector to g_0 that conflicts with no gradient, the solution that the
     maximization has there; likewise if a gradient is zero. The sources' solvers (SLSQP, CVXPY) are
-    replaced by exact ones. TorchJD's update is zero there; on the other matrices of `tests/golden/torchjd` ours is the
-    same but for one of them, with two parallel gradients, where the path ends too soon.
+    replaced by exact ones. TorchJD's update is zero on many such matrices.
 
     Args:
       c: Radius of the search in lengths of the mean gradient, at least 0.

@@ -23,7 +23,8 @@ class ConFIG(GramHarmonizer):
 
     The authors take the pseudo-inverse of the gradients; its coefficients follow from the Gram
     matrix alone, so that d is a weighted sum like every other. Where the directions cancel, the
-    update is zero. A zero gradient weighs zero.
+    update is zero. A zero gradient weighs zero. Directions that are dependent up to what float32 inner products can
+    tell count as dependent.
     """
 
     def weights(self, gram: tf.Tensor) -> tf.Tensor:

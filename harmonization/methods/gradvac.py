@@ -29,7 +29,8 @@ class GradVac(Harmonizer):
     As in LibMTL and TorchJD, phi is measured with the gradient as changed so far (the same for two
     objectives), and target_ij and target_ji are apart. Our choices: a target above 0.99 or below
     -0.99 acts like that number, since the rule divides by zero at 1; a pair with a zero gradient
-    has no cosine, and changes neither gradient nor target. The authors keep targets per layer: pass
+    has no cosine, and changes neither gradient nor target; nor has what is left of a gradient that was all but
+    canceled, where TorchJD takes the cosine of rounding errors. The authors keep targets per layer: pass
     `groups` to have that.
 
     Args:

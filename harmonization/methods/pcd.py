@@ -26,7 +26,8 @@ class PCD(Harmonizer):
     For more than two objectives the program of constraints is ours, and so are the defaults. In a group of
     variables that the first objective does not reach, the first that does leads. Where the constraints
     contradict each other, the leader's gradient is taken as it is. Without a gradient of the leader no step is
-    taken in the group; another zero gradient constrains nothing (our choices).
+    taken in the group; another zero gradient constrains nothing, and
+    counts in no mean (our choices; in TorchJD it counts).
 
     Args:
       tau: Progress that each other objective has to make, as a share of its own gradient's; >= 0.

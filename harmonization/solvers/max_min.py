@@ -74,9 +74,11 @@ def _advanced(path: _Path, cosines, radius, some_zero) -> _Path:
     direction = tf.where(path.active, slope, 0.0)
     turned = tf.linalg.matvec(cosines, direction)
     square = tf.nn.relu(tf.tensordot(direction, turned, 1))
-    # A direction that is mostly regularization is none: its gradients cancel, the level cannot rise.
+    # A direction that is mostly regularization is none: its gradients cancel, and the level cannot rise above 0. If one
+    # of its coefficients falls, though, they only depend on each other, and the pivot at once takes one of them away.
     blind = square <= resolution(slope.shape[0]) * tf.reduce_sum(direction**2)
-    capped = some_zero | (blind & tf.reduce_any(path.active))
+    canceling = blind & tf.reduce_any(path.active) & ~tf.reduce_any(path.active & falls)
+    capped = some_zero | canceling
     end = tf.minimum(
         _distance_to_sphere(_point(path), cosines, turned, square, radius),
         tf.where(capped, tf.nn.relu(-path.level), infinity),

@@ -110,6 +110,7 @@ RANGES = {
     "DGL": dict(multimodal=(0, INT32), alpha=POSITIVE),
     "Significant": dict(level=("(", 0, 1, ")")),
     "FairGrad": dict(alpha=(0.25, 4)), "PCD": dict(tau=NOT_NEGATIVE, decay=BELOW_1), "CRMOGM": dict(momentum=BELOW_1),
+    "SDMGrad": dict(toward_mean=NOT_NEGATIVE, learning_rate=POSITIVE, inner_steps=COUNT),
     "UncertaintyWeights": dict(learning_rate=NOT_NEGATIVE), "IMTLL": dict(learning_rate=NOT_NEGATIVE),
     "DWA": dict(period=COUNT, temperature=POSITIVE), "STCH": dict(mu=POSITIVE, preferences=POSITIVE, ideal=FINITE),
     "OGMGE": dict(alpha=POSITIVE, noise_steps=(0, INT32), modulation_steps=(0, INT32), seed=SEED),

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.every_python
         ("config", {}, harmonization.ConFIG),
         ("fairgrad", {"alpha": 0.5}, harmonization.FairGrad),
         ("pcd", {"tau": 0.2}, harmonization.PCD),
+        ("sdmgrad", {"toward_mean": 0.0}, harmonization.SDMGrad),
         ("db_mtl", {}, harmonization.DBMTL),
         ("cr_mogm", {"method": harmonization.UPGrad()}, harmonization.CRMOGM),
         ("rlw", {"seed": 3}, harmonization.RandomWeights),
