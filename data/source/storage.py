@@ -223,6 +223,12 @@ def require_regular(path: str) -> None:
         raise OSError(errno.EINVAL, f"{what}, not a regular file", path)
 
 
+def require_no_pipe(path: str) -> None:
+    """Raises `OSError` if a path of this machine is a pipe, device or socket, whose reader could wait for ever."""
+    if not scheme_of(path) and os.path.exists(path) and not os.path.isdir(path):
+        require_regular(path)
+
+
 _UNUSUAL = {
     "a folder": stat.S_ISDIR,
     "a named pipe": stat.S_ISFIFO,

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+import data
 from experiments.running.command_line import BadInput
 
 _DAMAGE = (
-    OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, EOFError,
+    OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, EOFError, MemoryError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
@@ -37,6 +38,7 @@ def content_of(path: pathlib.Path) -> Iterator[None]:
 def read_text(path: pathlib.Path) -> str:
     """Returns the content of a text file; raises `BadInput` if it cannot be read."""
     with content_of(path):
+        data.require_no_pipe(str(path))
         return path.read_text(encoding="utf-8")
 
 
@@ -57,5 +59,7 @@ def read_json_object(path: pathlib.Path) -> dict:
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the arrays of a file of `npz_file.write_npz`; raises `BadInput` if it cannot be read."""
-    with content_of(path), np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    with content_of(path):
+        data.require_no_pipe(str(path))
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)

@@ -23,11 +23,12 @@ import experiments  # noqa: F401  (before TensorFlow, which it keeps quiet)
 
 LONG = (
     "prepare_data", "pretrain anew", "finetune anew", "classify anew", "evaluate", "embed", "rank_clips", "export",
-    "import_checkpoint", "check_data", "dataset_stats", "report", "sweep",
+    "import_checkpoint", "check_data", "dataset_stats", "report", "sweep", "study",
 )  # fmt: skip
 # What a program is tried on has been made by these.
-NEEDS = {"prepare_data": (), "import_checkpoint": (), "check_data": ("prepare_data",), "dataset_stats": ("prepare_data",),
-         "pretrain anew": ("prepare_data",), "classify anew": ("prepare_data",), "sweep": ("prepare_data",)}  # fmt: skip
+_ON_SET = ("check_data", "dataset_stats", "pretrain anew", "classify anew", "sweep")
+NEEDS = {"prepare_data": (), "study": (), "import_checkpoint": (), **dict.fromkeys(_ON_SET, ("prepare_data",))}
+_HANGS_SECONDS = 900
 _BYTES = (0, 100, 1_000, 10_000, 50_000)
 
 
@@ -51,11 +52,11 @@ class Kills:
 
     def _run_on(self, name: str, **options) -> tuple[ground.Ground, forked.Outcome]:
         copy = self.before.copy(self.scratch / name)
-        return copy, forked.run(copy.commands()[self.program], **options)
+        return copy, forked.run(copy.commands()[self.program], hangs_after_seconds=_HANGS_SECONDS, **options)
 
-    def kill(self, after_seconds: float) -> None:
-        """Kills it after so long."""
-        copy, outcome = self._run_on("copy", kill_after_seconds=after_seconds)
+    def kill(self, after_seconds: float, kill_all: bool) -> None:
+        """Kills it after so long, alone or with all programs that it has started."""
+        copy, outcome = self._run_on("copy", kill_after_seconds=after_seconds, kill_all=kill_all)
         self.ended += outcome.code == 0
         self._again(copy, f"killed after {after_seconds:.2f} s", outcome)
 
@@ -67,7 +68,8 @@ class Kills:
         self._again(copy, f"disk of {room_bytes} bytes", outcome)
 
     def _again(self, copy: ground.Ground, what: str, first: forked.Outcome) -> None:
-        outcome = forked.run(copy.commands()[self.program]) if first.code else first
+        again = {"hangs_after_seconds": _HANGS_SECONDS}
+        outcome = forked.run(copy.commands()[self.program], **again) if first.code else first
         found = copy.fingerprint()
         if outcome.code != 0 or "Traceback" in outcome.errors:
             self.faults.append(f"{what}: the same command again: exit {outcome.code}\n{outcome.errors[-1500:]}")
@@ -90,8 +92,8 @@ def main() -> int:
     for program in options.programs.split(","):
         with tempfile.TemporaryDirectory() as scratch:
             start, kills = time.monotonic(), Kills(program, pathlib.Path(scratch))
-            for _ in range(options.kills):
-                kills.kill(draws.uniform(0, kills.seconds))
+            for number in range(options.kills):
+                kills.kill(draws.uniform(0, kills.seconds), kill_all=number % 2 == 1)
             for room_bytes in _BYTES[: options.disks]:
                 kills.fill_disk(room_bytes)
         print(

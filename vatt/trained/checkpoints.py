@@ -6,7 +6,13 @@ import os
 import tensorflow as tf
 
 from vatt.model import VATT
-from vatt.trained.checkpoint_list import LIST_FILE, CheckpointListError, newest_checkpoint, readable_checkpoint
+from vatt.trained.checkpoint_list import (
+    LIST_FILE,
+    CheckpointListError,
+    newest_checkpoint,
+    readable_checkpoint,
+    require_no_pipe,
+)
 
 CONFIG_FILE = "model.json"
 """What a run directory calls the constructor's arguments of its model, as `VATT.get_config` gives them."""
@@ -101,6 +107,7 @@ def _config_path(path):
 def _build(directory, modalities, overrides):
     config_path = os.path.join(directory, CONFIG_FILE)
     try:
+        require_no_pipe(config_path)
         with tf.io.gfile.GFile(config_path) as file:
             config = json.load(file)
         model = VATT.from_config(config)
