@@ -31,7 +31,7 @@ def model_card(directory: RunDirectory, ranking: str | None = None) -> dict:
     return {
         "name": directory.path.resolve().name,
         "model": _object(directory.model),
-        "data": _object(directory.data),
+        "data": _data(directory),
         "training": _training(directory),
         "environment": _environment(directory),
         "clip_scores": None if ranking is None else clip_scores(pathlib.Path(ranking)),
@@ -43,6 +43,12 @@ def model_card(directory: RunDirectory, ranking: str | None = None) -> dict:
 
 def _object(path):
     return read_json_object(path) if path.exists() else None
+
+
+def _data(directory):
+    found = _object(directory.data)
+    with content_of(directory.data):
+        return found and {name: dict(facts.items()) for name, facts in found.items()}
 
 
 def _training(directory):
@@ -84,6 +90,8 @@ def clip_scores(path: pathlib.Path) -> dict:
             raise LookupError(f"it has no column {min(missing)}")
         lines = list(table)
         values = {name: [float(line[name]) for line in lines if line[name]] for name in SCORES}
+        if not np.isfinite([score for found in values.values() for score in found]).all():
+            raise ValueError("a score is no finite number")
     return {"clips": len(lines), "scores": {name: _spread(found) for name, found in values.items()}}
 
 

@@ -8,13 +8,14 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
+import typeguard
 
 import data
 from experiments.running.command_line import BadInput
 
 _DAMAGE = (
     OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, EOFError, MemoryError,
-    zipfile.BadZipFile, zlib.error,
+    typeguard.TypeCheckError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 

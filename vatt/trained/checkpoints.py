@@ -44,7 +44,8 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     try:
         with readable_checkpoint(checkpoint) as readable:
             status = tf.train.Checkpoint(model=model).read(readable)
-            status.assert_existing_objects_matched().expect_partial()
+            # Partial first: where nothing matches, TensorFlow would print a warning for every variable.
+            status.expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
         raise LoadError(f"{checkpoint} does not fit {_config_path(path)}: {str(error).splitlines()[0]}") from error
     return model
