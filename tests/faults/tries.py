@@ -2,7 +2,7 @@
 
   python tests/faults/tries.py --quick
   python tests/faults/tries.py --table=tries.csv
-  python tests/faults/tries.py --only=run --program=embed --ways=3 --ground=/tmp/ground --table=tries.csv
+  python tests/faults/tries.py --only=run --programs=embed,export --ways=3 --ground=/tmp/ground --table=tries.csv
 
 A program either gives the result that it gives on undamaged files, or ends with exit code 1 or 2 and one message that names
 the file, and leaves the disk as it was. Everything else is a fault: a traceback, a hang, an unclear message, another result
@@ -250,7 +250,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a sample of 12 tries")
     parser.add_argument("--only", default="", help="files whose path begins like this; gin for wrong gin files")
-    parser.add_argument("--program", default="", help="this program only")
+    parser.add_argument("--programs", default="", help="these only, one after the other; all by default")
     parser.add_argument(
         "--ways", type=int, default=len(damage.WAYS), help="ways of damage for each file and program, at most"
     )
@@ -262,6 +262,7 @@ def main() -> int:
     parser.add_argument("--table", default="", help="CSV file to add lines to, one per try")
     options = parser.parse_args()
     draws, start = random.Random(options.seed), time.monotonic()
+    programs = list(filter(None, options.programs.split(",")))
     forked.preload()
     with tempfile.TemporaryDirectory() as scratch:
         pathlib.Path(scratch).chmod(0o755)
@@ -270,8 +271,10 @@ def main() -> int:
         wanted = [
             (name, program, way)
             for name, program, way in all_tries(whole)
-            if name.startswith(options.only) and (not options.program or program == options.program)
+            if name.startswith(options.only) and (not programs or program in programs)
         ]
+        if programs:
+            wanted.sort(key=lambda each: programs.index(each[1]))
         if options.quick:
             for each in draws.sample([each for each in wanted if each[1] in QUICK], 10):
                 tries.damaged(*each)

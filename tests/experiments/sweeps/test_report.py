@@ -214,6 +214,18 @@ def test_a_directory_that_is_no_sweep_exits_with_2(run_report, tmp_path):
     assert code == 2 and "either --workdir or --sweep" in errors
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"points": 3}, {"axes": {"seed": [1]}}, {"name": "../elsewhere"}, {"name": ".."}, {"steps": "20"}, {"tasks": 3}],
+)
+def test_a_sweep_with_values_of_another_kind_is_refused(run_report, sweep, change):
+    stored = json.loads(sweep.description.read_text())
+    (stored if change.keys() <= stored.keys() else stored["points"][0]).update(change)
+    sweep.description.write_text(json.dumps(stored))
+    code, _, errors = run_report(f"--sweep={sweep.path}")
+    assert code == 2 and errors.startswith(f"error: {sweep.description} should be as this version writes it"), errors
+
+
 TASKS = {
     "ucf101": {"top1": 0.8, "top5": 0.95, "items": 3783},
     "youcook2": {"median_rank": 45.0, "r10": 0.25, "items": 3320},
