@@ -276,8 +276,9 @@ def main() -> int:
         if programs:
             wanted.sort(key=lambda each: programs.index(each[1]))
         if options.quick:
-            for each in draws.sample([each for each in wanted if each[1] in QUICK], 10):
-                tries.damaged(*each)
+            chosen = draws.sample([each for each in wanted if each[1] in QUICK], 10)
+            for name, program, way in [*chosen[:7], *((*each[:2], "tampered 0") for each in chosen[7:])]:
+                tries.damaged(name, program, way)
             for text in draws.sample(statements.WRONG, 2):
                 tries.statement(text, "pretrain")
         else:
