@@ -5,11 +5,13 @@ import functools
 import json
 import os
 import pathlib
+import types
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import typeguard
 
+from experiments.evaluation.metrics import METRICS
 from experiments.pretraining.step import OBJECTIVES
 from experiments.running.command_line import BadInput
 from experiments.running.own_files import content_of, read_json_object
@@ -58,8 +60,9 @@ class PointRun:
 
         `None` if it has not come to its end.
         """
-        if not self.records or not (self.result or self.is_done("pretrain")):
-            return self.result
+        result = _checked(self.result, self.directory.result)
+        if not self.records or not (result or self.is_done("pretrain")):
+            return result
         with content_of(self.directory.metrics):
             last = {
                 each.name: {name: self.records[-1][f"{each.name}_{name}"] for name in OBJECTIVES}
@@ -67,7 +70,7 @@ class PointRun:
                 if each.last_loop
             }
             summary = harmonization_summary(self.records)
-        return {**last, "harmonization": summary, **(self.result or {})}
+        return {**_checked({**last, "harmonization": summary}, self.directory.metrics), **(result or {})}
 
     @property
     def status(self) -> str:
@@ -103,6 +106,15 @@ class PointRun:
         result = read_json_object(self.directory.result)
         with content_of(self.directory.result):
             return result if result["step"] == self.steps else None
+
+
+def _checked(figures: dict | None, path: pathlib.Path) -> dict | None:
+    """Returns figures of a file, once all that is shown of them are numbers."""
+    with content_of(path):
+        for metric in METRICS:
+            if not isinstance(value := metric.value(figures), (int, float, types.NoneType)):
+                raise TypeError(f"{metric.title} is {value!r}")
+    return figures
 
 
 class _StoredPoint(TypedDict):
