@@ -12,7 +12,7 @@ from experiments.pretraining import config
 from experiments.pretraining.clip_weights import NAMES, WeightedTable, read_tables
 from experiments.reports.html import missing, table
 from experiments.running.command_line import BadInput
-from experiments.running.own_files import content_of, read_json_object
+from experiments.running.own_files import content_of, read_json_if_there
 from experiments.running.run_directory import RunDirectory
 
 _SHOWN, _HEIGHT_PX = 6, 144
@@ -31,7 +31,7 @@ def dropped_clips(directory: RunDirectory, data_dir: str | None) -> str:
     Raises:
       DataError: The data set is not there.
     """
-    described = read_json_object(directory.data) if directory.data.exists() else {}
+    described = read_json_if_there(directory.data) or {}
     with content_of(directory.data):
         facts = {name: each["clip_weights"] for name, each in described.items() if "clip_weights" in each}
         groups = {name: list(_counts(each)) for name, each in facts.items()}

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import zipfile
 import zlib
@@ -56,6 +57,11 @@ def read_json_object(path: pathlib.Path) -> dict:
         if not isinstance(found, dict):
             raise TypeError(f"an object is expected, found {type(found).__name__}")
     return found
+
+
+def read_json_if_there(path: pathlib.Path) -> dict | None:
+    """Returns as `read_json_object` what a file holds, `None` if there is none; a link that leads nowhere is damage."""
+    return read_json_object(path) if os.path.lexists(path) else None
 
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -53,6 +53,8 @@ OPTIONAL = (
     "vocabulary.txt",
     "index.html",
 )
+# The report of a run shows what these say, whatever that is.
+SHOWN = ("config.gin", "data.json", "environment.json", "model.json")
 # A last line that a kill cut off does not count.
 CUT_LINES = ("empty", "binary", "nested deeply", "cut", "huge number", "missing key")
 
@@ -195,7 +197,7 @@ def _shown(text: str) -> str:
 
 def documented(name: str, program: str, way: str) -> bool:
     """Whether another result is what the documentation promises for a damage."""
-    if program == "report" and name.endswith("config.gin"):  # it shows the text, whatever that is
+    if program == "report" and name.startswith("run/") and name.endswith(SHOWN):
         return True
     return (way == "removed" and name.endswith(OPTIONAL)) or (name.endswith("metrics.jsonl") and way in CUT_LINES)
 
