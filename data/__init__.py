@@ -29,6 +29,7 @@ from data.sets.by_name import dataset_builder
 from data.sets.synthetic import Synthetic, SyntheticConfig
 from data.source.archives import open_source
 from data.source.storage import join as join_path
+from data.source.storage import require_no_pipe
 from data.source.written_files import as_os_errors, renamed_when_done, write_json
 from data.text.cues import Cue
 from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
@@ -87,6 +88,7 @@ __all__ = [
     "read_records",
     "read_stored_clips",
     "renamed_when_done",
+    "require_no_pipe",
     "shards_of",
     "stored_bytes",
     "train_batches",

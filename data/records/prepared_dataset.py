@@ -14,7 +14,7 @@ from google.protobuf import json_format
 
 from data.errors import DataError
 from data.records.trusted_features import require_own_features
-from data.source.storage import join, storage_of
+from data.source.storage import join, require_no_pipes, storage_of
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
 LABELED_SPLITS = ("train", "validation", "test")
@@ -99,6 +99,7 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
     """
     directory = _newest_version(name, data_dir)
     try:
+        require_no_pipes(str(directory))
         require_own_features(directory)
         builder = tfds.builder_from_directory(directory)
         metadata = builder.info.metadata or {}

@@ -223,6 +223,22 @@ def require_regular(path: str) -> None:
         raise OSError(errno.EINVAL, f"{what}, not a regular file", path)
 
 
+def require_no_pipe(path: str) -> None:
+    """Raises `OSError` if a path of this machine is a pipe, device or socket, whose reader could wait for ever."""
+    if not scheme_of(path) and os.path.exists(path) and not os.path.isdir(path):
+        require_regular(path)
+
+
+def require_no_pipes(folder: str) -> None:
+    """Raises `OSError` as `require_no_pipe`, for all that lies in a folder, without asking a file system for each regular file."""
+    if scheme_of(folder):
+        return
+    with os.scandir(folder) as found:
+        for entry in found:
+            if not entry.is_file(follow_symlinks=False):
+                require_no_pipe(entry.path)
+
+
 _UNUSUAL = {
     "a folder": stat.S_ISDIR,
     "a named pipe": stat.S_ISFIFO,

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from data.errors import DataError
+from data.source.storage import require_no_pipe
 
 WORDPIECE_SPECIAL = ("[PAD]", "[UNK]")
 WORD_SPECIAL = ("<pad>", "<unk>")
@@ -103,9 +104,10 @@ class WordTokenizer(_Tokenizer):
 
 def _read_vocabulary(path: str, special: tuple[str, ...]) -> list[str]:
     try:
+        require_no_pipe(path)
         with tf.io.gfile.GFile(path) as file:
             vocabulary = file.read().split("\n")
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
+    except (OSError, tf.errors.OpError, UnicodeDecodeError) as error:
         raise DataError(
             f"Cannot read the vocabulary {path} ({getattr(error, 'message', error)}). `experiments.prepare_data` "
             "writes it next to the records; prepare the data set again."

@@ -4,8 +4,6 @@ import glob
 import os
 import pathlib
 import sys
-import zipfile
-import zlib
 
 import numpy as np
 from absl import flags
@@ -17,6 +15,7 @@ from experiments.inference.search import best_clips, format_hits, ranking_note
 from experiments.inference.trained_model import TrainedModel, fingerprint, open_run
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.npz_file import write_npz
+from experiments.running.own_files import read_npz
 from experiments.running.plain_text import for_terminal
 
 FLAGS = flags.FLAGS
@@ -80,12 +79,9 @@ def _windows() -> int | None:
 
 def _earlier_features() -> dict[str, np.ndarray]:
     try:
-        with np.load(FLAGS.features, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInput(
-            f"--features should be an --output of this program. {FLAGS.features} cannot be read: {error}"
-        ) from error
+        arrays = read_npz(pathlib.Path(FLAGS.features))
+    except BadInput as error:
+        raise BadInput(f"--features should be an --output of this program. {error}") from error
     wanted = {"file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint"}
     if missing := sorted(wanted - arrays.keys()):
         raise BadInput(

@@ -16,6 +16,7 @@ from experiments.inference.trained_model import TrainedModel
 from experiments.pretraining.assembly import build_model
 from experiments.pretraining.layers import layers_of
 from experiments.reports.layers import conflict_rates
+from experiments.running.own_files import read_text
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import layer_history
 from experiments.training.quantities import mean_cosine
@@ -242,5 +243,5 @@ def facts(run: TrainedModel) -> list[Fact]:
 
 def config_text(run_directory: str | pathlib.Path) -> str:
     """Returns a run's operative configuration, all bindings with their defaults, without gin's comments."""
-    lines = RunDirectory(run_directory).config.read_text(encoding="utf-8").splitlines()
+    lines = read_text(RunDirectory(run_directory).config).splitlines()
     return "\n".join(line for line in lines if line.strip() and not line.startswith("#"))

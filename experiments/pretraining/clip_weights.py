@@ -133,28 +133,40 @@ def sides_of(columns: Sequence[str] | Mapping[str, object]) -> tuple[str, ...]:
     return tuple(side for side in _BOTH if any(side in _SIDES.get(column, _BOTH) for column in columns))
 
 
-def read_tables(chosen: ClipWeights | str | None, datasets: Sequence[str]) -> dict[str, WeightedTable]:
+def read_tables(
+    chosen: ClipWeights | str | None, datasets: Sequence[str], hashes: Mapping[str, str] | None = None
+) -> dict[str, WeightedTable]:
     """Reads the tables of a run.
 
     Args:
       chosen: `pretrain.clip_weights`.
       datasets: `pretrain.datasets`.
+      hashes: By data set, the SHA-256 that its table must have. Nothing of another file is shown: a run from elsewhere may
+        name any file of its reader.
 
     Returns:
       By data set; empty if all clips count in full.
 
     Raises:
-      BadInput: A table is missing or malformed, lists a clip twice, or would drop all texts or all sounds.
+      BadInput: A table is missing or malformed, another one, lists a clip twice, or would drop all texts or all sounds.
       ValueError: The tables do not fit the data sets.
     """
     options = as_clip_weights(chosen)
     if options is None:
         return {}
-    return {name: _read_table(options, path) for name, path in options.paths(datasets).items()}
+    paths = options.paths(datasets)
+    contents = {name: _content(path) for name, path in paths.items()}
+    for name, content in contents.items():
+        if hashes is not None and hashes.get(name) != _hash(content):
+            raise BadInput(f"{paths[name]} is not the table that the run was trained with.")
+    return {name: _read_table(options, paths[name], content) for name, content in contents.items()}
 
 
-def _read_table(options, path):
-    content = _content(path)
+def _hash(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_table(options, path, content):
     clip_ids, scores = _parsed(path, content, options.columns)
     weights = {side: np.ones(len(clip_ids)) for side in _BOTH}
     for column, values in scores.items():
@@ -167,11 +179,12 @@ def _read_table(options, path):
                 f"{path} should leave some clips to train on. By {', '.join(scores)}, `ClipWeights` drops the {NAMES[side]} of "
                 f"all {len(clip_ids):,}. Lower `drop_share` or `drop_below`."
             )
-    return WeightedTable(path, data.PairWeights(clip_ids, **weights), scores, hashlib.sha256(content).hexdigest())
+    return WeightedTable(path, data.PairWeights(clip_ids, **weights), scores, _hash(content))
 
 
 def _content(path):
     try:
+        data.require_no_pipe(path)
         return pathlib.Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -2,12 +2,11 @@
 
 import base64
 import html
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
 
 import data
 from experiments.inference.retrieval import top_clips
@@ -31,7 +30,7 @@ def examples(arrays: Mapping[str, np.ndarray], prepared: data.PreparedDataset) -
       prepared: The data set that was evaluated.
 
     Raises:
-      DataError: The data set is not the one that was evaluated.
+      DataError: The data set is not the one that was evaluated, or is damaged.
     """
     members = np.flatnonzero(arrays["rank"] > 0)
     ranks = arrays["rank"][members]
@@ -55,15 +54,22 @@ def examples(arrays: Mapping[str, np.ndarray], prepared: data.PreparedDataset) -
 def _read_clips(prepared, rows):
     """Reads the clips at some rows of the split `test`, the middle frame of each."""
     prepared.require_split("test")
-    records = tf.data.TFRecordDataset(list(prepared.shard_paths["test"]))
-    clips = {}
-    for row, record in enumerate(records.take(max(rows) + 1)):
-        if row in rows:
-            example = prepared.features.deserialize_example(record, decoders={"video": tfds.decode.SkipDecoding()})
-            frames, captions = example["video"].numpy(), example["captions"]["text"].numpy()
-            sentences = [caption.decode() for caption in captions]
-            clips[row] = _Clip(example["clip_id"].numpy().decode(), sentences, frames[len(frames) // 2])
+    stored = itertools.islice(_stored_clips(prepared), max(rows) + 1)
+    clips = {
+        row: _Clip(clip.clip_id, [cue.text for cue in clip.captions], clip.jpegs[len(clip.jpegs) // 2])
+        for row, clip in enumerate(stored)
+        if row in rows
+    }
+    if missing := rows - clips.keys():
+        raise data.DataError(
+            f"{prepared.directory} is not the data set that was evaluated: its split test has no clip {max(missing)}."
+        )
     return clips
+
+
+def _stored_clips(prepared):
+    for path, records in zip(prepared.shard_paths["test"], prepared.shard_lengths["test"], strict=True):
+        yield from data.read_stored_clips(data.Shard(path, "test", records))
 
 
 def _example(clips, own, found, rank, gallery):

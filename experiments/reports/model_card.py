@@ -10,7 +10,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.table import rows
 from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.inference.score_names import SCORES
-from experiments.running.own_files import content_of, read_json_object, read_text
+from experiments.running.own_files import content_of, read_json_if_there, read_text
 from experiments.running.run_directory import RunDirectory, bindings
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -27,11 +27,11 @@ def model_card(directory: RunDirectory, ranking: str | None = None) -> dict:
     Raises:
       BadInput: A file is damaged, or `ranking` is not such a table.
     """
-    result = _object(directory.result)
+    result = read_json_if_there(directory.result)
     return {
         "name": directory.path.resolve().name,
-        "model": _object(directory.model),
-        "data": _object(directory.data),
+        "model": read_json_if_there(directory.model),
+        "data": _data(directory),
         "training": _training(directory),
         "environment": _environment(directory),
         "clip_scores": None if ranking is None else clip_scores(pathlib.Path(ranking)),
@@ -41,8 +41,10 @@ def model_card(directory: RunDirectory, ranking: str | None = None) -> dict:
     }
 
 
-def _object(path):
-    return read_json_object(path) if path.exists() else None
+def _data(directory):
+    found = read_json_if_there(directory.data)
+    with content_of(directory.data):
+        return found and {name: dict(facts.items()) for name, facts in found.items()}
 
 
 def _training(directory):
@@ -58,7 +60,7 @@ def _training(directory):
 
 def _environment(directory):
     """Leaves out the command line: a card is published, and paths tell about their owner."""
-    found = _object(directory.path / "environment.json")
+    found = read_json_if_there(directory.path / "environment.json")
     return None if found is None else {name: value for name, value in found.items() if name != "command"}
 
 
@@ -84,6 +86,8 @@ def clip_scores(path: pathlib.Path) -> dict:
             raise LookupError(f"it has no column {min(missing)}")
         lines = list(table)
         values = {name: [float(line[name]) for line in lines if line[name]] for name in SCORES}
+        if not np.isfinite([score for found in values.values() for score in found]).all():
+            raise ValueError("a score is no finite number")
     return {"clips": len(lines), "scores": {name: _spread(found) for name, found in values.items()}}
 
 

@@ -1,6 +1,7 @@
 """Puts the report's page together; a part for which something is missing says what, and how to get it."""
 
 import html
+import os
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from experiments.reports.html import missing, page, plots, table
 from experiments.reports.layers import COLUMNS, layer_map
 from experiments.reports.plots import cosine_histogram, curves, split_histogram
 from experiments.reports.projection import Plane, Unmapped, map_spaces, method, projections
-from experiments.running.own_files import content_of, read_json_object, read_text
+from experiments.running.own_files import content_of, read_json_if_there, read_text
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import all_cosines, layer_history
 
@@ -38,7 +39,7 @@ def build_page(directory: RunDirectory, data_dir: str | None = None) -> str:
       DataError: There is no such data set, or it is not the one that was evaluated.
     """
     records, arrays = directory.read_metrics(), read_arrays(directory)
-    result = read_json_object(directory.result) if directory.result.exists() else None
+    result = read_json_if_there(directory.result)
     evaluate = f"python -m experiments.evaluate --workdir={directory.path} --data_dir=DATA"
     with content_of(directory.metrics):
         training = plots(curves(records)) if records else missing("metrics.jsonl holds no training step yet")
@@ -172,7 +173,7 @@ def _examples(arrays, directory, data_dir, evaluate):
 def _configuration(directory):
     parts = []
     for name, path in (("config.gin", directory.config), ("environment.json", directory.path / "environment.json")):
-        if path.exists():
+        if os.path.lexists(path):
             content = html.escape(read_text(path).strip())
             parts.append(f'<details class="card"><summary>{name}</summary><pre>{content}</pre></details>')
     return "".join(parts)

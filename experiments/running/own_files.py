@@ -2,18 +2,21 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import zipfile
 import zlib
 from collections.abc import Iterator
 
 import numpy as np
+import typeguard
 
+import data
 from experiments.running.command_line import BadInput
 
 _DAMAGE = (
-    OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, EOFError,
-    zipfile.BadZipFile, zlib.error,
+    OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, EOFError, MemoryError,
+    typeguard.TypeCheckError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -37,6 +40,7 @@ def content_of(path: pathlib.Path) -> Iterator[None]:
 def read_text(path: pathlib.Path) -> str:
     """Returns the content of a text file; raises `BadInput` if it cannot be read."""
     with content_of(path):
+        data.require_no_pipe(str(path))
         return path.read_text(encoding="utf-8")
 
 
@@ -55,7 +59,14 @@ def read_json_object(path: pathlib.Path) -> dict:
     return found
 
 
+def read_json_if_there(path: pathlib.Path) -> dict | None:
+    """Returns as `read_json_object` what a file holds, `None` if there is none; a link that leads nowhere is damage."""
+    return read_json_object(path) if os.path.lexists(path) else None
+
+
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the arrays of a file of `npz_file.write_npz`; raises `BadInput` if it cannot be read."""
-    with content_of(path), np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    with content_of(path):
+        data.require_no_pipe(str(path))
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)

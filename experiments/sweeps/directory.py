@@ -5,8 +5,13 @@ import functools
 import json
 import os
 import pathlib
+import types
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
+import typeguard
+
+from experiments.evaluation.metrics import METRICS
 from experiments.pretraining.step import OBJECTIVES
 from experiments.running.command_line import BadInput
 from experiments.running.own_files import content_of, read_json_object
@@ -55,14 +60,17 @@ class PointRun:
 
         `None` if it has not come to its end.
         """
-        if not self.records or not (self.result or self.is_done("pretrain")):
-            return self.result
-        last = {
-            each.name: {name: self.records[-1][f"{each.name}_{name}"] for name in OBJECTIVES}
-            for each in QUANTITIES
-            if each.last_loop
-        }
-        return {**last, "harmonization": harmonization_summary(self.records), **(self.result or {})}
+        result = _checked(self.result, self.directory.result)
+        if not self.records or not (result or self.is_done("pretrain")):
+            return result
+        with content_of(self.directory.metrics):
+            last = {
+                each.name: {name: self.records[-1][f"{each.name}_{name}"] for name in OBJECTIVES}
+                for each in QUANTITIES
+                if each.last_loop
+            }
+            summary = harmonization_summary(self.records)
+        return {**_checked({**last, "harmonization": summary}, self.directory.metrics), **(result or {})}
 
     @property
     def status(self) -> str:
@@ -81,7 +89,8 @@ class PointRun:
             return self.finetuning.result.exists()
         if program == "evaluate":
             result = self._read_result()
-            return result is not None and set(self.tasks) <= set(result.get("tasks", {}))
+            with content_of(self.directory.result):
+                return result is not None and set(self.tasks) <= set(result.get("tasks", {}))
         page = directory.report / "index.html"
         sources = [path.stat().st_mtime for path in (directory.config, directory.result) if path.exists()]
         return page.exists() and page.stat().st_mtime >= max(sources, default=0)
@@ -97,6 +106,28 @@ class PointRun:
         result = read_json_object(self.directory.result)
         with content_of(self.directory.result):
             return result if result["step"] == self.steps else None
+
+
+def _checked(figures: dict | None, path: pathlib.Path) -> dict | None:
+    """Returns figures of a file, once all that is shown of them are numbers."""
+    with content_of(path):
+        for metric in METRICS:
+            if not isinstance(value := metric.value(figures), (int, float, types.NoneType)):
+                raise TypeError(f"{metric.title} is {value!r}")
+    return figures
+
+
+class _StoredPoint(TypedDict):
+    name: str
+    labels: dict[str, str]
+    steps: int
+    programs: list[str]
+    tasks: list[str]
+
+
+class _Stored(TypedDict):
+    axes: dict[str, list[str]]
+    points: list[_StoredPoint]
 
 
 class SweepDirectory:
@@ -142,8 +173,16 @@ class SweepDirectory:
             )
         found = read_json_object(self.description)
         with content_of(self.description):
-            points = [PointRun(**point, directory=self.run(point["name"])) for point in found["points"]]
-            return SweepState(self.path, found["axes"], points)
+            every = typeguard.CollectionCheckStrategy.ALL_ITEMS
+            stored = typeguard.check_type(found, _Stored, collection_check_strategy=every)
+            if outside := [point["name"] for point in stored["points"] if not _is_name(point["name"])]:
+                raise ValueError(f"{outside[0]!r} is no name of a directory")
+            points = [PointRun(**point, directory=self.run(point["name"])) for point in stored["points"]]
+            return SweepState(self.path, stored["axes"], points)
+
+
+def _is_name(name: str) -> bool:
+    return name not in ("", ".", "..") and os.path.basename(name) == name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import numpy as np
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
 from experiments.reports.plots import NEUTRAL, PALETTE, binned, new_axes, styled, svg
+from experiments.running.own_files import content_of
 from experiments.sweeps.config import SEED
 from experiments.sweeps.directory import SweepState
 from experiments.sweeps.table import present_metrics, settings
@@ -64,8 +65,10 @@ def _curves(found, quantity, field, title):
         turn, color = divmod(place, len(PALETTE))
         style = dict(color=PALETTE[color], linestyle=_STYLES[turn % len(_STYLES)], linewidth=1.2)
         for number, point in enumerate(points):
-            steps, _, means = binned(point.records)
-            drawing.plot(steps, quantity.factor * means[field], label="" if number else setting.title, **style)
+            with content_of(point.directory.metrics):
+                steps, _, means = binned(point.records)
+                values = quantity.factor * means[field]
+            drawing.plot(steps, values, label="" if number else setting.title, **style)
     if quantity.log_scale:
         drawing.set_yscale("log")
     drawing.figure.legend(*drawing.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)

@@ -3,6 +3,7 @@
 import html
 
 from experiments.reports import html as report_html
+from experiments.running.plain_text import for_terminal
 from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import FINISHED, SweepDirectory, SweepState
 from experiments.sweeps.plots import curves_over_steps, figures_by_axis
@@ -18,7 +19,7 @@ def write_sweep_report(directory: SweepDirectory) -> str:
     """Writes sweep.csv, table.md and report/index.html; of a sweep over the paper's grid also paper_table.csv and .md.
 
     Returns:
-      The table, in Markdown, and where the rest is.
+      The table, in Markdown, and where the rest is, for a terminal.
 
     Raises:
       BadInput: No sweep lives here.
@@ -32,7 +33,7 @@ def write_sweep_report(directory: SweepDirectory) -> str:
         directory.write("paper_table.csv", result_grid.grid_csv(found))
         directory.write("paper_table.md", f"{_PAPERS_TABLE}\n\n{markdown(result_grid.lines(found))}")
     directory.write("report/index.html", sweep_page(state))
-    return f"{lines}\nReport: {directory.path / 'report' / 'index.html'}"
+    return for_terminal(f"{lines}\nReport: {directory.path / 'report' / 'index.html'}")
 
 
 def sweep_page(state: SweepState) -> str:

@@ -26,7 +26,7 @@ CONTENTS = {
     "empty": b"", "binary": bytes(range(256)) * 8, "not JSON": b"{", "deep": b"[" * 100_000, "a huge number": b"9" * 5000,
     **{name: text.encode() for name, text in OTHER_TYPES.items()},
 }  # fmt: skip
-HOWS = [*CONTENTS, "cut", "a folder", "a link to itself"]
+HOWS = [*CONTENTS, "cut", "a folder", "a link to itself", "a pipe"]
 
 
 def damage(path: pathlib.Path, how: str) -> None:
@@ -34,6 +34,8 @@ def damage(path: pathlib.Path, how: str) -> None:
     path.unlink()
     if how == "a folder":
         path.mkdir()
+    elif how == "a pipe":
+        os.mkfifo(path)
     elif how == "a link to itself":
         path.symlink_to(path.name)
     else:

@@ -8,7 +8,7 @@ import re
 CONTENTS = {"empty": b"", "binary": bytes(range(256)) * 8, "wrong type": b"[[1]]\n", "nested deeply": b"[" * 100_000}
 WAYS = (
     *CONTENTS, "cut", "missing key", "huge number", "another version", "a folder", "no permission", "a link to itself",
-    "removed",
+    "a pipe", "removed",
 )  # fmt: skip
 
 
@@ -21,6 +21,8 @@ def damage(path: pathlib.Path, way: str) -> None:
     path.unlink()
     if way == "a folder":
         path.mkdir()
+    elif way == "a pipe":  # who reads it waits for ever
+        os.mkfifo(path)
     elif way == "a link to itself":
         path.symlink_to(path.name)
     elif way != "removed":

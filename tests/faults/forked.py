@@ -57,6 +57,8 @@ def run(
     command: list[str],
     room_bytes: int | None = None,
     kill_after_seconds: float | None = None,
+    kill_all: bool = False,
+    hangs_after_seconds: float = HANGS_SECONDS,
     directory: pathlib.Path | None = None,
     obeys_permissions: bool = False,
 ) -> Outcome:
@@ -66,6 +68,8 @@ def run(
       command: The program's name and its arguments.
       room_bytes: No file can grow beyond so much, as if the disk were full.
       kill_after_seconds: It is killed (SIGKILL) after so long, unless it has ended.
+      kill_all: With all programs that it has started, as when the power fails.
+      hangs_after_seconds: After so long it is killed as one that hangs.
       directory: The current directory of the program.
       obeys_permissions: Also as root, to whom every file is readable otherwise.
     """
@@ -75,9 +79,8 @@ def run(
     if not process:
         _become(command, output[1], errors[1], room_bytes, directory, obeys_permissions)
     os.close(output[1]), os.close(errors[1])
-    code, texts = _wait(
-        process, (output[0], errors[0]), HANGS_SECONDS if kill_after_seconds is None else kill_after_seconds
-    )
+    seconds = hangs_after_seconds if kill_after_seconds is None else kill_after_seconds
+    code, texts = _wait(process, (output[0], errors[0]), seconds, kill_all)
     if code is None and kill_after_seconds is not None:
         code = -signal.SIGKILL
     return Outcome(code, *texts, time.monotonic() - start)
@@ -100,7 +103,7 @@ def call(function: Callable[[], object]) -> object:
     return json.loads(answer)
 
 
-def _wait(process: int, pipes: tuple[int, int], seconds: float) -> tuple[int | None, list[str]]:
+def _wait(process: int, pipes: tuple[int, int], seconds: float, kill_all: bool) -> tuple[int | None, list[str]]:
     found, end, code = {pipe: b"" for pipe in pipes}, time.monotonic() + seconds, None
     for pipe in pipes:
         os.set_blocking(pipe, False)
@@ -112,13 +115,27 @@ def _wait(process: int, pipes: tuple[int, int], seconds: float) -> tuple[int | N
                 while part := os.read(pipe, 2**16):
                     found[pipe] += part
         if not ended and time.monotonic() > end:
+            started = _descendants(process) if kill_all else []
             os.killpg(process, signal.SIGKILL)
+            for each in started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
             os.waitpid(process, 0)
             break
         time.sleep(0.005)
     for pipe in pipes:
         os.close(pipe)
     return code, [text.decode("utf-8", "replace") for text in found.values()]
+
+
+def _descendants(process: int) -> list[int]:
+    """Returns the programs that a process has started, those that these have started, and so on."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for thread in pathlib.Path(f"/proc/{process}/task").iterdir():
+            for child in map(int, (thread / "children").read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
 
 
 def _become(command, output, errors, room_bytes, directory, obeys_permissions):

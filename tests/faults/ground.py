@@ -44,6 +44,14 @@ RELEASE_MODEL = [
     "ClipSpec.frames = 8", "ClipSpec.image_size = 32", "ClipSpec.sample_rate_hz = 1600",
 ]  # fmt: skip
 RELEASE = ROOT / "tests" / "golden" / "ut_tiny" / "ckpt" / "ckpt-3"
+# One point, with everything that a point may have.
+STUDY = [
+    f"study.bindings = {(*MODEL, 'STEPS = 3', 'pretrain.warmup_steps = 1', 'pretrain.batch_size = 4', *CLIPS[:1])!r}",
+    "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.oracle = False", "study.ablations = {}",
+    "study.noise = ((0.5, 0.3),)", "study.ablation_noise = (0.5, 0.3)", "study.noise_seeds = {}", "study.seeds = (4,)",
+    "study.ablation_seeds = 1", "study.train_clips = 16", "study.validation_clips = 16", "study.test_clips = 12",
+    "study.watched = ('cl',)", "study.watch_steps = (3,)", "study.watched_clips = 12", "study.cost_repeats = 1",
+]  # fmt: skip
 _VOLATILE = (
     r"\d+(\.\d+)? ?(s|ms|seconds)\b", r'"(seconds|step_seconds|seconds_spent|data_wait_share|wall_time|command)": [^,}\n]*',
     r"[\d.]+ (clips|items)/s", r"timestamps?: [\d.]+",
@@ -90,6 +98,10 @@ class Ground:
             "search": ["embed", f"--checkpoint={run}", f"--features={path}/features.npz", "--search=a red square"],
             "sweep": [
                 "sweep", data, f"--gin_file={path}/sweep.gin", f"--sweep_dir={path}/sweep",
+            ],
+            "study": [
+                "study", f"--gin_file={path}/study.gin", f"--data_dir={path}/out/study_data", f"--study_dir={path}/out/study",
+                f"--output_dir={path}/out/page",
             ],
             "sweep report": ["report", f"--sweep={path}/sweep"],
         }  # fmt: skip
@@ -150,6 +162,7 @@ def make(path: pathlib.Path, wanted: tuple[str, ...]) -> Ground:
     (path / "sweep.gin").write_text(
         f"sweep.bindings = {tuple(PRETRAIN)!r}\nsweep.axes = {{'pretrain.seed': (1,)}}\nsweep.programs = ('pretrain',)\n"
     )
+    (path / "study.gin").write_text("include 'configs/study/full.gin'\n" + "\n".join(STUDY) + "\n")
     for name in wanted:
         outcome = forked.run(ground.commands()[name])
         assert outcome.code == 0, (name, outcome)

@@ -23,11 +23,12 @@ import experiments  # noqa: F401  (before TensorFlow, which it keeps quiet)
 
 LONG = (
     "prepare_data", "pretrain anew", "finetune anew", "classify anew", "evaluate", "embed", "rank_clips", "export",
-    "import_checkpoint", "check_data", "dataset_stats", "report", "sweep",
+    "import_checkpoint", "check_data", "dataset_stats", "report", "sweep", "study",
 )  # fmt: skip
 # What a program is tried on has been made by these.
-NEEDS = {"prepare_data": (), "import_checkpoint": (), "check_data": ("prepare_data",), "dataset_stats": ("prepare_data",),
-         "pretrain anew": ("prepare_data",), "classify anew": ("prepare_data",), "sweep": ("prepare_data",)}  # fmt: skip
+_ON_SET = ("check_data", "dataset_stats", "pretrain anew", "classify anew", "sweep")
+NEEDS = {"prepare_data": (), "study": (), "import_checkpoint": (), **dict.fromkeys(_ON_SET, ("prepare_data",))}
+_HANGS_SECONDS = 900
 _BYTES = (0, 100, 1_000, 10_000, 50_000)
 
 
@@ -46,16 +47,16 @@ class Kills:
         assert outcome.code == 0, outcome
         self.seconds, self.expected = outcome.seconds, whole.fingerprint()
         ground.remove(whole.path)
-        self.faults: list[str] = []
+        self.faults = 0
         self.ended = 0
 
     def _run_on(self, name: str, **options) -> tuple[ground.Ground, forked.Outcome]:
         copy = self.before.copy(self.scratch / name)
-        return copy, forked.run(copy.commands()[self.program], **options)
+        return copy, forked.run(copy.commands()[self.program], hangs_after_seconds=_HANGS_SECONDS, **options)
 
-    def kill(self, after_seconds: float) -> None:
-        """Kills it after so long."""
-        copy, outcome = self._run_on("copy", kill_after_seconds=after_seconds)
+    def kill(self, after_seconds: float, kill_all: bool) -> None:
+        """Kills it after so long, alone or with all programs that it has started."""
+        copy, outcome = self._run_on("copy", kill_after_seconds=after_seconds, kill_all=kill_all)
         self.ended += outcome.code == 0
         self._again(copy, f"killed after {after_seconds:.2f} s", outcome)
 
@@ -63,18 +64,23 @@ class Kills:
         """Runs it where no file can be larger than so much."""
         copy, outcome = self._run_on("copy", room_bytes=room_bytes)
         if outcome.code not in (0, 1, 2) or "Traceback" in outcome.errors:
-            self.faults.append(f"disk of {room_bytes} bytes: exit {outcome.code}\n{outcome.errors[-1500:]}")
+            self._note(f"disk of {room_bytes} bytes: exit {outcome.code}\n{outcome.errors[-1500:]}")
         self._again(copy, f"disk of {room_bytes} bytes", outcome)
 
     def _again(self, copy: ground.Ground, what: str, first: forked.Outcome) -> None:
-        outcome = forked.run(copy.commands()[self.program]) if first.code else first
+        again = {"hangs_after_seconds": _HANGS_SECONDS}
+        outcome = forked.run(copy.commands()[self.program], **again) if first.code else first
         found = copy.fingerprint()
         if outcome.code != 0 or "Traceback" in outcome.errors:
-            self.faults.append(f"{what}: the same command again: exit {outcome.code}\n{outcome.errors[-1500:]}")
+            self._note(f"{what}: the same command again: exit {outcome.code}\n{outcome.errors[-1500:]}")
         elif found != self.expected:
             other = sorted(name for name in {*found, *self.expected} if found.get(name) != self.expected.get(name))
-            self.faults.append(f"{what}: other than undisturbed: {', '.join(other[:8])}")
+            self._note(f"{what}: other than undisturbed: {', '.join(other[:8])}")
         ground.remove(copy.path)
+
+    def _note(self, fault: str) -> None:
+        self.faults += 1
+        print(f"{self.program}, {fault}", flush=True)
 
 
 def main() -> int:
@@ -90,16 +96,16 @@ def main() -> int:
     for program in options.programs.split(","):
         with tempfile.TemporaryDirectory() as scratch:
             start, kills = time.monotonic(), Kills(program, pathlib.Path(scratch))
-            for _ in range(options.kills):
-                kills.kill(draws.uniform(0, kills.seconds))
+            for number in range(options.kills):
+                kills.kill(draws.uniform(0, kills.seconds), kill_all=number % 2 == 1)
             for room_bytes in _BYTES[: options.disks]:
                 kills.fill_disk(room_bytes)
         print(
             f"{program}: {options.kills} kills within {kills.seconds:.1f} s ({kills.ended} after its end), "
-            f"{options.disks} full disks, {len(kills.faults)} faults, {time.monotonic() - start:.0f} s",
-            *kills.faults, sep="\n  ", flush=True,
-        )  # fmt: skip
-        faults += len(kills.faults)
+            f"{options.disks} full disks, {kills.faults} faults, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
+        faults += kills.faults
     return int(faults > 0)
 
 

@@ -2,6 +2,7 @@
 
   python tests/faults/tries.py --quick
   python tests/faults/tries.py --table=tries.csv
+  python tests/faults/tries.py --only=run --programs=embed,export --ways=3 --ground=/tmp/ground --table=tries.csv
 
 A program either gives the result that it gives on undamaged files, or ends with exit code 1 or 2 and one message that names
 the file, and leaves the disk as it was. Everything else is a fault: a traceback, a hang, an unclear message, another result
@@ -11,6 +12,7 @@ without a word, a changed file. Prints a table, and every fault; the exit code i
 import argparse
 import collections
 import csv
+import os
 import pathlib
 import random
 import sys
@@ -23,6 +25,7 @@ import damage
 import forked
 import ground
 import statements
+import tampering
 
 import experiments  # noqa: F401  (before TensorFlow, which it keeps quiet)
 
@@ -36,7 +39,10 @@ READERS = {
 MADE_BY = ("prepare_data", "pretrain", "evaluate", "embed", "finetune", "classify", "sweep")
 MADE_FOR = {"run": MADE_BY[:4], "data": MADE_BY[:2], "release": (), "gin": (), "clip.mp4": MADE_BY[:2]}
 QUICK = ("embed", "search", "import_checkpoint")
-FINE = ("refused", "same result", "documented")
+_STATEMENT = "gin statement"
+_COLUMNS = ("file", "program", "way", "kind", "code", "seconds", "message")
+# "another value": the file is well-formed and says something else, which the program takes as it stands.
+FINE = ("refused", "same result", "documented", "another value")
 # Without these a program does less, and says so.
 OPTIONAL = (
     "metrics.jsonl",
@@ -47,6 +53,8 @@ OPTIONAL = (
     "vocabulary.txt",
     "index.html",
 )
+# The report of a run shows what these say, whatever that is.
+SHOWN = ("config.gin", "data.json", "environment.json", "model.json")
 # A last line that a kill cut off does not count.
 CUT_LINES = ("empty", "binary", "nested deeply", "cut", "huge number", "missing key")
 
@@ -75,14 +83,15 @@ class Tries:
     Args:
       whole: The undamaged ground.
       scratch: Where copies are made.
-      table: CSV file to write, line by line; empty for none.
+      table: CSV file to write, line by line; empty for none. What it tells of already is not tried again.
     """
 
     def __init__(self, whole: ground.Ground, scratch: pathlib.Path, table: str):
         self.whole, self.scratch, self._file = whole, scratch, table
         self._expected: dict[str, dict[str, str]] = {}
         self._count = 0
-        self.kinds: collections.Counter[str] = collections.Counter()
+        self._known = _read_table(table)
+        self.kinds = collections.Counter(self._known.values())
 
     def _place(self) -> pathlib.Path:
         self._count += 1
@@ -98,9 +107,20 @@ class Tries:
         return self._expected[program]
 
     def damaged(self, name: str, program: str, way: str) -> str:
-        """Makes a try; returns its kind."""
+        """Makes a try; returns its kind.
+
+        Args:
+          name: The file.
+          program: The program that may read it.
+          way: One of `damage.WAYS`, or "tampered NUMBER".
+        """
+        if known := self._known.get((name, program, way)):
+            return known
         copy = self.whole.copy(self._place())
-        damage.damage(copy.path / name, way)
+        if tampered := way.startswith("tampered"):
+            tampering.tamper(copy.path / name, random.Random(f"{name} {way}"))
+        else:
+            damage.damage(copy.path / name, way)
         before = copy.fingerprint(raw=True) if way != "no permission" else {}
         outcome = forked.run(copy.commands()[program], obeys_permissions=way == "no permission")
         if way == "no permission":
@@ -111,7 +131,7 @@ class Tries:
         if kind == "refused" and before and _changed(before, copy.fingerprint(raw=True)):
             kind = "changed"
         if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
-            kind = "documented" if documented(name, program, way) else "silently wrong"
+            kind = "another value" if tampered else "documented" if documented(name, program, way) else "silently wrong"
         self.note(name, program, way, kind, outcome)
         ground.remove(copy.path)
         return kind
@@ -129,6 +149,8 @@ class Tries:
 
     def statement(self, text: str, program: str) -> None:
         """Gives a program a gin file, and judges what it says; one that is read to its end must be a valid one."""
+        if (_shown(text), program, _STATEMENT) in self._known:
+            return
         copy = ground.Ground(self._place())
         copy.path.mkdir()
         (copy.path / "given.gin").write_text(text)
@@ -137,33 +159,45 @@ class Tries:
         kind = judge(outcome, "given")
         if kind == "unclear" and outcome.errors.startswith("error: "):
             kind = "refused"
-        self.note(
-            text.splitlines()[-1][:60],
-            program,
-            "gin statement",
-            "silently wrong" if outcome.code == 0 else kind,
-            outcome,
-        )
+        self.note(_shown(text), program, _STATEMENT, "silently wrong" if outcome.code == 0 else kind, outcome)
         ground.remove(copy.path)
 
     def note(self, name, program, way, kind, outcome) -> None:
         said = outcome.errors.strip().splitlines()
         message = next((line for line in said if line.startswith("error: ")), said[-1] if said else "")
-        row = dict(
-            file=name, program=program, way=way, kind=kind, code=outcome.code, seconds=round(outcome.seconds, 1),
-            message=message.replace(str(self.scratch), ""),
-        )  # fmt: skip
+        row = (
+            name,
+            program,
+            way,
+            kind,
+            outcome.code,
+            round(outcome.seconds, 1),
+            message.replace(str(self.scratch), ""),
+        )
         self.kinds[kind] += 1
         if self._file:
             with open(self._file, "a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, row).writerow(row)
+                csv.writer(file).writerow(row)
         if kind not in FINE:
             print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
 
 
+def _read_table(path: str) -> dict[tuple[str, str, str], str]:
+    """Returns the kind of each try that a table tells of."""
+    if not path or not os.path.exists(path):
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {(row["file"], row["program"], row["way"]): row["kind"] for row in csv.DictReader(file, _COLUMNS)}
+
+
+def _shown(text: str) -> str:
+    """The last statement of a gin file, which is what is wrong with it."""
+    return text.splitlines()[-1][:60]
+
+
 def documented(name: str, program: str, way: str) -> bool:
     """Whether another result is what the documentation promises for a damage."""
-    if program == "report" and name.endswith("config.gin"):  # it shows the text, whatever that is
+    if program == "report" and name.startswith("run/") and name.endswith(SHOWN):
         return True
     return (way == "removed" and name.endswith(OPTIONAL)) or (name.endswith("metrics.jsonl") and way in CUT_LINES)
 
@@ -188,14 +222,14 @@ def _changed(before: dict[str, str], after: dict[str, str]) -> bool:
     )
 
 
-def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random, most: int) -> None:
+def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random, most: int, tampers: int) -> None:
     """Makes all tries, but gives up on a file that a program does not read: the first way makes no difference."""
     by_pair = collections.defaultdict(list)
     for name, program, way in wanted:
         by_pair[name, program].append(way)
     for (name, program), ways in by_pair.items():
         draws.shuffle(ways)
-        ways = ways[:most]
+        ways = [*ways[:most], *(f"tampered {number}" for number in range(tampers))]
         kinds = []
         for way in ways:
             kinds.append(tries.damaged(name, program, way))
@@ -203,35 +237,54 @@ def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Ran
                 break
 
 
+def _whole(path: pathlib.Path, options: argparse.Namespace) -> ground.Ground:
+    if path.exists():
+        return ground.Ground(path)
+    if options.ground:
+        return ground.make(path, MADE_BY)
+    return ground.make(
+        path, ("prepare_data", "pretrain", "embed") if options.quick else MADE_FOR.get(options.only, MADE_BY)
+    )
+
+
 def main() -> int:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a sample of 12 tries")
     parser.add_argument("--only", default="", help="files whose path begins like this; gin for wrong gin files")
-    parser.add_argument("--program", default="", help="this program only")
-    parser.add_argument("--ways", type=int, default=len(damage.WAYS), help="of each file and program, so many at most")
+    parser.add_argument("--programs", default="", help="these only, one after the other; all by default")
+    parser.add_argument(
+        "--ways", type=int, default=len(damage.WAYS), help="ways of damage for each file and program, at most"
+    )
+    parser.add_argument("--tampers", type=int, default=3, help="values to change in each file, one at a time")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--ground", default="", help="folder with the undamaged files, made by the first call that names it"
+    )
     parser.add_argument("--table", default="", help="CSV file to add lines to, one per try")
     options = parser.parse_args()
     draws, start = random.Random(options.seed), time.monotonic()
+    programs = list(filter(None, options.programs.split(",")))
     forked.preload()
     with tempfile.TemporaryDirectory() as scratch:
         pathlib.Path(scratch).chmod(0o755)
-        made_by = ("prepare_data", "pretrain", "embed") if options.quick else MADE_FOR.get(options.only, MADE_BY)
-        whole = ground.make(pathlib.Path(scratch) / "whole", made_by)
+        whole = _whole(pathlib.Path(options.ground or f"{scratch}/whole"), options)
         tries = Tries(whole, pathlib.Path(scratch), options.table)
         wanted = [
             (name, program, way)
             for name, program, way in all_tries(whole)
-            if name.startswith(options.only) and (not options.program or program == options.program)
+            if name.startswith(options.only) and (not programs or program in programs)
         ]
+        if programs:
+            wanted.sort(key=lambda each: programs.index(each[1]))
         if options.quick:
-            for each in draws.sample([each for each in wanted if each[1] in QUICK], 10):
-                tries.damaged(*each)
+            chosen = draws.sample([each for each in wanted if each[1] in QUICK], 10)
+            for name, program, way in [*chosen[:7], *((*each[:2], "tampered 0") for each in chosen[7:])]:
+                tries.damaged(name, program, way)
             for text in draws.sample(statements.WRONG, 2):
                 tries.statement(text, "pretrain")
         else:
-            adaptive(tries, wanted, draws, options.ways)
+            adaptive(tries, wanted, draws, options.ways, options.tampers)
             if options.only in ("", "gin"):
                 for text in statements.WRONG:
                     tries.statement(text, "pretrain")

@@ -54,7 +54,15 @@ def readable_checkpoint(checkpoint: str) -> Iterator[str]:
     """Yields a path at which TensorFlow finds a checkpoint, for the time of the `with` statement.
 
     It is `checkpoint` itself, unless that has a character which TensorFlow's reader takes for part of a pattern.
+
+    Raises:
+      ValueError: A file of it is a pipe or a device.
     """
+    directory, name = os.path.split(checkpoint)
+    if "://" not in checkpoint and os.path.isdir(directory):
+        for file in os.listdir(directory):
+            if file.startswith(f"{name}."):
+                require_no_pipe(os.path.join(directory, file))
     if "://" in checkpoint or not _PATTERN_MARKS.search(checkpoint):
         yield checkpoint
         return
@@ -65,10 +73,17 @@ def readable_checkpoint(checkpoint: str) -> Iterator[str]:
         yield os.path.join(link, name)
 
 
+def require_no_pipe(path: str) -> None:
+    """Raises `ValueError` if a path of this machine is a pipe or a device, whose reader could wait for ever."""
+    if "://" not in path and os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise ValueError(f"{path} should be a file. Found a pipe or a device.")
+
+
 def _listed(directory: str, found: dict[int, str]) -> str:
     try:
+        require_no_pipe(os.path.join(directory, LIST_FILE))
         state = tf.train.get_checkpoint_state(directory)
-    except ValueError:  # empty, or no text
+    except ValueError:  # empty, no text, or no file
         state = None
     if state is None:
         raise CheckpointListError(_message(directory, "cannot be read", found))

@@ -1,12 +1,21 @@
 """Opens a trained model."""
 
+import contextlib
 import json
+import math
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from vatt.model import VATT
-from vatt.trained.checkpoint_list import LIST_FILE, CheckpointListError, newest_checkpoint, readable_checkpoint
+from vatt.trained.checkpoint_list import (
+    LIST_FILE,
+    CheckpointListError,
+    newest_checkpoint,
+    readable_checkpoint,
+    require_no_pipe,
+)
 
 CONFIG_FILE = "model.json"
 """What a run directory calls the constructor's arguments of its model, as `VATT.get_config` gives them."""
@@ -34,11 +43,15 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     """
     path = _absolute(path)
     checkpoint = find_checkpoint(path)
-    model = _build(run_directory(path), modalities, overrides)
     try:
         with readable_checkpoint(checkpoint) as readable:
+            with _filled_by(readable):
+                model = _build(run_directory(path), modalities, overrides)
             status = tf.train.Checkpoint(model=model).read(readable)
-            status.assert_existing_objects_matched().expect_partial()
+            # Partial first: where nothing matches, TensorFlow would print a warning for every variable.
+            status.expect_partial().assert_existing_objects_matched()
+    except LoadError:
+        raise
     except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
         raise LoadError(f"{checkpoint} does not fit {_config_path(path)}: {str(error).splitlines()[0]}") from error
     return model
@@ -98,9 +111,32 @@ def _config_path(path):
     )
 
 
+@contextlib.contextmanager
+def _filled_by(checkpoint: str) -> Iterator[None]:
+    """Refuses to create more numbers than a checkpoint has, before they take memory: a description may ask for any size."""
+    shapes = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map().values()
+    stored, created = sum(map(math.prod, shapes)), 0
+
+    def create(next_creator, **options):
+        nonlocal created
+        created += math.prod(options.get("shape") or ())
+        if created > stored:
+            raise ValueError("too many numbers")
+        return next_creator(**options)
+
+    try:
+        with tf.variable_creator_scope(create):
+            yield
+    except ValueError as error:
+        if created > stored:
+            raise ValueError(f"it has {stored:,} numbers, and the model needs more.") from error
+        raise
+
+
 def _build(directory, modalities, overrides):
     config_path = os.path.join(directory, CONFIG_FILE)
     try:
+        require_no_pipe(config_path)
         with tf.io.gfile.GFile(config_path) as file:
             config = json.load(file)
         model = VATT.from_config(config)

@@ -179,8 +179,8 @@ def _restore_classifier(model: ClipClassifier, checkpoint: str) -> None:
     try:
         with vatt.readable_checkpoint(checkpoint) as readable:
             status = tf.train.Checkpoint(classifier=model.classifier).read(readable)
-            status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+            status.expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
         reason = str(error).splitlines()[0]
         raise BadInput(f"{checkpoint} should hold the classifier of a fine-tuning. It does not: {reason}") from error
 

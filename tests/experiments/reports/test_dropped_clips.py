@@ -40,6 +40,8 @@ def test_what_is_missing_is_said(run, tiny_data):
     assert "--data_dir was not given" in dropped_clips(directory, None)
     path.write_text(path.read_text().replace(",0\n", ",0.5\n"))
     assert "is not the table that the run was trained with" in dropped_clips(directory, tiny_data)
+    path.write_text("-----BEGIN PRIVATE KEY-----\n")
+    assert "PRIVATE" not in dropped_clips(directory, tiny_data), "a run from elsewhere may name any file of its reader"
     path.unlink()
     assert "No such file" in dropped_clips(directory, tiny_data)
     directory.write(directory.data, '{"synthetic": {"clips": {}}}')

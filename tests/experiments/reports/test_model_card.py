@@ -96,6 +96,20 @@ def test_clip_scores_are_summarized(ranking):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("score", ["nan", "1e999", "high"])
+def test_a_score_that_is_no_number_is_refused(ranking, score):
+    ranking.write_text(ranking.read_text().replace("0.5", score, 1))
+    with pytest.raises(BadInput, match=r"clips\.csv should be as this version writes it"):
+        clip_scores(ranking)
+
+
+@pytest.mark.parametrize("facts", ["3", "null", '["train"]'])
+def test_facts_of_another_kind_are_refused(directory, facts):
+    directory.write(directory.data, f'{{"synthetic": {facts}}}')
+    with pytest.raises(BadInput, match=r"data\.json should be as this version writes it"):
+        model_card(directory)
+
+
 def test_the_page_shows_the_scores_that_there_are(directory, ranking):
     card = model_card(directory, str(ranking))
     text = as_markdown(card)

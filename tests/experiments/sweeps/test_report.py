@@ -11,6 +11,7 @@ import pytest
 
 from experiments.evaluation.metrics import METRICS, PAPER_COLUMNS
 from experiments.reports.plots import PALETTE
+from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory
 from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import PointRun, SweepDirectory
@@ -212,6 +213,38 @@ def test_a_directory_that_is_no_sweep_exits_with_2(run_report, tmp_path):
     assert code == 2 and errors.startswith(f"error: {tmp_path} should be the directory of a sweep, with sweep.json")
     code, _, errors = run_report(f"--sweep={tmp_path}", f"--workdir={tmp_path}")
     assert code == 2 and "either --workdir or --sweep" in errors
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"points": 3}, {"axes": {"seed": [1]}}, {"name": "../elsewhere"}, {"name": ".."}, {"steps": "20"}, {"tasks": 3}],
+)
+def test_a_sweep_with_values_of_another_kind_is_refused(run_report, sweep, change):
+    stored = json.loads(sweep.description.read_text())
+    (stored if change.keys() <= stored.keys() else stored["points"][0]).update(change)
+    sweep.description.write_text(json.dumps(stored))
+    code, _, errors = run_report(f"--sweep={sweep.path}")
+    assert code == 2 and errors.startswith(f"error: {sweep.description} should be as this version writes it"), errors
+
+
+@pytest.mark.parametrize("change", [{"cosine": "high"}, {"cosines": 3}, {"step_seconds": [1]}])
+def test_metrics_of_another_kind_are_refused(sweep, change):
+    metrics = sweep.path / "method=vatt,seed=1" / "metrics.jsonl"
+    metrics.write_text(json.dumps(records(0.5)[0] | change) + "\n" + metrics.read_text())
+    with pytest.raises(BadInput, match=r"seed=1/metrics\.jsonl should be as this version writes it"):
+        table(sweep.read()), curves_over_steps(sweep.read())
+
+
+def test_a_result_of_another_kind_is_refused(sweep):
+    path = sweep.path / "method=vatt,seed=1" / "result.json"
+    path.write_text(path.read_text().replace("0.5", '"high"', 1))
+    with pytest.raises(BadInput, match=r"seed=1/result\.json should be as this version writes it"):
+        table(sweep.read())
+
+
+def test_half_a_character_in_a_label_is_escaped(make_sweep):
+    made = make_sweep({"method": ["\ud800", "gr"]}, {("gr",): (result(0.75), records(0.1))})
+    assert "\\ud800" in write_sweep_report(made) + (made.path / "report" / "index.html").read_text()
 
 
 TASKS = {

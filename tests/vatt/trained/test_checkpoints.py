@@ -81,6 +81,14 @@ def test_a_checkpoint_of_another_model_is_refused(run):
         vatt.load(run[0], width=24)
 
 
+def test_a_model_larger_than_its_checkpoint_takes_no_memory(run):
+    directory, _ = run
+    config = json.loads((directory / "model.json").read_text())
+    (directory / "model.json").write_text(json.dumps(config | {"vocabulary_size": 2**31 - 1}))
+    with pytest.raises(vatt.LoadError, match=r"ckpt-2 does not fit .*it has [\d,]+ numbers, and the model needs more"):
+        vatt.load(directory)
+
+
 def test_towers_survive_the_journey_through_json():
     video = vatt.Tower("vit", vatt.Size(1, 8, 1, 16, 4))
     shape = dict(frames=4, image_size=16, waveform_samples=16 * 1024, vocabulary_size=9, words=3)
