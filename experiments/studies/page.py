@@ -22,7 +22,9 @@ _INTRODUCTION = """\
 
 Written by `experiments.study`{source}; do not edit.
 
-{dataset} The model is far smaller than any in the paper, and so are data and training: the findings are about the methods'
+{dataset}
+
+The model is far smaller than any in the paper, and so are data and training: the findings are about the methods'
 mechanism, not about the paper's table.
 """
 _DATASETS = {
