@@ -12,9 +12,9 @@ import av
 
 from data.errors import DataError
 from data.media.tracks import sound_stream, video_stream
-from data.source.storage import RemoteFile, require_regular
+from data.source.storage import FilePart, RemoteFile, require_regular
 
-MediaSource = str | os.PathLike | bytes | RemoteFile
+MediaSource = str | os.PathLike | bytes | RemoteFile | FilePart
 """A media file: where it is, or its bytes."""
 
 _LONGEST_UNCONFIRMED_SECONDS = 3600.0  # our choice
@@ -38,7 +38,7 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
 
 
 def _file(source: MediaSource) -> str | BinaryIO:
-    if isinstance(source, RemoteFile):
+    if isinstance(source, RemoteFile | FilePart):
         return source.open()
     if isinstance(source, bytes):
         return io.BytesIO(source)

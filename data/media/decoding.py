@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import av
 import numpy as np
 
+from data.media.remarks import Remarks
+
 # FFmpeg takes whole numbers of 24 bits in 32, which WAVE_FORMAT_EXTENSIBLE describes, for an old float format.
 _READ_AS_FLOATS = "pcm_f24le"
 # No sound is this far beyond full scale (our choice): the loudest file with headroom stays far below.
@@ -21,10 +23,11 @@ class TrackDecoder:
       damaged_packets: how many were dropped.
     """
 
-    def __init__(self, container: av.container.InputContainer, stream: av.stream.Stream):
-        """Takes an open file and one of its tracks."""
+    def __init__(self, container: av.container.InputContainer, stream: av.stream.Stream, remarks: Remarks):
+        """Takes an open file and one of its tracks; that frames were repaired comes into `remarks`."""
         self.damaged_packets, self._times_ascend = 0, True
         self._container, self._stream, self._last_time = container, stream, -math.inf
+        self._remarks = remarks
         self._whole_numbers: av.CodecContext | None = None
 
     @property
@@ -57,7 +60,10 @@ class TrackDecoder:
             except av.error.FFmpegError:
                 self.damaged_packets += 1
                 continue
-            yield from frames
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._remarks.add("concealed_errors", f"{self._stream.type}: the decoder filled in what was broken")
+                yield frame
 
     def _decode(self, packet: av.Packet) -> Sequence[av.frame.Frame]:
         if self._stream.codec_context.name != _READ_AS_FLOATS:

@@ -99,7 +99,7 @@ class MediaReader:
         self._decoders: list[TrackDecoder] = []
         self.decoded_seconds = 0.0
         self.promised_seconds = 0.0
-        self.has_audio_track = False
+        self.has_audio_track = self.has_text_tracks = False
         self.remarks = Remarks()
 
     @property
@@ -171,6 +171,7 @@ class MediaReader:
             convert.
         """
         with _decoding(), open_container(self._source) as container, self._open_sound() as sound:
+            self.has_text_tracks = bool(container.streams.subtitles)
             video, audio = self._video(container), self._audio(sound, first_video_time)
             for first, last in spans:
                 taken = video.take(first, last)
@@ -263,7 +264,7 @@ class MediaReader:
         return AudioTimeline(frames, self._format.sample_rate_hz, origin_seconds(container), self.remarks)
 
     def _decoder(self, container: av.container.InputContainer, stream: av.stream.Stream) -> TrackDecoder:
-        self._decoders.append(TrackDecoder(container, stream))
+        self._decoders.append(TrackDecoder(container, stream, self.remarks))
         return self._decoders[-1]
 
 

@@ -67,7 +67,7 @@ def _own_cues(tree: SourceTree, video: ListedVideo, options: CaptionOptions, tal
     if video.caption_path is not None:
         try:
             with tree.open_binary(video.caption_path) as file:
-                found = parse_caption_file(file.read(), video.caption_path, options.encoding)
+                found = parse_caption_file(file.read(), video.caption_path, options.encoding, options.languages)
             if (cues := _taken(video, found, options, tally)) is not None:
                 return cues
         except (DataError, OSError) as error:
