@@ -47,7 +47,8 @@ def read_sources(directory: str) -> dict[str, SourceFacts]:
             for line in file:
                 try:
                     values = json.loads(line)
-                    found[values.pop("source")] = SourceFacts(**values)
+                    source = values.pop("source")
+                    found[source] = SourceFacts(**values)
                 except (ValueError, KeyError, TypeError, AttributeError):
                     continue
     except (tf.errors.OpError, UnicodeDecodeError):

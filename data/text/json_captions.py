@@ -83,7 +83,7 @@ def _is_sample(values: Mapping[str, Any]) -> bool:
     return not values.keys().isdisjoint(_OF_SAMPLES)
 
 
-def _parse_transcript(values: Mapping[str, Any], _: Sequence[str] = ()) -> tuple[ParsedCaptions, str | None]:
+def _parse_transcript(values: Mapping[str, Any]) -> tuple[ParsedCaptions, str | None]:
     rows = [_read_segment(segment) for segment in values["segments" if "segments" in values else "transcription"]]
     language = values.get("language") or (values.get("result") or {}).get("language")
     columns = zip(*rows, strict=True) if rows else ((), (), ())
