@@ -71,10 +71,10 @@ def read_description(tree: SourceTree, path: str) -> Description:
     """
     try:
         if tree.size(path) > LARGEST_DESCRIPTION_BYTES:
-            raise DataError(f"not read: larger than {LARGEST_DESCRIPTION_BYTES} bytes")
+            raise DataError(f"it has more than {LARGEST_DESCRIPTION_BYTES} bytes")
         with tree.open_binary(path) as file:
             values = json.loads(file.read().decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also a DataError
         raise DataError(f"the description cannot be read ({error})") from error
     if not isinstance(values, dict):
         raise DataError("the description is no JSON object")

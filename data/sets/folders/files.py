@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from data.errors import DataError
 from data.preparing.listing import printable
 from data.source.file_kinds import VIDEO_SUFFIXES
 from data.source.names import composed
@@ -94,7 +95,7 @@ def _content(tree: SourceTree, path: str) -> TarContent:
     try:
         with tree.open_binary(path) as file:
             return list_tar(file, tree.size(path), path)
-    except OSError as error:  # also a `DataError`
+    except (DataError, OSError) as error:
         return TarContent([], [(path, str(error))])
 
 
