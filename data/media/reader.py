@@ -75,7 +75,7 @@ class MediaReader:
     """Cuts one media file into clips, reading it once from start to end.
 
     Damaged packets are dropped as players do; a file that breaks off gives the clips before the
-    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_seconds`. What was done to
+    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_packets`, `missing_seconds`. What was done to
     the rest is in `remarks`.
     """
 
@@ -106,6 +106,11 @@ class MediaReader:
     def damaged_packets(self) -> int:
         """How many packets could not be decoded."""
         return sum(decoder.damaged_packets for decoder in self._decoders)
+
+    @property
+    def missing_packets(self) -> int:
+        """How many packets are not there that the file's header counts; see `TrackDecoder`."""
+        return sum(decoder.missing_packets for decoder in self._decoders)
 
     @property
     def missing_seconds(self) -> float:

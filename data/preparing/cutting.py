@@ -132,7 +132,7 @@ def _cut_whole(
     for clip in reader.clips(cutting.clip_seconds, cutting.minimum_seconds):
         yield _Piece(f"{video.name}@{clip.start_seconds:.2f}", clip, _near(cues(), clip, cutting))
     allowed = max(_MISSING_SECONDS, _MISSING_SHARE * reader.promised_seconds)
-    if reader.damaged_packets or reader.missing_seconds > allowed:
+    if reader.damaged_packets or reader.missing_packets or reader.missing_seconds > allowed:
         tally.note("incomplete", video.name, _decoded(reader))
 
 
@@ -234,7 +234,8 @@ def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
 
 
 def _decoded(reader: MediaReader) -> str:
+    missing = f", {reader.missing_packets} packets missing" if reader.missing_packets else ""
     return (
         f"{reader.decoded_seconds:.1f} of {reader.promised_seconds:.1f} s decoded, "
-        f"{reader.damaged_packets} damaged packets skipped"
+        f"{reader.damaged_packets} damaged packets skipped{missing}"
     )

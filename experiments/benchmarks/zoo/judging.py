@@ -43,7 +43,8 @@ def judge(specimen: Specimen, records: Sequence[Mapping[str, Any]], notes: Mappi
     """Compares the records of a specimen, and the notes of it by kind, with what is planted.
 
     It is right if everything is as planted and the report says nothing; noted if the report says what it should, and what
-    it does not say is as planted; concealed if a damaged file is not as planted, and FFmpeg has not reported an error;
+    it does not say is as planted; concealed if a damaged file is not as planted, and FFmpeg has neither reported an error nor
+    marked a frame;
     unnoted if the report lacks what it should say; wrong in all other cases.
     """
     odd, expected = ODDITIES[specimen.oddity], _expected_notes(specimen)
