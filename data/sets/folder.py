@@ -153,8 +153,8 @@ class Folder(ListedClips):
     """Clips of the videos in a folder, with the labels that the user gave, if any.
 
     Every video (`data.source.file_kinds.VIDEO_SUFFIXES`) anywhere below the folder is read, with the captions next to it
-    (`data.text.caption_files.CAPTION_SUFFIXES`), or else those of a text track in it. Whether text and audio match the
-    video is unknown.
+    (`data.text.caption_files.CAPTION_SUFFIXES`), or else those of a text track in it; also in tar files of samples
+    (`data.source.tars`), in place. Whether text and audio match the video is unknown.
     """
 
     VERSION = tfds.core.Version("1.0.0")
