@@ -97,9 +97,9 @@ def make_card(clip: StoredClip, split: str, prepared: PreparedDataset, notes: Se
 
 
 def _title(facts: SourceFacts | None) -> str:
-    if facts is None or not facts.id:
-        return (facts and facts.title) or ""
-    return f"{facts.title} [{facts.id}]" if facts.title else facts.id
+    if facts is None:
+        return ""
+    return " ".join(filter(None, (facts.title, f"[{facts.id}]" if facts.id else None)))
 
 
 def _small(picture: Image.Image) -> bytes:
@@ -120,15 +120,11 @@ def _html(card: Card) -> str:
     return (
         '<article class="card clip">'
         f'<h3 title="{html.escape(card.source)}">{html.escape(card.clip_id)}</h3>'
-        f"{_title_line(card)}"
+        f"{f'<p>{html.escape(card.title)}</p>' if card.title else ''}"
         f'<p class="chips">{"".join(f"<span>{html.escape(chip)}</span>" for chip in chips)}</p>'
         f"{_strip(card)}{_wave(card)}{_captions(card.captions)}"
         "</article>"
     )
-
-
-def _title_line(card: Card) -> str:
-    return f"<p>{html.escape(card.title)}</p>" if card.title else ""
 
 
 def _strip(card: Card) -> str:

@@ -66,7 +66,7 @@ def notes_section(directory: str) -> str:
 def _count(kind: str, notes: Any) -> int:
     """Returns how many files a part of the report names, in whatever form."""
     if not isinstance(notes, Mapping):
-        return len(notes) if isinstance(notes, list) else int(notes or 0)
+        return len(notes) if isinstance(notes, list) else notes if isinstance(notes, int) else 0
     # Where a report only counts, `skipped` counts by reason.
     return sum(what if kind == "skipped" and isinstance(what, int) else _files(what) for what in notes.values())
 

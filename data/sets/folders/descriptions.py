@@ -89,7 +89,7 @@ def describe(values: Mapping[str, Any]) -> Description:
     names = [info.get("id")] if info is not values else []
     written, automatic = (_tags(info.get(kind)) for kind in ("subtitles", "automatic_captions"))
     # The automatic captions of what is spoken; the others are translations of these.
-    spoken = [tag for tag in automatic if tag.endswith("-orig")]
+    spoken = sorted(tag for tag in automatic if tag.endswith("-orig"))
     facts = SourceFacts(
         next(filter(None, map(_text, [*names, *(values.get(name) for name in _IDS)])), None),
         _text(info.get("title")) or _text(values.get("title")),
