@@ -16,6 +16,7 @@ from data.preparing.unit_runners import in_processes, in_this_process, on_beam
 from data.records.damage import Damage, drop_damaged, file_damage, first_damage
 from data.records.prepared_dataset import PreparedDataset, open_dataset, open_labeled
 from data.records.schema import dataset_info, make_record, open_jpeg
+from data.records.sources import SourceFacts
 from data.records.stored_clips import (
     Shard,
     StoredClip,
@@ -52,6 +53,7 @@ __all__ = [
     "PreparationError",
     "PreparedDataset",
     "Shard",
+    "SourceFacts",
     "StoredClip",
     "Synthetic",
     "SyntheticConfig",

@@ -12,12 +12,14 @@ import av
 
 from data.errors import DataError
 from data.media.tracks import sound_stream, video_stream
-from data.source.storage import RemoteFile, require_regular
+from data.source.storage import FilePart, RemoteFile, require_regular
 
-MediaSource = str | os.PathLike | bytes | RemoteFile
+MediaSource = str | os.PathLike | bytes | RemoteFile | FilePart
 """A media file: where it is, or its bytes."""
 
 _LONGEST_UNCONFIRMED_SECONDS = 3600.0  # our choice
+# A file without a folder of its own, as one in a tar file, has no neighbors: a playlist would name files of this machine.
+_NO_OTHER_FILES = {"protocol_whitelist": "none"}
 # Tags need not be UTF-8. From version 19 on PyAV takes any, and does not know the option.
 _ANY_TAGS = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
@@ -25,7 +27,8 @@ _ANY_TAGS = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors
 def open_container(source: MediaSource) -> av.container.InputContainer:
     """Opens a media file; raises `DataError` where that cannot be done."""
     try:
-        container = av.open(_file(source), **_ANY_TAGS)
+        file = _file(source)
+        container = av.open(file, options={} if isinstance(file, str) else _NO_OTHER_FILES, **_ANY_TAGS)
     except OSError as error:
         raise DataError(f"the file cannot be opened ({error.strerror or error})") from error
     except (av.error.FFmpegError, ValueError) as error:
@@ -38,7 +41,7 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
 
 
 def _file(source: MediaSource) -> str | BinaryIO:
-    if isinstance(source, RemoteFile):
+    if isinstance(source, RemoteFile | FilePart):
         return source.open()
     if isinstance(source, bytes):
         return io.BytesIO(source)

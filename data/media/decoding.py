@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import av
 import numpy as np
 
+from data.media.remarks import Remarks
+
 # FFmpeg takes whole numbers of 24 bits in 32, which WAVE_FORMAT_EXTENSIBLE describes, for an old float format.
 _READ_AS_FLOATS = "pcm_f24le"
 # No sound is this far beyond full scale (our choice): the loudest file with headroom stays far below.
@@ -19,13 +21,18 @@ class TrackDecoder:
 
     Attributes:
       damaged_packets: how many were dropped.
+      missing_packets: how many the file's header counts and the file, read to its end, did not have. Only of video in AVI:
+        there FFmpeg skips what is no chunk without a word, and other counts are not exact.
     """
 
-    def __init__(self, container: av.container.InputContainer, stream: av.stream.Stream):
-        """Takes an open file and one of its tracks."""
-        self.damaged_packets, self._times_ascend = 0, True
+    def __init__(self, container: av.container.InputContainer, stream: av.stream.Stream, remarks: Remarks):
+        """Takes an open file and one of its tracks; that frames were repaired comes into `remarks`."""
+        self.damaged_packets = self.missing_packets = 0
+        self._times_ascend = True
         self._container, self._stream, self._last_time = container, stream, -math.inf
+        self._remarks = remarks
         self._whole_numbers: av.CodecContext | None = None
+        self._may_be_whole_numbers = stream.codec_context.name == _READ_AS_FLOATS
 
     @property
     def times_may_be_of_decoding(self) -> bool:
@@ -39,14 +46,16 @@ class TrackDecoder:
 
     def __iter__(self) -> Iterator[av.frame.Frame]:
         """Yields the frames in the order in which they are shown."""
-        packets = self._container.demux(self._stream)
+        packets, count = self._container.demux(self._stream), 0
         while True:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:  # The file breaks off here.
                 return
             if packet is None:
+                self.missing_packets = max(0, _counted(self._container, self._stream) - count)
                 return
+            count += packet.dts is not None
             if _repeats(packet):
                 continue
             if packet.pts is not None:
@@ -57,10 +66,13 @@ class TrackDecoder:
             except av.error.FFmpegError:
                 self.damaged_packets += 1
                 continue
-            yield from frames
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._remarks.add("concealed_errors", f"{self._stream.type}: the decoder filled in what was broken")
+                yield frame
 
     def _decode(self, packet: av.Packet) -> Sequence[av.frame.Frame]:
-        if self._stream.codec_context.name != _READ_AS_FLOATS:
+        if not self._may_be_whole_numbers:
             return packet.decode()
         if self._whole_numbers is None:
             frames = packet.decode()
@@ -73,6 +85,10 @@ class TrackDecoder:
 def is_sound(samples: np.ndarray) -> bool:
     """Returns whether float samples, full scale 1, are all finite and not beyond `LARGEST_SAMPLE`."""
     return bool(np.abs(samples).max(initial=0.0) <= LARGEST_SAMPLE)  # False with a NaN
+
+
+def _counted(container: av.container.InputContainer, stream: av.stream.Stream) -> int:
+    return stream.frames if container.format.name == "avi" and stream.type == "video" else 0
 
 
 def _repeats(packet: av.Packet) -> bool:

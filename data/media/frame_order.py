@@ -32,17 +32,22 @@ def in_time_order(
     times: list[float] = []
     delay, delay_is_known = 0.0, False
     for frame in _and_an_end(frames):
-        if frame is not None and frame.time is not None:
+        time = None if frame is None else frame.time
+        waiting = time is not None and decoder.times_may_be_of_decoding
+        if time is not None and not waiting and not held:  # As in most files.
+            delay_is_known = True
+            yield time - origin_seconds - delay, frame
+            continue
+        if time is not None:
             held.append(frame)
-            heapq.heappush(times, frame.time - origin_seconds)
-        waiting = frame is not None and frame.time is not None and decoder.times_may_be_of_decoding
+            heapq.heappush(times, time - origin_seconds)
         while len(held) > (_REORDERED_FRAMES if waiting else 0):
             if not delay_is_known:
                 delay_is_known = True
                 if decoder.times_may_be_of_decoding and 0 < times[0] <= _REORDERED_FRAMES / rate:
                     delay = times[0]
             yield heapq.heappop(times) - delay, held.popleft()
-        if frame is not None and frame.time is None:
+        if frame is not None and time is None:
             yield None, frame
 
 

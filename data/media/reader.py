@@ -75,7 +75,7 @@ class MediaReader:
     """Cuts one media file into clips, reading it once from start to end.
 
     Damaged packets are dropped as players do; a file that breaks off gives the clips before the
-    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_seconds`. What was done to
+    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_packets`, `missing_seconds`. What was done to
     the rest is in `remarks`.
     """
 
@@ -99,13 +99,18 @@ class MediaReader:
         self._decoders: list[TrackDecoder] = []
         self.decoded_seconds = 0.0
         self.promised_seconds = 0.0
-        self.has_audio_track = False
+        self.has_audio_track = self.has_text_tracks = False
         self.remarks = Remarks()
 
     @property
     def damaged_packets(self) -> int:
         """How many packets could not be decoded."""
         return sum(decoder.damaged_packets for decoder in self._decoders)
+
+    @property
+    def missing_packets(self) -> int:
+        """How many packets are not there that the file's header counts; see `TrackDecoder`."""
+        return sum(decoder.missing_packets for decoder in self._decoders)
 
     @property
     def missing_seconds(self) -> float:
@@ -171,6 +176,7 @@ class MediaReader:
             convert.
         """
         with _decoding(), open_container(self._source) as container, self._open_sound() as sound:
+            self.has_text_tracks = bool(container.streams.subtitles)
             video, audio = self._video(container), self._audio(sound, first_video_time)
             for first, last in spans:
                 taken = video.take(first, last)
@@ -263,7 +269,7 @@ class MediaReader:
         return AudioTimeline(frames, self._format.sample_rate_hz, origin_seconds(container), self.remarks)
 
     def _decoder(self, container: av.container.InputContainer, stream: av.stream.Stream) -> TrackDecoder:
-        self._decoders.append(TrackDecoder(container, stream))
+        self._decoders.append(TrackDecoder(container, stream, self.remarks))
         return self._decoders[-1]
 
 

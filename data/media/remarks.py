@@ -10,6 +10,7 @@ KINDS = (
     "unmixed_channels",
     "cancelling_channels",
     "unusable_samples",
+    "concealed_errors",
 )
 """The kinds of remarks, as reports call them."""
 

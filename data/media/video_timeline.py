@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from data.media.containers import last_frame_seconds
 from data.media.decoding import TrackDecoder
@@ -145,7 +145,7 @@ class VideoTimeline:
             width=width,
             height=height,
             format="rgb48le" if self._colors else "rgb24",
-            interpolation="AREA",
+            interpolation=Interpolation.AREA,
             threads=1,
         ).to_ndarray()
         return shown.orientation.apply(tone_mapped(pixels, self._colors) if self._colors else pixels)

@@ -18,6 +18,8 @@ from data.text.marks import KEEP, without_marks
 from data.text.text_tracks import read_tracks
 
 CAPTION_NOTES = ("broken_cues", "unreadable_captions", "guessed_encodings", "unread_captions")
+# Our choice: a day of captions has a few MB.
+_LARGEST_FILE_BYTES = 2**26
 _LANGUAGE = "captions in "
 _DROPPED, _CHANGED, _GUESSED = "captions_only_marks", "captions_with_marks_removed", "caption_encodings_guessed"
 
@@ -66,8 +68,8 @@ def _own_cues(tree: SourceTree, video: ListedVideo, options: CaptionOptions, tal
     """Returns the captions next to the file, or else inside it."""
     if video.caption_path is not None:
         try:
-            with tree.open_binary(video.caption_path) as file:
-                found = parse_caption_file(file.read(), video.caption_path, options.encoding)
+            content = _content(tree, video.caption_path)
+            found = parse_caption_file(content, video.caption_path, options.encoding, options.languages)
             if (cues := _taken(video, found, options, tally)) is not None:
                 return cues
         except (DataError, OSError) as error:
@@ -76,6 +78,13 @@ def _own_cues(tree: SourceTree, video: ListedVideo, options: CaptionOptions, tal
                 tally.note("unreadable_captions", video.name, str(error))
                 return ()
     return _inside(tree, video, options, tally) if options.tracks and video.path else ()
+
+
+def _content(tree: SourceTree, path: str) -> bytes:
+    if tree.size(path) > _LARGEST_FILE_BYTES:
+        raise DataError(f"the caption file has more than {_LARGEST_FILE_BYTES} bytes")
+    with tree.open_binary(path) as file:
+        return file.read()
 
 
 def _taken(video: ListedVideo, found: FileCaptions, options: CaptionOptions, tally: Tally) -> Sequence[Cue] | None:

@@ -18,6 +18,7 @@ from data.errors import PreparationError
 from data.preparing.listing import hash_position
 from data.preparing.parallel import interleave
 from data.preparing.tally import Tally
+from data.records.sources import SourceFacts
 
 Item = TypeVar("Item")
 OPEN_ITEMS = 16
@@ -99,6 +100,11 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
     @classmethod
     def names_left_out(cls, config: tfds.core.BuilderConfig) -> Mapping[str, Sequence[str]]:
         """Returns, by reason, the names that cannot be items."""
+        return {}
+
+    @classmethod
+    def sources(cls, config: tfds.core.BuilderConfig) -> Mapping[str, SourceFacts]:
+        """Returns what is known of the files that records name as their `source`."""
         return {}
 
     @classmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from data.errors import DataError
@@ -62,9 +63,9 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
       cutting: how to cut.
       tally: what is counted and noted comes in here.
     """
-    cues = read_cues(tree, video, cutting.captions, tally)
     clips = 0
     reader = _reader(tree, video, cutting)
+    cues = functools.cache(lambda: _read_cues(tree, video, cutting, reader, tally))
     try:
         _require_content(tree, video)
         cut = _cut_segments if video.segments else _cut_whole
@@ -78,12 +79,15 @@ def cut_video(tree: SourceTree, video: ListedVideo, cutting: Cutting, tally: Tal
             tally.note("incomplete", video.name, f"{_decoded(reader)}, then {error}")
         else:
             tally.note("skipped", video.name, str(error))
+    whole_file_cues = cues()
     tally.counts["videos_used" if clips else "videos_bad"] += 1
     if clips:
         for kind, what in reader.remarks.items():
             tally.note(kind, video.name, what)
         tally.counts["videos_without_audio_track"] += not reader.has_audio_track
-        tally.counts["videos_without_captions"] += not (cues or any(segment.cues for segment in video.segments))
+        tally.counts["videos_without_captions"] += not (
+            whole_file_cues or any(segment.cues for segment in video.segments)
+        )
 
 
 def expected_clips(tree: SourceTree, video: ListedVideo, cutting: Cutting) -> float:
@@ -105,6 +109,14 @@ def _reader(tree: SourceTree, video: ListedVideo, cutting: Cutting) -> MediaRead
     return MediaReader(tree.media(path), cutting.media_format, sound, decoder_threads=1)
 
 
+def _read_cues(
+    tree: SourceTree, video: ListedVideo, cutting: Cutting, reader: MediaReader, tally: Tally
+) -> Sequence[Cue]:
+    """Returns the captions of the whole file; looks for those inside it only once it is known to have text tracks."""
+    tracks = cutting.captions.tracks and reader.has_text_tracks
+    return read_cues(tree, video, cutting.captions._replace(tracks=tracks), tally)
+
+
 def _require_content(tree: SourceTree, video: ListedVideo) -> None:
     path = video.path or video.sound_path
     if not tree.exists(path):
@@ -114,18 +126,18 @@ def _require_content(tree: SourceTree, video: ListedVideo) -> None:
 
 
 def _cut_whole(
-    reader: MediaReader, video: ListedVideo, cutting: Cutting, cues: Sequence[Cue], tally: Tally
+    reader: MediaReader, video: ListedVideo, cutting: Cutting, cues: Callable[[], Sequence[Cue]], tally: Tally
 ) -> Iterator[_Piece]:
     """Cuts the file into clips that follow each other."""
     for clip in reader.clips(cutting.clip_seconds, cutting.minimum_seconds):
-        yield _Piece(f"{video.name}@{clip.start_seconds:.2f}", clip, _near(cues, clip, cutting))
+        yield _Piece(f"{video.name}@{clip.start_seconds:.2f}", clip, _near(cues(), clip, cutting))
     allowed = max(_MISSING_SECONDS, _MISSING_SHARE * reader.promised_seconds)
-    if reader.damaged_packets or reader.missing_seconds > allowed:
+    if reader.damaged_packets or reader.missing_packets or reader.missing_seconds > allowed:
         tally.note("incomplete", video.name, _decoded(reader))
 
 
 def _cut_segments(
-    reader: MediaReader, video: ListedVideo, cutting: Cutting, cues: Sequence[Cue], tally: Tally
+    reader: MediaReader, video: ListedVideo, cutting: Cutting, cues: Callable[[], Sequence[Cue]], tally: Tally
 ) -> Iterator[_Piece]:
     """Cuts the listed clips; they may overlap and be in any order."""
     segments = sorted(video.segments, key=lambda segment: (segment.start_seconds, segment.clip_id))
@@ -138,7 +150,7 @@ def _cut_segments(
             _note_missing(segment, clip, reader, cutting, tally)
             _note_longer(segment, reader, tally)
             own = [Cue(text, *(time - clip.start_seconds for time in times)) for text, *times in segment.cues]
-            yield _Piece(segment.clip_id, clip, own or _near(cues, clip, cutting))
+            yield _Piece(segment.clip_id, clip, own or _near(cues(), clip, cutting))
     except DataError as error:
         if not cut:
             raise
@@ -222,7 +234,8 @@ def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
 
 
 def _decoded(reader: MediaReader) -> str:
+    missing = f", {reader.missing_packets} packets missing" if reader.missing_packets else ""
     return (
         f"{reader.decoded_seconds:.1f} of {reader.promised_seconds:.1f} s decoded, "
-        f"{reader.damaged_packets} damaged packets skipped"
+        f"{reader.damaged_packets} damaged packets skipped{missing}"
     )

@@ -206,7 +206,7 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
     @classmethod
     def make_records(cls, config: ListedClipsConfig, item: ListedVideo, tally: Tally) -> Iterator[dict[str, Any]]:
         """Yields the records of the video's clips; see `cut_video`."""
-        return cut_video(config.tree, item, config.cutting(), tally)
+        return cut_video(config.tree.with_members(item.members), item, config.cutting(), tally)
 
     @classmethod
     def complete(cls, config: ListedClipsConfig, items: Sequence[ListedVideo]) -> Iterable[ListedVideo]:
@@ -221,7 +221,7 @@ class ListedClips(ClipBuilder[ListedVideo], skip_registration=True):
     @classmethod
     def expected_clips(cls, config: ListedClipsConfig, item: ListedVideo) -> float:
         """Returns how many clips the video's header promises."""
-        return expected_clips(config.tree, item, config.cutting())
+        return expected_clips(config.tree.with_members(item.members), item, config.cutting())
 
     @classmethod
     def unions(cls, config: ListedClipsConfig) -> Mapping[str, Sequence[str]]:

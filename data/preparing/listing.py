@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from data.errors import DataError
 from data.source.names import composed
 from data.source.storage import scheme_of
+from data.source.tars import Member
 from data.source.tree import SourceTree
 from data.text.cues import Cue
 from data.text.encodings import decode
@@ -53,6 +54,7 @@ class ListedVideo(NamedTuple):
       caption_path: the caption file, relative to the source folder; None without one.
       cues: captions that do not come from a file of their own, their times those of the video.
       broken_cues: how many of these cannot be used and are not among them.
+      members: where those of its files are that lie in tar files.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ListedVideo(NamedTuple):
     caption_path: str | None = None
     cues: tuple[Cue, ...] = ()
     broken_cues: int = 0
+    members: tuple[Member, ...] = ()
 
 
 class ClipList(NamedTuple):
@@ -89,7 +92,8 @@ def video_from_json(values: Sequence[Any]) -> ListedVideo:
     video = ListedVideo(*values)
     segments = tuple(Segment(*segment)._replace(cues=_cues(segment[3])) for segment in video.segments)
     labels = None if video.labels is None else tuple(video.labels)
-    return video._replace(labels=labels, segments=segments, cues=_cues(video.cues))
+    members = tuple(Member(*member) for member in video.members)
+    return video._replace(labels=labels, segments=segments, cues=_cues(video.cues), members=members)
 
 
 def _cues(values: Iterable[Sequence[Any]]) -> tuple[Cue, ...]:
@@ -104,9 +108,9 @@ def fingerprint(tree: SourceTree, videos: Iterable[ListedVideo]) -> str:
     digest, is_remote = hashlib.sha256(), bool(scheme_of(tree.root))
     for video in videos:
         files = () if is_remote else (video.path, video.sound_path, video.caption_path)
-        sizes = [_size(tree, path) for path in files if path]
+        sizes = [_size(tree.with_members(video.members), path) for path in files if path]
         # What decides no record is no part of it, so that sets from before there was such a thing are still known.
-        listed = re.sub(r", fills_file=(True|False)", "", repr(video))
+        listed = re.sub(r", fills_file=(True|False)|, members=\(\)", "", repr(video._replace(members=())))
         digest.update(f"{listed}{sizes}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 

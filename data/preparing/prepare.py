@@ -31,6 +31,7 @@ from data.preparing.plan import Plan, identity_of, make_plan, read_plan
 from data.preparing.report import NOTES_FILE, report_of, require_enough
 from data.preparing.unit_runners import in_this_process
 from data.preparing.units import Done, Job, Runner, captions_path, pending_units, read_done
+from data.records.sources import write_sources
 from data.source.storage import join, scheme_of
 from data.source.written_files import as_os_errors, read_json, write_json
 from data.text.vocabulary import build_vocabularies
@@ -162,6 +163,7 @@ def _prepare(
         "seconds": round(time.monotonic() - start, 3),
     }
     write_json(join(place.records, _REPORT), report, for_people=True)
+    write_sources(place.records, builder_class.sources(config))
     for name in tf.io.gfile.listdir(place.records):
         if ".incomplete." in name:  # of a run that was killed
             tf.io.gfile.remove(join(place.records, name))

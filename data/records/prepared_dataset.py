@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from etils import epath
 from google.protobuf import json_format
 
 from data.errors import DataError
+from data.records.sources import SourceFacts, read_sources
 from data.records.trusted_features import require_own_features
 from data.source.storage import join, require_no_pipes, storage_of
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
@@ -69,6 +71,11 @@ class PreparedDataset:
     def word_vocabulary_path(self) -> str:
         """File for `WordTokenizer`."""
         return str(epath.Path(self.directory) / WORD_FILE)
+
+    @functools.cached_property
+    def sources(self) -> dict[str, SourceFacts]:
+        """What is known of the files that records name as their `source`: ids, titles, addresses."""
+        return read_sources(self.directory)
 
     def describe(self) -> dict[str, object]:
         """Returns the facts by which a resumed run notices that its data have been prepared differently."""

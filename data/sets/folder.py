@@ -11,15 +11,16 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.preparing.caption_reading import CaptionOptions
 from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
-from data.preparing.listing import ClipList, ListedVideo, printable
+from data.preparing.listing import ClipList, ListedVideo, by_reason, printable
 from data.preparing.tally import Tally
+from data.records.sources import SourceFacts
 from data.sets.folders.captions import FolderCaptions
-from data.sets.folders.files import unread_files
+from data.sets.folders.descriptions import Descriptions
+from data.sets.folders.files import FolderFiles
 from data.sets.folders.labels import FolderLabels, find_labels, read_labels
 from data.sets.folders.splits import split_by_name, split_labeled
 from data.source.file_kinds import VIDEO_SUFFIXES
 from data.source.names import composed
-from data.text.caption_files import CERTAIN_SUFFIXES
 from data.text.encodings import is_encoding
 from data.text.languages import language_of
 from data.text.marks import DROP_PURE
@@ -65,18 +66,26 @@ class FolderConfig(CaptionedClipsConfig):
                 f"caption_encoding should be an encoding that Python knows, such as cp1251. Found {self.caption_encoding!r}"
             )
         self.known: FolderLabels | None = None
+        self.files: FolderFiles | None = None
+        self.descriptions: Descriptions | None = None
         self.captions: FolderCaptions | None = None
         super().__post_init__()
 
     def read_source(self) -> ClipList:
         """Finds the videos, deals them to the splits and reads their labels."""
+        self.files = FolderFiles(self.tree)
+        self.descriptions = Descriptions(self.tree, self.files)
+        self.captions = FolderCaptions(self.files, self.descriptions.by_video, self._wanted_languages())
         videos = list(self._find_videos())
         if not videos:
             suffixes = ", ".join(VIDEO_SUFFIXES)
-            raise DataError(f"no video file ({suffixes}) anywhere below {self.source_dir}")
+            raise DataError(
+                f"no video file ({suffixes}) anywhere below {self.source_dir}, nor in tar files named like 00000.tar"
+            )
         if self.labels:
             return self._with_labels(videos)
-        return ClipList(_dealt(split_by_name(videos, self.test_fraction)))
+        splits = split_by_name(videos, self.test_fraction, self._origins(videos))
+        return ClipList(_dealt(splits), skipped=self._skipped())
 
     def parameters(self) -> dict[str, Any]:
         """Returns the base class's parameters with the labels' content in place of their path."""
@@ -107,9 +116,20 @@ class FolderConfig(CaptionedClipsConfig):
         return found
 
     def _find_videos(self) -> Iterator[ListedVideo]:
-        self.captions = FolderCaptions(self.tree, self._wanted_languages())
-        for path in sorted(self.tree.find(VIDEO_SUFFIXES)):
-            yield ListedVideo(printable(path), "", path, caption_path=self.captions.of(path))
+        for path in self.files.with_suffix(VIDEO_SUFFIXES):
+            captions = self.captions.of(path)
+            members = self.files.members_of(path, captions)
+            yield ListedVideo(printable(path), "", path, caption_path=captions, members=members)
+
+    def _origins(self, videos: Sequence[ListedVideo]) -> dict[str, str]:
+        """Returns the addresses of samples by name: several samples may be parts of one video."""
+        samples = (video for video in videos if self.files.is_sample(video.path))
+        said = {video.name: self.descriptions.by_video.get(video.path) for video in samples}
+        return {name: of.facts.url for name, of in said.items() if of and of.facts.url}
+
+    def _skipped(self) -> dict[str, list[str]]:
+        """Returns what cannot be read in tar files, by reason."""
+        return by_reason((reason, printable(path)) for path, reason in self.files.faults)
 
     def _with_labels(self, videos: list[ListedVideo]) -> ClipList:
         """Keeps the videos that have labels."""
@@ -122,8 +142,10 @@ class FolderConfig(CaptionedClipsConfig):
                 f"{self.known.path} names none of the videos below {self.source_dir}: it has {named}, ...; there are "
                 f"{', '.join(unlabeled[:3])}, .... Paths are relative to --source_dir."
             )
-        splits = split_labeled(labeled, self.known.split_of, self.test_fraction, self.validation_share)
-        skipped = {"the labels do not name it": unlabeled} if unlabeled else {}
+        splits = split_labeled(
+            labeled, self.known.split_of, self.test_fraction, self.validation_share, self._origins(labeled)
+        )
+        skipped = self._skipped() | ({"the labels do not name it": unlabeled} if unlabeled else {})
         return ClipList(_dealt(splits), self.known.class_names, skipped)
 
 
@@ -131,8 +153,8 @@ class Folder(ListedClips):
     """Clips of the videos in a folder, with the labels that the user gave, if any.
 
     Every video (`data.source.file_kinds.VIDEO_SUFFIXES`) anywhere below the folder is read, with the captions next to it
-    (`data.text.caption_files.CAPTION_SUFFIXES`), or else those of a text track in it. Whether text and audio match the
-    video is unknown.
+    (`data.text.caption_files.CAPTION_SUFFIXES`), or else those of a text track in it; also in tar files of samples
+    (`data.source.tars`), in place. Whether text and audio match the video is unknown.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -145,13 +167,26 @@ class Folder(ListedClips):
 
     @classmethod
     def report(cls, config: FolderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
-        """Returns the base class's report and what is not read; with labels also `multi_label` and labeled files without video."""
-        report = super().report(config, tallies) | unread_files(config.tree, VIDEO_SUFFIXES, CERTAIN_SUFFIXES)
+        """Returns the base class's report and what is not read; with labels also `multi_label` and labeled files without video.
+
+        `sources_described` counts the videos of which `sources.jsonl` knows an id or title, `descriptions_not_read` names the
+        files that should say it.
+        """
+        said = config.descriptions
+        report = super().report(config, tallies) | config.files.report({*said.paths, *config.captions.texts})
         report |= config.captions.report(report["caption_languages"])
+        report |= {"sources_described": len(cls.sources(config)), "descriptions_not_read": said.faults}
         if config.known is None:
             return report
         names = config.known.by_file.keys() - {composed(video.name) for video in config.listed.videos}
         return report | {"multi_label": config.known.multi_label, "labels_without_video": sorted(names)}
+
+    @classmethod
+    def sources(cls, config: FolderConfig) -> Mapping[str, SourceFacts]:
+        """Returns the ids, titles and addresses that descriptions next to the videos say, or the names of these."""
+        said = config.descriptions.by_video
+        found = {video.name: said[video.path].facts for video in config.listed.videos if video.path in said}
+        return {name: facts for name, facts in found.items() if any(facts)}
 
 
 def _dealt(splits: Mapping[str, list[ListedVideo]]) -> list[ListedVideo]:

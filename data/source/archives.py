@@ -19,8 +19,8 @@ from typing import BinaryIO, NamedTuple
 import tqdm
 
 from data.errors import DataError
+from data.source.names import leaves
 from data.source.storage import scheme_of, storage_of
-from data.source.tree import leaves
 
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _OTHERS = (".rar", ".7z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import unicodedata
 
 
@@ -11,3 +12,8 @@ def composed(name: str) -> str:
     macOS and some archives store an accented letter as two characters, lists mostly have one.
     """
     return unicodedata.normalize("NFC", name)
+
+
+def leaves(path: str) -> bool:
+    """Returns whether a normal path with `/` is absolute, has a drive, or leads out of where it starts."""
+    return posixpath.isabs(path) or path.split("/")[0] == ".." or path[1:2] == ":"

@@ -21,6 +21,7 @@ from data.source.written_files import as_os_errors
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 # Our choice: what one request to a remote store asks for at least.
 _BLOCK_BYTES = 2**20
+_PART_BLOCK = 2**16
 
 
 class Storage(Protocol):
@@ -89,6 +90,25 @@ class RemoteFile:
     def open(self) -> BinaryIO:
         """Opens the file to read it; raises `OSError` where that cannot be done."""
         return storage_of(self.path).open(self.path)
+
+
+@dataclasses.dataclass(frozen=True)
+class FilePart:
+    """A range of a file's bytes that is read like a file of its own; can be pickled, and opened as often as is needed.
+
+    Attributes:
+      path: The file, here or remote.
+      start: Where in it the part begins.
+      size_bytes: How long the part is.
+    """
+
+    path: str
+    start: int
+    size_bytes: int
+
+    def open(self) -> BinaryIO:
+        """Opens the part to read it; raises `OSError` where that cannot be done."""
+        return io.BufferedReader(_Part(storage_of(self.path).open(self.path), self.start, self.size_bytes), _PART_BLOCK)
 
 
 class _Disk:
@@ -213,6 +233,22 @@ class _Ranges(io.RawIOBase):
         buffer[: len(found)] = found
         self._place += len(found)
         return len(found)
+
+
+class _Part(_Ranges):
+    """A range of an open file, which it closes in the end."""
+
+    def __init__(self, file: BinaryIO, start: int, size_bytes: int):
+        super().__init__(size_bytes, self._read)
+        self._file, self._start = file, start
+
+    def _read(self, start: int, end: int) -> bytes:
+        self._file.seek(self._start + start)
+        return self._file.read(end - start)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def require_regular(path: str) -> None:

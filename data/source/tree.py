@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import io
 import json
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from data.errors import DataError
-from data.source.names import composed
-from data.source.storage import RemoteFile, join, require_regular, scheme_of, storage_of
+from data.source.names import composed, leaves
+from data.source.storage import FilePart, RemoteFile, join, require_regular, scheme_of, storage_of
+from data.source.tars import Member
 
 
 class SourceTree:
@@ -33,6 +35,13 @@ class SourceTree:
         self._storage = storage_of(self.root)
         if not root or not self._storage.is_folder(self.root):
             raise DataError(f"--source_dir should be the data set's folder. Found {root!r}")
+        self._members: dict[str, Member] = {}
+
+    def with_members(self, members: Iterable[Member]) -> SourceTree:
+        """Returns the tree with files that lie in its tar files; `find` does not list them."""
+        tree = copy.copy(self)
+        tree._members = {member.path: member for member in members}
+        return tree
 
     def find(self, suffixes: Sequence[str], below: str = "") -> Iterator[str]:
         """Yields the files anywhere below a folder of the tree with one of the suffixes, in any case of letters.
@@ -54,7 +63,7 @@ class SourceTree:
 
     def exists(self, relative: str) -> bool:
         """Returns whether the tree has this file."""
-        return self._storage.is_file(self.path(relative))
+        return relative in self._members or self._storage.is_file(self.path(relative))
 
     def unusual(self, relative: str) -> str:
         """Says what there is that is neither a file nor a folder, such as a named pipe; empty for all else."""
@@ -70,12 +79,20 @@ class SourceTree:
 
     def size(self, relative: str) -> int:
         """Returns a file's size in bytes."""
+        if relative in self._members:
+            return self._members[relative].size_bytes
         return self._storage.size(self.path(relative))
 
-    def media(self, relative: str) -> str | RemoteFile:
+    def media(self, relative: str) -> str | RemoteFile | FilePart:
         """Returns what `data.media.reader.MediaReader` takes to open a file of the tree; can be pickled."""
+        if relative in self._members:
+            return self._part(relative)
         path = self.path(relative)
         return RemoteFile(path) if scheme_of(path) else path
+
+    def _part(self, relative: str) -> FilePart:
+        member = self._members[relative]
+        return FilePart(self.path(member.tar), member.start, member.size_bytes)
 
     def inside(self, listed: str, named_in: str) -> str:
         """Returns a path that a list names, as one relative to the root.
@@ -101,6 +118,8 @@ class SourceTree:
           DataError: The file cannot be opened.
         """
         try:
+            if relative in self._members:
+                return self._part(relative).open()
             return self._storage.open(self.path(relative))
         except OSError as error:
             raise DataError(f"{self.path(relative)} cannot be opened ({error})") from error
@@ -156,8 +175,3 @@ class SourceTree:
                             yield cells
             except csv.Error as error:
                 raise DataError(f"{self.path(relative)} cannot be read as a CSV file ({error})") from error
-
-
-def leaves(path: str) -> bool:
-    """Returns whether a normal path with `/` is absolute, has a drive, or leads out of where it starts."""
-    return posixpath.isabs(path) or path.split("/")[0] == ".." or path[1:2] == ":"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from data.errors import DataError
 from data.text.cues import Cue, ParsedCaptions
 from data.text.encodings import decode
-from data.text.json_captions import parse_json3, parse_transcript
+from data.text.json_captions import parse_json, parse_json3, whole_text
 from data.text.languages import language_of
 from data.text.plain_formats import parse_ass, parse_lrc, parse_sbv
 from data.text.subrip import parse_subrip
@@ -22,8 +23,9 @@ _PARSERS: dict[str, Callable[[str], ParsedCaptions]] = {
     ".ssa": parse_ass,
     ".sbv": parse_sbv,
     ".lrc": parse_lrc,
+    ".txt": whole_text,
 }
-_PARSERS_WITH_LANGUAGE = {".json": parse_transcript, ".ttml": parse_ttml, ".dfxp": parse_ttml}
+_PARSERS_WITH_LANGUAGE = {".ttml": parse_ttml, ".dfxp": parse_ttml}
 
 
 class FileCaptions(NamedTuple):
@@ -56,24 +58,32 @@ def read_captions(path: str | os.PathLike) -> ParsedCaptions:
     return ParsedCaptions(*parse_caption_file(content, os.fspath(path))[:2])
 
 
-def parse_caption_file(content: bytes, name: str, encoding: str | None = None) -> FileCaptions:
+def parse_caption_file(
+    content: bytes, name: str, encoding: str | None = None, languages: Sequence[str] = ()
+) -> FileCaptions:
     """Parses a caption file's bytes, by the suffix of its name; .vtt and .srt by what they hold.
+
+    A text without times (.txt, the caption of a sample) is the caption of the whole video: it has no end (`math.inf`).
 
     Args:
       content: the file.
       name: its name.
       encoding: that of files that are not Unicode, if it is known; see `data.text.encodings.decode`.
+      languages: those that are wanted, the most wanted first, where a file holds several; empty for any.
 
     Raises:
       DataError: if it holds text but no caption at all, or is not what its suffix says.
     """
     suffix = os.path.splitext(name)[1].lower()
     text, guess = decode(content, declared_encoding(content) or encoding)
-    if suffix in _PARSERS_WITH_LANGUAGE:
+    if suffix == ".json":
+        parsed, language = parse_json(text, languages)
+    elif suffix in _PARSERS_WITH_LANGUAGE:
         parsed, language = _PARSERS_WITH_LANGUAGE[suffix](text)
     else:
         parsed, language = _PARSERS.get(suffix, parse_captions)(text), header_language(text)
-    if not any(parsed) and text.strip() and suffix not in (*_PARSERS, *_PARSERS_WITH_LANGUAGE) and not is_webvtt(text):
+    own_form = (".json", *_PARSERS, *_PARSERS_WITH_LANGUAGE)
+    if not any(parsed) and text.strip() and suffix not in own_form and not is_webvtt(text):
         raise DataError("not a caption file: it has no line with '-->'")
     return FileCaptions(*parsed, guess, language_of(language))
 
@@ -101,7 +111,7 @@ def nearest_captions(
       reach_seconds: captions further away than this are not taken.
 
     Returns:
-      cues by time, their times relative to the clip's start (so they may be negative).
+      cues by time, their times relative to the clip's start (so they may be negative); one without an end ends with the clip.
     """
 
     def distance(cue: Cue) -> tuple[float, float]:
@@ -111,4 +121,8 @@ def nearest_captions(
 
     near = [cue for cue in cues if distance(cue)[0] <= reach_seconds]
     chosen = sorted(sorted(near, key=distance)[:maximum], key=lambda cue: cue[1:])
-    return [Cue(text, start - start_seconds, end - start_seconds) for text, start, end in chosen]
+    ends = (end_seconds if math.isinf(cue.end_seconds) else cue.end_seconds for cue in chosen)
+    return [
+        Cue(cue.text, cue.start_seconds - start_seconds, end - start_seconds)
+        for cue, end in zip(chosen, ends, strict=True)
+    ]

@@ -1,15 +1,17 @@
-"""Captions in JSON: YouTube's json3, Whisper's and WhisperX' transcripts, and lists as HowTo100M has them."""
+"""Captions in JSON: YouTube's json3, transcripts of Whisper and its kin, samples of video2dataset, HowTo100M's lists."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.errors import DataError
-from data.text.cues import Cue, ParsedCaptions, in_order, one_line
+from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, in_order, one_line, span_of
+from data.text.languages import language_of, preference
 
+_OF_SAMPLES = ("clip_subtitles", "yt_meta_dict", "whisper_transcript", "caption")
 _FAULTS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -38,24 +40,97 @@ def parse_json3(text: str) -> ParsedCaptions:
     return parse_caption_lists({"start": starts, "end": ends, "text": texts})
 
 
-def parse_transcript(text: str) -> tuple[ParsedCaptions, str | None]:
-    """Parses a transcript of Whisper, faster-whisper, WhisperX (`segments`) or whisper.cpp (`transcription`).
+def parse_json(text: str, languages: Sequence[str] = ()) -> tuple[ParsedCaptions, str | None]:
+    """Parses a transcript of Whisper, faster-whisper, WhisperX (`segments`) or whisper.cpp (`transcription`), or a sample.
+
+    A sample is what video2dataset and img2dataset write about a video. Its subtitles are read (`clip_subtitles` or
+    `yt_meta_dict`), or else its transcript (`whisper_transcript`), or else its `caption`, which is that of the whole video:
+    it has no end (`math.inf`).
+
+    Args:
+      text: the content of the file.
+      languages: those that are wanted, the most wanted first, where there are subtitles in several; empty for any.
 
     Returns:
       the captions, and the language that the file names; None if it names none.
 
     Raises:
-      DataError: if this is no JSON object with one of these lists.
+      DataError: if this is no JSON object with one of these.
     """
     try:
         values = json.loads(text)
-        rows = [_read_segment(segment) for segment in values["segments" if "segments" in values else "transcription"]]
-        language = values.get("language") or (values.get("result") or {}).get("language")
+        return _parse_sample(values, languages) if _is_sample(values) else _parse_transcript(values)
     except _FAULTS as error:
-        raise DataError(f"not a transcript: no JSON object with `segments` ({type(error).__name__})") from error
+        raise DataError(
+            f"no captions: no JSON object with `segments` or those of a sample ({type(error).__name__})"
+        ) from error
+
+
+def has_captions(values: Mapping[str, Any]) -> bool:
+    """Returns whether there are captions in a JSON object about a video; see `parse_json`."""
+    try:
+        return bool((_parse_sample if _is_sample(values) else _parse_transcript)(values)[0].cues)
+    except _FAULTS:
+        return False
+
+
+def whole_text(text: str) -> ParsedCaptions:
+    """Returns a text without times as the caption of the whole video: it has no end (`math.inf`)."""
+    return ParsedCaptions([Cue(one_line(text), 0.0, math.inf)] if text.strip() else [], 0)
+
+
+def _is_sample(values: Mapping[str, Any]) -> bool:
+    return not values.keys().isdisjoint(_OF_SAMPLES)
+
+
+def _parse_transcript(values: Mapping[str, Any]) -> tuple[ParsedCaptions, str | None]:
+    rows = [_read_segment(segment) for segment in values["segments" if "segments" in values else "transcription"]]
+    language = values.get("language") or (values.get("result") or {}).get("language")
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     lists = dict(zip(("start", "end", "text"), map(list, columns), strict=True))
     return parse_caption_lists(lists), language if isinstance(language, str) else None
+
+
+def _parse_sample(values: Mapping[str, Any], languages: Sequence[str] = ()) -> tuple[ParsedCaptions, str | None]:
+    by_language = _subtitles(values)
+    if by_language:
+        ranked = [(rank, tag) for tag in by_language if (rank := preference(language_of(tag), languages)) is not None]
+        tag = min(ranked, key=lambda pair: pair[0])[1] if ranked else next(iter(by_language))
+        return from_blocks(by_language[tag]), tag
+    if values.get("whisper_transcript"):
+        return _parse_transcript(values["whisper_transcript"])
+    texts = values["caption"] if isinstance(values["caption"], list) else [values["caption"]]
+    return ParsedCaptions([cue for text in texts for cue in whole_text(text).cues], 0), None
+
+
+def _subtitles(values: Mapping[str, Any]) -> dict[str | None, list[tuple[Span | None, list[str]]]]:
+    """Returns a sample's subtitles by language: spans within the sample, and lines."""
+    found: dict[str | None, list[tuple[Span | None, list[str]]]] = {}
+    of_clip = values.get("clip_subtitles")
+    subtitles = of_clip or (values.get("yt_meta_dict") or {}).get("subtitles") or []
+    by_language = subtitles if isinstance(subtitles, dict) else {None: subtitles}
+    # A clip's subtitles have the times of the video that it was cut from.
+    start = _clock(values["clips"][0][0]) if of_clip and values.get("clips") else 0.0
+    for language, rows in by_language.items():
+        for row in rows:
+            span = span_of(*(_within(_clock(row.get(name)), start) for name in ("start", "end")))
+            lines = row["lines"] if isinstance(row["lines"], dict) else {language: row["lines"]}
+            for tag, texts in lines.items():
+                found.setdefault(tag, []).append((span, [one_line(line) for line in texts]))
+    return found
+
+
+def _within(seconds: float | None, start: float | None) -> float | None:
+    return None if seconds is None or start is None else round(seconds - start, 3)
+
+
+def _clock(value: Any) -> float | None:
+    """Returns seconds, of a number or of a text such as `00:01:02.500`; None if it is neither."""
+    try:
+        seconds = math.fsum(60**place * float(part) for place, part in enumerate(reversed(str(value).split(":"))))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def parse_caption_lists(captions: Any) -> ParsedCaptions:

@@ -10,8 +10,9 @@ flash, a click, a color, four corners and two captions are planted. All are prep
 
   right      everything is as planted, and the report says nothing of the file
   noted      the report names the file and says what is the matter; what can be as planted is
-  concealed  the file was damaged at random and is not as planted, and FFmpeg has reported no error, which only an original
-             would show: it fills in what it cannot decode, and PCM and raw pictures have no check sums
+  concealed  the file was damaged at random and is not as planted, and FFmpeg has neither reported an error nor marked a frame,
+             which only an original would show: .asf and .wmv lose packets unseen, and PCM, ADPCM and lossless pictures in .avi
+             have no check sums
   wrong      something is not as planted, or is noted falsely
   unnoted    the report should say something and does not
 

@@ -1,15 +1,13 @@
 """What the report of a preparation says of captions, as HTML."""
 
 import html
-import json
 
-import tensorflow as tf
-
-from data import join_path
+from experiments.dataset_checks.preparation_notes import read_report
 from experiments.reports.html import table
 
 _COUNTS = {
     "videos_without_captions": "files without captions",
+    "captions_automatic": "files with captions that a machine has written",
     "captions_in_other_languages": "files with captions in other languages only",
     "caption_encodings_guessed": "caption files whose encoding was guessed",
     "captions_only_marks": "captions of marks alone, dropped",
@@ -24,11 +22,9 @@ def captions_section(directory: str) -> str:
       directory: That of the prepared data set. Empty without a report that has these counts: `tfds build` writes none, and
         earlier versions had no such counts.
     """
-    try:
-        with tf.io.gfile.GFile(join_path(directory, "prepare_report.json")) as file:
-            report = json.load(file)
-        languages = report["caption_languages"]
-    except (tf.errors.OpError, OSError, ValueError, KeyError, TypeError):
+    report = read_report(directory)
+    languages = report.get("caption_languages")
+    if not isinstance(languages, dict):
         return ""
     found = report.get("caption_languages_found", {})
     names = sorted({*languages, *found}, key=lambda name: (-languages.get(name, 0), name))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from data import INT16_RANGE, Cue, PreparedDataset, StoredClip
+from data import INT16_RANGE, Cue, PreparedDataset, SourceFacts, StoredClip
 from experiments.dataset_checks.clip_signals import mean_db
 from experiments.dataset_checks.summary import class_name, clip_seconds
 
@@ -35,6 +35,7 @@ class Card(NamedTuple):
       loudness_db: Root mean square of the sound, below full scale.
       captions: All of them.
       notes: What else is to be said of it, a few words each.
+      title: The title of the file, and its id where it comes from; empty where neither is known.
     """
 
     clip_id: str
@@ -47,6 +48,7 @@ class Card(NamedTuple):
     loudness_db: float
     captions: tuple[Cue, ...]
     notes: tuple[str, ...] = ()
+    title: str = ""
 
 
 class RandomClips:
@@ -90,7 +92,14 @@ def make_card(clip: StoredClip, split: str, prepared: PreparedDataset, notes: Se
         mean_db(clip.audio),
         clip.captions,
         tuple(notes),
+        _title(prepared.sources.get(clip.source)),
     )
+
+
+def _title(facts: SourceFacts | None) -> str:
+    if facts is None:
+        return ""
+    return " ".join(filter(None, (facts.title, f"[{facts.id}]" if facts.id else None)))
 
 
 def _small(picture: Image.Image) -> bytes:
@@ -111,6 +120,7 @@ def _html(card: Card) -> str:
     return (
         '<article class="card clip">'
         f'<h3 title="{html.escape(card.source)}">{html.escape(card.clip_id)}</h3>'
+        f"{f'<p>{html.escape(card.title)}</p>' if card.title else ''}"
         f'<p class="chips">{"".join(f"<span>{html.escape(chip)}</span>" for chip in chips)}</p>'
         f"{_strip(card)}{_wave(card)}{_captions(card.captions)}"
         "</article>"

@@ -8,6 +8,7 @@ from data import PreparedDataset, shards_of
 from experiments.dataset_checks.caption_facts import captions_section
 from experiments.dataset_checks.contact_sheet import Card, contact_sheet
 from experiments.dataset_checks.plots import class_bars, histograms
+from experiments.dataset_checks.preparation_notes import notes_section
 from experiments.dataset_checks.summary import MISSING, SplitSummary, class_name
 from experiments.reports.html import page, plots, table
 from experiments.training.progress import duration
@@ -31,6 +32,8 @@ def build_page(
         sections["Classes"] = _classes(prepared, splits)
     if captions := captions_section(prepared.directory):
         sections["Captions"] = captions
+    if notes := notes_section(prepared.directory):
+        sections["Notes of preparation"] = notes
     if whole.frame_sizes:
         sections["Frame sizes"] = _sizes(whole)
     if cards:

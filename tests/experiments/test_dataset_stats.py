@@ -9,6 +9,7 @@ import pytest
 from absl.testing import flagsaver
 
 import data
+from data.records.sources import SourceFacts, write_sources
 from data.records.stored_clips import read_stored_clips, shards_of
 from data.text.cues import Cue
 from experiments.dataset_checks.contact_sheet import RandomClips
@@ -40,9 +41,12 @@ def clips():
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    return SETS["write_set"](
+    directory = SETS["write_set"](
         tmp_path_factory.mktemp("stored"), clips(), shards=2, split_unions={"both": ["train", "test"]}
     )
+    write_sources(str(directory), {"long.mp4": SourceFacts("id1", EVIL)})
+    (directory / "prepare_report.json").write_text(json.dumps({"incomplete": {"long.mp4": EVIL}}))
+    return directory
 
 
 @pytest.fixture
@@ -133,7 +137,16 @@ def test_the_page_needs_nothing_else_and_shows_the_clips(made):
     pictures = [source for source in page.sources if not source.startswith("#")]
     assert len(pictures) == 32 and all(source.startswith("data:image/jpeg;base64,") for source in pictures)
     assert EVIL not in made[0] and "&lt;script&gt;" in made[0]
-    for text in ("no video", "no sound", "silent sound", "no captions", "a cat and a dog"):
+    assert made[0].count("[id1]") == 2  # a file with two clips
+    for text in (
+        "Notes of preparation",
+        "used in part",
+        "no video",
+        "no sound",
+        "silent sound",
+        "no captions",
+        "a cat and a dog",
+    ):
         assert text in made[0]
 
 

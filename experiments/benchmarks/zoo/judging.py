@@ -19,6 +19,7 @@ FRAMES_PER_SECOND, IMAGE_SIZE_PX, SAMPLE_RATE_HZ = 10.0, 64, 16000
 RESULTS = RIGHT, NOTED, CONCEALED, WRONG, UNNOTED = "right", "noted", "concealed", "wrong", "unnoted"
 """What can become of a file; `media_zoo` says what these are."""
 _COLOR_LEVELS, _CLICK_SECONDS, _CAPTION_SECONDS = 16.0, 0.05, 0.03
+_LOSSES = ("incomplete", "skipped", "concealed_errors")
 _LAYOUT_NOTES = {"opposite": "cancelling_channels", "ambisonic": "unmixed_channels"}
 
 
@@ -42,7 +43,8 @@ def judge(specimen: Specimen, records: Sequence[Mapping[str, Any]], notes: Mappi
     """Compares the records of a specimen, and the notes of it by kind, with what is planted.
 
     It is right if everything is as planted and the report says nothing; noted if the report says what it should, and what
-    it does not say is as planted; concealed if a damaged file is not as planted, and FFmpeg has not reported an error;
+    it does not say is as planted; concealed if a damaged file is not as planted, and FFmpeg has neither reported an error nor
+    marked a frame;
     unnoted if the report lacks what it should say; wrong in all other cases.
     """
     odd, expected = ODDITIES[specimen.oddity], _expected_notes(specimen)
@@ -52,9 +54,9 @@ def judge(specimen: Specimen, records: Sequence[Mapping[str, Any]], notes: Mappi
     faults = [] if odd.lost or (odd.may_lose and "skipped" in notes) else list(_faults(specimen, records))
     if odd.lost and records:
         faults.append("there should be no clip")
-    may_note = {*expected, *odd.notes, *(("incomplete", "skipped", *_LAYOUT_NOTES.values()) if odd.may_lose else ())}
+    may_note = {*expected, *odd.notes, *((*_LOSSES, *_LAYOUT_NOTES.values()) if odd.may_lose else ())}
     faults += [f"note {kind}: {notes[kind]}" for kind in notes if kind not in may_note]
-    if odd.may_lose and {"incomplete", "skipped"} & set(notes):
+    if odd.may_lose and set(_LOSSES) & set(notes):
         return Verdict(specimen, len(records), NOTED, tuple(faults))
     if faults and odd.may_conceal:
         return Verdict(specimen, len(records), CONCEALED, tuple(faults))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from data.errors import DataError
 from data.media import video_timeline
 from data.media.containers import open_container, presented_seconds
 from data.media.orientation import Orientation, orientation_of
@@ -349,3 +350,22 @@ def test_high_dynamic_range_is_known_by_its_tags(tmp_path, transfer, primaries, 
     expected = {"PQ": 231, "HLG": None, "BT.2020": 148, "": 148}[kind]
     if expected:
         np.testing.assert_allclose(levels(clip), expected, atol=4)
+
+
+def test_what_the_decoder_fills_in_is_noted(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 255, (10, HEIGHT, WIDTH, 3), np.uint8)
+    content = bytearray(write(tmp_path / "whole.avi", frames, codec="mpeg4").read_bytes())
+    whole = MediaReader(bytes(content), CLOCK)
+    assert len(next(whole.clips(1.0)).frames) == 10 and not whole.remarks
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(200)
+    damaged = MediaReader(bytes(content), CLOCK)
+    assert len(next(damaged.clips(1.0)).frames) == 10
+    assert damaged.remarks == {"concealed_errors": "video: the decoder filled in what was broken"}
+
+
+def test_a_playlist_without_a_folder_opens_no_other_file(tmp_path, monkeypatch):
+    write(tmp_path / "private.mp4", gray(range(10)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="cannot be opened|not a media file"):
+        next(MediaReader(b"ffconcat version 1.0\nfile private.mp4\n", CLOCK).clips(1.0))

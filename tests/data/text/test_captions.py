@@ -6,7 +6,7 @@ import pytest
 from data.errors import DataError
 from data.text.captions import nearest_captions, parse_captions, read_captions
 from data.text.cues import Cue
-from data.text.json_captions import parse_caption_lists, parse_json3
+from data.text.json_captions import has_captions, parse_caption_lists, parse_json, parse_json3
 from data.text.webvtt import format_vtt
 
 pytestmark = pytest.mark.every_python
@@ -219,3 +219,59 @@ def test_caption_lists_are_sorted_and_their_broken_rows_counted():
 )
 def test_caption_lists_that_do_not_fit_are_broken(captions, broken):
     assert parse_caption_lists(captions) == ([], broken)
+
+
+WHOLE = [Cue("a whole", 0.0, math.inf)]
+CLIP_LINES = [{"start": "00:01:02.500", "end": "00:01:03.000", "lines": {"de": ["zwei", "Zeilen"], "en": ["two"]}}]
+ROLLING = [{"start": 0, "end": 1, "lines": ["one"]}, {"start": 1, "end": 2, "lines": ["one", "two"]}]
+
+
+@pytest.mark.parametrize(
+    ("values", "languages", "cues", "language"),
+    [
+        ({"caption": "a\nwhole"}, (), WHOLE, None),
+        ({"caption": ["a whole", "", "b"]}, (), [*WHOLE, Cue("b", 0.0, math.inf)], None),
+        ({"clip_subtitles": CLIP_LINES, "clips": [["00:01:02.000", 63.0]]}, ["en"], [Cue("two", 0.5, 1.0)], "en"),
+        ({"clip_subtitles": CLIP_LINES, "clips": [[62, 63]]}, (), [Cue("zwei Zeilen", 0.5, 1.0)], "de"),
+        ({"yt_meta_dict": {"subtitles": {"en": ROLLING}}}, (), [Cue("one", 0, 1), Cue("two", 1, 2)], "en"),
+        ({"yt_meta_dict": {"subtitles": ROLLING}, "caption": "x"}, (), [Cue("one", 0, 1), Cue("two", 1, 2)], None),
+        ({"yt_meta_dict": {"info": None, "subtitles": None}, "caption": "a whole"}, (), WHOLE, None),
+        ({"whisper_transcript": {"segments": [{"start": 0, "end": 1, "text": " x"}]}}, (), [Cue("x", 0, 1)], None),
+    ],
+)
+def test_captions_of_samples(values, languages, cues, language):
+    parsed, named = parse_json(json.dumps(values), languages)
+    assert parsed == (cues, 0) and named == language and has_captions(values)
+
+
+def test_broken_subtitles_of_a_sample_are_counted():
+    rows = [{"start": "x", "end": 1, "lines": ["a"]}, {"start": 2, "end": 1, "lines": ["b"]}, {"lines": ["c"]}]
+    assert parse_json(json.dumps({"yt_meta_dict": {"subtitles": rows}}))[0] == ([], 3)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"caption": None},
+        {"caption": 7},
+        {"caption": ""},
+        {"title": "x"},
+        {"yt_meta_dict": "x"},
+        {"yt_meta_dict": {"subtitles": {"en": "x"}}},
+        {"clip_subtitles": [{"lines": 5}], "clips": []},
+        {"clip_subtitles": [{"lines": ["x"]}], "clips": [7]},
+        {"whisper_transcript": [1]},
+        {"segments": 5},
+    ],
+)
+def test_samples_without_captions_do_no_harm(values):
+    assert not has_captions(values)
+    try:
+        assert parse_json(json.dumps(values))[0].cues == []
+    except DataError as error:
+        assert "no captions" in str(error)
+
+
+def test_a_caption_without_an_end_is_of_every_clip():
+    assert nearest_captions(WHOLE, 0.0, 4.0) == [Cue("a whole", 0.0, 4.0)]
+    assert nearest_captions(WHOLE, 4.0, 6.0) == [Cue("a whole", -4.0, 2.0)]
