@@ -118,7 +118,8 @@ def finish_clips(clips: Clips, image_size: int, products: bool = False) -> Clips
         return clips
     rest = {name: value for name, value in clips.items() if name not in ("video", *_ORDERS)}
     orders = [clips[name] for name in _ORDERS if name in clips]
-    return {"video": _finish(clips["video"], *orders, size=image_size, products=products), **rest}
+    with tf.name_scope("finish_clips"):  # by which a profile tells it from the model
+        return {"video": _finish(clips["video"], *orders, size=image_size, products=products), **rest}
 
 
 def _finish(frames, box, flip, factors=None, *, size, products):
