@@ -28,7 +28,7 @@ def test_value_and_derivative_are_as_exact_as_tensorflows(dtype, jit_compile):
     assert all(each.dtype == dtype for each in found)
     for one, own, other in zip(exact, found, plain, strict=True):
         own_error, plain_error = (np.abs(tf.cast(each, tf.float64) - one).max() for each in (own, other))
-        assert own_error <= 1.1 * plain_error and own_error < 0.05
+        assert own_error <= 1.5 * plain_error and own_error < 0.05
 
 
 def test_gradients_flow_through_both_factors():
