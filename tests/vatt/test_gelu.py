@@ -19,7 +19,7 @@ def with_derivative(function, values):
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_value_and_derivative_are_as_exact_as_tensorflows(dtype, jit_compile):
-    values = tf.cast(VALUES, dtype)
+    values, rounding = tf.cast(VALUES, dtype), {tf.float32: 2**-23, tf.bfloat16: 2**-7}[dtype]
     exact = with_derivative(tf.nn.gelu, tf.cast(values, tf.float64))
     found, plain = (
         tf.function(with_derivative, autograph=False, jit_compile=jit_compile)(function, values)
@@ -28,7 +28,7 @@ def test_value_and_derivative_are_as_exact_as_tensorflows(dtype, jit_compile):
     assert all(each.dtype == dtype for each in found)
     for one, own, other in zip(exact, found, plain, strict=True):
         own_error, plain_error = (np.abs(tf.cast(each, tf.float64) - one).max() for each in (own, other))
-        assert own_error <= 1.5 * plain_error and own_error < 0.05
+        assert own_error <= plain_error + 4 * rounding
 
 
 def test_gradients_flow_through_both_factors():
