@@ -62,8 +62,9 @@ class Patches(keras.layers.Layer):
         raw = raw[(slice(None), *(slice(0, whole) for whole in wholes))]
         pairs = [size for pair in zip(grid, self.patch, strict=True) for size in pair]
         batch = tf.shape(raw)[0]
-        boxes = tf.reshape(raw, [batch, *pairs, self.channels])
-        order = [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1]
+        # The channels stay with the box's last axis: a TPU would fill up three of them to 128 to move them.
+        boxes = tf.reshape(raw, [batch, *pairs[:-1], pairs[-1] * self.channels])
+        order = [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2)]
         return tf.reshape(tf.transpose(boxes, order), [batch, math.prod(grid), math.prod(self.patch) * self.channels])
 
     def check(self, modality: str, shape: tuple[int, ...]) -> None:

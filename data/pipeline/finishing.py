@@ -21,6 +21,7 @@ Clips = dict[str, tf.Tensor]
 
 AUGMENT_ON = ("device", "host")
 _ORDERS = ("video_box", "video_flip", "video_colors")
+_SCOPE = "finish_clips"  # by which a profile tells its operations from the model's
 
 
 def frame_canvas(sets: Sequence[PreparedDataset], spec: ClipSpec) -> tuple[int, int]:
@@ -118,7 +119,8 @@ def finish_clips(clips: Clips, image_size: int, products: bool = False) -> Clips
         return clips
     rest = {name: value for name, value in clips.items() if name not in ("video", *_ORDERS)}
     orders = [clips[name] for name in _ORDERS if name in clips]
-    return {"video": _finish(clips["video"], *orders, size=image_size, products=products), **rest}
+    with tf.name_scope(_SCOPE):
+        return {"video": _finish(clips["video"], *orders, size=image_size, products=products), **rest}
 
 
 def _finish(frames, box, flip, factors=None, *, size, products):
@@ -129,7 +131,8 @@ def _finish(frames, box, flip, factors=None, *, size, products):
 # Compiled for itself: XLA would compute the pixels again for every one of their uses.
 @tf.function(jit_compile=True, autograph=False)
 def _resize(frames, box, flip, *, size, products):
-    top, left, height, width = tf.unstack(box, axis=1)
-    rows = taps(top, height, tf.zeros_like(flip), size, frames.shape[2])
-    columns = taps(left, width, flip, size, frames.shape[3])
-    return (resize_by_products if products else resize_by_gathers)(frames, rows, columns)
+    with tf.name_scope(_SCOPE):  # names begin anew in a function of its own
+        top, left, height, width = tf.unstack(box, axis=1)
+        rows = taps(top, height, tf.zeros_like(flip), size, frames.shape[2])
+        columns = taps(left, width, flip, size, frames.shape[3])
+        return (resize_by_products if products else resize_by_gathers)(frames, rows, columns)

@@ -13,8 +13,12 @@ class Generation:
     """One generation of TPUs, per chip.
 
     Sources: cloud.google.com/tpu/docs, system architecture (peak, memory, bandwidth, v4 and later); Jouppi et al., "A
-    domain-specific supercomputer for training deep neural networks", CACM 2020, table 3 (v2 and v3, clocks, links). The
-    clocks agree with the peaks: cores * matrix units * size^2 * 2 * clock.
+    domain-specific supercomputer for training deep neural networks", CACM 2020, table 3 (v2 and v3, clocks). The clocks
+    agree with the peaks: cores * matrix units * size^2 * 2 * clock.
+
+    Links: cloud.google.com/tpu/docs for v5p, and for v5e and v6e, of which it counts both directions (400 and 800 GB/s a chip). Of
+    v3 it has the all-reduce bandwidth of a pod, 340 TB/s over 1024 chips, which is 2656 Gbit/s a chip; ours is four links of
+    656. (The same of v5e and v6e, 51.2 and 102.4 TB/s over 256, is exactly the rate given here.) v2 and v4 are our estimates.
 
     Attributes:
       cores: TensorCores of a chip.
@@ -43,7 +47,7 @@ GENERATIONS = {
     "v4": Generation(2, 32, 275, 1228, 2400, 1050, 3),
     "v5e": Generation(1, 16, 197, 819, 1600, 1500, 2),
     "v5p": Generation(2, 95, 459, 2765, 4800, 1750, 3, 2),
-    "v6e": Generation(1, 32, 918, 1638, 3584, 1750, 2),
+    "v6e": Generation(1, 32, 918, 1638, 3200, 1750, 2),
 }
 
 

@@ -14,6 +14,7 @@ _BLOCK = r"encoder(?:_\d+)?/block_\d+(?:_\d+)?/"
 # The first that matches wins.
 _PATTERNS = (
     ("collectives", r"XlaAllReduce|XlaReplicaId|XlaDynamicUpdateSlice"),
+    ("frame finishing", r"(?:^|/)finish_clips(?:_\d+)?/"),
     (
         "random numbers",
         r"[Ss]tateless_?[Rr]andom|stateless_dropout|[Ss]tateless_?[Uu]niform|RngBitGenerator|fold_in|(?:Left|Right)Shift|Bitwise",
@@ -33,8 +34,8 @@ _COMPILED = tuple((part, re.compile(pattern)) for part, pattern in _PATTERNS)
 _ARGUMENTS = "XLA_Args"  # the name of all that enters the program
 REST = "rest"
 PARTS = (
-    "patching", "attention projections", "attention products", "softmax", "feed-forward", "norms", "random numbers",
-    "head and losses", "Gram", "update", "optimizer", "collectives", REST,
+    "frame finishing", "patching", "attention projections", "attention products", "softmax", "feed-forward", "norms",
+    "random numbers", "head and losses", "Gram", "update", "optimizer", "collectives", REST,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from absl import flags
 
 import data
 from experiments.pretraining import config
-from experiments.pretraining.assembly import Run, build_run, check_passes, random_batch, unfinished_batch
+from experiments.pretraining.assembly import Run, build_run, check_passes, make_model, random_batch, unfinished_batch
 from experiments.pretraining.dry_run import VOCABULARY_SIZE
 from experiments.running import compiler_log
 from experiments.running.command_line import BadInput, bad_input
@@ -40,7 +40,7 @@ def run() -> int:
     with bad_input():
         topology = parse_topology(FLAGS.topology)
         versions = environment.installed_versions()
-    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    settings = _settings()
     configuration = operative_config()
     names, clips = _variants(), _clips(settings, topology)
     _check_passes(settings, topology, clips)
@@ -50,7 +50,7 @@ def run() -> int:
     variants = {name: compile_variant(settings, name, topology, clips) for name in names}
     again = functools.partial(compile_variant, settings, names[0], topology)
     trials = search_most_clips(again, variants[names[0]], FLAGS.batch_trials)
-    result = Result(topology.name, topology.devices, versions, configuration, variants, trials)
+    result = Result(topology.name, topology.devices, versions, configuration, FLAGS.blocks, variants, trials)
     _write(result, folder)
     return 0 if result.fits else 1
 
@@ -107,6 +107,17 @@ def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, growth):
         clips, memory, costs, estimated_most_clips(memory, clips, *growth), lowered.nodes,
         answer.get("generators"), answer.get("device_generators"), seconds, answer.get("compile_seconds"),
     )  # fmt: skip
+
+
+def _settings() -> config.Pretrain:
+    settings = config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
+    if FLAGS.blocks is None:
+        return settings
+    encoders = make_model(settings, VOCABULARY_SIZE).encoders.values()
+    fewest = min(len(encoder.blocks) for encoder in encoders if hasattr(encoder, "blocks"))
+    if FLAGS.blocks > fewest:
+        raise BadInput(f"--blocks should be at most {fewest}, which the model's encoders have. Found {FLAGS.blocks}.")
+    return config.parse(FLAGS.gin_file, [*FLAGS.gin_bindings, f"VATT.layers = {FLAGS.blocks}"])
 
 
 def _check_replicas(run: Run, topology: Topology) -> None:

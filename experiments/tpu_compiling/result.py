@@ -82,6 +82,7 @@ class Result:
       devices: Replicas.
       versions: Of the compiler's packages.
       config: The operative configuration.
+      blocks: Of each encoder, where it is cut short; `None` for the whole model.
       variants: By name.
       trials: Of the first variant.
     """
@@ -90,6 +91,7 @@ class Result:
     devices: int
     versions: Mapping[str, str]
     config: str
+    blocks: int | None
     variants: Mapping[str, Compiled]
     trials: tuple[Trial, ...]
 

@@ -11,8 +11,11 @@ Rows = list[list[str]]
 def summary(result: Result) -> Rows:
     """Returns a line per figure, a column per variant, with a head."""
     variants = list(result.variants.values())
+    title = f"{result.topology}, {result.devices} replicas, {variants[0].clips} clips each"
+    if result.blocks:
+        title += f", {result.blocks} blocks of each encoder"
     return [
-        [f"{result.topology}, {result.devices} replicas, {variants[0].clips} clips each", *result.variants],
+        [title, *result.variants],
         *([title, *(read(each) for each in variants)] for title, read in _FIGURES.items()),
         *(
             [title, *(read(each) if each.costs else "-" for each in variants)]

@@ -60,6 +60,7 @@ def compile_here(only_flags_of, tiny_run, tmp_path, monkeypatch, capsys):
             r"batch_size` should be a multiple of the 256 cores .* --clips_per_core",
         ),
         ({"gin_bindings": ["pretrain.stepz = 3"]}, "the configuration cannot be used"),
+        ({"blocks": 2}, "--blocks should be at most 1, which the model's encoders have. Found 2"),
         ({"output_dir": "/dev/null/here"}, "--output_dir should be a directory"),
     ],
 )
@@ -140,6 +141,18 @@ def test_the_plain_step_takes_one_backward_pass(compile_here, monkeypatch, varia
     monkeypatch.setattr(program, "lower", lower)
     assert compile_here(variants=[variant])[0] == 1
     assert asked == [{"measure": measured}]
+
+
+def test_blocks_shorten_every_encoder(compile_here, monkeypatch):
+    kept = []
+
+    def lower(step, specs, replicas):
+        kept.append({len(encoder.blocks) for encoder in step.args[0].model.encoders.values()})
+        raise RunFailed("enough")
+
+    monkeypatch.setattr(program, "lower", lower)
+    assert compile_here("VATT.layers = 3", blocks=2)[0] == 1
+    assert kept == [{2}]
 
 
 def test_a_crash_of_the_compiler_is_a_failure(monkeypatch):

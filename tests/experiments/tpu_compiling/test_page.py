@@ -23,8 +23,15 @@ def result(program) -> Result:
     one = Compiled(8, Memory(2 * GIB, 8 * GIB, 0.0, 16 * GIB), costs, 14, 1234, 5, 4, 3.0, 60.0)
     other = dataclasses.replace(one, memory=Memory(2 * GIB, 15 * GIB, 0.0, 16 * GIB), most_clips=7)
     return Result(
-        "v3:2x2", 8, {"jax": "1.2"}, "pretrain.steps = <3>", {"configured": one, "plain": other}, (Trial(7, GIB, True),)
-    )
+        "v3:2x2", 8, {"jax": "1.2"}, "pretrain.steps = <3>", None, {"configured": one, "plain": other},
+        (Trial(7, GIB, True),),
+    )  # fmt: skip
+
+
+def test_a_model_cut_short_is_named(result):
+    assert tables.summary(result)[0][0] == "v3:2x2, 8 replicas, 8 clips each"
+    shortened = dataclasses.replace(result, blocks=2)
+    assert tables.summary(shortened)[0][0] == "v3:2x2, 8 replicas, 8 clips each, 2 blocks of each encoder"
 
 
 def test_a_variant_that_does_not_fit_is_told(result):

@@ -19,6 +19,7 @@ from experiments.tpu_compiling.parts import PARTS, Attribution, modality_of, par
         ("vatt/fine_and_coarse_head/batch_normalization/batchnorm/Rsqrt", "norms", "all"),
         ("vatt/video/encoder/block_0/stateless_dropout/Mul", "random numbers", "video"),
         ("vatt/audio_embedding/stateless_random_uniform/StatelessRandomUniformV2", "random numbers", "audio"),
+        ("finish_clips/mul_3", "frame finishing", "all"),
         ("vatt/video_embedding/GatherV2", "patching", "video"),
         ("vatt/text_embedding/word_vectors/embedding_lookup", "patching", "text"),
         ("vatt/text_features/MatMul", "head and losses", "text"),
@@ -54,7 +55,7 @@ def test_names_of_a_traced_model_are_known(make_model, make_batch):
     model = make_model(dropout=0.1, drop_token_rate=0.5)
     seed = tf.constant([0, 0])
     graph = tf.function(lambda: model(make_batch(2), training=True, seed=seed)).get_concrete_function().graph
-    products = [each.name for each in graph.get_operations() if "MatMul" in each.type]
+    products = [each.name for each in graph.get_operations() if "MatMul" in each.type or each.type == "Einsum"]
     places = {(part_of(name), modality_of(name)) for name in products}
     assert {part for part, _ in places} == {
         "attention projections", "attention products", "feed-forward", "patching", "head and losses"
