@@ -1,7 +1,8 @@
 """Compares the decisions of the cheaper Gram matrices with those of the exact one, over the steps of a run on synthetic clips.
 
 Trains as the configuration says, on its prepared data, with the plain sum, and asks in every step what each Gram matrix
-says of the two gradients: the sign of their cosine, and whether the curriculum's gate opens.
+says of the two gradients: the sign of their cosine, whether the curriculum's gate opens, and how far GR's update by it is
+from the exact one (`update_error`, with the plain sum's for comparison).
 
 Example:
   python -m experiments.benchmarks.gram_agreement --gin_file=configs/demo.gin --data_dir=runs/data --steps=300

@@ -43,6 +43,32 @@ def agreement(cosines: Mapping[str, np.ndarray], gamma: float) -> dict[str, dict
     return found
 
 
+def update_errors(gram: np.ndarray, weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Returns how far off an update is that is weighed by other weights than the exact ones.
+
+    The sign of a small cosine decides little: there GR's weights are close to 1 on either side of zero. This counts what
+    becomes of a decision.
+
+    Args:
+      gram: The exact Gram matrix of each step, `[steps, 2, 2]`.
+      weights: Names of Gram matrices, among them "exact", to the weights chosen by them, `[steps, 2]`.
+
+    Returns:
+      The length of the difference of the two updates over that of the exact one, the mean over the steps that have one, by
+      name; "sum" is the plain sum.
+    """
+
+    def lengths(factors):
+        return np.sqrt(np.maximum(np.einsum("si,sij,sj->s", factors, gram, factors), 0.0))
+
+    exact = weights["exact"]
+    moved = lengths(exact) > 0
+    return {
+        name: float(np.mean(lengths(other - exact)[moved] / lengths(exact)[moved]))
+        for name, other in {**weights, "sum": np.ones_like(exact)}.items()
+    }
+
+
 def run() -> int:
     """Trains and prints the comparison, as a table and as a line of JSON."""
     settings = config.parse(FLAGS.gin_file, [*FLAGS.gin_bindings, "pretrain.harmonizer = 'sum'"])
@@ -61,17 +87,24 @@ def run() -> int:
     )  # fmt: skip
     step, rows = comparing_step(trained), []
     for _ in range(FLAGS.steps):
-        rows.append({name: float(value) for name, value in step(next(batches)).items()})
-    found = agreement({name: np.array([row[name] for row in rows]) for name in rows[0]}, FLAGS.gamma)
+        rows.append(tf.nest.map_structure(lambda value: value.numpy(), step(next(batches))))
+    of_steps = tf.nest.map_structure(lambda *values: np.stack(values), *rows)
+    found = agreement(of_steps["cosine"], FLAGS.gamma)
+    for name, error in update_errors(of_steps["gram"], of_steps["weights"]).items():
+        found.setdefault(name, {})["update_error"] = error
     for name, values in found.items():
-        print(f"{name:<12}" + "  ".join(f"{key} {value:.3f}" for key, value in values.items()))
+        print(f"{name:<12}" + "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
     print(json.dumps(found))
     return 0
 
 
 def comparing_step(trained: Run):
-    """Returns a step of the plain sum that also says what every Gram matrix makes of the two gradients: cosines, or NaN."""
-    trainer = trained.trainer
+    """Returns a step of the plain sum that also says what every Gram matrix makes of the two gradients.
+
+    The step returns, by the names of the Gram matrices, `cosine` [] (or NaN) and GR's `weights` [2], and `gram` [2, 2], the
+    exact one.
+    """
+    trainer, realignment = trained.trainer, harmonization.GradientRealignment()
 
     def harmonized(clips, gram):
         """What training does with a Gram matrix, up to the update and the report."""
@@ -86,14 +119,15 @@ def comparing_step(trained: Run):
     @tf.function(autograph=False)
     def step(clips):
         before = trainer.copy_statistics()
-        cosines = {}
+        cosines, weights = {}, {}
         for gram in reversed(GRAMS):  # the exact one last: it leaves its update, and the batch statistics count once
             for variable, value in zip(trainer.statistics, before, strict=True):
                 variable.assign(value)
             update, report = harmonized(clips, gram)
             cosines[gram] = tf.where(report["defined"], report["cosine"], float("nan"))
+            weights[gram] = realignment.weights(report["gram"])
         trainer.optimizer.apply_gradients(zip(update, trainer.weights, strict=True))
         trainer.global_step.assign_add(1)
-        return cosines
+        return {"cosine": cosines, "weights": weights, "gram": report["gram"]}
 
     return step

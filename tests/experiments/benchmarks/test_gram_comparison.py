@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import harmonization
-from experiments.benchmarks.gram_comparison import agreement, comparing_step
-from experiments.pretraining.step import GRAMS, HarmonizedTrainer
+from experiments.benchmarks.gram_comparison import agreement, comparing_step, update_errors
+from experiments.pretraining.step import GRAMS, OBJECTIVES, HarmonizedTrainer
 from vatt.keras import keras
 
 
@@ -25,6 +25,16 @@ def test_agreement_counts_the_steps_in_which_both_have_a_cosine():
     assert features["steps"] == 3 and features["conflict_rate"] == 0
     assert features["same_sign"] == pytest.approx(2 / 3)  # all but the second
     assert features["same_gate"] == pytest.approx(2 / 3)  # all but the third
+
+
+def test_an_update_is_compared_by_its_own_length():
+    gram = np.array([[[4.0, -1.0], [-1.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])  # of (2, 0) and (-1/2, sqrt(3) / 2)
+    exact = np.array([[1.25, 2.0], [1.0, 1.0]])
+    found = update_errors(gram, {"exact": exact, "features": np.array([[1.25, 1.0], [1.0, 0.0]])})
+    assert found["exact"] == 0
+    length = np.sqrt(1.25**2 * 4 - 2 * 1.25 * 2 + 4)
+    assert found["features"] == pytest.approx((1 / length + 1 / np.sqrt(2)) / 2)
+    assert found["sum"] == pytest.approx(np.sqrt(0.25**2 * 4 - 2 * 0.25 + 1) / length / 2)
 
 
 @pytest.fixture
@@ -50,4 +60,7 @@ def test_a_comparing_step_takes_the_plain_sum_and_measures_as_training_does(make
     for gram in GRAMS:
         trainer = make_trainer("gr", gram)
         trainer.train_on_batch(batch, tf.constant(0.0))
-        assert float(found[gram]) == pytest.approx(float(trainer.log.read()["cosine"][0]), abs=1e-5), gram
+        log = trainer.log.read()
+        assert float(found["cosine"][gram]) == pytest.approx(float(log["cosine"][0]), abs=1e-5), gram
+        for weight, name in zip(found["weights"][gram].numpy(), OBJECTIVES, strict=True):
+            assert weight == pytest.approx(float(log[f"weight_{name}"][0]), abs=1e-5), gram
