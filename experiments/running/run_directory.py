@@ -73,8 +73,8 @@ class RunDirectory:
         return run_lock.only_writer(self.path, work)
 
     def write(self, path: pathlib.Path, text: str) -> None:
-        """Writes `text` to a file of this directory through a temporary name; halves of characters are escaped, as in JSON."""
-        self.write_bytes(path, text.encode("utf-8", "backslashreplace"))
+        """Writes `text` to a file of this directory through a temporary name."""
+        self.write_bytes(path, text.encode("utf-8"))
 
     def write_bytes(self, path: pathlib.Path, content: bytes) -> None:
         """Writes bytes in the same way."""

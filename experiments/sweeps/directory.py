@@ -173,6 +173,7 @@ class SweepDirectory:
             )
         found = read_json_object(self.description)
         with content_of(self.description):
+            json.dumps(found, ensure_ascii=False).encode("utf-8")  # fails where half a character stands
             every = typeguard.CollectionCheckStrategy.ALL_ITEMS
             stored = typeguard.check_type(found, _Stored, collection_check_strategy=every)
             if outside := [point["name"] for point in stored["points"] if not _is_name(point["name"])]:
