@@ -1,8 +1,11 @@
 """The contrastive losses of video with audio (NCE) and of video with text (MIL-NCE)."""
 
+import functools
 from collections.abc import Mapping
 
 import tensorflow as tf
+
+from vatt.row_blocks import in_row_blocks
 
 FORMS = ("nce", "asymmetric_nce", "symmetric_nce")
 _NEVER = -1e9  # a logit that adds nothing to a log-sum-exp and keeps every gradient finite
@@ -34,9 +37,10 @@ def clip_losses(
     temperature: float = 0.07,
     form: str = "nce",
     own_video_only: bool = False,
+    clips_at_a_time: int | None = None,
 ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """Returns, per objective, each clip's own term and whether it has one; see `contrastive_clip_losses`."""
-    options = dict(temperature=temperature, form=form, own_video_only=own_video_only)
+    options = dict(temperature=temperature, form=form, own_video_only=own_video_only, clips_at_a_time=clips_at_a_time)
     return {
         name: contrastive_clip_losses(outputs[name]["video"], other, mask, **options)
         for name, (other, mask) in compared_pairs(outputs, batch).items()
@@ -111,6 +115,7 @@ def contrastive_clip_losses(
     form: str = "nce",
     video_mask: tf.Tensor | None = None,
     own_video_only: bool = False,
+    clips_at_a_time: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the CMA loss of each of this replica's clips.
 
@@ -136,6 +141,8 @@ def contrastive_clip_losses(
         negatives for the others. `None` where all have one.
       own_video_only: Gradients reach a clip's term through its own video alone; the other videos are constants. So the
         gradient of the terms' sum with respect to `video` holds in row i that of clip i's term. The values are the same.
+      clips_at_a_time: Computes the terms of so many clips at a time, and again for their gradients, so that memory does not
+        grow with the square of the batch; a divisor of `batch`, which is static. `None` computes all at once.
 
     Returns:
       float32 [batch], 0 for a clip without any candidate, and bool [batch], False for such a clip.
@@ -147,33 +154,39 @@ def contrastive_clip_losses(
         raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
-    all_video, all_other = gather(tf.stop_gradient(video) if own_video_only else video), gather(other)
-    all_mask = gather(tf.cast(mask, tf.float32)) > 0.0
+    rows = [video, other, mask, global_places(tf.shape(video)[0])]
+    shared = [gather(tf.stop_gradient(video) if own_video_only else video), gather(other), gather_flags(mask)]
+    valid = tf.reduce_any(mask, axis=1)
+    if video_mask is not None:
+        shared.append(gather_flags(video_mask))
+        valid &= video_mask
+    terms_of = functools.partial(_terms, temperature=temperature, form=form, own_video_only=own_video_only)
+    return tf.where(valid, in_row_blocks(terms_of, rows, shared, clips_at_a_time), 0.0), valid
 
-    # [clip, clip of the global batch, candidate]: first this replica's videos, then this replica's candidates.
+
+def _terms(
+    video, other, mask, places, all_video, all_other, all_mask, all_videos=None, *, temperature, form, own_video_only
+):
+    """Returns float32 [rows] for some rows of the batch; the rest is of the global batch."""
+    # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
     from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
     from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
     from_video = tf.where(all_mask[tf.newaxis], from_video, _NEVER)
     from_other = tf.where(mask[:, tf.newaxis], from_other, _NEVER)
-    valid = tf.reduce_any(mask, axis=1)
-    if video_mask is not None:
-        all_videos = gather(tf.cast(video_mask, tf.float32)) > 0.0
+    if all_videos is not None:
         from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, _NEVER)
-        valid &= video_mask
     positives = tf.einsum("bd,bcd->bc", video, other) / temperature
     positives = tf.where(mask, positives, _NEVER)
+    own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
     if own_video_only:
-        own = own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
-    terms = _minus_log_shares(positives, from_video, from_other, form)
-    return tf.where(valid, terms, 0.0), valid
+    return _minus_log_shares(positives, from_video, from_other, own, form)
 
 
-def _minus_log_shares(positives, from_video, from_other, form):
+def _minus_log_shares(positives, from_video, from_other, own, form):
     """Returns minus the logarithm of the positives' share of all pairs, in the given form: float32 [batch]."""
     directions = [from_video, from_other]
     if form == "nce":
-        own = own_pairs(tf.shape(from_video)[0], tf.shape(from_video)[1])
         directions = [tf.where(own, _NEVER, pairs) for pairs in directions]
     directions = [_flatten(pairs) for pairs in directions]
     sums = {
@@ -189,11 +202,20 @@ def _flatten(pairs: tf.Tensor) -> tf.Tensor:
     return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
 
 
-def own_pairs(batch: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
-    """Returns bool [batch, global_batch, 1]: which clip of the gathered batch is this replica's clip itself."""
+def global_places(batch: tf.Tensor) -> tf.Tensor:
+    """Returns int32 [batch]: where this replica's clips stand in the gathered batch."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    positions = tf.range(batch) + tf.cast(replica, tf.int32) * batch
-    return (positions[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis])[..., tf.newaxis]
+    return tf.range(batch) + tf.cast(replica, tf.int32) * batch
+
+
+def own_pairs(places: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
+    """Returns bool [clips, global_batch]: which clip of the gathered batch is the clip itself, by its place there."""
+    return places[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis]
+
+
+def gather_flags(flags: tf.Tensor) -> tf.Tensor:
+    """Does for bools what `gather` does."""
+    return gather(tf.cast(flags, tf.float32)) > 0.0
 
 
 def gather(values: tf.Tensor) -> tf.Tensor:

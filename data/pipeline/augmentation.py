@@ -121,7 +121,15 @@ def random_color_factors(augmentation: Augmentation, key: tf.Tensor) -> tf.Tenso
 
 
 def random_audio_noise(waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
-    """Adds Gaussian noise to a waveform [samples] in [-1, 1]; silence stays silent."""
-    deviation = augmentation.audio_noise * tf.reduce_max(tf.abs(waveform))
-    noise = tf.random.stateless_normal(tf.shape(waveform), key, stddev=deviation)
+    """Adds Gaussian noise to a waveform [samples] in [-1, 1], of static shape; silence stays silent."""
+    if not augmentation.audio_noise:
+        return waveform
+    return _with_noise(waveform, tf.constant(augmentation.audio_noise), key)
+
+
+# Compiled, as TensorFlow's own generator takes a tenth of the time of a clip, draw by draw.
+@tf.function(jit_compile=True, autograph=False)
+def _with_noise(waveform, audio_noise, key):
+    deviation = audio_noise * tf.reduce_max(tf.abs(waveform))
+    noise = deviation * tf.random.stateless_normal(waveform.shape, key)
     return tf.clip_by_value(waveform + noise, -1.0, 1.0)
