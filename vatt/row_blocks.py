@@ -68,7 +68,7 @@ def _pulled_back(function, arguments, upstream, tensors, rows):
         return index + 1, stacks, [total + each for total, each in zip(sums, common, strict=True)]
 
     stacks = [tf.TensorArray(tensors[place].dtype, count) for place in of_rows]
-    sums = [tf.zeros(tensors[place].shape, tensors[place].dtype) for place in of_shared]
+    sums = [tf.zeros_like(tensors[place]) for place in of_shared]
     _, stacks, sums = tf.while_loop(
         lambda index, *_: index < count, add_block, (0, stacks, sums), parallel_iterations=1, maximum_iterations=count
     )
