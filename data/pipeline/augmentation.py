@@ -134,10 +134,7 @@ def random_audio_noise(waveform: tf.Tensor, augmentation: Augmentation, key: tf.
 
 
 def _normal(count, key):
-    """Draws float32 [count] from a normal distribution of 2^16 levels.
-
-    TensorFlow's own draws take as long as a sixth of the decoding of a clip's frames, these a quarter of that.
-    """
+    """Draws float32 [count] from a normal distribution of 2^16 levels, which is faster than TensorFlow's own."""
     bits = tf.random.stateless_uniform([-(-count // 2)], key, minval=None, maxval=None, dtype=tf.int32)
     halves = tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:count]
     return tf.gather(tf.constant(_LEVELS), tf.cast(halves, tf.int32))

@@ -228,18 +228,17 @@ class ClipReader:
         frames = self._within_canvas(self._decode(jpegs, box))
         changes = random_flip(augmentation, flip_key), random_color_factors(augmentation, color_key)
         if self.finish:
-            return {"video": finish_on_host(tf.stack(frames), *changes, self.spec.image_size)}
+            return {"video": finish_on_host(frames, *changes, self.spec.image_size)}
         return orders_for_device(frames, *changes, self.canvas)
 
-    def _within_canvas(self, frames: list[tf.Tensor]) -> list[tf.Tensor]:
+    def _within_canvas(self, frames: tf.Tensor) -> tf.Tensor:
         if self.canvas is None:
             return frames
-        size = tf.shape(frames[0])[:2]
+        size = tf.shape(frames)[1:3]
         fitting = tf.minimum(size, self.canvas)
 
-        def scale() -> list[tf.Tensor]:
-            scaled = tf.image.resize(tf.cast(tf.stack(frames), tf.float32), fitting)
-            return tf.unstack(tf.cast(tf.round(scaled), tf.uint8))
+        def scale() -> tf.Tensor:
+            return tf.cast(tf.round(tf.image.resize(tf.cast(frames, tf.float32), fitting)), tf.uint8)
 
         return tf.cond(tf.reduce_all(size == fitting), lambda: frames, scale)
 
@@ -251,15 +250,14 @@ class ClipReader:
         tops, lefts = _even_starts(shape[0] - side, crops), _even_starts(shape[1] - side, crops)
         boxes = [tf.stack([top, left, side, side]) for top, left in zip(tops, lefts, strict=True)]
         views = [
-            tf.image.resize(tf.cast(tf.stack(self._decode(jpegs, box)), tf.float32), [self.spec.image_size] * 2)
-            for box in boxes
+            tf.image.resize(tf.cast(self._decode(jpegs, box), tf.float32), [self.spec.image_size] * 2) for box in boxes
         ]
         return [2.0 * (view / 255.0) - 1.0 for view in views]
 
-    def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> list[tf.Tensor]:
-        """Decodes a box (top, left, height, width) of each frame; uint8 [height, width, 3] each."""
+    def _decode(self, jpegs: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+        """Decodes a box (top, left, height, width) of all frames; uint8 [frames, height, width, 3]."""
         frames = tf.unstack(jpegs, num=self.spec.frames)
-        return [tf.image.decode_and_crop_jpeg(frame, box, channels=3) for frame in frames]
+        return tf.stack([tf.image.decode_and_crop_jpeg(frame, box, channels=3) for frame in frames])
 
 
 def _without_misaligned(example: dict) -> dict:

@@ -73,13 +73,11 @@ def _mirror(frames):
     return tf.reshape(tf.reverse(lines, axis=[1]), shape)
 
 
-def orders_for_device(
-    frames: Sequence[tf.Tensor], flip: tf.Tensor, factors: tf.Tensor | None, canvas: Sequence[int]
-) -> Clips:
+def orders_for_device(frames: tf.Tensor, flip: tf.Tensor, factors: tf.Tensor | None, canvas: Sequence[int]) -> Clips:
     """Returns the frames and what `finish_clips` is to do to them.
 
     Args:
-      frames: uint8 [height, width, 3] each, the crop, no larger than the canvas.
+      frames: uint8 [frames, height, width, 3], the crop, no larger than the canvas.
       flip: See `finish_on_host`.
       factors: See `finish_on_host`.
       canvas: Height and width of the array that the crop is put in the corner of.
@@ -88,19 +86,19 @@ def orders_for_device(
       `video` uint8 [frames, *canvas, 3], zeros outside the crop; `video_box` int32 [4], the crop's top, left, height and
       width; `video_flip` bool; with factors, `video_colors` float32 [4].
     """
-    height, width = tf.unstack(tf.shape(frames[0])[:2])
+    height, width = tf.unstack(tf.shape(frames)[1:3])
     clip = {"video": _on_canvas(frames, canvas), "video_box": tf.stack([0, 0, height, width]), "video_flip": flip}
     return clip if factors is None else {**clip, "video_colors": factors}
 
 
 def _on_canvas(frames, canvas):
-    height, width = tf.unstack(tf.shape(frames[0])[:2])
-    # Padded by joining, as TensorFlow pads byte by byte, and frame by frame, while a frame is still in the cache.
-    right = tf.zeros([height, (canvas[1] - width) * 3], tf.uint8)
-    below = tf.zeros([canvas[0] - height, canvas[1] * 3], tf.uint8)
-    lines = [tf.concat([tf.reshape(frame, [height, width * 3]), right], axis=1) for frame in frames]
-    joined = tf.concat([part for each in lines for part in (each, below)], axis=0)
-    return tf.reshape(joined, [len(frames), *canvas, 3])
+    count = frames.shape[0]
+    height, width = tf.unstack(tf.shape(frames)[1:3])
+    lines = tf.reshape(frames, [count, height, width * 3])
+    # Joined, which is a copy; TensorFlow pads byte by byte.
+    lines = tf.concat([lines, tf.zeros([count, height, (canvas[1] - width) * 3], tf.uint8)], axis=2)
+    lines = tf.concat([lines, tf.zeros([count, canvas[0] - height, canvas[1] * 3], tf.uint8)], axis=1)
+    return tf.reshape(lines, [count, *canvas, 3])
 
 
 def finish_clips(clips: Clips, image_size: int, products: bool = False) -> Clips:

@@ -30,7 +30,7 @@ def crops():
 
 def on_device(crops, products, colors=True):
     orders = [
-        orders_for_device(tf.unstack(frames), flip, tf.constant(factors) if colors else None, CANVAS)
+        orders_for_device(frames, flip, tf.constant(factors) if colors else None, CANVAS)
         for frames, flip, factors in crops
     ]
     batch = {name: tf.stack([each[name] for each in orders]) for name in orders[0]}
