@@ -108,7 +108,7 @@ setup(
         "pillow>=10",  # JPEG frames in records
         "resvg-py>=0.3",  # SVG pictures of `tuxpaint`; its wheels bring all they need
         "scikit-learn>=1.5",  # linear probes, ROC AUC, projections to 2-D
-        "scipy>=1.10",  # Student's t in the study, quantiles of the noise on waveforms; scikit-learn brings it anyway
+        "scipy>=1.10",  # Student's t in the study; scikit-learn brings it anyway
         "threadpoolctl>=3",  # keeps scikit-learn's t-SNE to one thread; two fight on a busy machine
         "matplotlib>=3.9",  # plots in the report
         "tqdm>=4.66",  # progress bars of preparation and evaluation
