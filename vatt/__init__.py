@@ -1,12 +1,12 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
 from vatt.batch_part import BatchPart, whole_batch
+from vatt.contrastive.losses import FORMS as LOSS_FORMS
+from vatt.contrastive.losses import clip_losses, contrastive_loss, losses, mean_losses
+from vatt.contrastive.own_gradients import own_gradients
+from vatt.contrastive.pair_ranks import pair_ranks
 from vatt.cuts import FEATURES, LAST_BLOCK, cut_at
-from vatt.losses import FORMS as LOSS_FORMS
-from vatt.losses import clip_losses, contrastive_loss, losses, mean_losses
 from vatt.model import VATT
-from vatt.own_gradients import own_gradients
-from vatt.pair_ranks import pair_ranks
 from vatt.presets import MODALITIES, PRESETS, Tower
 from vatt.randomness import set_initial_seed
 from vatt.sizes import SIZES, Size

@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from vatt import randomness
 from vatt.dot_product import dot_product_attention
-from vatt.head_projections import Dense
 from vatt.keras import keras
 
 
@@ -36,10 +35,10 @@ class SelfAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.heads, self.head_dim, self.dropout = heads, head_dim, dropout
         self.scale = head_dim**-0.5 if scaled else 1.0
-        self.query = Dense(heads * head_dim, heads, use_bias=use_bias)
-        self.key = Dense(heads * head_dim, heads, use_bias=use_bias)
-        self.value = Dense(heads * head_dim, heads, use_bias=use_bias)
-        self.output_projection = Dense(width, heads, use_bias=use_bias)
+        self.query = keras.layers.Dense(heads * head_dim, use_bias=use_bias)
+        self.key = keras.layers.Dense(heads * head_dim, use_bias=use_bias)
+        self.value = keras.layers.Dense(heads * head_dim, use_bias=use_bias)
+        self.output_projection = keras.layers.Dense(width, use_bias=use_bias)
 
     def call(
         self,
@@ -61,9 +60,17 @@ class SelfAttention(keras.layers.Layer):
         Returns:
           `[batch, tokens, width]`, or `[batch, 1, width]`.
         """
-        query = self.query(tokens[:, :1] if first_only else tokens)
-        key, value = self.key(tokens), self.value(tokens)
+        query = self._split_heads(self.query(tokens[:, :1] if first_only else tokens))
+        key, value = (self._split_heads(project(tokens)) for project in (self.key, self.value))
         if score_bias is not None and first_only:
             score_bias = score_bias[:, :, :1]
         mixed = dot_product_attention(query * self.scale, key, value, mask, score_bias, self.dropout, weights_key)
-        return self.output_projection(mixed)
+        return self.output_projection(self._merge_heads(mixed))
+
+    def _split_heads(self, tokens):
+        shape = [-1, tokens.shape[1], self.heads, self.head_dim]
+        return tf.transpose(tf.reshape(tokens, shape), [0, 2, 1, 3])
+
+    def _merge_heads(self, tokens):
+        merged = tf.transpose(tokens, [0, 2, 1, 3])
+        return tf.reshape(merged, [-1, merged.shape[1], self.heads * self.head_dim])

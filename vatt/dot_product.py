@@ -1,7 +1,6 @@
 """Scaled dot-product attention; with dropout, it has a backward pass of its own."""
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext  # the only way to ask
 
 from vatt import randomness
 
@@ -56,23 +55,14 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
     - The sum in the derivative of a softmax is that of the result times its gradient (FlashAttention, arXiv 2205.14135,
       appendix B.4): it reads `[queries, head_dim]` numbers rather than `[queries, tokens]`.
     - Queries are on the last axis, so that sums run over the last but one, which TPUs do faster.
-    - XLA computes the scores twice, once for their maxima alone: then either product is fused with what reads it, and the scores
-      are never written. The two are not the same operation, or XLA would see that.
     """
-    compiled = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     # A profile is to show the backward pass below the block that it belongs to.
     scope = f"gradient_tape/{tf.get_current_name_scope()}/"
 
     @tf.custom_gradient
     def attend(query, key, value, *biases):
         turned = [None if bias is None else tf.linalg.matrix_transpose(bias) for bias in (*biases, mask_bias)]
-        scores = _scores(key, query, *turned)
-        if compiled:
-            largest = tf.reduce_max(_scores(query, key, *biases, mask_bias), axis=-1)[..., tf.newaxis, :]
-        else:
-            largest = tf.reduce_max(scores, axis=-2, keepdims=True)
-        exponentials = tf.exp(scores - largest)  # none far above 1
-        total = tf.reduce_sum(exponentials, axis=-2)[..., tf.newaxis]
+        exponentials, total = _exponentials(_scores(key, query, *turned))
         kept = randomness.dropout(exponentials, rate, weights_key)
         signed = tf.cast(tf.where(kept > 0.0, kept, -exponentials), value.dtype)
         mixed = _divided(tf.matmul(tf.nn.relu(signed), value, transpose_a=True), total)
@@ -84,6 +74,12 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
         return mixed, backward
 
     return attend(query, key, value, *([] if score_bias is None else [score_bias]))
+
+
+def _exponentials(scores):
+    """Returns the exponentials, none above 1, and their sums `[batch, heads, queries, 1]`."""
+    exponentials = tf.exp(scores - tf.reduce_max(scores, axis=-2, keepdims=True))
+    return exponentials, tf.reduce_sum(exponentials, axis=-2)[..., tf.newaxis]
 
 
 def _divided(values, total):

@@ -11,8 +11,6 @@ from vatt.sizes import Size
 
 # Of T5's relative positions, as published (`t5_small`).
 _BUCKETS, _FARTHEST = 32, 64
-_TILE = 8  # rows in which TPUs keep arrays
-_MOST_FILLING = 0.02
 
 
 class Encoder(keras.layers.Layer):
@@ -62,16 +60,13 @@ class Encoder(keras.layers.Layer):
         Returns:
           `[batch, tokens, width]`, or `[batch, 1, width]`.
         """
-        count = tokens.shape[1]
-        if keys.blocks:
-            tokens, mask = _fill_tiles(tokens, mask)
         score_bias = None if self.relative_positions is None else self.relative_positions(tokens[:1], tokens[:1])
         for index, block in enumerate(self.blocks):
             if index == len(self.blocks) - 1:
                 tokens = cuts.passed(cuts.LAST_BLOCK, tokens)
             narrow = first_only and block is self.blocks[-1]
             tokens = self._apply(block, tokens, score_bias, mask=mask, keys=keys.block(index), first_only=narrow)
-        return randomness.dropout(self.norm(tokens[:, :count]), self.dropout, keys.encoder_output)
+        return randomness.dropout(self.norm(tokens), self.dropout, keys.encoder_output)
 
     def _apply(self, block, tokens, score_bias, **options):
         if not self.recompute or not block.built:  # no variables are created inside `recompute_grad`
@@ -82,20 +77,6 @@ class Encoder(keras.layers.Layer):
             return block(tokens, score_bias=score_bias, **options)
 
         return tf.recompute_grad(run)(*inputs)
-
-
-def _fill_tiles(tokens, mask):
-    """Appends tokens that nobody attends to, so that each clip has a multiple of 8.
-
-    A TPU can then flatten arrays and split them into heads without moving a number. Few tokens stay as they are: the work would
-    be more than what it saves.
-    """
-    batch, count = tf.shape(tokens)[0], tokens.shape[1]
-    missing = -count % _TILE
-    if not 0 < missing <= _MOST_FILLING * count:
-        return tokens, mask
-    mask = tf.ones([batch, count], tf.bool) if mask is None else mask
-    return tf.pad(tokens, [[0, 0], [0, missing], [0, 0]]), tf.pad(mask, [[0, 0], [0, missing]])
 
 
 class LinearEncoder(keras.layers.Layer):

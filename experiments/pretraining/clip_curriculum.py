@@ -52,7 +52,7 @@ class ClipCurriculum:
           clips: The batch.
           terms: The clips' own losses.
           step: [] int64, the training step from 0.
-          loss_options: Arguments of `vatt.losses`.
+          loss_options: Arguments of `vatt.clip_losses`.
         """
         gradients = vatt.own_gradients(head, embeddings, clips, training=True, **loss_options)
         gram = _clip_gram(list(gradients.values()))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from vatt.clip_pairs import gather, own_pairs
+from vatt.contrastive.clip_pairs import gather, global_places, own_pairs
 
 _VISITS = 4
 
@@ -51,7 +51,7 @@ class RankMemory(tf.Module):
             for place in range(2)
         )
         means = self._remember(gather(slots), gather(rank), gather(ranked))
-        own = own_pairs(tf.shape(rank)[0], tf.shape(means)[0])
+        own = own_pairs(global_places(tf.shape(rank)[0]), tf.shape(means)[0])[..., tf.newaxis]
         mine = tf.unstack(tf.reduce_sum(tf.where(own, means[tf.newaxis], 0.0), axis=1), axis=1)
         return {name: (mine[place], ranks[name][1]) for place, name in enumerate(self.objectives)}
 

@@ -97,8 +97,8 @@ class SimilarityCurriculum(tf.Module):
         step: tf.Tensor,
         loss_options: Mapping[str, object],
     ) -> ClipTrust:
-        """See `ClipCurriculum.__call__`; the head and the losses' options do not matter."""
-        ranks = vatt.pair_ranks(embeddings, clips)
+        """See `ClipCurriculum.__call__`; the head does not matter, and of the losses' options only `clips_at_a_time`."""
+        ranks = vatt.pair_ranks(embeddings, clips, loss_options.get("clips_at_a_time"))
         judged = ranks if self.memory is None else self.memory.averaged(clips["clip_slot"], ranks)
         sums = {name: (_total(rank), _total(ranked)) for name, (rank, ranked) in ranks.items()}
         sums, losses = harmonization.sum_over_replicas((sums, vatt.mean_losses(terms)))

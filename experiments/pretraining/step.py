@@ -135,9 +135,10 @@ class HarmonizedTrainer(StepTrainer):
                 features = embeddings.pop("features")
                 loss_parts = harmonization.LossParts(tape, embeddings)
                 embeddings = {"features": features, **loss_parts.outputs}
-            terms = vatt.clip_losses(embeddings, clips, **self.loss_options)
+            loss_options = self._loss_options(clips)
+            terms = vatt.clip_losses(embeddings, clips, **loss_options)
             with tape.stop_recording():
-                trust = self._trust(embeddings, clips, terms)
+                trust = self._trust(embeddings, clips, terms, loss_options)
             losses = vatt.mean_losses(terms, trust.weights)
 
         # Two gradients, their Gram matrix, weights, update; or fewer gradients, where the method or a cut allows.
@@ -188,10 +189,15 @@ class HarmonizedTrainer(StepTrainer):
         with vatt.cut_at(CUTS[gram], cut):
             yield cut
 
-    def _trust(self, embeddings, clips, terms):
+    def _loss_options(self, clips):
+        """Those of the run. Where clips pass in parts, neither do the losses compare all of them at once."""
+        at_a_time = {"clips_at_a_time": self.clips_per_pass} if self._passes(clips) > 1 else {}
+        return {**self.loss_options, **at_a_time}
+
+    def _trust(self, embeddings, clips, terms, loss_options):
         trust = FULL_TRUST
         if self.curriculum is not None:
-            trust = self.curriculum(self.model.head, embeddings, clips, terms, self.global_step, self.loss_options)
+            trust = self.curriculum(self.model.head, embeddings, clips, terms, self.global_step, loss_options)
         return with_measured_weights(trust, clips, terms)
 
     def _layer_report(self, report):

@@ -76,11 +76,3 @@ def test_bfloat16_costs_no_more_accuracy_than_in_a_softmax():
     )
     assert {one.dtype for one in found} == {tf.bfloat16}
     assert all(one < 1.5 * other for one, other in zip(errors(exact, found), errors(exact, expected), strict=True))
-
-
-@pytest.mark.parametrize("jit_compile, expected", [(None, 2), (True, 3)])
-def test_xla_alone_computes_the_scores_twice(jit_compile, expected):
-    values, _ = inputs()
-    call = lambda *values: dot_product_attention(*values, rate=RATE, weights_key=KEY)  # noqa: E731
-    graph = tf.function(call, autograph=False, jit_compile=jit_compile).get_concrete_function(*values).graph
-    assert sum(operation.type == "BatchMatMulV2" for operation in graph.get_operations()) == expected

@@ -58,29 +58,6 @@ def test_recomputing_changes_no_gradient(t5, compiled):
                 assert np.linalg.norm(a - b) <= 1e-4 * np.linalg.norm(a) and np.linalg.norm(a) > 0.1, variable.name
 
 
-@pytest.mark.parametrize("count, filled", [(199, 200), (200, 200), (17, 17)])
-@pytest.mark.parametrize("t5", [False, True])
-def test_filled_tiles_change_neither_results_nor_gradients(t5, count, filled, monkeypatch):
-    """Without dropout; with it, other draws fall on the tokens."""
-    encoder, _ = make_encoders(t5=t5)
-    for block in encoder.blocks:
-        block.dropout = block.attention.dropout = 0.0
-    encoder.dropout, counts, call = 0.0, [], EncoderBlock.call
-    monkeypatch.setattr(
-        EncoderBlock,
-        "call",
-        lambda self, tokens, **rest: (counts.append(tokens.shape[1]), call(self, tokens, **rest))[1],
-    )
-    tokens, mask = tf.random.stateless_normal([2, count, 16], [0, 0]), tf.sequence_mask([count, count - 3], count)
-    for given in (mask, None):
-        expected, found = (gradients(encoder, tokens, given, seed) for seed in (None, SEED))
-        assert encoder(tokens, mask=given, keys=keys_of(SEED)).shape == tokens.shape
-        np.testing.assert_allclose(encoder(tokens, given, keys_of(SEED)), encoder(tokens, given), rtol=1e-4, atol=1e-5)
-        for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(found), strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max() + 1e-4)
-    assert set(counts) == {count, filled}
-
-
 def test_a_compiler_does_not_undo_recomputing():
     """A block has 8 matrix products and twice as many backwards; each of both backward passes repeats all but the last."""
     _, again = make_encoders()

@@ -1,7 +1,6 @@
 import dataclasses
 import inspect
 import json
-import math
 import typing
 
 import numpy as np
@@ -143,9 +142,8 @@ def test_the_last_block_multiplies_the_first_token_alone(make_model, make_batch)
     graph = tf.function(lambda: model.encode("video", video), autograph=False).get_concrete_function().graph
     rows = {}
     for op in graph.get_operations():
-        if op.type in ("MatMul", "Einsum") and "/block_1/" in op.name:
-            tokens, weights, result = (each.shape.num_elements() for each in (*op.inputs, *op.outputs))
-            rows[op.name.split("/block_1/")[1]] = math.isqrt(tokens * result // weights)
+        if op.type == "MatMul" and "/block_1/" in op.name:
+            rows[op.name.split("/block_1/")[1]] = op.outputs[0].shape[0]
     assert sorted(rows.values()) == [3] * 4 + [27] * 2, rows
 
 

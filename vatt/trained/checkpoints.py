@@ -119,7 +119,8 @@ def _filled_by(checkpoint: str) -> Iterator[None]:
 
     def create(next_creator, **options):
         nonlocal created
-        created += math.prod(options.get("shape") or ())
+        shape = tuple(options.get("shape") or ())
+        created += math.prod(shape) if shape else 0  # Keras has scalars of its own, which no checkpoint of ours holds
         if created > stored:
             raise ValueError("too many numbers")
         return next_creator(**options)

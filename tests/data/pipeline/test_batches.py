@@ -195,11 +195,6 @@ def test_two_hosts_see_different_clips_and_half_the_batch_each(tiny, train, word
     assert not seen[0] & seen[1] and len(seen[0] | seen[1]) == CLIPS
 
 
-def test_more_hosts_than_files_are_refused(tiny, train):
-    with pytest.raises(DataError, match="5 input pipelines"):
-        train(tiny, 1, batch_size=5, input_context=context(5, 0, 5))
-
-
 def test_replicas_that_do_not_divide_the_batch_are_refused(tiny, train):
     with pytest.raises(DataError, match="batch_size should be a multiple of the number of replicas, 3. Found 4"):
         train(tiny, 1, batch_size=4, input_context=context(1, 0, 3))

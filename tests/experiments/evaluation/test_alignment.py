@@ -4,7 +4,7 @@ import tensorflow as tf
 
 import vatt
 from experiments.evaluation.alignment import INDICATORS, clip_indicators, separation
-from vatt.losses import clip_losses
+from vatt.contrastive.losses import clip_losses
 
 CLIPS = 5
 

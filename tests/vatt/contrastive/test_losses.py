@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 import vatt
-from vatt.losses import contrastive_clip_losses
+from vatt.contrastive.losses import contrastive_clip_losses
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "losses"
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "losses"
 
 
 def oracle(video, other, mask, temperature):
@@ -64,6 +64,23 @@ def test_a_batch_without_any_text_has_zero_loss_and_zero_gradients():
     gradients = tape.gradient(loss, [video, other])
     assert float(loss) == 0.0
     assert all(not np.any(gradient) for gradient in gradients)
+
+
+def terms_and_gradients(embeddings, mask, at_a_time):
+    with tf.GradientTape() as tape:
+        tape.watch(embeddings)
+        terms, _ = contrastive_clip_losses(*embeddings, mask, clips_at_a_time=at_a_time)
+    return terms, tape.gradient(terms, embeddings, output_gradients=tf.range(1.0, 9.0))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_clips_may_be_taken_a_few_at_a_time(jit_compile):
+    video, other, mask = draw(batch=8)
+    embeddings = [tf.constant(video), tf.constant(other)]
+    expected = terms_and_gradients(embeddings, mask, None)
+    compute = tf.function(terms_and_gradients, jit_compile=jit_compile, autograph=False)
+    for found, wanted in zip(tf.nest.flatten(compute(embeddings, mask, 2)), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("replicas", [2, 4])
@@ -129,8 +146,9 @@ def published_scale(mask, video_mask):
     return 1 / clips * (clips / texts if texts else 0) * (clips / videos if videos else 0)
 
 
+@pytest.mark.parametrize("at_a_time", [None, 2])
 @pytest.mark.parametrize("case, pair", golden_cases())
-def test_both_forms_equal_the_published_codes(case, pair):
+def test_both_forms_equal_the_published_codes(case, pair, at_a_time):
     """The loss and its gradients, replica by replica: where masks are unequal they count them per replica, we do globally."""
     names, weight = PAIRS[pair][:2], case["params"][PAIRS[pair][2]]
     video, other = (tf.constant(INPUTS[name]) for name in names)
@@ -140,9 +158,9 @@ def test_both_forms_equal_the_published_codes(case, pair):
         return
     with tf.GradientTape() as tape:
         tape.watch([video, other])
-        terms, valid = contrastive_clip_losses(
-            video, tf.reshape(other, [6, candidates, -1]), mask, case["params"]["temperature"], case["loss"], video_mask
-        )
+        candidates_of = tf.reshape(other, [6, candidates, -1])
+        options = case["params"]["temperature"], case["loss"], video_mask
+        terms, valid = contrastive_clip_losses(video, candidates_of, mask, *options, clips_at_a_time=at_a_time)
         parts = np.split(np.arange(6), case["replicas"])
         losses = [
             tf.reduce_sum(tf.gather(terms, part)) * published_scale(mask[part], video_mask[part]) for part in parts

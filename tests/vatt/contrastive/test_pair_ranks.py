@@ -51,6 +51,7 @@ def check(found, outputs, clips):
 def test_ranks_are_shares_of_worse_pairs_also_under_xla(batch):
     check(vatt.pair_ranks(*batch), *batch)
     check(tf.function(vatt.pair_ranks, jit_compile=True)(*batch), *batch)
+    check(vatt.pair_ranks(*batch, clips_at_a_time=2), *batch)
 
 
 def test_ranks_do_not_depend_on_the_number_of_replicas(batch, mirrored):

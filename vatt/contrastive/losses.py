@@ -1,11 +1,13 @@
 """The contrastive losses of video with audio (NCE) and of video with text (MIL-NCE)."""
 
+import functools
 from collections.abc import Mapping
 
 import tensorflow as tf
 
-from vatt.clip_pairs import NEVER, PairLogits, gather, gather_mask, own_pairs
-from vatt.robust_losses import ROBUST_FORMS
+from vatt.contrastive.clip_pairs import NEVER, PairLogits, gather, gather_mask, global_places, own_pairs
+from vatt.contrastive.robust_losses import ROBUST_FORMS
+from vatt.contrastive.row_blocks import in_row_blocks
 
 FORMS = ("nce", "asymmetric_nce", "symmetric_nce", *ROBUST_FORMS)
 
@@ -36,9 +38,10 @@ def clip_losses(
     temperature: float = 0.07,
     form: str = "nce",
     own_video_only: bool = False,
+    clips_at_a_time: int | None = None,
 ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """Returns, per objective, each clip's own term and whether it has one; see `contrastive_clip_losses`."""
-    options = dict(temperature=temperature, form=form, own_video_only=own_video_only)
+    options = dict(temperature=temperature, form=form, own_video_only=own_video_only, clips_at_a_time=clips_at_a_time)
     return {
         name: contrastive_clip_losses(outputs[name]["video"], other, mask, **options)
         for name, (other, mask) in compared_pairs(outputs, batch).items()
@@ -113,6 +116,7 @@ def contrastive_clip_losses(
     form: str = "nce",
     video_mask: tf.Tensor | None = None,
     own_video_only: bool = False,
+    clips_at_a_time: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the CMA loss of each of this replica's clips.
 
@@ -138,6 +142,8 @@ def contrastive_clip_losses(
         negatives for the others. `None` where all have one.
       own_video_only: Gradients reach a clip's term through its own video alone; the other videos are constants. So the
         gradient of the terms' sum with respect to `video` holds in row i that of clip i's term. The values are the same.
+      clips_at_a_time: Computes the terms of so many clips at a time, and again for their gradients, so that memory does not
+        grow with the square of the batch; a divisor of `batch`, which is static. `None` computes all at once.
 
     Returns:
       float32 [batch], 0 for a clip without any candidate, and bool [batch], False for such a clip.
@@ -149,27 +155,39 @@ def contrastive_clip_losses(
         raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
     video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
-    all_video, all_other = gather(tf.stop_gradient(video) if own_video_only else video), gather(other)
-    all_mask = gather_mask(mask)
+    valid = tf.reduce_any(mask, axis=1)
+    shared = [gather(tf.stop_gradient(video) if own_video_only else video), gather(other), gather_mask(mask)]
+    if video_mask is not None:
+        shared.append(gather_mask(video_mask))
+        valid &= video_mask
+    rows = [video, other, mask, global_places(tf.shape(video)[0])]
+    if form in ROBUST_FORMS:
+        rows.append(ROBUST_FORMS[form].constants(_positives(video, other, mask, temperature), valid, temperature))
+    terms_of = functools.partial(_terms, form=form, temperature=temperature, own_video_only=own_video_only)
+    return tf.where(valid, in_row_blocks(terms_of, rows, shared, clips_at_a_time), 0.0), valid
 
-    # [clip, clip of the global batch, candidate]: first this replica's videos, then this replica's candidates.
+
+def _terms(video, other, mask, places, *more, form, temperature, own_video_only):
+    """Returns float32 [rows] for some rows of the batch; after their constants, if the form has any, comes the global batch."""
+    constants, more = (more[0], more[1:]) if form in ROBUST_FORMS else (None, more)
+    all_video, all_other, all_mask, *all_videos = more
+    # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
     from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
     from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
     from_video = tf.where(all_mask[tf.newaxis], from_video, NEVER)
     from_other = tf.where(mask[:, tf.newaxis], from_other, NEVER)
-    valid = tf.reduce_any(mask, axis=1)
-    if video_mask is not None:
-        all_videos = gather_mask(video_mask)
-        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, NEVER)
-        valid &= video_mask
-    positives = tf.einsum("bd,bcd->bc", video, other) / temperature
-    positives = tf.where(mask, positives, NEVER)
+    if all_videos:
+        from_other = tf.where(all_videos[0][tf.newaxis, :, tf.newaxis], from_other, NEVER)
+    positives = _positives(video, other, mask, temperature)
+    own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
     if own_video_only:
-        own = own_pairs(tf.shape(video)[0], tf.shape(all_video)[0])
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
-    pairs = PairLogits(positives, from_video, from_other, valid, temperature)
-    terms = ROBUST_FORMS[form](pairs) if form in ROBUST_FORMS else _minus_log_shares(pairs, form)
-    return tf.where(valid, terms, 0.0), valid
+    pairs = PairLogits(positives, from_video, from_other, own, temperature)
+    return _minus_log_shares(pairs, form) if constants is None else ROBUST_FORMS[form].terms(pairs, constants)
+
+
+def _positives(video, other, mask, temperature):
+    return tf.where(mask, tf.einsum("bd,bcd->bc", video, other) / temperature, NEVER)
 
 
 def _minus_log_shares(pairs, form):

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from vatt.clip_pairs import NEVER, PairLogits, gather, gather_mask
+from vatt.contrastive.clip_pairs import NEVER, PairLogits, gather, gather_mask
 
 _NONE_SHARE = 0.3
 _SOFT_SHARE = 0.5
@@ -14,8 +15,21 @@ _LEAST_WEIGHT = 0.25
 _VARIANCE_FACTOR = 0.5
 
 
-def nce_or_none(pairs: PairLogits) -> tf.Tensor:
-    """Returns the losses of MIL-NCE with one more positive, "none of the candidates": float32 [batch].
+class RobustForm(NamedTuple):
+    """A form of the losses that looks at the whole batch before it looks at the pairs of a clip.
+
+    Attributes:
+      constants: From the positives `[batch, candidates]` as in `PairLogits`, bool [batch] of the clips that have a loss, and the
+        temperature, a float32 for each clip, [batch], through which no gradient passes.
+      terms: From the pairs of some clips and their constants, float32 [clips].
+    """
+
+    constants: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
+    terms: Callable[[PairLogits, tf.Tensor], tf.Tensor]
+
+
+def nce_or_none(pairs: PairLogits, none: tf.Tensor) -> tf.Tensor:
+    """Returns the losses of MIL-NCE with one more positive, "none of the candidates": float32 [clips].
 
     With P the clip's own candidates, N its negatives and n the score of "none":
 
@@ -27,11 +41,16 @@ def nce_or_none(pairs: PairLogits) -> tf.Tensor:
     prompt bucket of Lin et al., "Multi-granularity Correspondence Learning from Long-term Noisy Videos", ICLR 2024.
     """
     positive = tf.reduce_logsumexp(pairs.positives, axis=1)
-    none = tf.fill(tf.shape(positive), _quantile(tf.stop_gradient(positive), pairs.valid, _NONE_SHARE))
     chosen = tf.reduce_logsumexp(tf.stack([positive, none], axis=1), axis=1)
     negatives = [tf.where(pairs.own, NEVER, logits) for logits in (pairs.from_video, pairs.from_other)]
     negative = tf.reduce_logsumexp(tf.concat(negatives, axis=2), axis=[1, 2])
     return tf.reduce_logsumexp(tf.stack([chosen, negative], axis=1), axis=1) - chosen
+
+
+def _none_scores(positives, valid, temperature):
+    """The score of "none", the same for all clips of the global batch."""
+    sums = tf.stop_gradient(tf.reduce_logsumexp(positives, axis=1))
+    return tf.fill(tf.shape(sums), _quantile(sums, valid, _NONE_SHARE))
 
 
 def _quantile(values, valid, share):
@@ -42,8 +61,8 @@ def _quantile(values, valid, share):
     return tf.gather(ordered, tf.cast(tf.floor(share * count), tf.int32))
 
 
-def robust_xid(pairs: PairLogits) -> tf.Tensor:
-    """Returns the losses of weighted cross-modal instance discrimination with soft targets: float32 [batch].
+def robust_xid(pairs: PairLogits, weights: tf.Tensor) -> tf.Tensor:
+    """Returns the losses of weighted cross-modal instance discrimination with soft targets: float32 [clips].
 
     Source: Morgado et al., "Robust Audio-Visual Instance Discrimination", CVPR 2021. A clip's loss is the sum over both
     directions of the cross entropy between the softmax over all clips of the batch and a target,
@@ -68,7 +87,7 @@ def robust_xid(pairs: PairLogits) -> tf.Tensor:
         target = (1.0 - _SOFT_SHARE) * own + _SOFT_SHARE * soft
         log_shares = tf.nn.log_softmax(_over_candidates(logits))
         losses.append(-tf.reduce_sum(tf.where(exist, target * log_shares, 0.0), axis=1))
-    return _pair_weights(pairs) * tf.add_n(losses)
+    return weights * tf.add_n(losses)
 
 
 def _over_candidates(logits):
@@ -79,15 +98,17 @@ def _any_candidate(logits):
     return tf.reduce_any(logits > NEVER / 2, axis=2)
 
 
-def _pair_weights(pairs):
-    similarity = tf.stop_gradient(tf.reduce_max(pairs.positives, axis=1)) * pairs.temperature
-    counted = tf.cast(gather_mask(pairs.valid), tf.float32)
+def _pair_weights(positives, valid, temperature):
+    similarity = tf.stop_gradient(tf.reduce_max(positives, axis=1)) * temperature
+    counted = tf.cast(gather_mask(valid), tf.float32)
     similarities = tf.where(counted > 0.0, gather(similarity), 0.0)
     mean = _mean(similarities, counted)
     deviation = tf.sqrt(_VARIANCE_FACTOR * _mean((similarities - mean) ** 2, counted))
-    weights = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * _normal_cdf(tf.math.divide_no_nan(similarities - mean, deviation))
-    own_weights = tf.reduce_sum(tf.where(pairs.own[..., 0], weights, 0.0), axis=1)
-    return own_weights / _mean(weights, counted)
+
+    def weigh(values):
+        return _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * _normal_cdf(tf.math.divide_no_nan(values - mean, deviation))
+
+    return tf.where(valid, weigh(similarity), 0.0) / _mean(weigh(similarities), counted)
 
 
 def _mean(values, counted):
@@ -98,5 +119,8 @@ def _normal_cdf(values):
     return 0.5 * (1.0 + tf.math.erf(values / math.sqrt(2.0)))
 
 
-ROBUST_FORMS: Mapping[str, Callable[[PairLogits], tf.Tensor]] = {"nce_or_none": nce_or_none, "robust_xid": robust_xid}
+ROBUST_FORMS: Mapping[str, RobustForm] = {
+    "nce_or_none": RobustForm(_none_scores, nce_or_none),
+    "robust_xid": RobustForm(_pair_weights, robust_xid),
+}
 """Forms of the losses by name."""

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 import vatt
+from vatt.contrastive.losses import clip_losses
 from vatt.heads import FineAndCoarseHead, JointHead
 from vatt.keras import keras
-from vatt.losses import clip_losses
 
 CLIPS, DIM = 6, 10
 HEADS = {

@@ -9,33 +9,32 @@ NEVER = -1e9
 
 
 class PairLogits(NamedTuple):
-    """Similarities of this replica's clips divided by the temperature; `NEVER` for what is missing.
+    """Similarities of some of this replica's clips divided by the temperature; `NEVER` for what is missing.
 
     Attributes:
-      positives: float32 [batch, candidates], of each clip's video with its own candidates.
-      from_video: float32 [batch, global_batch, candidates], of each clip's video with all clips' candidates.
-      from_other: float32 [batch, global_batch, candidates], of all clips' videos with each clip's candidates.
-      valid: bool [batch], whether a clip has a loss.
+      positives: float32 [clips, candidates], of each clip's video with its own candidates.
+      from_video: float32 [clips, global_batch, candidates], of each clip's video with all clips' candidates.
+      from_other: float32 [clips, global_batch, candidates], of all clips' videos with each clip's candidates.
+      own: Bool [clips, global_batch, 1]: which pairs are of one clip.
       temperature: What the similarities were divided by.
     """
 
     positives: tf.Tensor
     from_video: tf.Tensor
     from_other: tf.Tensor
-    valid: tf.Tensor
+    own: tf.Tensor
     temperature: float
 
-    @property
-    def own(self) -> tf.Tensor:
-        """Bool [batch, global_batch, 1]: which pairs are of one clip."""
-        return own_pairs(tf.shape(self.from_video)[0], tf.shape(self.from_video)[1])
 
-
-def own_pairs(batch: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
-    """Returns bool [batch, global_batch, 1]: which clip of the gathered batch is this replica's clip itself."""
+def global_places(batch: tf.Tensor) -> tf.Tensor:
+    """Returns int32 [batch]: where this replica's clips stand in the gathered batch."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    positions = tf.range(batch) + tf.cast(replica, tf.int32) * batch
-    return (positions[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis])[..., tf.newaxis]
+    return tf.range(batch) + tf.cast(replica, tf.int32) * batch
+
+
+def own_pairs(places: tf.Tensor, global_batch: tf.Tensor) -> tf.Tensor:
+    """Returns bool [clips, global_batch]: which clip of the gathered batch is the clip itself, by its place there."""
+    return places[:, tf.newaxis] == tf.range(global_batch)[tf.newaxis]
 
 
 def gather(values: tf.Tensor) -> tf.Tensor:

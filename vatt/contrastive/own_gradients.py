@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from vatt.contrastive.losses import clip_losses
 from vatt.keras import keras
-from vatt.losses import clip_losses
 
 
 def own_gradients(
@@ -28,7 +28,7 @@ def own_gradients(
       outputs: What `VATT.call` returned.
       batch: As in `vatt.losses`. Negatives and statistics are those of all replicas.
       training: Normalize by the statistics of the batch, or by the moving averages, which are constants anyway.
-      **loss_options: `temperature` and `form` of `vatt.losses`.
+      **loss_options: `temperature`, `form` and `clips_at_a_time` of `vatt.clip_losses`.
 
     Returns:
       `{"video_audio": ..., "video_text": ...}`, float32 [batch, feature_dim]; zeros for a clip without a term.

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 import vatt
-from vatt.losses import contrastive_clip_losses
+from vatt.contrastive.losses import contrastive_clip_losses
 
 pytestmark = pytest.mark.slow
 
