@@ -44,11 +44,14 @@ def test_there_is_no_file_without_a_method():
 def test_every_data_set_s_file_makes_a_run(path):
     config = classifier_config.parse([str(path), method_file("mmpareto")], ["ResNet18.depth_multiplier = 0.0625"])
     assert config.dataset == path.stem and config.clips.frames == 2
-    assert (config.momentum, config.weight_decay, config.batch_size) == (0.9, 1e-4, 64)
-    if path.stem != "imbalanced":
+    assert (config.momentum, config.weight_decay) == (0.9, 1e-4)
+    if path.stem not in ("imbalanced", "tuxpaint"):  # the others' settings are published
         assert (config.learning_rate, config.epochs, config.clips.image_size) == (0.002, 50, 224)
+        assert config.batch_size == 64
     run = build_run(config, tf.distribute.get_strategy(), classes=31, train_clips=1000)
-    assert run.steps == 16 * config.epochs and list(run.trainer.groups) == list(run.model.parts())
+    assert run.steps == round(1000 / config.batch_size) * config.epochs and list(run.trainer.groups) == list(
+        run.model.parts()
+    )
     windows = run.model.encoders["audio"].spectrogram(tf.zeros([1, *clip_specs(config.clips)["waveform"].shape[1:]]))
     assert min(windows.shape[1:]) >= 32  # ResNet halves them five times
 

@@ -14,6 +14,8 @@ from experiments.studies.record import Record, settings_of
 FULL = "configs/study/full.gin"
 BINDINGS = [
     "study.methods = {'vatt': 'configs/methods/vatt.gin', 'gr': 'configs/methods/gr.gin'}",
+    "study.two_pass = ()",
+    "study.ablations = {}",
     "study.watched = ()",
 ]
 
