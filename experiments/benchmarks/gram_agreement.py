@@ -14,7 +14,7 @@ from experiments.running import command_line
 
 flags.DEFINE_multi_string("gin_file", ["configs/demo.gin"], "gin files of the run.")
 flags.DEFINE_multi_string("gin_bindings", [], "Bindings that override the files.")
-flags.DEFINE_string("data_dir", None, "Where the prepared data sets are.", required=True)
+flags.DEFINE_string("data_dir", None, "Where the prepared data sets are.")
 flags.DEFINE_integer("steps", 300, "Steps to train.", lower_bound=1)
 flags.DEFINE_float("gamma", 0.0, "The gate's threshold on the cosine.")
 

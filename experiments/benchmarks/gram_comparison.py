@@ -13,7 +13,7 @@ import vatt
 from experiments.pretraining import config
 from experiments.pretraining.assembly import Run, build_run
 from experiments.pretraining.step import GRAMS
-from experiments.running.command_line import bad_input
+from experiments.running.command_line import BadInput, bad_input
 from experiments.training.step_trainer import step_seed
 
 FLAGS = flags.FLAGS
@@ -71,6 +71,8 @@ def update_errors(gram: np.ndarray, weights: Mapping[str, np.ndarray]) -> dict[s
 
 def run() -> int:
     """Trains and prints the comparison, as a table and as a line of JSON."""
+    if not FLAGS.data_dir:
+        raise BadInput("--data_dir is needed; see --help for an example.")
     settings = config.parse(FLAGS.gin_file, [*FLAGS.gin_bindings, "pretrain.harmonizer = 'sum'"])
     with bad_input():
         prepared = [data.open_dataset(name, FLAGS.data_dir) for name in settings.datasets]
