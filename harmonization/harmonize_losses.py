@@ -81,10 +81,10 @@ def harmonize_losses(
     needs_gram = not isinstance(harmonizer, Harmonizer) or harmonizer.needs_gram(groups)
     parts = parts_here(losses)
     check_parts(parts, harmonizer, replica_count())
-    if parts and not needs_gram and not measure:
-        with tape:
-            losses = [tf.reduce_sum(loss) for loss in losses]
     if not needs_gram and not measure:
+        if parts:
+            with tape:
+                losses = [tf.reduce_sum(loss) for loss in losses]
         update, report = harmonize_in_one_pass(backward, losses, variables, harmonizer, groups, step, **options)
         return update, report | {"measured": tf.constant(False)}
     if parts and (all_reduce == "before" or (cut is not None and cut.decides)):

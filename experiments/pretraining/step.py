@@ -132,9 +132,7 @@ class HarmonizedTrainer(StepTrainer):
         with tf.GradientTape(persistent=True) as tape:
             embeddings, cut = self._embed(tape, clips, parts)  # tokens, encoder, embeddings
             if parts:
-                features = embeddings.pop("features")
-                loss_parts = harmonization.LossParts(tape, embeddings)
-                embeddings = {"features": features, **loss_parts.outputs}
+                embeddings, loss_parts = _told_apart(tape, embeddings)
             loss_options = self._loss_options(clips)
             terms = vatt.clip_losses(embeddings, clips, **loss_options)
             with tape.stop_recording():
@@ -212,6 +210,12 @@ class HarmonizedTrainer(StepTrainer):
     def _encoder_variables(self):
         shared = {id(variable) for variable in self.model.encoder.trainable_variables}
         return [index for index, variable in enumerate(self.weights) if id(variable) in shared]
+
+
+def _told_apart(tape, embeddings):
+    """The embeddings for the losses to start from, and what splits the gradients of these by clips."""
+    loss_parts = harmonization.LossParts(tape, {name: each for name, each in embeddings.items() if name != "features"})
+    return {**embeddings, **loss_parts.outputs}, loss_parts
 
 
 def _clips_of(parts):

@@ -107,7 +107,13 @@ def _dropped(results):
             found = [result["dropped"] for result in results.by_seed(method, noise).values()]
             if found:
                 told = "; ".join(_share_false(title, [each[name] for each in found]) for name, title in _KINDS.items())
-                yield f"Between its passes {method} drops a fifth ({noise_title(noise)}): {told}."
+                dropped = f"{_share_dropped(found):.0f} % of the pairs ({noise_title(noise)})"
+                yield f"Between its passes {method} drops {dropped}: {told}."
+
+
+def _share_dropped(found):
+    counts = [each[name] for each in found for name in _KINDS]
+    return 100 * sum(each["dropped"] for each in counts) / sum(each["pairs"] for each in counts)
 
 
 def _share_false(title, counts):

@@ -160,30 +160,34 @@ def contrastive_clip_losses(
     if video_mask is not None:
         shared.append(gather_mask(video_mask))
         valid &= video_mask
-    rows = [video, other, mask, global_places(tf.shape(video)[0])]
+    constants = tf.zeros_like(video[:, 0])
     if form in ROBUST_FORMS:
-        rows.append(ROBUST_FORMS[form].constants(_positives(video, other, mask, temperature), valid, temperature))
+        constants = ROBUST_FORMS[form].constants(_positives(video, other, mask, temperature), valid, temperature)
+    rows = [video, other, mask, constants, global_places(tf.shape(video)[0])]
     terms_of = functools.partial(_terms, form=form, temperature=temperature, own_video_only=own_video_only)
     return tf.where(valid, in_row_blocks(terms_of, rows, shared, clips_at_a_time), 0.0), valid
 
 
-def _terms(video, other, mask, places, *more, form, temperature, own_video_only):
-    """Returns float32 [rows] for some rows of the batch; after their constants, if the form has any, comes the global batch."""
-    constants, more = (more[0], more[1:]) if form in ROBUST_FORMS else (None, more)
-    all_video, all_other, all_mask, *all_videos = more
+def _terms(
+    video, other, mask, constants, places, all_video, all_other, all_mask, all_videos=None,
+    *, form, temperature, own_video_only,
+):  # fmt: skip
+    """Returns float32 [rows] for some rows of the batch; what is called `all` is of the global batch."""
     # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
     from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
     from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
     from_video = tf.where(all_mask[tf.newaxis], from_video, NEVER)
     from_other = tf.where(mask[:, tf.newaxis], from_other, NEVER)
-    if all_videos:
-        from_other = tf.where(all_videos[0][tf.newaxis, :, tf.newaxis], from_other, NEVER)
+    if all_videos is not None:
+        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, NEVER)
     positives = _positives(video, other, mask, temperature)
     own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
     if own_video_only:
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
     pairs = PairLogits(positives, from_video, from_other, own, temperature)
-    return _minus_log_shares(pairs, form) if constants is None else ROBUST_FORMS[form].terms(pairs, constants)
+    if form in ROBUST_FORMS:
+        return ROBUST_FORMS[form].terms(pairs, constants)
+    return _minus_log_shares(pairs, form)
 
 
 def _positives(video, other, mask, temperature):

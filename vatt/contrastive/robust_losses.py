@@ -74,6 +74,8 @@ def robust_xid(pairs: PairLogits, weights: tf.Tensor) -> tf.Tensor:
     the clip's own pair and F the cumulative distribution function of a normal distribution that has the mean of s over the
     batch and half of its variance. Targets and weights are constants.
 
+    The numbers 0.5, 0.02, 0.25 and 0.5 are those of public descriptions of the paper's code; we could not check them in its text.
+
     Our choices: the embeddings of the global batch, where the paper keeps a memory of slowly moving ones of all clips; of
     several candidates the sum of their exponentials, and for s the most similar one. With targets and weights of 1 it is
     "symmetric_nce".
