@@ -18,7 +18,7 @@ import sys
 
 from absl import flags
 
-from experiments.running.command_line import BadInput, RunFailed, bad_input, run
+from experiments.running.command_line import BadInput, RunFailed, bad_input, loading, run
 
 _DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; name/config/version picks one of several.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared data are.")
@@ -35,8 +35,9 @@ def main(_: list[str]) -> int:
     if not _DATASET.value or not _DATA_DIR.value:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
 
-    from data import drop_damaged, open_dataset, write_json
-    from experiments.dataset_checks.check import check
+    with loading():  # late: --help need not wait for TensorFlow
+        from data import drop_damaged, open_dataset, write_json
+        from experiments.dataset_checks.check import check
 
     with bad_input():
         prepared = open_dataset(_DATASET.value, _DATA_DIR.value)

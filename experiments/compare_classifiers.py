@@ -24,7 +24,8 @@ flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.", lower_b
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.sweeps.classifier_comparison import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.sweeps.classifier_comparison import run
 
     return run()
 

@@ -48,7 +48,8 @@ flags.DEFINE_string("output_dir", "runs/tpu", "Directory to write to.")
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.tpu_compiling.program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.tpu_compiling.program import run
 
     return run()
 

@@ -22,7 +22,8 @@ flags.DEFINE_bool("pictures", True, "Whether to draw the pictures as well, which
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.method_docs.program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.method_docs.program import run
 
     return run()
 

@@ -48,7 +48,8 @@ flags.DEFINE_integer("top", 10, "How many clips a search prints.", lower_bound=1
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.inference.embed_program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.inference.embed_program import run
 
     return run(arguments)
 

@@ -49,10 +49,10 @@ flags.DEFINE_multi_string(
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    # Late: --help need not wait for TensorFlow.
-    from experiments.evaluation.evaluate import evaluate
-    from experiments.evaluation.table import format_table, rows
-    from experiments.running.run_directory import RunDirectory
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.evaluation.evaluate import evaluate
+        from experiments.evaluation.table import format_table, rows
+        from experiments.running.run_directory import RunDirectory
 
     if not FLAGS.workdir or not FLAGS.data_dir:
         raise BadInput("--workdir and --data_dir are needed; see --help for an example.")

@@ -27,9 +27,9 @@ flags.DEFINE_string("output", "", "The directory to write; must not exist yet.")
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    # Late: --help need not wait for TensorFlow.
-    from experiments.inference.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
-    from experiments.inference.trained_model import open_run
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.inference.exported_model import DESCRIPTION_FILE, check_target, write_saved_model
+        from experiments.inference.trained_model import open_run
 
     if not FLAGS.checkpoint or not FLAGS.output:
         raise BadInput("--checkpoint and --output are needed; see --help for an example.")

@@ -32,7 +32,8 @@ flags.DEFINE_string(
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.finetuning.program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.finetuning.program import run
 
     return run()
 

@@ -35,7 +35,8 @@ flags.DEFINE_multi_string(
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.pretraining.import_program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.pretraining.import_program import run
 
     return run()
 

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments.running.command_line import BadInput, run
+from experiments.running.command_line import BadInput, loading, run
 
 # The modules of `data.sets`, which are imported late: --help need not wait for TensorFlow.
 DATASETS = {
@@ -85,8 +85,9 @@ def parse(arguments: Sequence[str]) -> list[str]:
       flags.Error: A flag's value is wrong.
     """
     if (dataset := _chosen(arguments)) in DATASETS:
-        from data import dataset_builder
-        from experiments.preparing import dataset_flags
+        with loading():
+            from data import dataset_builder
+            from experiments.preparing import dataset_flags
 
         dataset_flags.define_flags(dataset_builder(dataset).config_class())
         flags.adopt_module_key_flags(dataset_flags)  # shows them in --help
@@ -113,7 +114,8 @@ def main(_: list[str]) -> int:
     if not flags.FLAGS.dataset or not flags.FLAGS.data_dir:
         raise BadInput("--dataset and --data_dir are needed; see --help for an example.")
 
-    from experiments.preparing.program import run  # late: --help need not wait for TensorFlow
+    with loading():  # late: --help need not wait for TensorFlow
+        from experiments.preparing.program import run
 
     return run()
 

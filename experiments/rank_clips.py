@@ -43,7 +43,8 @@ flags.DEFINE_integer("rows", 1000, "Rows of the page's table from each end.", lo
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.dataset_checks.rank_program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.dataset_checks.rank_program import run
 
     return run()
 

@@ -28,12 +28,12 @@ flags.DEFINE_string("data_dir", "", "Where the prepared data sets are; for the f
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    # Late: --help need not wait for TensorFlow.
-    from experiments.reports.model_card import as_markdown, model_card
-    from experiments.reports.page import build_page
-    from experiments.running.run_directory import RunDirectory
-    from experiments.sweeps.directory import SweepDirectory
-    from experiments.sweeps.report import write_sweep_report
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.reports.model_card import as_markdown, model_card
+        from experiments.reports.page import build_page
+        from experiments.running.run_directory import RunDirectory
+        from experiments.sweeps.directory import SweepDirectory
+        from experiments.sweeps.report import write_sweep_report
 
     if bool(FLAGS.workdir) == bool(FLAGS.sweep):
         raise BadInput("either --workdir or --sweep is needed; see --help for examples.")

@@ -27,7 +27,8 @@ flags.DEFINE_string("address", "", "For a worker: host:port of this process, as 
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.running.data_server import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.running.data_server import run
 
     return run()
 

@@ -33,7 +33,8 @@ flags.DEFINE_integer("jobs", 1, "Variants at a time; they share the cores.", low
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.studies.program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.studies.program import run
 
     return run()
 

@@ -33,7 +33,8 @@ flags.DEFINE_boolean("dry_run", False, "Run `experiments.pretrain --dry_run` for
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.sweeps.program import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.sweeps.program import run
 
     return run()
 

@@ -1,5 +1,6 @@
 """What all tests share: Keras 2, four logical CPU devices, and the tiny model that most of them use."""
 
+import gc
 import itertools
 import os
 
@@ -7,11 +8,18 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
-import tensorflow as tf
 from absl.testing import flagsaver
 
-from experiments.running.strategies import split_cpu
+from experiments.running.command_line import loading
 
+with loading():
+    import tensorflow as tf
+    import tensorflow_datasets  # noqa: F401
+
+    from experiments.running.strategies import split_cpu
+
+# Tracing makes many objects that stay; looking through them so often took a tenth of the time.
+gc.set_threshold(20_000, 20, 20)
 split_cpu(4)
 _STRATEGIES = itertools.count(1)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 
 class Orientation(NamedTuple):
@@ -35,7 +35,8 @@ def orientation_of(frame: av.VideoFrame) -> Orientation | None:
     The display matrix [[a, b], [c, d]] sends the stored point (x, y) to (ax + cy, bx + dy), in numbers
     of 16.16 bits. One that turns by no quarter is taken for the nearest that does.
     """
-    side_data = frame.side_data
+    # Not `frame.side_data`, which keeps the frame until the garbage collector comes (findings/).
+    side_data = SideDataContainer(frame)  # type: ignore[bad-argument-count]  (its stub has no constructor)
     # Most frames have none, and looking it up costs more than asking.
     matrix = side_data.get(Type.DISPLAYMATRIX) if len(side_data) else None
     if matrix is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import langcodes
-
 UNKNOWN_LANGUAGE = "unknown"
 _FORM = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]+)*", re.IGNORECASE)
 _UNKNOWN = ("und", "mis", "mul", "zxx")
@@ -20,7 +18,11 @@ def language_of(tag: str | None) -> str | None:
     Three letters (`eng`, as in media files), old codes and the names that downloaders add (`en-orig`,
     `en-nP7-2PuUl7o`) are understood.
     """
-    parts = re.split("[-_]", tag or "")
+    if not tag:
+        return None
+    import langcodes  # late: loading its tables takes a third of a second, and not all folders name languages
+
+    parts = re.split("[-_]", tag)
     while parts and parts[0]:
         try:
             found = langcodes.standardize_tag("-".join(parts))
@@ -47,6 +49,8 @@ def preference(language: str | None, wanted: Sequence[str]) -> tuple[int, int] |
         return 0, 0
     if language is None:
         return len(wanted), 0
+    import langcodes  # late, as in `language_of`
+
     for place, tag in enumerate(wanted):
         distance = langcodes.tag_distance(tag, language)
         same = langcodes.Language.get(tag).language == langcodes.Language.get(language).language

@@ -21,7 +21,8 @@ flags.DEFINE_float("gamma", 0.0, "The gate's threshold on the cosine.")
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.benchmarks.gram_comparison import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks.gram_comparison import run
 
     return run()
 

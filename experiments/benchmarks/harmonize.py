@@ -28,7 +28,8 @@ flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure every v
 
 def main(_: list[str]) -> None:
     """Runs the command line."""
-    from experiments.benchmarks.harmonize_timing import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks.harmonize_timing import run
 
     run()
 

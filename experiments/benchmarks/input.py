@@ -37,7 +37,8 @@ flags.DEFINE_bool("storing", False, "Compare ways to store frames.")
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.benchmarks import input_timing, stored_frames  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks import input_timing, stored_frames
 
     return stored_frames.run() if flags.FLAGS.storing else input_timing.run()
 

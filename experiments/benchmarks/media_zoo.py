@@ -32,7 +32,8 @@ flags.DEFINE_string("keep", None, "An empty directory for the files; they are re
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.benchmarks.zoo import visit  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks.zoo import visit
 
     return visit.run(flags.FLAGS.seed, flags.FLAGS.files, flags.FLAGS.keep)
 

@@ -22,7 +22,8 @@ flags.DEFINE_enum("worker", None, ["time", "memory"], "Internal: measure in this
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.benchmarks.model_timing import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks.model_timing import run
 
     return run()
 

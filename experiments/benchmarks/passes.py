@@ -23,7 +23,8 @@ flags.DEFINE_enum("worker", None, ["time", "memory"], "Set by the benchmark itse
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.benchmarks.passes_timing import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks.passes_timing import run
 
     return run()
 

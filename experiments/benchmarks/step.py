@@ -23,7 +23,8 @@ flags.DEFINE_integer("repeats", 10, "How often each step is timed, alternating w
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.benchmarks.step_timing import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.benchmarks.step_timing import run
 
     return run()
 

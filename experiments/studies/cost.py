@@ -19,7 +19,8 @@ flags.DEFINE_string("study_dir", "", "Directory of the study.")
 
 def main(_: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from experiments.studies.step_cost import run  # late: --help need not wait for TensorFlow
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        from experiments.studies.step_cost import run
 
     return run()
 

@@ -28,14 +28,14 @@ _REPLICAS_BEFORE = 2
 
 def main(_) -> int:
     """Runs the command line; returns the exit code."""
-    # Late: --help need not wait for TensorFlow.
-    import tensorflow as tf
+    with command_line.loading():  # late: --help need not wait for TensorFlow
+        import tensorflow as tf
 
-    from experiments.running import strategies
-    from experiments.studies import config as study_config
-    from experiments.studies.directory import StudyDirectory
-    from experiments.studies.points import run_variant
-    from experiments.studies.record import Record
+        from experiments.running import strategies
+        from experiments.studies import config as study_config
+        from experiments.studies.directory import StudyDirectory
+        from experiments.studies.points import run_variant
+        from experiments.studies.record import Record
 
     study = study_config.parse(FLAGS.gin_file, FLAGS.gin_bindings)
     if FLAGS.variant not in study.variants:

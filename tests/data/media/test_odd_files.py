@@ -1,6 +1,7 @@
 """Files as the world has them: each is made here, with what is odd about it, and read as a person would see and hear it."""
 
 import fractions
+import gc
 import pathlib
 import runpy
 import struct
@@ -149,6 +150,20 @@ def test_an_orientation_that_is_said_once_holds(tmp_path):
     clip, _ = read(turned)
     assert clip.frames.shape == (30, WIDTH, HEIGHT, 3)
     assert len({corners(frame) for frame in clip.frames}) == 1 and corners(clip.frames[0]) in ("bdac", "cadb")
+
+
+def test_a_frame_that_was_asked_for_its_orientation_is_freed(tmp_path):
+    MEDIA["write_media"](tmp_path / "video.mp4", MEDIA["moving_square"](30))
+    gc.collect()
+    gc.disable()
+    try:
+        with av.open(str(tmp_path / "video.mp4")) as container:
+            for frame in container.decode(video=0):
+                orientation_of(frame)
+        kept = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept < 5
 
 
 def test_an_orientation_holds_until_another_comes_and_the_shape_stays(tmp_path, monkeypatch):

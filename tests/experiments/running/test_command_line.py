@@ -1,12 +1,26 @@
-"""How a program that cannot continue says so."""
+"""How a program loads what it needs, and how one that cannot continue says so."""
+
+import gc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from experiments.running.command_line import _guarded as guarded
+from experiments.running.command_line import loading
 
 TEBIBYTES = 2**48
+LOADS = """
+import contextlib, gc
+from experiments.running.command_line import loading
+with contextlib.suppress(ImportError), loading():
+    assert not gc.isenabled()
+    loaded = [[] for _ in range(100_000)]
+    {then}
+assert gc.isenabled() and gc.get_freeze_count() > len(loaded)
+"""
 
 
 @pytest.mark.parametrize(
@@ -21,3 +35,15 @@ def test_too_little_memory_is_one_message(allocate, capsys):
 def test_a_fault_of_ours_is_not_taken_for_the_users():
     with pytest.raises(ZeroDivisionError):
         guarded(lambda _: 1 // 0, ["program"])
+
+
+@pytest.mark.parametrize("then", ["pass", "import not_installed"])
+def test_the_garbage_collector_rests_while_tensorflow_is_loaded(then):
+    subprocess.run([sys.executable, "-c", LOADS.format(then=then)], check=True)
+
+
+def test_the_garbage_collector_works_as_ever_where_tensorflow_is_loaded_already():
+    frozen = gc.get_freeze_count()
+    with loading():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
