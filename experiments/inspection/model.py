@@ -19,7 +19,7 @@ from experiments.reports.layers import conflict_rates
 from experiments.running.own_files import read_text
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import layer_history
-from experiments.training.quantities import mean_cosine
+from experiments.training.step_means import mean_cosine
 
 
 class Fact(NamedTuple):

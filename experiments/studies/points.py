@@ -24,7 +24,7 @@ from experiments.studies.data import open_set, sets_of, vocabulary_path
 from experiments.studies.directory import StudyDirectory
 from experiments.studies.record import Record, origin
 from experiments.studies.training import ReusableRun
-from experiments.training import quantities
+from experiments.training import quantities, step_columns
 
 _EVALUATION_BATCH = 48
 _RANKING_BATCH = 32  # the default of experiments.rank_clips
@@ -121,10 +121,10 @@ def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: 
 
 def _training(columns):
     """Summaries of the run; the losses at its end."""
-    columns = quantities.with_undefined(columns)
+    columns = step_columns.with_undefined(columns)
     # The time of a step is not among those that are kept.
     whole, last = (
-        quantities.over_loop({name: values[start:] for name, values in columns.items()}, step_seconds=1.0)
+        step_columns.over_loop({name: values[start:] for name, values in columns.items()}, step_seconds=1.0)
         for start in (0, -_LAST_STEPS)
     )
     kept = {quantity.name for quantity in quantities.RUN_QUANTITIES}
