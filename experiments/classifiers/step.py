@@ -68,7 +68,7 @@ class ClassifierTrainer(StepTrainer):
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`."""
-        statistics = self.copy_statistics()
+        clips, statistics = self.finish_clips(clips), self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
             logits = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))

@@ -61,7 +61,7 @@ class FinetuneTrainer(StepTrainer):
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`."""
-        statistics = self.copy_statistics()
+        clips, statistics = self.finish_clips(clips), self.copy_statistics()
         seed = step_seed(self.seed, self.global_step)
         raw, labels, weights = self._inputs(clips, tf.random.fold_in(seed, _MIXUP, alg="philox"))
 
