@@ -3,7 +3,6 @@
 import collections
 import csv
 import io
-import os
 import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from data import PreparedDataset, StoredClip, read_stored_clips, shards_of
 from experiments.inference.score_names import SCORES
 from experiments.running.plain_text import for_spreadsheet
+from experiments.running.whole_file import whole_file
 
 _SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
 COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")
@@ -107,20 +107,19 @@ def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndar
     Raises:
       OSError: It cannot be written.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent) as spool, temporary.open("wb") as file:
-            ends = [0]
-            for cells in lines:
-                spool.write(_encoded(cells))
-                ends.append(spool.tell())
-            file.write(_encoded(COLUMNS))
-            for row in order:
-                spool.seek(ends[row])
-                file.write(spool.read(ends[row + 1] - ends[row]))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        tempfile.TemporaryFile(dir=path.parent) as spool,
+        whole_file(path) as temporary,
+        temporary.open("wb") as file,
+    ):
+        ends = [0]
+        for cells in lines:
+            spool.write(_encoded(cells))
+            ends.append(spool.tell())
+        file.write(_encoded(COLUMNS))
+        for row in order:
+            spool.seek(ends[row])
+            file.write(spool.read(ends[row + 1] - ends[row]))
 
 
 def _encoded(cells):
