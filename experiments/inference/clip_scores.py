@@ -11,6 +11,7 @@ from experiments.inference.score_names import SCORES
 from experiments.inference.split_embeddings import caption_query
 from experiments.running.command_line import RunFailed
 
+
 def batch_scores(
     head: tf.Module,
     outputs: dict[str, dict[str, tf.Tensor]],
