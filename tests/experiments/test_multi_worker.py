@@ -46,6 +46,7 @@ def wait_for_step(process, step: int) -> None:
     assert any(line.startswith(f"step {step}/") for line in process.stdout), process.communicate()
 
 
+@pytest.mark.usefixtures("quick_graphs")
 def test_two_killed_processes_end_where_one_undisturbed_one_ends(
     start_workers, run_here, tiny_run, tmp_path, checkpoint_values
 ):
