@@ -12,7 +12,6 @@ import tensorflow as tf
 
 import data
 from experiments.running.run_directory import RunDirectory
-from experiments.training.progress import Progress
 
 pytestmark = pytest.mark.slow
 
@@ -50,30 +49,32 @@ def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, servic
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_frames_that_are_finished_in_the_step_train_alike(pretrain_here, tmp_path, killed_at, checkpoint_values):
-    host, device, killed = (RunDirectory(tmp_path / name) for name in ("host", "device", "killed"))
+def test_frames_that_are_finished_in_the_step_train_alike(pretrain_here, tmp_path, checkpoint_values):
+    host, device, resumed = (RunDirectory(tmp_path / name) for name in ("host", "device", "resumed"))
     steps = (
         "pretrain.steps = 3",
         "pretrain.warmup_steps = 1",
         "pretrain.steps_per_loop = 1",
         "pretrain.checkpoint_every_steps = 1",
+        "pretrain.keep_checkpoints = 3",
     )
 
-    def train(directory: RunDirectory, place: str) -> str:
-        code, output, errors = pretrain_here(*steps, f"pretrain.augment_on = '{place}'", workdir=str(directory.path))
+    def train(directory: RunDirectory, place: str, **flags) -> str:
+        code, output, errors = pretrain_here(
+            *steps, f"pretrain.augment_on = '{place}'", workdir=str(directory.path), **flags
+        )
         assert code == 0, errors
         return output
 
     train(host, "host")
     train(device, "device")
-    with killed_at(Progress, 2):
-        train(killed, "device")
-    assert "Resumed at step 1" in train(killed, "device")
-    one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in (device, killed))
+    shutil.copytree(device.path, resumed.path)
+    assert "Resumed at step 1" in train(resumed, "device", resume_from="ckpt-1")
+    one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in (device, resumed))
     assert one.keys() == other.keys() and len(one) > 100
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
-    losses = [[row["loss_video_audio"] for row in each.read_metrics()] for each in (host, device, killed)]
+    losses = [[row["loss_video_audio"] for row in each.read_metrics()] for each in (host, device, resumed)]
     assert losses[1] == losses[2]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
