@@ -14,8 +14,6 @@ from experiments.running.run_directory import RunDirectory
 pytestmark = pytest.mark.slow
 
 LOOPS = ["pretrain.steps = 9", "pretrain.steps_per_loop = 3", "pretrain.checkpoint_every_steps = 6"]
-
-
 TPU_STRATEGY = tf.distribute.TPUStrategy  # before a test replaces it
 
 
