@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
+from tensorflow.python.framework.config import disable_op_determinism, enable_op_determinism
 
 from experiments.running import command_line
 from experiments.running.command_line import _guarded as guarded
@@ -72,6 +73,14 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def deterministic():
+    """What the programs that train switch on, for one test."""
+    enable_op_determinism()  # not by its public name, which `run_here` replaces
+    yield
+    disable_op_determinism()
 
 
 @pytest.fixture

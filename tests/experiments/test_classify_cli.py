@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
-from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments.classifiers.progress import ClassifierProgress
 from experiments.classifiers.recipes import RECIPES
@@ -37,14 +36,6 @@ RUN = [
 def classify_here(run_here):
     """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.classify`, run in this process."""
     return run_here("classify", RUN)
-
-
-@pytest.fixture
-def deterministic():
-    """What the command line switches on, for one test."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")

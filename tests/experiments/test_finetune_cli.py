@@ -9,7 +9,6 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism
 
 import data
 import vatt
@@ -139,14 +138,6 @@ def test_the_model_started_where_pre_training_ended_and_can_be_loaded(finished, 
     assert np.abs(one - other).max() > 0 and np.corrcoef(one, other)[0, 1] > 0.9, "of another start it would be about 0"
     (best,) = [name.removesuffix(".index") for name in os.listdir(directory.best) if name.endswith(".index")]
     assert vatt.load(directory.best / best).feature_dims == {"video": 16}
-
-
-@pytest.fixture
-def deterministic():
-    """What the command line switches on, for one test."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
 
 
 DRAWS = ("finetune.classifier_dropout = 0.5", "finetune.mixup_alpha = 5.0", "finetune.steps_per_loop = 4")

@@ -14,7 +14,6 @@ import types
 
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments.pretraining import config, program
 from experiments.running import jobs
@@ -49,14 +48,6 @@ def sweep_here(run_here, gin_file):
     """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.sweep`, run in this process."""
     run = run_here("sweep", [])
     return lambda *bindings, **values: run(*bindings, **(dict(gin_file=[gin_file]) | values))
-
-
-@pytest.fixture
-def deterministic():
-    """What `experiments.pretrain` switches on, for one test."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
 
 
 class Deaf(contextlib.nullcontext):
