@@ -8,7 +8,6 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl.testing import flagsaver
 
 from experiments.classifiers.progress import ClassifierProgress
@@ -53,10 +52,6 @@ def finished(finished_once, classify_here, deterministic, quick_graphs, tmp_path
         assert code == 0, errors
         finished_once.extend((directory, output, errors))
     return finished_once
-
-
-def latest(directory):
-    return tf.train.latest_checkpoint(str(directory.checkpoints))
 
 
 def test_what_a_run_says_and_writes(finished):
@@ -171,7 +166,7 @@ def test_gradient_blending_on_two_replicas_end_to_end(
     code, output, errors = classify_here(*bindings, workdir=str(tmp_path), strategy="mirrored")
     assert code == 0, errors
     assert output.startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "Done: 12 steps" in output
-    values = checkpoint_values(latest(RunDirectory(tmp_path)))
+    values = checkpoint_values(RunDirectory(tmp_path))
     blend = values["harmonizer/blend/.ATTRIBUTES/VARIABLE_VALUE"]
     np.testing.assert_allclose(blend.sum(), 3, rtol=1e-5)
     assert (values["harmonizer/previous/.ATTRIBUTES/VARIABLE_VALUE"] != np.float32(np.log(72))).all()

@@ -79,7 +79,7 @@ def begun_here(monkeypatch):
 
 @pytest.mark.usefixtures("deterministic", "eager")
 def test_a_sweep_killed_half_way_ends_like_one_left_alone(
-    begun_here, sweep_here, tmp_path, killed_at, checkpoint_values
+    begun_here, sweep_here, tmp_path, killed_at, same_checkpoints
 ):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     code, output, errors = sweep_here(sweep_dir=str(alone))
@@ -107,11 +107,7 @@ def test_a_sweep_killed_half_way_ends_like_one_left_alone(
     assert begun_here == ["method=both"] * 2
     for name in ("table.md", "sweep.csv"):
         assert (alone / name).read_text() == (killed / name).read_text()
-    one, other = (
-        checkpoint_values(tf.train.latest_checkpoint(str(each / "method=both" / "checkpoints")))
-        for each in (alone, killed)
-    )
-    assert one.keys() == other.keys() and len(one) > 50 and all((one[name] == other[name]).all() for name in one)
+    same_checkpoints(*(RunDirectory(each / "method=both") for each in (alone, killed)), least=50)
 
     # All is done: nothing more runs, and another configuration is refused with the difference.
     code, output, errors = sweep_here(sweep_dir=str(killed))
