@@ -28,7 +28,7 @@ from data.sets.tuxpaint_stamps import (
     shared_languages,
     split_by_use,
 )
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 # What a random number is for: changing one noise level leaves every other draw as it was.
 _PICTURE, _SOUND_START, _TEXT_NOISE, _AUDIO_NOISE = range(4)

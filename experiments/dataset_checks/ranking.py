@@ -5,11 +5,11 @@ import csv
 import io
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from data import PreparedDataset, StoredClip, read_stored_clips, shards_of
+from data import StoredClip
 from experiments.inference.score_names import SCORES
 from experiments.running.plain_text import for_spreadsheet
 from experiments.running.whole_file import whole_file
@@ -83,17 +83,6 @@ class Ranking:
             f"{clip.start_seconds:.2f}",
             " / ".join(cue.text.strip() for cue in clip.captions),
         ]
-
-
-def clips_of(prepared: PreparedDataset, split: str) -> Iterator[StoredClip]:
-    """Yields the clips of a split in the order of `data.eval_batches`, without decoding a frame.
-
-    Raises:
-      DataError: A record is damaged.
-    """
-    shards = {shard.path: shard for shard in shards_of(prepared, [split])}
-    for path in prepared.shard_paths[split]:
-        yield from read_stored_clips(shards[path])
 
 
 def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndarray) -> None:

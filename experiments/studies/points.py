@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import data
-from experiments.dataset_checks.ranking import Ranking, clips_of, write_csv
+from experiments.dataset_checks.ranking import Ranking, write_csv
 from experiments.evaluation.alignment import clip_indicators, compiled_indicators, separation
 from experiments.evaluation.tasks.alignment import BATCH as ALIGNMENT_BATCH
 from experiments.inference import retrieval
@@ -178,7 +178,7 @@ class Evaluation:
         ranking = Ranking(scores, "summed_similarity")
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "clips.csv"
-            lines = (ranking.cells(row, clip) for row, clip in enumerate(clips_of(noisy, "train")))
+            lines = (ranking.cells(row, clip) for row, clip in enumerate(data.read_split(noisy, "train")))
             write_csv(path, lines, ranking.order)
             (table,) = read_tables(str(path), [noisy.name]).values()
         return table.weights
