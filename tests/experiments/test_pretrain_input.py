@@ -34,7 +34,7 @@ def service_address():
     del worker, dispatcher
 
 
-@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.usefixtures("eager")
 def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, service_address, tmp_path, same_checkpoints):
     mixture = ["pretrain.datasets = ('synthetic', 'synthetic/default')", "pretrain.dataset_weights = (3, 1)"]
     directories = [RunDirectory(tmp_path / name) for name in ("here", "service")]
@@ -99,7 +99,7 @@ def table(tiny_data, tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.usefixtures("eager")
 def test_a_run_on_measured_clips_describes_its_table_and_refuses_another(
     pretrain_here, table, tmp_path, is_one_message
 ):
