@@ -23,6 +23,7 @@ from data.records.stored_clips import (
     parse_clip,
     read_record,
     read_records,
+    read_split,
     read_stored_clips,
     shards_of,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "read_clips",
     "read_record",
     "read_records",
+    "read_split",
     "read_stored_clips",
     "renamed_when_done",
     "require_no_pipe",

@@ -1,11 +1,12 @@
 """Backward passes through what a tape has recorded and, where the recording is cut, through what lies below the cut."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
 from harmonization.decisions import added
+from harmonization.significance import Parts
 
 Gradients = list[tf.Tensor | None]
 """One gradient per variable; `None` where the variable is not reached."""
@@ -47,7 +48,7 @@ class Cut(Protocol):
         """
 
     def pull_back_parts(
-        self, cotangents: Sequence[Gradients], variables: Sequence, parts: Any
+        self, cotangents: Sequence[Gradients], variables: Sequence, parts: Parts
     ) -> tuple[list[Gradients], tf.Tensor]:
         """Returns what `pull_back` returns, and products of the gradients of different parts of the batch.
 
@@ -56,7 +57,7 @@ class Cut(Protocol):
         Args:
           cotangents: A list over objectives, as in `pull_back`.
           variables: The variables.
-          parts: A `Parts`, how the batch is split.
+          parts: How the batch is split.
 
         Returns:
           A list over objectives of lists over variables, and [variables, blocks, objectives, objectives] float32: the sums over

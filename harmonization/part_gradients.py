@@ -1,7 +1,7 @@
 """Gradients of the parts of a batch, and what they say about its expected gradients."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,30 +10,8 @@ from harmonization.decisions import added
 from harmonization.gram import cross_gram
 from harmonization.harmonizer import Harmonizer
 from harmonization.replicas import replica_count, sum_over_replicas
-from harmonization.significance import block_size
+from harmonization.significance import Parts
 from harmonization.tape_cut import TapeCut
-
-
-class Parts(NamedTuple):
-    """How a batch is split for error bars: neighboring parts form blocks, each of them on one replica.
-
-    Attributes:
-      count: The parts of the global batch.
-      here: How many of them are on this replica.
-    """
-
-    count: int
-    here: int
-
-    @property
-    def block(self) -> int:
-        """How many parts form a block."""
-        return block_size(self.count, self.here)
-
-    @property
-    def blocks(self) -> int:
-        """How many blocks are on this replica."""
-        return self.here // self.block
 
 
 class LossParts:

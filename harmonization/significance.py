@@ -1,5 +1,7 @@
 """Whether gradients conflict, or only seem to: error bars from the parts of a batch."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from harmonization.gram import Gradient, to_dense, variable_gram
@@ -8,9 +10,27 @@ from harmonization.harmonizer import defined_pairs, gradient_norms
 _MANY_PARTS, _LARGE_BLOCK, _SMALL_BLOCK = 16, 4, 2
 
 
-def block_size(parts: int, here: int) -> int:
-    """Returns how many parts form a block, of all parts of a batch and those on a replica."""
-    return _LARGE_BLOCK if parts >= _MANY_PARTS and here % _LARGE_BLOCK == 0 else _SMALL_BLOCK
+class Parts(NamedTuple):
+    """How a batch is split for error bars: neighboring parts form blocks, each of them on one replica.
+
+    Attributes:
+      count: The parts of the global batch.
+      here: How many of them are on this replica.
+    """
+
+    count: int
+    here: int
+
+    @property
+    def block(self) -> int:
+        """How many parts form a block."""
+        large = self.count >= _MANY_PARTS and self.here % _LARGE_BLOCK == 0
+        return _LARGE_BLOCK if large else _SMALL_BLOCK
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks are on this replica."""
+        return self.here // self.block
 
 
 def part_gram(parts: list[list[list[Gradient]]]) -> tf.Tensor:
@@ -58,7 +78,7 @@ def part_statistics(gram: tf.Tensor, objectives: int) -> dict[str, tf.Tensor]:
       ValueError: If there are not at least four parts, an even number.
     """
     gram = tf.cast(gram, tf.float32)
-    parts = _parts(gram, objectives)
+    parts = _parts(gram, objectives).count
     # Of the whole batch, whose gradients are sums of `parts` such.
     total = tf.reduce_sum(tf.reshape(gram, [parts, objectives, parts, objectives]), axis=[0, 2])
     return estimate_statistics(_estimates(gram[None], objectives)[0], total)
@@ -120,7 +140,7 @@ def checked_estimates(part_gram: tf.Tensor | None, variable_gram: tf.Tensor, fin
     return tf.where(finite & tf.reduce_all(tf.math.is_finite(estimates)), estimates, 0.0)
 
 
-def _parts(gram: tf.Tensor, objectives: int) -> int:
+def _parts(gram: tf.Tensor, objectives: int) -> Parts:
     rows = gram.shape[-1]
     parts, rest = divmod(rows, objectives)
     if rest or parts < 4 or parts % 2:
@@ -128,18 +148,17 @@ def _parts(gram: tf.Tensor, objectives: int) -> int:
             "`part_gram` should hold an even number of parts, four at least, of "
             f"{objectives} objectives each. Found {rows} rows."
         )
-    return parts
+    return Parts(parts, here=parts)
 
 
 def _estimates(gram: tf.Tensor, objectives: int) -> tf.Tensor:
     """From [variables, parts * objectives, parts * objectives] to [variables, blocks, objectives, objectives]."""
     parts = _parts(gram, objectives)
-    size = block_size(parts, parts)
-    blocks = parts // size
+    size, blocks = parts.block, parts.blocks
     split = tf.reshape(gram, [-1, blocks, size, objectives, blocks, size, objectives])
     own = tf.stack([split[:, block, :, :, block] for block in range(blocks)], axis=1)
     different = 1.0 - tf.eye(size)
-    return tf.einsum("vbritj,rt->vbij", own, different) * (parts**2 / (size * (size - 1)))
+    return tf.einsum("vbritj,rt->vbij", own, different) * (parts.count**2 / (size * (size - 1)))
 
 
 def _per_norms(products: tf.Tensor, norms: tf.Tensor) -> tf.Tensor:

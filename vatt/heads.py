@@ -31,7 +31,8 @@ def _global_mean(values: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
 
-def _as_float32(space: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def as_float32(space: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns embeddings or features by modality as float32, as losses and users get them."""
     return {name: tf.cast(value, tf.float32) for name, value in space.items()}
 
 
@@ -93,7 +94,7 @@ class FineAndCoarseHead(keras.layers.Layer):
             fine["audio"] = _normalize(self.audio_norm, self.audio_to_video(features["audio"]), *mode)
         if "text" in features:
             coarse["text"] = _normalize(self.text_norm, self.text_to_video(features["text"]), *mode)
-        return {"video_audio": _as_float32(fine), "video_text": _as_float32(coarse)}
+        return {"video_audio": as_float32(fine), "video_text": as_float32(coarse)}
 
     def audio_near_text(self, audio: tf.Tensor) -> tf.Tensor:
         """Takes audio from the fine space to the coarse one, by the video's map, in inference.
@@ -142,7 +143,7 @@ class JointHead(keras.layers.Layer):
           `{"video_audio": {...}, "video_text": {...}}` of float32 embeddings, where the video's are the same.
         """
         mode = (training, constant_statistics)
-        joint = _as_float32(
+        joint = as_float32(
             {
                 name: _normalize(self.norms[name], self.maps[name](tf.nn.relu(values)), *mode)
                 for name, values in features.items()

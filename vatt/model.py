@@ -8,6 +8,7 @@ import tensorflow as tf
 from vatt import cuts, randomness
 from vatt.architecture import build_head, choose_towers, dimensions, tower_options
 from vatt.batch_part import BatchPart
+from vatt.heads import as_float32
 from vatt.keras import keras
 from vatt.options import ModelOptions, takes_model_options
 from vatt.presets import MODALITIES, Tower
@@ -133,13 +134,13 @@ class VATT(keras.Model):
         }
         features = {modality: cuts.passed(cuts.FEATURES, feature) for modality, feature in features.items()}
         if part is not None:
-            return {"features": _as_float32(features)}
+            return {"features": as_float32(features)}
         return self.project(features, training)
 
     def project(self, features: dict[str, tf.Tensor], training: bool = False) -> dict[str, dict[str, tf.Tensor]]:
         """Returns what `call` returns, from the pooled features of a whole batch."""
         spaces = self.head(features, training=training) if self.head is not None else {}
-        return {"features": _as_float32(features), **spaces}
+        return {"features": as_float32(features), **spaces}
 
     def path_variables(self, modality: str) -> list[tf.Variable]:
         """Returns the trainable variables between a modality's input and its pooled features."""
@@ -227,7 +228,3 @@ class VATT(keras.Model):
             return cls(**arguments)
         finally:
             keras.mixed_precision.set_global_policy(before)
-
-
-def _as_float32(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {modality: tf.cast(values, tf.float32) for modality, values in features.items()}

@@ -41,12 +41,6 @@ class Damage(NamedTuple):
         )
 
 
-def find_damage(prepared: PreparedDataset) -> Iterator[Damage]:
-    """Yields the records of a data set that are cut off or whose checksums are wrong; their content is not decoded."""
-    for shard in shards_of(prepared):
-        yield from file_damage(shard.path)
-
-
 def file_damage(path: str) -> Iterator[Damage]:
     """Yields the records of a file that are cut off or whose checksums are wrong.
 

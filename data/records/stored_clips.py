@@ -118,6 +118,17 @@ def _only(field: tf.train.Feature) -> bytes:
     return field.bytes_list.value[0]
 
 
+def read_split(prepared: PreparedDataset, split: str) -> Iterator[StoredClip]:
+    """Yields the clips of a split in the order of `eval_batches`, without decoding a frame.
+
+    Raises:
+      DataError: There is no such split, or a record is damaged.
+    """
+    shards = {shard.path: shard for shard in shards_of(prepared, [split])}
+    for path in prepared.shard_paths[split]:
+        yield from read_stored_clips(shards[path])
+
+
 def read_stored_clips(shard: Shard) -> Iterator[StoredClip]:
     """Yields the clips of a file of records, in order.
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
 from data.preparing.named_files import NOT_THERE, pair, require_some
 from data.source.file_kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason, hash_position, read_rows
 from data.source.file_kinds import VIDEO_SUFFIXES
 from data.source.storage import join, storage_of

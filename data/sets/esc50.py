@@ -9,7 +9,8 @@ from typing import NamedTuple
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
 from data.preparing.named_files import files_by_name, pair
 from data.sets.official_splits import TEST, TRAIN, split_unions

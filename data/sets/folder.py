@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 
 from data.errors import DataError
 from data.preparing.caption_reading import CaptionOptions
-from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import CaptionedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, by_reason, printable
 from data.preparing.tally import Tally
 from data.records.sources import SourceFacts

@@ -10,7 +10,8 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
-from data.preparing.listed_clips import CaptionedClipsConfig, ListedClips
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import CaptionedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, by_reason
 from data.preparing.named_files import NOT_THERE, files_by_name, pair, require_some
 from data.source.file_kinds import VIDEO_SUFFIXES

@@ -6,7 +6,8 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList
 from data.sets.kinetics import list_kinetics
 

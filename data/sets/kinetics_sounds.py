@@ -9,7 +9,8 @@ import re
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList, read_rows
 from data.sets.kinetics import list_kinetics
 

@@ -14,7 +14,8 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.media.moving_pictures import open_picture, pan_and_zoom
 from data.media.reader import DecodedClip, MediaFormat, MediaReader
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList, ListedVideo, by_reason, printable
 from data.preparing.tally import Tally
 from data.records.schema import make_record
@@ -27,7 +28,7 @@ from data.sets.tuxpaint_stamps import (
     shared_languages,
     split_by_use,
 )
-from data.text.captions import Cue
+from data.text.cues import Cue
 
 # What a random number is for: changing one noise level leaves every other draw as it was.
 _PICTURE, _SOUND_START, _TEXT_NOISE, _AUDIO_NOISE = range(4)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import tensorflow_datasets as tfds
 
 from data.errors import DataError
-from data.preparing.listed_clips import ListedClips, ListedClipsConfig
+from data.preparing.listed_clips import ListedClips
+from data.preparing.listed_clips_config import ListedClipsConfig
 from data.preparing.listing import ClipList
 from data.preparing.named_files import files_by_name
 from data.sets.official_splits import TEST, TRAIN, UNUSED, OfficialClip, list_clips

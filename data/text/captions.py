@@ -44,20 +44,6 @@ class FileCaptions(NamedTuple):
     language: str | None = None
 
 
-def read_captions(path: str | os.PathLike) -> ParsedCaptions:
-    """Reads a caption file of any form of `data.text.caption_files.CAPTION_SUFFIXES`.
-
-    Raises:
-      DataError: if the file cannot be read, or holds text but no caption at all.
-    """
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        raise DataError(f"the caption file cannot be read ({error.strerror})") from error
-    return ParsedCaptions(*parse_caption_file(content, os.fspath(path))[:2])
-
-
 def parse_caption_file(
     content: bytes, name: str, encoding: str | None = None, languages: Sequence[str] = ()
 ) -> FileCaptions:

@@ -71,6 +71,15 @@ def seconds(hours: str | None, minutes: str, whole: str, fraction: str | None) -
     return ((int(hours or 0) * 3600 + int(minutes) * 60 + int(whole)) * 1000 + int((fraction or "0")[:3])) / 1000
 
 
+def span_in(times: re.Match[str] | None) -> Span | None:
+    """Returns the span of a line of times; None if the line was not matched, or is no span.
+
+    Args:
+      times: The line's match, whose groups are the arguments of `seconds` for the start and then for the end.
+    """
+    return times and span_of(seconds(*times.groups()[:4]), seconds(*times.groups()[4:]))
+
+
 def span_of(start: float | None, end: float | None) -> Span | None:
     """Returns a span; None if a time is missing or it ends before it starts."""
     return None if start is None or end is None or end < start else (start, end)

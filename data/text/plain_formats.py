@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from data.errors import DataError
-from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, seconds, span_of
+from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, seconds, span_in, span_of
 
 _ASS_TIME = re.compile(r"\s*(\d+):(\d{1,2}):(\d{1,2})[.:](\d{2,3})\s*$")
 _ASS_FIELDS = "layer, start, end, style, name, marginl, marginr, marginv, effect, text"
@@ -118,8 +118,7 @@ def _sbv_blocks(lines: list[str], starts: list[int]) -> Iterator[tuple[Span | No
             if not line.strip() or _SBV_TIMING.match(line):
                 break
             body += [" ".join(part.split()) for part in line.split("[br]")]
-        times = _SBV_TIMING.match(lines[start]).groups()
-        yield span_of(seconds(*times[:4]), seconds(*times[4:])), body
+        yield span_in(_SBV_TIMING.match(lines[start])), body
 
 
 def _lrc_seconds(minutes: str, whole: str, fraction: str) -> float | None:

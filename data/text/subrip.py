@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, seconds, span_of
+from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, span_in
 
 _ARROW = "-->"
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d+))?"
@@ -82,7 +82,7 @@ def _blocks(lines: Sequence[str], starts: Sequence[_Start]) -> Iterator[tuple[Sp
         body = list(lines[start.timing + 1 : following.first if following else len(lines)])
         if following is None:
             body = _without_number(body, lines[start.first])
-        yield _span(lines[start.timing]), clean_subrip("\n".join(body))
+        yield span_in(_TIMING.match(lines[start.timing])), clean_subrip("\n".join(body))
 
 
 def _without_number(body: list[str], number: str) -> list[str]:
@@ -92,8 +92,3 @@ def _without_number(body: list[str], number: str) -> list[str]:
     if len(body) > 1 and not body[-2] and number.isdecimal() and body[-1] == str(int(number) + 1):
         body.pop()
     return body
-
-
-def _span(line: str) -> Span | None:
-    match = _TIMING.match(line)
-    return match and span_of(seconds(*match.groups()[:4]), seconds(*match.groups()[4:]))

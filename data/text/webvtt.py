@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, lines_of, seconds, span_of
+from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, lines_of, span_in
 
 _ARROW = "-->"
 # Our choice: a comma before the milliseconds is read, too.
@@ -65,12 +65,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[tuple[Span | None, list[str]]]:
             if not line or _ARROW in line:
                 break
             body.append(line)
-        yield _span(lines[start]), clean_webvtt("\n".join(body))
-
-
-def _span(line: str) -> Span | None:
-    match = _TIMING.match(line)
-    return match and span_of(seconds(*match.groups()[:4]), seconds(*match.groups()[4:]))
+        yield span_in(_TIMING.match(lines[start])), clean_webvtt("\n".join(body))
 
 
 def _format_time(time_seconds: float) -> str:

@@ -17,7 +17,7 @@ from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
 from experiments.training.history import all_cosines
 from experiments.training.labeled_program import LabeledProgram
-from experiments.training.quantities import conflict_rate, mean_cosine
+from experiments.training.step_means import conflict_rate, mean_cosine
 from experiments.training.train_program import require_directories, strategy_from_flags
 
 FLAGS = flags.FLAGS

@@ -7,7 +7,7 @@ import tensorflow as tf
 import harmonization
 from experiments.classifiers.model import Classifier
 from experiments.classifiers.recipes import MODALITIES, Recipe
-from experiments.training import quantities
+from experiments.training import quantities, step_columns
 from experiments.training.step_table import StepTable
 from experiments.training.step_trainer import StepTrainer, step_seed
 
@@ -62,13 +62,13 @@ class ClassifierTrainer(StepTrainer):
         self.places = self._places()
         scores = [f"score_{name}" for name in MODALITIES] if recipe.scored else []
         super().__init__(
-            optimizer, weights, global_step, StepTable(steps_per_loop, quantities.step_fields(self.places, scores)),
+            optimizer, weights, global_step, StepTable(steps_per_loop, step_columns.step_fields(self.places, scores)),
             seed=seed, statistics=model.non_trainable_variables, jit_compile=jit_compile,
         )  # fmt: skip
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`."""
-        statistics = self.copy_statistics()
+        clips, statistics = self.finish_clips(clips), self.copy_statistics()
 
         with tf.GradientTape(persistent=True) as tape:
             logits = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
@@ -143,7 +143,7 @@ class ClassifierTrainer(StepTrainer):
         """Collects one step's quantities: per loss, per encoder that several losses reach, and per encoder and loss."""
         step = {**report, "losses": tf.stack(losses), "learning_rate": self.learning_rate(self.global_step)}
         shares = {f"score_{name}": score / self.batch_size for name, score in (scores or {}).items()}
-        return quantities.read_step(step, self.places) | shares
+        return step_columns.read_step(step, self.places) | shares
 
     def _places(self):
         objectives = {name: index for index, name in enumerate(self.recipe.objectives)}

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.running.plain_text import markdown_table
+
 REFERENCE = "uniform"
 COLUMNS = ("multimodal", "audio", "video")
 
@@ -43,7 +45,7 @@ def table(rows: Sequence[dict]) -> str:
     """
     chance = _chance(rows)
     return "\n".join(
-        f"Test accuracy in percent {when}; {chance}.\n\n{_table(rows, epoch)}\n" for epoch, when in EPOCHS.items()
+        f"Test accuracy in percent {when}; {chance}.\n\n{_table(rows, epoch)}" for epoch, when in EPOCHS.items()
     )
 
 
@@ -56,7 +58,7 @@ def _chance(rows):
 
 def _table(rows, epoch):
     heads = ["method", *COLUMNS, f"multimodal - {REFERENCE}", "conflict audio", "conflict video", "seeds"]
-    lines = [heads, ["---"] * len(heads)]
+    lines = [heads]
     reference = {row["seed"]: row[f"multimodal_{epoch}"] for row in rows if row["method"] == REFERENCE}
     for method in dict.fromkeys(row["method"] for row in rows):
         own = [row for row in rows if row["method"] == method]
@@ -65,7 +67,7 @@ def _table(rows, epoch):
         rates = [[row[f"conflict_rate_{part}"] for row in own] for part in ("audio", "video")]
         conflicts = ["-" if "" in values else f"{100 * np.mean(values):.0f} %" for values in rates]
         lines.append([method, *accuracies, _difference(method, pairs), *conflicts, str(len(own))])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown_table(lines)
 
 
 def _mean_and_spread(values: Sequence[float], form: str = ".1f") -> str:

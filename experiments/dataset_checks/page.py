@@ -11,7 +11,7 @@ from experiments.dataset_checks.plots import class_bars, histograms
 from experiments.dataset_checks.preparation_notes import notes_section
 from experiments.dataset_checks.summary import MISSING, SplitSummary, class_name
 from experiments.reports.html import page, plots, table
-from experiments.training.progress import duration
+from experiments.running.durations import duration
 
 _SIZES = 12
 

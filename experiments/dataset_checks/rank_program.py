@@ -11,7 +11,7 @@ import data
 import vatt
 from data import StoredClip
 from experiments.dataset_checks.contact_sheet import make_card
-from experiments.dataset_checks.ranking import Ranking, clips_of, write_csv
+from experiments.dataset_checks.ranking import Ranking, write_csv
 from experiments.dataset_checks.ranking_page import build_page
 from experiments.inference.clip_scores import score_clips
 from experiments.inference.trained_model import TrainedModel, open_run
@@ -89,7 +89,7 @@ def _write(output: pathlib.Path, run: TrainedModel, prepared: data.PreparedDatas
             cards[row] = make_card(clip, FLAGS.split, prepared, _notes(ranking, row))
         return cells
 
-    passing = tqdm.tqdm(clips_of(prepared, FLAGS.split), total=len(ranking.order), desc="table", unit=" clips")
+    passing = tqdm.tqdm(data.read_split(prepared, FLAGS.split), total=len(ranking.order), desc="table", unit=" clips")
     try:
         write_csv(output / "clips.csv", (visit(row, clip) for row, clip in enumerate(passing)), ranking.order)
     except OSError as error:

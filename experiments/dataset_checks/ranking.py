@@ -3,16 +3,16 @@
 import collections
 import csv
 import io
-import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from data import PreparedDataset, StoredClip, read_stored_clips, shards_of
+from data import StoredClip
 from experiments.inference.score_names import SCORES
 from experiments.running.plain_text import for_spreadsheet
+from experiments.running.whole_file import whole_file
 
 _SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
 COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")
@@ -85,17 +85,6 @@ class Ranking:
         ]
 
 
-def clips_of(prepared: PreparedDataset, split: str) -> Iterator[StoredClip]:
-    """Yields the clips of a split in the order of `data.eval_batches`, without decoding a frame.
-
-    Raises:
-      DataError: A record is damaged.
-    """
-    shards = {shard.path: shard for shard in shards_of(prepared, [split])}
-    for path in prepared.shard_paths[split]:
-        yield from read_stored_clips(shards[path])
-
-
 def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndarray) -> None:
     """Writes lines in another order than they come in, without keeping them in memory; the file appears whole.
 
@@ -107,20 +96,19 @@ def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndar
     Raises:
       OSError: It cannot be written.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent) as spool, temporary.open("wb") as file:
-            ends = [0]
-            for cells in lines:
-                spool.write(_encoded(cells))
-                ends.append(spool.tell())
-            file.write(_encoded(COLUMNS))
-            for row in order:
-                spool.seek(ends[row])
-                file.write(spool.read(ends[row + 1] - ends[row]))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        tempfile.TemporaryFile(dir=path.parent) as spool,
+        whole_file(path) as temporary,
+        temporary.open("wb") as file,
+    ):
+        ends = [0]
+        for cells in lines:
+            spool.write(_encoded(cells))
+            ends.append(spool.tell())
+        file.write(_encoded(COLUMNS))
+        for row in order:
+            spool.seek(ends[row])
+            file.write(spool.read(ends[row + 1] - ends[row]))
 
 
 def _encoded(cells):

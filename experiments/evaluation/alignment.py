@@ -10,9 +10,10 @@ from sklearn.metrics import roc_auc_score
 import vatt
 from experiments.inference.clip_scores import batch_scores
 from experiments.inference.score_names import SCORES
+from experiments.inference.split_embeddings import joined
 
-# Indicators, each lower where a clip is thought misaligned.
 INDICATORS = {"encoder_gradient_cosine": "gradient cosine, shared encoder", **SCORES}
+"""Names and titles; each is lower where a clip is thought misaligned."""
 _FACTS = ("clip_id", "text_aligned", "audio_aligned")
 
 
@@ -57,9 +58,8 @@ def clip_indicators(
             usable = values.pop("usable") & (values["text_aligned"] >= 0) & (values["audio_aligned"] >= 0)
             found.append({name: value[usable] for name, value in values.items()})
             bar.update(len(usable))
-    joined = {name: np.concatenate([values[name] for values in found]) for name in found[0]}
-    joined["clip_id"] = np.array([clip_id.decode() for clip_id in joined["clip_id"]], dtype=str)
-    return joined
+    clips = joined(found)
+    return clips | {"clip_id": np.array([clip_id.decode() for clip_id in clips["clip_id"]], dtype=str)}
 
 
 def _batch_indicators(model, clips, loss_options):

@@ -11,6 +11,7 @@ import tqdm
 import data
 import vatt
 from experiments.evaluation.settings import Settings
+from experiments.inference.split_embeddings import joined
 from experiments.running.command_line import bad_input
 
 WINDOWS = 4
@@ -83,14 +84,10 @@ class Walk:
                 found.append({name: self._by_clip(embedded[name]) for name in outputs})
                 facts.append({name: batch[name].numpy() for name in kept})
                 bar.update(len(batch["label"]))
-        return _joined(found), _joined(facts)
+        return joined(found), joined(facts)
 
     def _by_clip(self, rows):
         return rows.reshape(-1, self._windows, rows.shape[-1])
-
-
-def _joined(parts):
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def together(

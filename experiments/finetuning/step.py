@@ -8,7 +8,7 @@ import harmonization
 from experiments.finetuning.config import Finetune
 from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.targets import balancing_weights, clip_losses, is_counted, mix, one_or_many_hot
-from experiments.training import quantities
+from experiments.training import quantities, step_columns
 from experiments.training.step_table import StepTable
 from experiments.training.step_trainer import StepTrainer, step_seed
 
@@ -53,7 +53,7 @@ class FinetuneTrainer(StepTrainer):
             quantities.PER_GROUP: {},  # one gradient has no cosine
             quantities.PER_GROUP_AND_OBJECTIVE: {name: (index, 0) for index, name in enumerate(self.groups)},
         }
-        fields = quantities.step_fields(self.places, unlogged=_UNLOGGED)
+        fields = step_columns.step_fields(self.places, unlogged=_UNLOGGED)
         super().__init__(
             optimizer, weights, global_step, StepTable(config.steps_per_loop, fields),
             seed=config.seed, jit_compile=config.jit_compile,
@@ -61,7 +61,7 @@ class FinetuneTrainer(StepTrainer):
 
     def replica_step(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `StepTrainer.replica_step`."""
-        statistics = self.copy_statistics()
+        clips, statistics = self.finish_clips(clips), self.copy_statistics()
         seed = step_seed(self.seed, self.global_step)
         raw, labels, weights = self._inputs(clips, tf.random.fold_in(seed, _MIXUP, alg="philox"))
 
@@ -105,4 +105,4 @@ class FinetuneTrainer(StepTrainer):
 
     def _log(self, loss, report):
         step = {**report, "losses": loss[tf.newaxis], "learning_rate": self.learning_rate(self.global_step)}
-        return quantities.read_step(step, self.places, _UNLOGGED)
+        return step_columns.read_step(step, self.places, _UNLOGGED)

@@ -11,8 +11,6 @@ from experiments.inference.score_names import SCORES
 from experiments.inference.split_embeddings import caption_query
 from experiments.running.command_line import RunFailed
 
-# Each lower where a clip is thought misaligned.
-
 
 def batch_scores(
     head: tf.Module,

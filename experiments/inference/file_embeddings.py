@@ -10,6 +10,7 @@ import tqdm
 import vatt
 from data import FileClip
 from experiments.inference.file_batches import FileBatches, printable
+from experiments.inference.split_embeddings import joined
 from experiments.running.command_line import RunFailed
 
 _CLIP_MODALITIES = ("video", "audio")
@@ -93,7 +94,7 @@ def embed_files(embedder: Embedder, batches: FileBatches) -> dict[str, np.ndarra
         for clips in batches:
             rows.append(_rows(embedder, clips))
             bar.update(len(clips))
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    return joined(rows) if rows else {}
 
 
 def _rows(embedder: Embedder, clips: Sequence[FileClip]) -> dict[str, np.ndarray]:
@@ -113,5 +114,4 @@ def _rows(embedder: Embedder, clips: Sequence[FileClip]) -> dict[str, np.ndarray
 
 def embed_texts(embedder: Embedder, tokens: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Embeds sentences: batches of token ids [batch, words] -> `features_text`, `video_text_text` [sentences, dim]."""
-    found = [embedder.embed("text", batch) for batch in tokens]
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return joined([embedder.embed("text", batch) for batch in tokens])

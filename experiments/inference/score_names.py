@@ -6,3 +6,4 @@ SCORES = {
     "video_audio_similarity": "similarity of video and audio",
     "summed_similarity": "sum of both similarities",
 }
+"""Names and titles; each score is lower where a clip is thought misaligned."""

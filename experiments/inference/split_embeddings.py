@@ -58,9 +58,9 @@ def embed(
             outputs.append(tf.nest.map_structure(np.asarray, compute({name: batch[name] for name in inputs})))
             facts.append({name: batch[name].numpy() for name in _FACTS})
             bar.update(len(facts[-1]["clip_id"]))
-    facts = _join(facts)
+    facts = joined(facts)
     facts["clip_id"] = np.array([clip_id.decode() for clip_id in facts["clip_id"]], dtype=str)
-    result = Embeddings(facts, **{name: _join([output[name] for output in outputs]) for name in outputs[0]})
+    result = Embeddings(facts, **{name: joined([output[name] for output in outputs]) for name in outputs[0]})
     _require_finite(result, title)
     return result
 
@@ -93,7 +93,8 @@ def _outputs(model, clips):
     return outputs
 
 
-def _join(batches):
+def joined(batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Returns the arrays of all batches, each name's `[rows, ...]` one after the other; the first batch has the names."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 

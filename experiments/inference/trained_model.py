@@ -47,11 +47,11 @@ def open_run(path: str) -> TrainedModel:
         directory = RunDirectory(vatt.run_directory(path))
     settings = config.parse_run(directory.config)
     with bad_input():
-        model = vatt.load(checkpoint)
         tokenizer = None
         if os.path.lexists(directory.vocabulary):
             directory.require_vocabulary(directory.vocabulary)
             tokenizer = config.TOKENIZERS[settings.tokenizer](str(directory.vocabulary), settings.clips.words)
+        model = vatt.load(checkpoint)  # last: it takes longest
     vectors = model.options.vocabulary_size
     if tokenizer is not None and tokenizer.vocabulary_size > vectors:
         raise BadInput(

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import data
 from experiments.dataset_checks.contact_sheet import Card, make_card
-from experiments.dataset_checks.ranking import Ranking, clips_of
+from experiments.dataset_checks.ranking import Ranking
 from experiments.inference.clip_scores import score_clips
 from experiments.inference.file_embeddings import Embedder, embed_texts
 from experiments.inference.retrieval import cosines, metrics, ranks, top_clips
@@ -187,7 +187,7 @@ def read_cards(prepared: data.PreparedDataset, split: str, notes: Mapping[int, S
       Rows to cards, in the order of `notes`.
     """
     found, last = {}, max(notes, default=-1)
-    for row, clip in enumerate(clips_of(prepared, split)):
+    for row, clip in enumerate(data.read_split(prepared, split)):
         if row in notes:
             found[row] = make_card(clip, split, prepared, notes[row])
         if row == last:

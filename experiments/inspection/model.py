@@ -17,9 +17,10 @@ from experiments.pretraining.assembly import build_model
 from experiments.pretraining.layers import layers_of
 from experiments.reports.layers import conflict_rates
 from experiments.running.own_files import read_text
+from experiments.running.plain_text import markdown_table
 from experiments.running.run_directory import RunDirectory
 from experiments.training.history import layer_history
-from experiments.training.quantities import mean_cosine
+from experiments.training.step_means import mean_cosine
 
 
 class Fact(NamedTuple):
@@ -205,7 +206,7 @@ def markdown(rows: Sequence[NamedTuple], formats: dict[str, str] | None = None, 
     head = [field.replace("_", " ") for field in rows[0]._fields]
     ruler = ["--:" if isinstance(value, (int, float)) else "---" for value in rows[0]]
     body = [[_cell(value, formats.get(field)) for field, value in row._asdict().items()] for row in rows]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ruler, *body))
+    table = markdown_table([head, *body], ruler).rstrip("\n")
     return folded(summary, table) if summary else table
 
 
@@ -221,7 +222,7 @@ def _cell(value: object, form: str | None) -> str:
         return format(value, form or (".4g" if isinstance(value, float) else ","))
     if isinstance(value, tuple):
         return " × ".join(map(str, value))
-    return str(value).replace("|", "\\|")
+    return str(value)
 
 
 def facts(run: TrainedModel) -> list[Fact]:

@@ -1,6 +1,5 @@
 """Draws what each method makes of two gradients as the angle between them grows."""
 
-import os
 import pathlib
 from collections.abc import Mapping
 
@@ -15,6 +14,7 @@ from matplotlib.patches import Wedge
 from PIL import Image
 
 from experiments.method_docs.situations import ANGLES_DEGREES, LENGTHS, Turned, situation
+from experiments.running.whole_file import whole_file
 
 # Blue, orange and vermilion of Okabe and Ito, made to be told apart by everyone; viridis without its pale end.
 FIRST, SECOND, CONFLICT, NEUTRAL = "#0072B2", "#E69F00", "#D55E00", "#8a919c"
@@ -197,10 +197,9 @@ def _legend(axes: Axes) -> None:
 
 def _save(figure: Figure, path: pathlib.Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     # A palette makes the files a third as large.
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    image.save(temporary, format="png", optimize=True)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        image.save(temporary, format="png", optimize=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from experiments.training import quantities
+from experiments.training import quantities, step_columns
 from experiments.training.step_table import StepTable
 
 
@@ -37,7 +37,7 @@ class StepLog(StepTable):
             quantities.PER_GROUP_AND_OBJECTIVE: {name: (..., index) for name, index in places.items()},
         }
         layer_fields = ("layer_cosine", *(f"layer_gradient_norm_{name}" for name in objectives))
-        super().__init__(capacity, quantities.step_fields(self.places, self.others), layer_fields, layers)
+        super().__init__(capacity, step_columns.step_fields(self.places, self.others), layer_fields, layers)
 
     def row(self, losses: dict, report: dict, learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
         """Collects one step's quantities.
@@ -57,7 +57,7 @@ class StepLog(StepTable):
             "learning_rate": learning_rate,
         }
         others = {name: tf.cast(report[name], tf.float32) for name in self.others}
-        return {**quantities.read_step(step, self.places), **others, **self._layer_values(report)}
+        return {**step_columns.read_step(step, self.places), **others, **self._layer_values(report)}
 
     def _layer_values(self, report):
         # Between 0 and 1 where replicas harmonized each on its own: the mean is over those that had something to compare.

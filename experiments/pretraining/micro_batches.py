@@ -9,7 +9,7 @@ import vatt
 from experiments.training.step_trainer import FinishClips
 from harmonization import RecomputedCut
 from harmonization.gram import cross_gram
-from harmonization.part_gradients import Parts
+from harmonization.significance import Parts
 
 Gradients = list[tf.Tensor | None]
 

@@ -162,10 +162,6 @@ class HarmonizedTrainer(StepTrainer):
         with self.cut(tape, self.gram) as cut:
             return self.model(self.finish_clips(clips), training=True, seed=seed), cut
 
-    def enter(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """See `StepTrainer.enter`; the step finishes the clips itself, those that pass in parts part by part."""
-        return clips
-
     def _parts(self, measure):
         """How many parts of this replica's clips have gradients of their own; 0 for none."""
         measured = measure or self.harmonizer.needs_gram(self.groups)

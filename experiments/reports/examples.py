@@ -53,8 +53,7 @@ def examples(arrays: Mapping[str, np.ndarray], prepared: data.PreparedDataset) -
 
 def _read_clips(prepared, rows):
     """Reads the clips at some rows of the split `test`, the middle frame of each."""
-    prepared.require_split("test")
-    stored = itertools.islice(_stored_clips(prepared), max(rows) + 1)
+    stored = itertools.islice(data.read_split(prepared, "test"), max(rows) + 1)
     clips = {
         row: _Clip(clip.clip_id, [cue.text for cue in clip.captions], clip.jpegs[len(clip.jpegs) // 2])
         for row, clip in enumerate(stored)
@@ -65,11 +64,6 @@ def _read_clips(prepared, rows):
             f"{prepared.directory} is not the data set that was evaluated: its split test has no clip {max(missing)}."
         )
     return clips
-
-
-def _stored_clips(prepared):
-    for path, records in zip(prepared.shard_paths["test"], prepared.shard_lengths["test"], strict=True):
-        yield from data.read_stored_clips(data.Shard(path, "test", records))
 
 
 def _example(clips, own, found, rank, gallery):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, styled, svg
 from experiments.training.history import LayerHistory
-from experiments.training.quantities import conflict_rate
+from experiments.training.step_means import conflict_rate
 
 COLUMNS = 200
 """More could not be told apart."""

@@ -11,6 +11,7 @@ from experiments.evaluation.table import rows
 from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.inference.score_names import SCORES
 from experiments.running.own_files import content_of, read_json_if_there, read_text
+from experiments.running.plain_text import markdown_table
 from experiments.running.run_directory import RunDirectory, bindings
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -148,8 +149,7 @@ def _text(value):
 
 
 def _table(head, lines):
-    every = [head, ["---"] * len(head), *lines]
-    return "".join("| " + " | ".join(map(_text, line)) + " |\n" for line in every)
+    return markdown_table([list(map(_text, line)) for line in (head, *lines)])
 
 
 def _scores(found):

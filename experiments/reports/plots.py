@@ -13,7 +13,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from sklearn.metrics import roc_auc_score
 
 from experiments.training.history import all_cosines
-from experiments.training.quantities import QUANTITIES, measured_mean
+from experiments.training.quantities import QUANTITIES
+from experiments.training.step_means import measured_mean
 
 # One color per modality everywhere; a loss has the color of what the video is compared with. All stand out on white
 # and on black.

@@ -1,6 +1,5 @@
 """Writes arrays to a file that appears whole or not at all."""
 
-import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.running.command_line import RunFailed
+from experiments.running.whole_file import whole_file
 
 
 def write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -17,16 +17,12 @@ def write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
       RunFailed: The file cannot be written.
       ValueError: An array holds Python objects, which would need pickle.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(temporary, arrays)
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            _write(temporary, arrays)
     except OSError as error:
         raise RunFailed(f"{path} could not be written: {error}") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
 
 
 def _write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -1,6 +1,7 @@
-"""Text that comes from file names and data sets, made harmless for what shows it: terminals and spreadsheets."""
+"""Text that comes from file names and data sets, made harmless for what shows it: terminals, spreadsheets, Markdown."""
 
 import re
+from collections.abc import Sequence
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 _SHOWN = "\n\t"
@@ -29,6 +30,18 @@ def for_spreadsheet(cell: object) -> object:
 def from_spreadsheet(cell: str) -> str:
     """Returns the text that `for_spreadsheet` made a cell of."""
     return cell[1:] if cell.startswith("'") and for_spreadsheet(cell[1:]) == cell else cell
+
+
+def markdown_table(lines: Sequence[Sequence[str]], ruler: Sequence[str] | None = None) -> str:
+    """Returns a Markdown table with a line feed at its end.
+
+    Args:
+      lines: The head, then the other lines; cells are plain text of one line.
+      ruler: The line below the head, whose dashes and colons align the columns; `None` aligns all to the left.
+    """
+    head, *body = [[cell.replace("|", r"\|") for cell in line] for line in lines]
+    every = (head, ruler or ["---"] * len(head), *body)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in every)
 
 
 def _is_number(text: str) -> bool:

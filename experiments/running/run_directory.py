@@ -21,6 +21,7 @@ import tensorflow as tf
 from experiments.running import run_lock
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.own_files import content_of, read_json, read_text
+from experiments.running.whole_file import whole_file
 
 # These change how a run is watched and saved, not what it computes.
 HARMLESS_BINDINGS = tuple(
@@ -79,12 +80,10 @@ class RunDirectory:
     def write_bytes(self, path: pathlib.Path, content: bytes) -> None:
         """Writes bytes in the same way."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
+            with whole_file(path) as temporary:
+                temporary.write_bytes(content)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise RunFailed(f"{path} could not be written: {error}") from error
 
     def start(self, config: str, data: dict, vocabulary: pathlib.Path | None, allow_config_change: bool) -> None:

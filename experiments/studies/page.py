@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from experiments.running.plain_text import markdown_table
 from experiments.running.run_directory import RunDirectory
 from experiments.studies import plots as study_plots
 from experiments.studies import tables as study_tables
@@ -13,7 +14,7 @@ from experiments.studies.findings import findings
 from experiments.studies.record import Record
 from experiments.studies.results import FIGURES, Results
 from experiments.studies.tables import Lines, noise_title, short_title
-from experiments.sweeps.table import csv_text, markdown
+from experiments.sweeps.table import csv_text
 
 PLAIN_STEP = "one gradient"
 """Name of plain VATT's step in the table of step costs."""
@@ -154,14 +155,14 @@ def _verdicts(results: Results, pictures: Sequence[str]) -> list[str]:
     seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
     reading = _READING.format(margin=results.study.margin_points, seeds=seeds)
     lines = study_tables.verdicts(results)
-    table = markdown(lines) if len(lines) > 1 else ""
+    table = markdown_table(lines) if len(lines) > 1 else ""
     return [table, _picture("differences.png", "Paired differences in R@10 by noise and method", pictures), reading]
 
 
 def _ceiling(results: Results) -> list[str]:
     parts = _section("The ceiling", study_tables.ceiling(results), _CEILING.format(baseline=results.study.baseline))
     lines = study_tables.shares(results)
-    return [*parts, markdown(lines)] if len(lines) > 1 else parts
+    return [*parts, markdown_table(lines)] if len(lines) > 1 else parts
 
 
 def _methods(results: Results, pictures: Sequence[str]) -> list[str]:
@@ -170,7 +171,7 @@ def _methods(results: Results, pictures: Sequence[str]) -> list[str]:
         figures, differences = study_tables.figures(results, noise), study_tables.differences(results, noise)
         if len(figures) > 1:
             title = "no noise" if noise == CLEAN else noise_title(noise)
-            parts += [f"### Noise: {title}\n", markdown(figures), markdown(differences)]
+            parts += [f"### Noise: {title}\n", markdown_table(figures), markdown_table(differences)]
     return ["## Methods\n", _picture("recall.png", "R@10 by noise and method", pictures), *parts] if parts else []
 
 
@@ -179,13 +180,13 @@ def _indicators(results: Results, pictures: Sequence[str]) -> list[str]:
     parts = _section("Which clips are misaligned", lines, _INDICATORS.format(clips=results.study.watched_clips))
     if parts:
         parts += ["The same over the training, for clips misaligned in either:\n"]
-        parts += [markdown(study_tables.indicators_over_training(results))]
+        parts += [markdown_table(study_tables.indicators_over_training(results))]
     parts += [_picture("indicators.png", "AUC of the indicators over the training", pictures)]
     return [*parts, _picture("cosines.png", "Cosines of aligned and misaligned clips", pictures)]
 
 
 def _section(title: str, lines: Lines, text: str = "") -> list[str]:
-    return [f"## {title}\n", text, markdown(lines)] if len(lines) > 1 else []
+    return [f"## {title}\n", text, markdown_table(lines)] if len(lines) > 1 else []
 
 
 def _picture(name: str, title: str, pictures: Sequence[str]) -> str:

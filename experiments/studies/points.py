@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import data
-from experiments.dataset_checks.ranking import Ranking, clips_of, write_csv
+from experiments.dataset_checks.ranking import Ranking, write_csv
 from experiments.evaluation.alignment import clip_indicators, compiled_indicators, separation
 from experiments.evaluation.tasks.alignment import BATCH as ALIGNMENT_BATCH
 from experiments.inference import retrieval
@@ -24,7 +24,7 @@ from experiments.studies.data import open_set, sets_of, vocabulary_path
 from experiments.studies.directory import StudyDirectory
 from experiments.studies.record import Record, origin
 from experiments.studies.training import ReusableRun
-from experiments.training import quantities
+from experiments.training import quantities, step_columns
 
 _EVALUATION_BATCH = 48
 _RANKING_BATCH = 32  # the default of experiments.rank_clips
@@ -121,10 +121,10 @@ def run_point(study: Study, runs: ReusableRun, evaluation: "Evaluation", point: 
 
 def _training(columns):
     """Summaries of the run; the losses at its end."""
-    columns = quantities.with_undefined(columns)
+    columns = step_columns.with_undefined(columns)
     # The time of a step is not among those that are kept.
     whole, last = (
-        quantities.over_loop({name: values[start:] for name, values in columns.items()}, step_seconds=1.0)
+        step_columns.over_loop({name: values[start:] for name, values in columns.items()}, step_seconds=1.0)
         for start in (0, -_LAST_STEPS)
     )
     kept = {quantity.name for quantity in quantities.RUN_QUANTITIES}
@@ -178,7 +178,7 @@ class Evaluation:
         ranking = Ranking(scores, "summed_similarity")
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "clips.csv"
-            lines = (ranking.cells(row, clip) for row, clip in enumerate(clips_of(noisy, "train")))
+            lines = (ranking.cells(row, clip) for row, clip in enumerate(data.read_split(noisy, "train")))
             write_csv(path, lines, ranking.order)
             (table,) = read_tables(str(path), [noisy.name]).values()
         return table.weights

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from experiments.classifiers.table import COLUMNS, EPOCHS
 from experiments.evaluation.statistics import BETTER, WORSE, Difference, paired_difference, verdicts
+from experiments.running.plain_text import markdown_table
 
 PAIRS = (
     ("uniform", "joint"),
@@ -29,7 +30,7 @@ def differences(rows: Sequence[dict]) -> str:
     Args:
       rows: What `classifiers.table.run_row` returns, of all runs.
     """
-    return "\n".join(f"{_READING.format(when=when)}\n{_table(rows, epoch)}\n" for epoch, when in EPOCHS.items())
+    return "\n".join(f"{_READING.format(when=when)}\n{_table(rows, epoch)}" for epoch, when in EPOCHS.items())
 
 
 def _table(rows, epoch):
@@ -37,12 +38,12 @@ def _table(rows, epoch):
     found = {pair: [_difference(rows, f"{column}_{epoch}", *pair) for column in COLUMNS] for pair in PAIRS}
     found = {pair: each for pair, each in found.items() if each[0] is not None and each[0].interval.seeds > 1}
     said = verdicts([each[0] for each in found.values()], higher_is_better=True)
-    lines = [heads, ["---"] * len(heads)]
+    lines = [heads]
     for (pair, each), verdict in zip(found.items(), said, strict=True):
         cells = [f"{one.interval.mean:+.1f} ± {one.interval.half_width:.1f}" for one in each]
         word = f"**{verdict}**" if verdict in (BETTER, WORSE) else verdict
         lines.append([" - ".join(pair), *cells, str(each[0].interval.seeds), word])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown_table(lines)
 
 
 def _difference(rows, column, method, control) -> Difference | None:

@@ -3,11 +3,11 @@
 import html
 
 from experiments.reports import html as report_html
-from experiments.running.plain_text import for_terminal
+from experiments.running.plain_text import for_terminal, markdown_table
 from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import FINISHED, SweepDirectory, SweepState
 from experiments.sweeps.plots import curves_over_steps, figures_by_axis
-from experiments.sweeps.table import markdown, points_csv, table
+from experiments.sweeps.table import points_csv, table
 
 _PAPERS_TABLE = (
     "Our figures next to the poster's: top-1 (T1), top-5 (T5) and R@10 in percent, median ranks (lower is better); means over the "
@@ -25,13 +25,13 @@ def write_sweep_report(directory: SweepDirectory) -> str:
       BadInput: No sweep lives here.
     """
     state = directory.read()
-    lines = markdown(table(state))
+    lines = markdown_table(table(state))
     directory.write("sweep.csv", points_csv(state))
     directory.write("table.md", lines)
     if result_grid.is_papers_grid(state):
         found = result_grid.grid(state)
         directory.write("paper_table.csv", result_grid.grid_csv(found))
-        directory.write("paper_table.md", f"{_PAPERS_TABLE}\n\n{markdown(result_grid.lines(found))}")
+        directory.write("paper_table.md", f"{_PAPERS_TABLE}\n\n{markdown_table(result_grid.lines(found))}")
     directory.write("report/index.html", sweep_page(state))
     return for_terminal(f"{lines}\nReport: {directory.path / 'report' / 'index.html'}")
 

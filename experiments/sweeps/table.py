@@ -67,12 +67,6 @@ def mean_and_deviation(values: Sequence[float], digits: int) -> str:
     return f"{np.mean(values):.{digits}f}{deviation}"
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Returns a Markdown table; the first line is its head."""
-    head, *body = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body)) + "\n"
-
-
 def points_csv(state: SweepState) -> str:
     """Returns a line per point: name, labels, status, steps, then every number of its figures, not rounded."""
     rows = []

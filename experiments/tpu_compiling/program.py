@@ -77,7 +77,7 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         specs = _clip_specs(variant, clips)
         trainer = built.trainer
         trainer.finish_clips = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
-        step = functools.partial(_take_step, trainer, measure=trainer.measures_every_step)
+        step = functools.partial(trainer.replica_step, measure=trainer.measures_every_step)
         lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in trainer.weights)
@@ -89,10 +89,6 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
     clip_bytes = sum(spec.dtype.size * spec.shape.num_elements() for spec in specs.values()) / clips
     growth = (clip_bytes, weight_bytes, settings.clips_per_pass)
     return _compiled(answer, text, lowered, topology, clips, seconds, growth)
-
-
-def _take_step(trainer, clips, measure):
-    return trainer.replica_step(trainer.enter(clips), measure=measure)
 
 
 def _compiled(answer, text, lowered: Lowered, topology, clips, seconds, growth):

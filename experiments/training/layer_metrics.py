@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from experiments.training.quantities import conflict_rate, mean_cosine, measured_mean
+from experiments.training.step_means import conflict_rate, mean_cosine, measured_mean
 
 
 def json_list(values: np.ndarray, digits: int) -> list[float | None]:

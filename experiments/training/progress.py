@@ -13,7 +13,7 @@ from experiments.running.command_line import RunFailed
 from experiments.running.durations import duration
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
-from experiments.training import quantities
+from experiments.training import step_columns
 from experiments.training.layer_metrics import json_list, layer_record, write_layer_summaries
 from experiments.training.pace import Pace, Starvation, peak_memory_gib
 
@@ -132,12 +132,12 @@ class Progress:
         columns = _arrays(output)
         line_seconds, seconds, steps = self._line_lap(), self._lap(), len(columns["finite"])
         self._stop_if_not_finite(columns)
-        means = quantities.over_loop(columns, seconds / steps)
+        means = step_columns.over_loop(columns, seconds / steps)
         step = int(self.run.trainer.global_step.numpy())
         record = {"step": step, **{name: None if np.isnan(mean) else mean for name, mean in means.items()}}
         if self.clips_by:
             record["clips"] = self.clips_by(step)
-        for name, values in quantities.every_step(columns).items():
+        for name, values in step_columns.every_step(columns).items():
             record[name] = json_list(values, digits=4)
             tf.summary.histogram(
                 name, values[~np.isnan(values)], step=step
@@ -181,7 +181,7 @@ class Progress:
     def losses_text(self, means: dict[str, float]) -> str:
         """Returns the end of the line, of this program."""
         losses = f"loss va {means['loss_video_audio']:.3f} vt {means['loss_video_text']:.3f}"
-        return losses + quantities.line(means)
+        return losses + step_columns.line(means)
 
     def _lap(self):
         now = time.monotonic()
@@ -205,7 +205,7 @@ class Progress:
         speed = self._compilation_text(steps, seconds) if compiling else self._speed_text(columns, seconds / steps)
         memory = f"peak memory {peak_memory_gib():.1f} GiB | " if untimed else ""
         step = int(self.run.trainer.global_step.numpy())
-        losses = self.losses_text(quantities.over_loop(columns, seconds / steps))
+        losses = self.losses_text(step_columns.over_loop(columns, seconds / steps))
         self.show(f"step {step}/{self.steps()} {step / self.steps():.1%} | {speed}{memory}{losses}")
         if untimed and not compiling and self._remaining_seconds() > LONG_RUN_SECONDS:
             self.show(f"This run will take about {duration(self._remaining_seconds())}. {self.shorter}")
@@ -242,11 +242,11 @@ class Progress:
         )
 
     def _waited_share(self, columns, step_seconds):
-        return quantities.over_loop(columns, step_seconds)["data_wait_share"]
+        return step_columns.over_loop(columns, step_seconds)["data_wait_share"]
 
     def _remaining_seconds(self):
         return (self.steps() - int(self.run.trainer.global_step.numpy())) * self.pace.step_seconds
 
 
 def _arrays(output: dict) -> dict[str, np.ndarray]:
-    return quantities.with_undefined({name: np.asarray(column) for name, column in output.items()})
+    return step_columns.with_undefined({name: np.asarray(column) for name, column in output.items()})

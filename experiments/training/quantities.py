@@ -1,57 +1,19 @@
 """The table of all numbers that training logs: how each is read from a step, summarized, named and shown.
 
-A step's numbers become columns, float32 [steps], such as `loss_video_audio`: a quantity's name, then the objective or the
-part of the model that it is of. A loop's columns become one line of metrics.jsonl and TensorBoard's scalars, under the
-same names. The progress line, the curves of the reports, the summary of a run and the result tables read this table, so
-a new quantity is a line here and, where `harmonization.harmonize` does not report it, the code that computes it.
+The columns of a log, the progress line, the curves of the reports, the summary of a run and the result tables read this
+table, so a new quantity is a line here and, where `harmonization.harmonize` does not report it, the code that computes it.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 import harmonization
+from experiments.training.step_means import conflict_rate, mean_cosine, measured_mean
 
-Columns = Mapping[str, np.ndarray]
-Places = Mapping[str, object]
-"""Suffixes of column names to where in a tensor the numbers are."""
 PER_STEP, PER_OBJECTIVE, PER_GROUP, PER_GROUP_AND_OBJECTIVE = "step", "objective", "group", "group and objective"
-
-
-def mean_cosine(cosines: np.ndarray) -> np.floating:
-    """Returns the mean of the cosines over the steps that have one; 0 if none has.
-
-    This and `conflict_rate` are the only definitions. In a step in which fewer than two gradients are not zero, as one
-    without text, nothing is compared. Counted as 0, such steps would pull the mean toward 0 and the rate toward "no
-    conflict" by their number, which is a property of the data set and not of the gradients, and runs on data with and
-    without text could not be compared. Layers that one loss reaches only now and then would hide their conflicts.
-
-    Args:
-      cosines: `[steps]`, NaN where there is none.
-    """
-    compared = cosines[~np.isnan(cosines)]
-    return compared.mean() if len(compared) else np.float64(0.0)
-
-
-def conflict_rate(cosines: np.ndarray) -> np.floating:
-    """Returns the share of negative cosines among the steps that have one; 0 if none has. See `mean_cosine`.
-
-    Args:
-      cosines: `[steps]`, NaN where there is none.
-    """
-    return (cosines < 0).sum() / max((~np.isnan(cosines)).sum(), 1)
-
-
-def measured_mean(values: np.ndarray) -> np.ndarray:
-    """Returns the means over the steps in which something was measured, `[...]`; NaN where it never was.
-
-    Args:
-      values: `[steps, ...]`, NaN where it was not.
-    """
-    counts = (~np.isnan(values)).sum(axis=0)
-    return np.where(counts > 0, np.nansum(values, axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _mean(values, step_seconds):
@@ -133,14 +95,6 @@ class Quantity:
     def figure_title(self) -> str:
         """The title of its figure with the unit, for the head of a column."""
         return f"{self.figure.title}{', %' if self.percent else ''}"
-
-    def columns(self, columns: Columns) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields its suffix and the values that it is summarized from, for each of its columns."""
-        source = self.source or self.name
-        for column, values in columns.items():
-            of_a_part = self.per != PER_STEP and column.startswith(f"{source}_") and column not in BY_NAME
-            if column == source or of_a_part:
-                yield column.removeprefix(source), values
 
 
 QUANTITIES = (
@@ -310,89 +264,3 @@ RUN_QUANTITIES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
 def objective_title(objective: str) -> str:
     """Returns the name of an objective as people read it."""
     return objective.replace("_", "-")
-
-
-def read_step(
-    report: Mapping[str, tf.Tensor], places: Mapping[str, Places], unlogged: Sequence[str] = ()
-) -> dict[str, tf.Tensor]:
-    """Reads a step's columns from its report.
-
-    Args:
-      report: That of `harmonization.harmonize`, and `losses` [objectives] and `learning_rate` [].
-      places: For each `Quantity.per` but `PER_STEP`, the suffixes of the columns and where they are in a tensor.
-      unlogged: Names of quantities that the program does not log.
-
-    Returns:
-      [] float32 per column.
-    """
-    places, row = {PER_STEP: {"": ...}, **places}, {}
-    for quantity in QUANTITIES:
-        if quantity.read is not None and quantity.name not in unlogged:
-            value = tf.convert_to_tensor(quantity.read(report))
-            for suffix, place in places[quantity.per].items():
-                name = f"{quantity.name}_{suffix}" if suffix else quantity.name
-                row[name] = tf.reshape(tf.cast(value[place], tf.float32), [])
-    return row
-
-
-def step_fields(
-    places: Mapping[str, Places], others: Sequence[str] = (), unlogged: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """Returns the names of a log's columns: those that `read_step` gives, `others` and `data_wait_seconds`."""
-    places = {PER_STEP: {"": ...}, **places}
-    names = [
-        f"{quantity.name}_{suffix}" if suffix else quantity.name
-        for quantity in QUANTITIES
-        if quantity.read is not None and quantity.name not in unlogged
-        for suffix in places[quantity.per]
-    ]
-    return (*names, *others, "data_wait_seconds")
-
-
-def with_undefined(columns: Columns) -> dict[str, np.ndarray]:
-    """Returns columns in which `cosine` and `cosine_PART` are NaN in the steps that have none.
-
-    The log has 0 there. A step has a cosine if two gradients are not zero, which their norms in the same part tell;
-    where each replica harmonizes on its own, if that is so of their mean norms.
-    """
-    found = dict(columns)
-    for suffix, values in BY_NAME["cosine"].columns(columns):
-        norms = [
-            column
-            for name, column in columns.items()
-            if name.startswith(f"{BY_NAME['gradient_norm'].name}_") and name.endswith(suffix)
-        ]
-        if len(norms) > 1:
-            found[f"cosine{suffix}"] = np.where((np.stack(norms) > 0).sum(axis=0) > 1, values, np.nan)
-    return found
-
-
-def over_loop(columns: Columns, step_seconds: float) -> dict[str, float]:
-    """Summarizes a loop.
-
-    Args:
-      columns: `[steps]` each; those with more axes are skipped. Cosines are NaN where there is none.
-      step_seconds: Mean time of a step.
-    """
-    return {
-        quantity.name + suffix: float(quantity.over_loop(values, step_seconds))
-        for quantity in QUANTITIES
-        if quantity.over_loop is not None
-        for suffix, values in quantity.columns(columns)
-        if values.ndim == 1
-    }
-
-
-def every_step(columns: Columns) -> dict[str, np.ndarray]:
-    """Returns the columns of which metrics.jsonl lists every step, by their names there."""
-    return {
-        quantity.every_step + suffix: values
-        for quantity in QUANTITIES
-        if quantity.every_step
-        for suffix, values in quantity.columns(columns)
-    }
-
-
-def line(means: Mapping[str, float]) -> str:
-    """Returns the progress line's part on the quantities that are not per objective or part."""
-    return "".join(quantity.line.format(means[quantity.name]) for quantity in QUANTITIES if quantity.name in means)

@@ -39,7 +39,7 @@ class StepTrainer(orbit.StandardTrainer):
         deterministic operations.
 
     Attributes:
-      finish_clips: What a replica does to its clips before its step, such as `data.finish_clips`; set it before the first.
+      finish_clips: What a replica's step does to its clips first, such as `data.finish_clips`; set it before the first step.
       before_step: Called in Python before each step with the numbers of the loop's steps that are done and that remain.
       train_on_batch: A function (batch, seconds that the step waited for it) that takes a step and logs it; call it in
         cross-replica context. It returns nothing: what a graph returns changes how TensorFlow fuses the rest, and with it the
@@ -73,7 +73,7 @@ class StepTrainer(orbit.StandardTrainer):
         """One replica's part of a step, from clips to updated weights.
 
         Args:
-          clips: This replica's part of the batch, finished.
+          clips: This replica's part of the batch; the step finishes them, see `finish_clips`.
 
         Returns:
           What is logged, [] float32 each, or [layers]: the columns of `log` but `data_wait_seconds`.
@@ -81,16 +81,8 @@ class StepTrainer(orbit.StandardTrainer):
         raise NotImplementedError
 
     def compiled(self, function: Callable) -> Callable:
-        """Returns a replica's step, or another version of it, as a traced function of clips that are not finished."""
-
-        def step(clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return function(self.enter(clips))
-
-        return tf.function(step, autograph=False, jit_compile=self._jit_compile)
-
-    def enter(self, clips: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns a replica's clips as `replica_step` takes them: finished."""
-        return self.finish_clips(clips)
+        """Returns a replica's step, or another version of it, as a traced function."""
+        return tf.function(function, autograph=False, jit_compile=self._jit_compile)
 
     def copy_statistics(self) -> list[tf.Tensor]:
         """Returns the batch statistics as they are; call it before the model sees the batch."""

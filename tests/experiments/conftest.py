@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
+from tensorflow.python.framework.config import disable_op_determinism, enable_op_determinism
 
 from experiments.running import command_line
 from experiments.running.command_line import _guarded as guarded
@@ -72,6 +73,14 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def deterministic():
+    """What the programs that train switch on, for one test."""
+    enable_op_determinism()  # not by its public name, which `run_here` replaces
+    yield
+    disable_op_determinism()
 
 
 @pytest.fixture
@@ -175,7 +184,20 @@ def killed_at():
 
 
 @pytest.fixture
-def same_runs(checkpoint_values):
+def same_checkpoints(checkpoint_values):
+    """A function (two run directories, least values) that checks that their newest checkpoints are alike, bit for bit."""
+
+    def check(*directories, least: int) -> None:
+        one, other = map(checkpoint_values, directories)
+        assert one.keys() == other.keys() and len(one) > least
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+
+    return check
+
+
+@pytest.fixture
+def same_runs(same_checkpoints):
     """A function (two run directories, least values) that checks that they ended alike: weights bit for bit, metrics, results."""
     times = ("step_seconds", "data_wait_share")
 
@@ -185,10 +207,7 @@ def same_runs(checkpoint_values):
         ]
 
     def check(*directories, least: int) -> None:
-        one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in directories)
-        assert one.keys() == other.keys() and len(one) > least
-        for name in one:
-            np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+        same_checkpoints(*directories, least=least)
         one, other = map(measured, directories)
         assert one == other
         one, other = (json.loads(each.result.read_text()) | {"seconds_spent": 0} for each in directories)
@@ -215,10 +234,10 @@ def full_disk():
 
 @pytest.fixture
 def checkpoint_values():
-    """A function (checkpoint) -> its arrays by name, without those that measure time or count saves."""
+    """A function (run directory) -> its newest checkpoint's arrays by name, without those that measure time or count saves."""
 
-    def read(path: str) -> dict:
-        reader = tf.train.load_checkpoint(path)
+    def read(directory) -> dict:
+        reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(directory.checkpoints)))
         volatile = ("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds_spent", "save_counter")
         names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(volatile)]
         return {name: reader.get_tensor(name) for name in names}

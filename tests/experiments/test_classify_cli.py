@@ -8,9 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl.testing import flagsaver
-from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments.classifiers.progress import ClassifierProgress
 from experiments.classifiers.recipes import RECIPES
@@ -40,20 +38,20 @@ def classify_here(run_here):
 
 
 @pytest.fixture(scope="module")
-def finished(start_program, tiny_data, tmp_path_factory):
-    """An undisturbed run of the real command line, and what it printed."""
-    directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
-    arguments = [f"--gin_bindings={binding}" for binding in RUN]
-    process = start_program(
-        "experiments.classify", f"--workdir={directory.path}", f"--data_dir={tiny_data}", *arguments
-    )
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return directory, output, errors
+def finished_once() -> list:
+    """What `finished` returns, once a test has asked for it."""
+    return []
 
 
-def latest(directory):
-    return tf.train.latest_checkpoint(str(directory.checkpoints))
+@pytest.fixture
+def finished(finished_once, classify_here, deterministic, quick_graphs, tmp_path_factory):
+    """An undisturbed run, the same for all tests, and what it printed."""
+    if not finished_once:
+        directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
+        code, output, errors = classify_here(workdir=str(directory.path))
+        assert code == 0, errors
+        finished_once.extend((directory, output, errors))
+    return finished_once
 
 
 def test_what_a_run_says_and_writes(finished):
@@ -115,27 +113,17 @@ def test_the_result_is_that_of_the_best_epoch_on_validation(finished):
     assert set(result["gradients"]) == {"audio", "video"} and result["alone"] == "head"
 
 
-@pytest.fixture
-def deterministic():
-    """What the command line switches on, for one test."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
-
-
-@pytest.mark.usefixtures("deterministic", "quick_graphs")
-def test_a_killed_run_ends_where_an_undisturbed_one_ends(classify_here, tmp_path, killed_at, same_runs):
-    runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
-    assert classify_here(workdir=str(runs[0].path))[0] == 0
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(finished, classify_here, tmp_path, killed_at, same_runs):
+    killed = RunDirectory(tmp_path / "killed")
     with killed_at(ClassifierProgress, 12):
-        classify_here(workdir=str(runs[1].path))
-    assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 12
-    code, output, errors = classify_here(workdir=str(runs[1].path))
+        classify_here(workdir=str(killed.path))
+    assert not killed.result.exists() and killed.read_metrics()[-1]["step"] == 12
+    code, output, errors = classify_here(workdir=str(killed.path))
     assert code == 0 and "Resumed at step 10, data position 40 clips" in output, (
         output + errors
     )  # amid the second epoch
 
-    same_runs(*runs, least=50)
+    same_runs(finished[0], killed, least=50)
 
 
 MISTAKES = {
@@ -178,7 +166,7 @@ def test_gradient_blending_on_two_replicas_end_to_end(
     code, output, errors = classify_here(*bindings, workdir=str(tmp_path), strategy="mirrored")
     assert code == 0, errors
     assert output.startswith("2 replica(s) on CPU | batch 4 (2 per replica)") and "Done: 12 steps" in output
-    values = checkpoint_values(latest(RunDirectory(tmp_path)))
+    values = checkpoint_values(RunDirectory(tmp_path))
     blend = values["harmonizer/blend/.ATTRIBUTES/VARIABLE_VALUE"]
     np.testing.assert_allclose(blend.sum(), 3, rtol=1e-5)
     assert (values["harmonizer/previous/.ATTRIBUTES/VARIABLE_VALUE"] != np.float32(np.log(72))).all()

@@ -147,7 +147,7 @@ def test_blocks_shorten_every_encoder(compile_here, monkeypatch):
     kept = []
 
     def lower(step, specs, replicas):
-        kept.append({len(encoder.blocks) for encoder in step.args[0].model.encoders.values()})
+        kept.append({len(encoder.blocks) for encoder in step.func.__self__.model.encoders.values()})
         raise RunFailed("enough")
 
     monkeypatch.setattr(program, "lower", lower)

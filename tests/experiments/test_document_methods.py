@@ -1,12 +1,11 @@
 import inspect
 import re
-import subprocess
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl.testing import flagsaver
 from PIL import Image
 
 import harmonization
@@ -16,6 +15,7 @@ from experiments.method_docs import pages as method_pages
 from experiments.method_docs import situations as method_situations
 from experiments.method_docs.docstrings import HEADINGS, read_docstring
 from experiments.pretraining import config
+from experiments.running.command_line import _guarded as guarded
 from experiments.running.gin_config import ROOT
 
 pytestmark = pytest.mark.slow
@@ -25,14 +25,21 @@ METHODS = list(harmonization.METHODS)
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages_once() -> dict[str, str]:
+    """What `pages` returns, once a test has asked for it."""
+    return {}
+
+
+@pytest.fixture
+def pages(pages_once, only_flags_of, capsys, tmp_path):
     """What the command line writes now: names of files to their text."""
-    outdir = tmp_path_factory.mktemp("docs") / "methods"
-    command = [sys.executable, "-m", "experiments.document_methods", "--nopictures", f"--outdir={outdir}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert str(outdir / "README.md") in done.stdout
-    return {path.name: path.read_text(encoding="utf-8") for path in outdir.iterdir()}
+    if not pages_once:
+        program = only_flags_of("experiments.document_methods")
+        with flagsaver.flagsaver(outdir=str(tmp_path / "methods"), pictures=False):
+            assert guarded(program.main, ["document_methods"]) == 0
+        assert str(tmp_path / "methods" / "README.md") in capsys.readouterr().out
+        pages_once |= {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "methods").iterdir()}
+    return pages_once
 
 
 def test_committed_pages_are_those_of_the_docstrings(pages):

@@ -15,6 +15,7 @@ from absl.testing import flagsaver
 
 import data
 import vatt
+from experiments.inference.file_embeddings import Embedder
 from experiments.inference.trained_model import fingerprint, open_run
 from experiments.pretraining import config
 from experiments.pretraining.assembly import build_model
@@ -78,12 +79,19 @@ def opened(run_path):
     return functools.cache(lambda: open_run(str(run_path)))
 
 
+@pytest.fixture(scope="module")
+def embedder():
+    """A function (model) -> its `Embedder`, the same every time: tracing the towers takes most of the time."""
+    return functools.cache(Embedder)
+
+
 @pytest.fixture
-def embed(only_flags_of, opened, run_path, monkeypatch, capsys):
+def embed(only_flags_of, opened, embedder, run_path, monkeypatch, capsys):
     """A function (*arguments, **flags) -> exit code, stdout and stderr of the command line, run in this process."""
     module = only_flags_of("experiments.embed")
     once = lambda path: opened() if path == str(run_path) else open_run(path)  # noqa: E731
     monkeypatch.setattr("experiments.inference.embed_program.open_run", once)
+    monkeypatch.setattr("experiments.inference.embed_program.Embedder", embedder)
 
     def run(*arguments, **values) -> tuple[int, str, str]:
         capsys.readouterr()

@@ -9,7 +9,6 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism
 
 import data
 import vatt
@@ -72,10 +71,6 @@ def finished(start_program, pretrained, tiny_data, tmp_path_factory):
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return directory, output, errors
-
-
-def latest(directory):
-    return tf.train.latest_checkpoint(str(directory.checkpoints))
 
 
 def test_what_a_run_says_and_writes(finished, pretrained):
@@ -141,43 +136,48 @@ def test_the_model_started_where_pre_training_ended_and_can_be_loaded(finished, 
     assert vatt.load(directory.best / best).feature_dims == {"video": 16}
 
 
+DRAWS = ("finetune.classifier_dropout = 0.5", "finetune.mixup_alpha = 5.0", "finetune.steps_per_loop = 4")
+
+
+@pytest.fixture(scope="module")
+def start(pretrained, tmp_path_factory) -> str:
+    """A copy of the pre-trained run, which a test may put out of the way."""
+    return str(shutil.copytree(pretrained, tmp_path_factory.mktemp("start") / "pretrained"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed_directory(tmp_path_factory) -> RunDirectory:
+    return RunDirectory(tmp_path_factory.mktemp("undisturbed") / "run")
+
+
 @pytest.fixture
-def deterministic():
-    """What the command line switches on, for one test."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
+def undisturbed(undisturbed_directory, finetune_here, start, deterministic, quick_graphs) -> RunDirectory:
+    """An undisturbed run with everything drawn, the same for all tests."""
+    if not undisturbed_directory.result.exists():
+        assert finetune_here(*DRAWS, workdir=str(undisturbed_directory.path), checkpoint=start)[0] == 0
+    return undisturbed_directory
 
 
-@pytest.mark.usefixtures("deterministic", "quick_graphs")
-def test_a_killed_run_ends_where_an_undisturbed_one_ends(finetune_here, pretrained, tmp_path, killed_at, same_runs):
-    start = shutil.copytree(pretrained, tmp_path / "pretrained")
-    runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "killed")]
-    draws = ("finetune.classifier_dropout = 0.5", "finetune.mixup_alpha = 5.0")
-    assert finetune_here(*draws, workdir=str(runs[0].path), checkpoint=str(start))[0] == 0
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(
+    undisturbed, finetune_here, start, tmp_path, killed_at, same_runs
+):
+    killed = RunDirectory(tmp_path / "killed")
     with killed_at(FinetuneProgress, 9):
-        finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
-    assert not runs[1].result.exists() and runs[1].read_metrics()[-1]["step"] == 9
-    shutil.rmtree(start)  # the run itself has all that it needs
-    code, output, errors = finetune_here(*draws, workdir=str(runs[1].path), checkpoint=str(start))
+        finetune_here(*DRAWS, workdir=str(killed.path), checkpoint=start)
+    assert not killed.result.exists() and killed.read_metrics()[-1]["step"] == 9
+    os.rename(start, f"{start} elsewhere")  # the run itself has all that it needs
+    code, output, errors = finetune_here(*DRAWS, workdir=str(killed.path), checkpoint=start)
+    os.rename(f"{start} elsewhere", start)
     assert code == 0 and "Resumed at step 4, data position 16 clips" in output, output + errors
 
-    same_runs(*runs, least=40)
+    same_runs(undisturbed, killed, least=40)
 
 
-@pytest.mark.usefixtures("deterministic", "quick_graphs")
 def test_a_run_stopped_inside_a_loop_resumes_exactly(
-    finetune_here, pretrained, tmp_path, monkeypatch, checkpoint_values
+    undisturbed, finetune_here, start, tmp_path, monkeypatch, same_checkpoints
 ):
-    runs = [RunDirectory(tmp_path / name) for name in ("undisturbed", "stopped")]
-    values = dict(checkpoint=pretrained)
-    bindings = (
-        "finetune.steps_per_loop = 4",
-        "finetune.steps = 9",
-        "finetune.test_windows = 1",
-        "finetune.test_crops = 1",
-    )
-    assert finetune_here(*bindings, workdir=str(runs[0].path), **values)[0] == 0
+    stopped = RunDirectory(tmp_path / "stopped")
+    values = dict(checkpoint=start, workdir=str(stopped.path))
     before_step = FinetuneProgress.before_step
 
     def signal_at_seven(told, done, remaining):
@@ -188,15 +188,12 @@ def test_a_run_stopped_inside_a_loop_resumes_exactly(
     with monkeypatch.context() as patch:
         patch.setattr(FinetuneProgress, "before_step", signal_at_seven)
         patch.setattr(progress, "STOP_SECONDS", 0.0)
-        code, output, _ = finetune_here(*bindings, workdir=str(runs[1].path), **values)
+        code, output, _ = finetune_here(*DRAWS, **values)
     assert code == 0 and "SIGTERM: finishing the current step, then saving a checkpoint." in output
     assert "Stopped by SIGTERM at step 7; a checkpoint is saved." in output
-    code, output, errors = finetune_here(*bindings, workdir=str(runs[1].path), **values)
+    code, output, errors = finetune_here(*DRAWS, **values)
     assert code == 0 and "Resumed at step 7, data position 28 clips" in output, errors
-    one, other = (checkpoint_values(latest(run)) for run in runs)
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+    same_checkpoints(undisturbed, stopped, least=40)
 
 
 @pytest.fixture(scope="module")

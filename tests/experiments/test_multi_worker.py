@@ -4,9 +4,7 @@ import json
 import signal
 import socket
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from experiments.running.run_directory import RunDirectory
 
@@ -46,8 +44,9 @@ def wait_for_step(process, step: int) -> None:
     assert any(line.startswith(f"step {step}/") for line in process.stdout), process.communicate()
 
 
+@pytest.mark.usefixtures("quick_graphs")
 def test_two_killed_processes_end_where_one_undisturbed_one_ends(
-    start_workers, run_here, tiny_run, tmp_path, checkpoint_values
+    start_workers, run_here, tiny_run, tmp_path, same_checkpoints
 ):
     first = start_workers()
     wait_for_step(first[0], 2)
@@ -68,9 +67,4 @@ def test_two_killed_processes_end_where_one_undisturbed_one_ends(
     for ours, expected in zip(together, alone, strict=True):
         for name in ("loss_video_audio", "loss_video_text", "gradient_norm_video_audio", "cosine"):
             assert ours[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-3), (ours["step"], name)
-    chief_values, others = (
-        checkpoint_values(tf.train.latest_checkpoint(directory.checkpoints))
-        for directory in (chief, chief.of_worker(1))
-    )
-    assert chief_values.keys() == others.keys()
-    assert all(np.array_equal(chief_values[name], others[name]) for name in others)
+    same_checkpoints(chief, chief.of_worker(1), least=100)

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 import data
 from experiments.running.run_directory import RunDirectory
-from experiments.training.progress import Progress
 
 pytestmark = pytest.mark.slow
 
@@ -35,45 +34,41 @@ def service_address():
     del worker, dispatcher
 
 
-@pytest.mark.usefixtures("quick_graphs")
-def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, service_address, tmp_path, checkpoint_values):
+@pytest.mark.usefixtures("eager")
+def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, service_address, tmp_path, same_checkpoints):
     mixture = ["pretrain.datasets = ('synthetic', 'synthetic/default')", "pretrain.dataset_weights = (3, 1)"]
     directories = [RunDirectory(tmp_path / name) for name in ("here", "service")]
     for directory, address in zip(directories, ("", service_address), strict=True):
         code, _, errors = pretrain_here(*SHORT, *mixture, workdir=str(directory.path), data_service=address)
         assert code == 0, errors
         assert [record["clips"] for record in directory.read_metrics()] == [{"synthetic": 6, "synthetic/default": 2}]
-    one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in directories)
-    assert one.keys() == other.keys() and len(one) > 100
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
+    same_checkpoints(*directories, least=100)
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_frames_that_are_finished_in_the_step_train_alike(pretrain_here, tmp_path, killed_at, checkpoint_values):
-    host, device, killed = (RunDirectory(tmp_path / name) for name in ("host", "device", "killed"))
+def test_frames_that_are_finished_in_the_step_train_alike(pretrain_here, tmp_path, same_checkpoints):
+    host, device, resumed = (RunDirectory(tmp_path / name) for name in ("host", "device", "resumed"))
     steps = (
         "pretrain.steps = 3",
         "pretrain.warmup_steps = 1",
         "pretrain.steps_per_loop = 1",
         "pretrain.checkpoint_every_steps = 1",
+        "pretrain.keep_checkpoints = 3",
     )
 
-    def train(directory: RunDirectory, place: str) -> str:
-        code, output, errors = pretrain_here(*steps, f"pretrain.augment_on = '{place}'", workdir=str(directory.path))
+    def train(directory: RunDirectory, place: str, **flags) -> str:
+        code, output, errors = pretrain_here(
+            *steps, f"pretrain.augment_on = '{place}'", workdir=str(directory.path), **flags
+        )
         assert code == 0, errors
         return output
 
     train(host, "host")
     train(device, "device")
-    with killed_at(Progress, 2):
-        train(killed, "device")
-    assert "Resumed at step 1" in train(killed, "device")
-    one, other = (checkpoint_values(tf.train.latest_checkpoint(str(each.checkpoints))) for each in (device, killed))
-    assert one.keys() == other.keys() and len(one) > 100
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name, strict=True)
-    losses = [[row["loss_video_audio"] for row in each.read_metrics()] for each in (host, device, killed)]
+    shutil.copytree(device.path, resumed.path)
+    assert "Resumed at step 1" in train(resumed, "device", resume_from="ckpt-1")
+    same_checkpoints(device, resumed, least=100)
+    losses = [[row["loss_video_audio"] for row in each.read_metrics()] for each in (host, device, resumed)]
     assert losses[1] == losses[2]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
@@ -104,7 +99,7 @@ def table(tiny_data, tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("quick_graphs")
+@pytest.mark.usefixtures("eager")
 def test_a_run_on_measured_clips_describes_its_table_and_refuses_another(
     pretrain_here, table, tmp_path, is_one_message
 ):

@@ -14,7 +14,6 @@ import types
 
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism
 
 from experiments.pretraining import config, program
 from experiments.running import jobs
@@ -51,14 +50,6 @@ def sweep_here(run_here, gin_file):
     return lambda *bindings, **values: run(*bindings, **(dict(gin_file=[gin_file]) | values))
 
 
-@pytest.fixture
-def deterministic():
-    """What `experiments.pretrain` switches on, for one test."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
-
-
 class Deaf(contextlib.nullcontext):
     """Hears no signal."""
 
@@ -88,7 +79,7 @@ def begun_here(monkeypatch):
 
 @pytest.mark.usefixtures("deterministic", "eager")
 def test_a_sweep_killed_half_way_ends_like_one_left_alone(
-    begun_here, sweep_here, tmp_path, killed_at, checkpoint_values
+    begun_here, sweep_here, tmp_path, killed_at, same_checkpoints
 ):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     code, output, errors = sweep_here(sweep_dir=str(alone))
@@ -116,11 +107,7 @@ def test_a_sweep_killed_half_way_ends_like_one_left_alone(
     assert begun_here == ["method=both"] * 2
     for name in ("table.md", "sweep.csv"):
         assert (alone / name).read_text() == (killed / name).read_text()
-    one, other = (
-        checkpoint_values(tf.train.latest_checkpoint(str(each / "method=both" / "checkpoints")))
-        for each in (alone, killed)
-    )
-    assert one.keys() == other.keys() and len(one) > 50 and all((one[name] == other[name]).all() for name in one)
+    same_checkpoints(*(RunDirectory(each / "method=both") for each in (alone, killed)), least=50)
 
     # All is done: nothing more runs, and another configuration is refused with the difference.
     code, output, errors = sweep_here(sweep_dir=str(killed))

@@ -1,10 +1,6 @@
-"""Losses count as in a plain Keras model, however they are given; everything here holds for Keras 2 and Keras 3."""
+"""Losses count as in a plain Keras model, however they are given; test_keras_3.py runs all of it with Keras 3."""
 
 import inspect
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +12,6 @@ pytestmark = pytest.mark.slow
 
 keras = tf.keras
 KERAS_3 = hasattr(keras, "ops")
-ROOT = pathlib.Path(__file__).parents[2]
 MODELS = ((keras.Model, {}), (harmonization.HarmonizedModel, {"harmonizer": "sum"}))
 NOT_LOGGED_BY_KERAS = {"gradient_cosine", "gradient_conflict", "step_kept"}
 SAMPLES = 6
@@ -303,12 +298,3 @@ def test_objectives_are_in_the_order_of_the_outputs():
         model.train_on_batch(inputs, targets)
         trained.append(({}, model.get_weights()))
     _assert_same_results(trained)
-
-
-@pytest.mark.skipif(KERAS_3, reason="This is the run with Keras 3.")
-def test_all_of_this_holds_for_keras_3():
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "0"}
-    command = [sys.executable, "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", __file__]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert "1 skipped" in done.stdout and "failed" not in done.stdout

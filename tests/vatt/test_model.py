@@ -101,7 +101,10 @@ def test_draws_of_a_step_do_not_grow_with_anything_but_dropouts(make_model, make
         names = [op.type for op in call.get_concrete_function(SEED).graph.get_operations() if "Random" in op.type]
         dropouts = len(vatt.MODALITIES) * (2 + 4 * layers)
         assert names == ["StatelessRandomUniformFullIntV2"] * (3 + dropouts)
-    model = make_model(layers=3, dropout=0.0, drop_token_rate=0.5)
+
+
+def test_a_model_without_dropout_draws_for_drop_token_alone(make_model, make_batch):
+    model, batch = make_model(layers=3, dropout=0.0, drop_token_rate=0.5), make_batch(2)
     call = tf.function(lambda seed: model(batch, training=True, seed=seed), autograph=False)
     assert sum("Random" in op.type for op in call.get_concrete_function(SEED).graph.get_operations()) == 3
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import data
-from data.records.damage import drop_damaged, file_damage, find_damage, first_damage
+from data.records.damage import drop_damaged, file_damage, first_damage
 
 RECORDS = [b"a" * 40, b"", bytes(range(256)) * 5, b"the last"]
 OFFSETS = [0, 56, 72, 1368]
@@ -86,7 +86,7 @@ def test_dropping_leaves_all_other_records(prepared):
     content = bytearray(pathlib.Path(path).read_bytes())
     content[20] ^= 1
     pathlib.Path(path).write_bytes(content)
-    (damage,) = find_damage(prepared)
+    (damage,) = file_damage(path)
     assert drop_damaged(prepared, [damage]) == {path: 1}
     again = data.open_dataset("tiny", str(pathlib.Path(prepared.directory).parents[1]))
     lengths = prepared.shard_lengths["train"]
@@ -94,7 +94,8 @@ def test_dropping_leaves_all_other_records(prepared):
     assert ids(again, "train") == before[: lengths[0]] + before[lengths[0] + 1 :]
     assert pathlib.Path(f"{path}.damaged").read_bytes() == content
     assert json.loads((pathlib.Path(prepared.directory) / "prepare_report.json").read_text())["damaged_records"] == 2
-    assert not list(find_damage(again)) and not list(pathlib.Path(prepared.directory).glob("*incomplete*"))
+    assert first_damage(path for paths in again.shard_paths.values() for path in paths) is None
+    assert not list(pathlib.Path(prepared.directory).glob("*incomplete*"))
 
 
 def test_a_frame_that_cannot_be_decoded_is_named(write_dataset, clip, tmp_path):

@@ -10,7 +10,7 @@ from data.media.reader import MediaFormat, MediaReader
 from data.preparing.prepare import prepare
 from data.sets.scenes import CLASS_NAMES
 from data.sets.synthetic import Synthetic, SyntheticConfig, make_clip
-from data.text.captions import read_captions
+from data.text.captions import parse_caption_file
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +120,7 @@ def test_kept_files_hold_what_the_records_hold(prepared):
         (decoded,) = MediaReader(source, clock).clips(config.clip_seconds)
         np.testing.assert_array_equal(decoded.audio, record["audio"])
         assert np.abs(decoded.frames.astype(int) - record["video"]).mean() < 6  # JPEG
-        cues = read_captions(source.with_suffix(".vtt")).cues
+        cues = parse_caption_file(source.with_suffix(".vtt").read_bytes(), "clip.vtt").cues
         assert [cue.text.encode() for cue in cues] == list(record["captions"]["text"])
         np.testing.assert_allclose([cue.start_seconds for cue in cues], record["captions"]["start_seconds"], atol=1e-4)
 

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from data.errors import DataError
-from data.text.captions import nearest_captions, parse_captions, read_captions
+from data.text.captions import nearest_captions, parse_caption_file, parse_captions
 from data.text.cues import Cue
 from data.text.json_captions import has_captions, parse_caption_lists, parse_json, parse_json3
 from data.text.webvtt import format_vtt
@@ -61,10 +61,9 @@ def test_line_ends_make_no_difference(text, line_end):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_encodings(tmp_path, encoding):
-    path = tmp_path / "clip.srt"
-    path.write_bytes(SRT.replace("rock", "caf\u00e9").encode(encoding))
-    assert [cue.text for cue in read_captions(path).cues] == [
+def test_encodings(encoding):
+    content = SRT.replace("rock", "caf\u00e9").encode(encoding)
+    assert [cue.text for cue in parse_caption_file(content, "clip.srt").cues] == [
         "Hello there and welcome",
         "caf\u00e9 & roll",
     ]
@@ -109,19 +108,14 @@ def test_words_that_are_said_again_later_stay():
     assert [cue.text for cue in parse_captions(text).cues] == ["again", "again"]
 
 
-def test_empty_files_have_no_cues(tmp_path):
-    (tmp_path / "empty.srt").touch()
-    (tmp_path / "header.vtt").write_text("WEBVTT\n")
-    assert read_captions(tmp_path / "empty.srt") == ([], 0)
-    assert read_captions(tmp_path / "header.vtt") == ([], 0)
+def test_empty_files_have_no_cues():
+    assert parse_caption_file(b"", "empty.srt")[:2] == ([], 0)
+    assert parse_caption_file(b"WEBVTT\n", "header.vtt")[:2] == ([], 0)
 
 
-def test_a_file_without_any_cue_is_refused(tmp_path):
-    (tmp_path / "letter.srt").write_text("Dear Anna,\nthis is no caption file.\n")
+def test_a_file_without_any_cue_is_refused():
     with pytest.raises(DataError, match="no line with '-->'"):
-        read_captions(tmp_path / "letter.srt")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_captions(tmp_path / "missing.srt")
+        parse_caption_file(b"Dear Anna,\nthis is no caption file.\n", "letter.srt")
 
 
 def test_format_round_trip():
@@ -184,15 +178,14 @@ def test_json3_captions_of_people_may_overlap():
     "text",
     ["WEBVTT", "[]", "{}", '{"events": [1]}', '{"events": [{"segs": [2]}]}', '{"events": [{"tStartMs": "0"}]}'],
 )
-def test_what_is_no_json3_is_refused(tmp_path, text):
-    (tmp_path / "id.en.json3").write_text(text)
+def test_what_is_no_json3_is_refused(text):
     with pytest.raises(DataError, match="json3"):
-        read_captions(tmp_path / "id.en.json3")
+        parse_caption_file(text.encode(), "id.en.json3")
 
 
-def test_files_are_read_by_their_suffix(tmp_path):
-    (tmp_path / "id.en.JSON3").write_text(json.dumps({"events": [event(0, 1000, "words")]}), encoding="utf-8-sig")
-    assert read_captions(tmp_path / "id.en.JSON3").cues == [Cue("words", 0, 1)]
+def test_files_are_read_by_their_suffix():
+    content = json.dumps({"events": [event(0, 1000, "words")]}).encode("utf-8-sig")
+    assert parse_caption_file(content, "id.en.JSON3").cues == [Cue("words", 0, 1)]
 
 
 def test_caption_lists_are_sorted_and_their_broken_rows_counted():

@@ -9,7 +9,7 @@ import vatt
 from experiments.pretraining.clip_curriculum import ClipCurriculum
 from experiments.pretraining.micro_batches import MicroBatches
 from experiments.pretraining.step import ERROR_BARS, HarmonizedTrainer
-from harmonization.part_gradients import Parts
+from harmonization.significance import Parts
 from vatt.keras import keras
 
 pytestmark = [pytest.mark.usefixtures("quick_graphs"), pytest.mark.slow]

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.running import command_line
 from experiments.running.command_line import BadInput
-from experiments.running.plain_text import for_spreadsheet, for_terminal
+from experiments.running.plain_text import for_spreadsheet, for_terminal, markdown_table
 from experiments.sweeps.table import csv_text
 
 
@@ -40,3 +40,8 @@ def test_a_message_shows_no_control_characters(capsys):
 
     assert command_line._guarded(refuse, ["program"]) == 2
     assert capsys.readouterr().err == "error: no \\x1b[31mclip\\x07\n"
+
+
+def test_a_markdown_table_keeps_its_columns():
+    assert markdown_table([["a", "b|c"], ["1", "2"]]) == "| a | b\\|c |\n| --- | --- |\n| 1 | 2 |\n"
+    assert markdown_table([["a"], ["1"]], ruler=["--:"]) == "| a |\n| --: |\n| 1 |\n"

@@ -17,7 +17,7 @@ from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import PointRun, SweepDirectory
 from experiments.sweeps.plots import curves_over_steps, figures_by_axis
 from experiments.sweeps.report import write_sweep_report
-from experiments.sweeps.table import markdown, points_csv, present_metrics, table
+from experiments.sweeps.table import points_csv, present_metrics, table
 
 STEPS = 20
 
@@ -153,10 +153,6 @@ def test_other_directions_and_intervals_are_there_where_they_were_evaluated(make
     rows = list(csv.DictReader(io.StringIO(points_csv(state))))
     column = "retrieval.video_to_text.intervals.r10.low"
     assert [row[column] for row in rows] == ["", "0.125"]
-
-
-def test_markdown_keeps_its_columns():
-    assert markdown([["a", "b|c"], ["1", "2"]]) == "| a | b\\|c |\n| --- | --- |\n| 1 | 2 |\n"
 
 
 def words(drawing: str) -> set[str]:
