@@ -44,15 +44,16 @@ def build(way: str, objectives: int) -> Callable:
 
     name = way.removesuffix(" XLA")
     if name == "bound":
-        update = _plain_sum
+        update = plain_sum
     elif name == "flat":
         update = _flattened
     else:
-        update = _method(name, objectives)
+        update = harmonized(name, objectives)
     return tf.function(update, autograph=False, jit_compile=way.endswith("XLA") or None)
 
 
-def _plain_sum(gradients):
+def plain_sum(gradients):
+    """The bound: what any update must do."""
     import tensorflow as tf
 
     return [tf.add_n(list(column)) for column in zip(*gradients, strict=True)]
@@ -70,7 +71,8 @@ def _flattened(gradients):
     return reference.unflatten(tf.linalg.matvec(jacobian, weights, transpose_a=True), like=gradients[0])
 
 
-def _method(name: str, objectives: int) -> Callable:
+def harmonized(name: str, objectives: int) -> Callable:
+    """The function of a method from the objectives' gradients to the update, the weights, and whether the step is kept."""
     import tensorflow as tf
 
     import harmonization
@@ -84,7 +86,7 @@ def _method(name: str, objectives: int) -> Callable:
         halves = {"fusion": range(third), "encoder": range(third, len(gradients[0]))}
         groups = halves if name in ("dgl", "ogm_ge") else None
         update, report = harmonization.harmonize(gradients, method, groups, step, losses=losses, scores=scores)
-        return update, report["weights"]
+        return update, report["weights"], report["keep"]
 
     return update
 
@@ -172,6 +174,11 @@ def run() -> None:
     if FLAGS.decisions:
         for objectives in FLAGS.objectives:
             report_decisions(objectives)
+        return
+    if FLAGS.tpu:
+        from experiments.benchmarks import harmonize_pricing  # late: it needs a compiler that is not always installed
+
+        harmonize_pricing.report(FLAGS.tpu, FLAGS.parameters, FLAGS.objectives, FLAGS.ways or ["gr"])
         return
     print("x bound: time relative to the bound without XLA. extra: memory beyond the gradients, the update included.")
     for parameters in FLAGS.parameters:
