@@ -11,8 +11,8 @@ once more for the update.
     python -m experiments.benchmarks.harmonize --tpu=v3:2x2 --parameters=60000000 --objectives=2
 
 `--decisions` times the methods' decisions alone, from the Gram matrix to the weights, under XLA, and how long they take to compile.
-`--tpu` compiles for a TPU and prints its compiler's estimates for the plain sum and for `--ways` (by default `gr`), alone and followed by
-Adam. It needs `pip install vatt-harmonization[compile]`, but no TPU; see docs/tpu.md.
+`--tpu` compiles for a TPU and prints its compiler's estimates for the plain sum and for `--ways` (by default `gr`), alone and
+followed by Adam. It needs `pip install vatt-harmonization[compile]`, but no TPU; see docs/tpu.md.
 """
 
 from absl import flags
