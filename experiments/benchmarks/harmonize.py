@@ -10,7 +10,8 @@ once more for the update.
     python -m experiments.benchmarks.harmonize --decisions --objectives=8
     python -m experiments.benchmarks.harmonize --tpu=v3:2x2 --parameters=60000000 --objectives=2
 
-`--decisions` times the methods' decisions alone, from the Gram matrix to the weights, under XLA, and how long they take to compile.
+`--decisions` times the methods' decisions, from the Gram matrix to the weights, under XLA: compiling, a call, and what each further
+decision in the same call adds.
 `--tpu` compiles for a TPU and prints its compiler's estimates for the plain sum and for `--ways` (by default `gr`), alone and
 followed by Adam. It needs `pip install vatt-harmonization[compile]`, but no TPU; see docs/tpu.md.
 """
