@@ -191,10 +191,10 @@ def run() -> None:
         for objectives in FLAGS.objectives:
             report_decisions(objectives)
         return
-    if FLAGS.tpu:
+    if FLAGS.topology:
         from experiments.benchmarks import harmonize_pricing  # late: it needs a compiler that is not always installed
 
-        harmonize_pricing.report(FLAGS.tpu, FLAGS.parameters, FLAGS.objectives, FLAGS.ways or ["gr"])
+        harmonize_pricing.report(FLAGS.topology, FLAGS.parameters, FLAGS.objectives, FLAGS.ways or ["gr"])
         return
     print("x bound: time relative to the bound without XLA. extra: memory beyond the gradients, the update included.")
     for parameters in FLAGS.parameters:
