@@ -41,7 +41,7 @@ class Compilation(NamedTuple):
 def median_compilations(
     files: Sequence[str], ways: Mapping[str, Sequence[str]], repeats: int
 ) -> tuple[dict[str, Compilation], dict[str, str]]:
-    """Traces and compiles every step so often, all in turn.
+    """Traces and compiles every step so often, all in turn; prints each.
 
     Args:
       files: gin files of the run.
@@ -55,9 +55,12 @@ def median_compilations(
     for _ in range(repeats):
         for name, bindings in ways.items():
             try:
-                found.setdefault(name, []).append(_compile(files, bindings))
+                last = _compile(files, bindings)
             except (BadInput, ValueError) as error:
                 refused[name] = str(error).splitlines()[0]
+            else:
+                found.setdefault(name, []).append(last)
+                print(f"{name}: {last.tracing:.2f} + {last.compiling:.2f} s of processor time", flush=True)
     return {
         name: Compilation(*map(statistics.median, zip(*every, strict=True))) for name, every in found.items()
     }, refused

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from experiments.benchmarks.harmonize_timing import FLOAT_BYTES, harmonized, plain_sum, shapes_of
-from experiments.running.command_line import bad_input
+from experiments.running.command_line import BadInput, bad_input
 from experiments.tpu_compiling import environment
 from experiments.tpu_compiling.compiling import check_compiler, compile_program
 from experiments.tpu_compiling.costs import Costs, price
@@ -15,7 +15,7 @@ from experiments.tpu_compiling.lowering import lower
 from experiments.tpu_compiling.memory import Memory, memory_of
 from experiments.tpu_compiling.mlir_text import MatrixProduct
 from experiments.tpu_compiling.optimized import parse_program
-from harmonization import apply_if
+from harmonization import METHODS, apply_if
 from vatt.keras import keras
 
 _BOUND, _ADAM = "sum", ", then Adam"
@@ -32,12 +32,14 @@ def report(name: str, parameters: Sequence[int], objectives: Sequence[int], meth
       methods: Names of methods.
 
     Raises:
-      BadInput: The topology does not exist, or the compiler is missing.
+      BadInput: The topology or a method does not exist, or the compiler is missing.
       RunFailed: The compiler gave up.
     """
     with bad_input():
         topology = parse_topology(name)
         environment.installed_versions()
+    if unknown := sorted(set(methods) - set(METHODS)):
+        raise BadInput(f"`--ways` should name some of {', '.join(METHODS)}. Found {', '.join(unknown)}.")
     check_compiler(topology)
     for size in parameters:
         for count in objectives:

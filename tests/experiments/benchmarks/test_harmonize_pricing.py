@@ -32,6 +32,8 @@ def test_each_way_is_lowered_and_priced(monkeypatch, capsys):
     assert nodes[0] < nodes[1] < nodes[3] and nodes[0] < nodes[2]
 
 
-def test_an_unknown_topology_is_bad_input():
-    with pytest.raises(BadInput, match="--topology should be a generation"):
-        harmonize_pricing.report("v9:1", [NUMBERS], [2], ["gr"])
+@pytest.mark.parametrize("topology, method, message", [("v9:1", "gr", "--topology"), ("v3:2x2", "flat", "`--ways`")])
+def test_unknown_topologies_and_methods_are_bad_input(monkeypatch, topology, method, message):
+    monkeypatch.setattr(harmonize_pricing.environment, "installed_versions", dict)
+    with pytest.raises(BadInput, match=f"{message} should"):
+        harmonize_pricing.report(topology, [NUMBERS], [2], [method])
