@@ -110,10 +110,10 @@ def decisions(name: str, objectives: int) -> Callable:
         return tf.add_n([tf.reduce_sum(tf.cast(each, tf.float32)) for each in found])
 
     def repeated(gram, step, times):
-        # Each decision seems to depend on the one before, so that the compiler takes none out of the loop.
+        # Each decision seems to depend on the one before and has its own draws, so that nothing can be taken out of the loop.
         return tf.while_loop(
             lambda done, _: done < times,
-            lambda done, found: (done + 1, decide(gram * (1.0 + 1e-30 * found), step)),
+            lambda done, found: (done + 1, decide(gram * (1.0 + 1e-30 * found), step + tf.cast(done, tf.int64))),
             (0, tf.constant(0.0)),
         )
 
