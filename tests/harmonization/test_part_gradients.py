@@ -154,6 +154,11 @@ def test_other_shapes_and_ways_are_refused():
         harmonization.harmonize_losses(
             tape, losses[:1], [variable], SIGNIFICANT, values=tf.ones([1]), all_reduce="before"
         )
+    cut = harmonization.RecomputedCut([variable], pull_back=None)
+    with pytest.raises(ValueError, match="`cut` should be used without `unscale`"):
+        harmonization.harmonize_losses(
+            tape, losses[:1], [variable], SIGNIFICANT, values=tf.ones([1]), cut=cut, unscale=list
+        )
 
 
 def keras_model(strategy, **options):
@@ -199,13 +204,13 @@ ERROR_BARS = ("gradient_cosine_error", "gradient_conflict_p")
 def test_fit_reports_error_bars():
     alone = tf.distribute.get_strategy()
     history, _ = fitted(keras_model(alone, gradient_parts=4))
-    variables, optimizer = keras_model(alone), keras.optimizers.SGD(0.0)
+    model, optimizer = keras_model(alone), keras.optimizers.SGD(0.0)
     with tf.GradientTape(persistent=True) as tape:
-        parts = harmonization.LossParts(tape, variables(INPUTS))
+        parts = harmonization.LossParts(tape, model(INPUTS))
         targets = {"a": INPUTS.sum(axis=1, keepdims=True), "b": -INPUTS[:, :1]}
         errors = {name: targets[name] - parts.outputs[name] for name in "ab"}
         losses = [tf.reduce_mean(errors["a"] ** 2), tf.reduce_mean(tf.abs(errors["b"]))]
-    report = harmonization.minimize(tape, parts.split(losses, 4), variables.trainable_variables, optimizer, PLAIN)
+    report = harmonization.minimize(tape, parts.split(losses, 4), model.trainable_variables, optimizer, PLAIN)
     for name in ERROR_BARS:
         np.testing.assert_allclose(history[name][0], report[name.removeprefix("gradient_")], rtol=1e-3)
     measured, _ = fitted(keras_model(alone, gradient_parts=4, measure_gradients_every=2))
