@@ -62,7 +62,8 @@ def harmonize_losses(
         up.
       cut: Where the recording was cut while it was made.
       all_reduce: "after" harmonizes the gradients of the global batch, "before" those of this replica.
-      unscale: Applied to every list of gradients, such as the inverse of a loss scale; not with a cut.
+      unscale: Applied to every list of gradients, such as the inverse of a loss scale; not with parts at a cut, nor
+        with a cut that decides.
 
     Returns:
       The update and the report of `harmonize`. Where a gradient was not taken, `gram`, `norms` and
@@ -87,14 +88,14 @@ def harmonize_losses(
                 losses = [tf.reduce_sum(loss) for loss in losses]
         update, report = harmonize_in_one_pass(backward, losses, variables, harmonizer, groups, step, **options)
         return update, report | {"measured": tf.constant(False)}
+    if unscale is not None and cut is not None and (parts or cut.decides):
+        raise ValueError("`cut` should be used without `unscale` if it decides or losses have parts. Found both.")
     if parts and (all_reduce == "before" or (cut is not None and cut.decides)):
         raise ValueError(
             "`losses` of shape [parts] should be used with `all_reduce='after'`, and without a cut that decides. "
             f"Found {all_reduce!r}{' and such a cut' if cut is not None and cut.decides else ''}."
         )
     if cut is not None and cut.decides:
-        if unscale is not None:
-            raise ValueError("`cut` should be used without `unscale`. Found both.")
         update, report = harmonize_at_cut(backward, losses, variables, harmonizer, groups, step, cut=cut, **options)
         return update, report | {"measured": tf.constant(True)}
     if parts:

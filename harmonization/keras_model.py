@@ -9,7 +9,7 @@ import tensorflow as tf
 from harmonization.apply import replicas_run_in_threads
 from harmonization.groups import indices_of, places_of
 from harmonization.harmonizer import Harmonizer
-from harmonization.keras_state import SavedState, TrainingState
+from harmonization.keras_state import LOGGED, LoggedMeans, SavedState, TrainingState
 from harmonization.methods import METHODS, get
 from harmonization.minimize import minimize
 from harmonization.output_losses import check_losses, output_losses, recorded_losses, split_outputs
@@ -17,8 +17,6 @@ from harmonization.part_gradients import check_parts
 from harmonization.saved_methods import method_config, method_from_config
 
 _CONFIG = "harmonization"
-_LOGGED = ("gradient_cosine", "gradient_conflict", "step_kept")
-_RECORDED = ("cosine", "defined", "conflict", "keep", "measured")
 
 
 class HarmonizedTraining:
@@ -28,7 +26,9 @@ class HarmonizedTraining:
 
     Besides what Keras reports, `fit` reports means over the epoch: `gradient_cosine` (the smallest
     of any two losses, over the steps and groups where it is defined), `gradient_conflict` (the share
-    of steps and groups in conflict) and `step_kept` (the share of steps that were taken).
+    of steps and groups in conflict) and `step_kept` (the share of steps that were taken). With
+    `gradient_parts`, also `gradient_cosine_error` and `gradient_conflict_p`, the means of a step's
+    `cosine_error` and `conflict_p` (see `harmonize`) where the cosine is defined.
     Regularization losses take no part: their gradients are added to the update. Works with Keras 2
     (tf_keras) and Keras 3, whichever `tf.keras` is, with XLA, mixed precision and `tf.distribute`.
 
@@ -69,8 +69,9 @@ class HarmonizedTraining:
             backward pass, as plain Keras does, except in every so many steps, in which each loss's
             gradient is taken to log cosine and conflicts. 1 measures every step, `None` none. Under a mirrored strategy
             it has to be one of these two, since replicas that run in threads cannot meet in a branch.
-          gradient_parts: Parts of each replica's batch whose gradients are taken one by one, for `Significant`: an even
-            number, on all replicas together at least four. Each takes a backward pass per loss.
+          gradient_parts: Parts of each replica's batch whose gradients are taken one by one, for error bars and
+            `Significant`: an even number, on all replicas together at least four. Each takes a backward pass per loss, and
+            losses get 16-bit outputs as float32.
           **options: Other arguments of Keras' `compile`.
 
         Raises:
@@ -93,7 +94,7 @@ class HarmonizedTraining:
             check_parts(gradient_parts, method, self.distribute_strategy.num_replicas_in_sync)
             never = measure_gradients_every is None and not method.needs_gram(groups)
             method.build(_count(loss), tuple(groups) if groups else ("all",))
-            self._beside = _Beside(method, step, _LOGGED[-1:] if never else _LOGGED, setup)
+            self._beside = _Beside(method, step, LoggedMeans(not never, bool(gradient_parts)), setup)
         self._saved_state = SavedState(self._beside.state)
         # For `tf.train.Checkpoint`. As a plain attribute, Keras 2 would count its variables among the model's weights.
         self._track_trackable(self._beside.state, "harmonization_state", overwrite=True)
@@ -149,7 +150,7 @@ class HarmonizedTraining:
     @property
     def metrics(self) -> list[Any]:
         """Those of Keras, and those of the harmonization."""
-        return [*super().metrics, *(self._beside.means if self._beside else ())]
+        return [*super().metrics, *(self._beside.means.metrics if self._beside else ())]
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of `fit`: outputs, losses, a gradient of each, harmonized update, metrics."""
@@ -167,11 +168,11 @@ class HarmonizedTraining:
         after = functools.partial(self._losses_after, inputs, targets, sample_weight)
         report = self._minimize(tape, losses, penalty, after)
         state.step.assign_add(1)
-        self._record(report)
+        self._beside.means.update(report)
         return self.compute_metrics(inputs, targets, outputs, sample_weight)
 
     def _minimize(self, tape, losses, penalty, losses_after) -> dict[str, tf.Tensor]:
-        state, setup = self.harmonization_state, self._beside.setup
+        state, setup, means = self.harmonization_state, self._beside.setup, self._beside.means
         groups, every = setup["groups"], setup["measure_every"]
         if groups is not None:
             groups = indices_of(self.trainable_variables, groups)
@@ -189,7 +190,7 @@ class HarmonizedTraining:
                 measure=measure,
                 losses_after=losses_after,
             )
-            return {name: report[name] for name in _RECORDED}
+            return means.report(report)
 
         if every in (1, None) or state.harmonizer.needs_gram(groups):
             return run(measure=every is not None)
@@ -197,7 +198,7 @@ class HarmonizedTraining:
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of `evaluate`, which has no gradients to report on."""
-        return {name: value for name, value in super().test_step(data).items() if name not in _LOGGED}
+        return {name: value for name, value in super().test_step(data).items() if name not in LOGGED}
 
     def _losses_of(self, inputs, targets, outputs, sample_weight) -> tuple[list[tf.Tensor], tf.Tensor]:
         setup, names = self._beside.setup, getattr(self, "output_names", None)
@@ -227,16 +228,6 @@ class HarmonizedTraining:
             return None
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return tf.add_n([tf.cast(loss, tf.float32) for loss in self.losses]) / replicas
-
-    def _record(self, report: Mapping[str, tf.Tensor]) -> None:
-        *compared, kept = self._beside.means
-        kept.update_state(tf.cast(report["keep"], tf.float32))
-        if not compared:  # no gradients are measured
-            return
-        cosine, conflict = compared
-        cosine.update_state(report["cosine"], tf.cast(report["defined"], tf.float32))
-        measured = tf.fill(tf.shape(report["conflict"]), tf.cast(report["measured"], tf.float32))
-        conflict.update_state(tf.cast(report["conflict"], tf.float32), measured)
 
     def _record_total(self, inputs, loss) -> None:
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
@@ -289,7 +280,5 @@ class FunctionalModel(HarmonizedTraining, tf.keras.Model):
 class _Beside:
     """What belongs to the training, not to the model: Keras must not count it among the layers and weights."""
 
-    def __init__(self, harmonizer: Harmonizer, step: int, logged: Sequence[str], setup: dict[str, Any]):
-        self.state = TrainingState(harmonizer, step)
-        self.means = [tf.keras.metrics.Mean(name=name) for name in logged]
-        self.setup = setup
+    def __init__(self, harmonizer: Harmonizer, step: int, means: LoggedMeans, setup: dict[str, Any]):
+        self.state, self.means, self.setup = TrainingState(harmonizer, step), means, setup

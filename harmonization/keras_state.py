@@ -1,10 +1,17 @@
-"""The method's state as Keras saves it."""
+"""What training keeps next to a Keras model: the method's state, as Keras saves it, and what `fit` reports."""
 
 import warnings
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from harmonization.harmonizer import Harmonizer
+
+_COMPARED = ("gradient_cosine", "gradient_conflict")
+_ERROR_BARS = {"gradient_cosine_error": "cosine_error", "gradient_conflict_p": "conflict_p"}
+_KEPT = "step_kept"
+LOGGED = (*_COMPARED, *_ERROR_BARS, _KEPT)
+"""All that a `HarmonizedModel` may report besides what Keras does."""
 
 
 class TrainingState(tf.Module):
@@ -69,3 +76,40 @@ class SavedState(tf.keras.losses.Loss):
     def _named(self) -> dict[str, tf.Variable]:
         """The variables by names that are the same in every process; a group's name may hold a slash."""
         return {variable.name.partition(":")[0].replace("/", "|"): variable for variable in self._training.variables}
+
+
+class LoggedMeans:
+    """Means over the steps of an epoch.
+
+    Args:
+      compared: Whether gradients are measured, in some steps at least.
+      error_bars: Whether gradients are measured in parts.
+
+    Attributes:
+      metrics: Keras metrics.
+    """
+
+    def __init__(self, compared: bool, error_bars: bool):
+        names = [*_COMPARED, *(_ERROR_BARS if error_bars else ())] if compared else []
+        self._by_name = {name: tf.keras.metrics.Mean(name=name) for name in [*names, _KEPT]}
+        self.metrics = list(self._by_name.values())
+
+    def report(self, report: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns what of a step's report is logged, of the same structure with and without measured gradients."""
+        found = {name: report[name] for name in ("cosine", "defined", "conflict", "keep", "measured")}
+        bars = [name for key, name in _ERROR_BARS.items() if key in self._by_name]
+        return found | {name: report.get(name, tf.zeros_like(report["cosine"])) for name in bars}
+
+    def update(self, found: Mapping[str, tf.Tensor]) -> None:
+        """Adds a step, as `report` returns it."""
+        measured = tf.fill(tf.shape(found["conflict"]), tf.cast(found["measured"], tf.float32))
+        defined = tf.cast(found["defined"], tf.float32)
+        self._add("gradient_cosine", found["cosine"], defined)
+        self._add("gradient_conflict", found["conflict"], measured)
+        for key, name in _ERROR_BARS.items():
+            self._add(key, found.get(name), defined)
+        self._add(_KEPT, found["keep"])
+
+    def _add(self, name, value, weight=None):
+        if name in self._by_name:
+            self._by_name[name].update_state(tf.cast(value, tf.float32), weight)

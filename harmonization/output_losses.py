@@ -180,7 +180,8 @@ def _names_of(outputs: Any, names: Sequence | None) -> list:
 def _in_order(key: str, values: Any, names: Sequence, outputs: Any) -> list[Any]:
     """Per-output values as a list in the order of the outputs; one tensor stands for all of them."""
     if isinstance(values, Mapping):
-        if key.startswith("loss") and (unknown := sorted(set(values) - set(names), key=str)):
+        unknown = sorted(set(values) - set(names), key=str)
+        if key.startswith("loss") and unknown:
             raise ValueError(f"`{key}` should name outputs among {list(names)}. Found {unknown}.")
         return [values.get(name) for name in names]
     if not isinstance(values, (list, tuple)):

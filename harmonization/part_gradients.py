@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from harmonization.backward import Backward, BackwardPass, Gradients
 from harmonization.decisions import added
-from harmonization.gram import cross_gram
+from harmonization.gram import cross_gram, widened
 from harmonization.harmonizer import Harmonizer
 from harmonization.replicas import replica_count, sum_over_replicas
 from harmonization.significance import Parts
@@ -31,12 +31,13 @@ class LossParts:
       outputs: A nested structure of floating-point tensors [batch, ...].
 
     Attributes:
-      outputs: The same, for the losses to start from: what does not come through them has no gradient.
+      outputs: The same, for the losses to start from: what does not come through them has no gradient. 16-bit outputs come as
+        float32, since the losses are split before an optimizer scales them, and their gradients might vanish in float16.
     """
 
     def __init__(self, tape: tf.GradientTape, outputs: Any):
         self._tape, self._cut = tape, TapeCut(tape, counted=False)
-        self.outputs = tf.nest.map_structure(self._cut, outputs)
+        self.outputs = tf.nest.map_structure(lambda output: self._cut(widened(output)), outputs)
 
     def split(
         self,

@@ -19,8 +19,8 @@ ORDER = {
     "harmonization": ("", "solvers", "methods", "keras_model", "__init__"),
     "experiments": (
         "distribution", "__init__", "running", "preparing", "training", "pretraining", "classifiers", "finetuning",
-        "inference", "evaluation", "reports", "dataset_checks", "sweeps", "benchmarks", "studies", "inspection",
-        "tpu_compiling", "method_docs", "", "notebooks",
+        "inference", "evaluation", "reports", "dataset_checks", "sweeps", "tpu_compiling", "benchmarks", "studies",
+        "inspection", "method_docs", "", "notebooks",
     ),
 }  # fmt: skip
 MOST_MODULES = 25

@@ -11,6 +11,7 @@ from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worke
 
 FLAGS = flags.FLAGS
 FLOAT_BYTES = 4
+_DECISIONS = 100  # in a call, to tell what a decision takes from what a call takes
 
 
 def ways() -> list[str]:
@@ -44,15 +45,16 @@ def build(way: str, objectives: int) -> Callable:
 
     name = way.removesuffix(" XLA")
     if name == "bound":
-        update = _plain_sum
+        update = plain_sum
     elif name == "flat":
         update = _flattened
     else:
-        update = _method(name, objectives)
+        update = harmonized(name, objectives)
     return tf.function(update, autograph=False, jit_compile=way.endswith("XLA") or None)
 
 
-def _plain_sum(gradients):
+def plain_sum(gradients):
+    """The bound: what any update must do."""
     import tensorflow as tf
 
     return [tf.add_n(list(column)) for column in zip(*gradients, strict=True)]
@@ -70,7 +72,8 @@ def _flattened(gradients):
     return reference.unflatten(tf.linalg.matvec(jacobian, weights, transpose_a=True), like=gradients[0])
 
 
-def _method(name: str, objectives: int) -> Callable:
+def harmonized(name: str, objectives: int) -> Callable:
+    """The function of a method from the objectives' gradients to the update, the weights, and whether the step is kept."""
     import tensorflow as tf
 
     import harmonization
@@ -84,13 +87,13 @@ def _method(name: str, objectives: int) -> Callable:
         halves = {"fusion": range(third), "encoder": range(third, len(gradients[0]))}
         groups = halves if name in ("dgl", "ogm_ge") else None
         update, report = harmonization.harmonize(gradients, method, groups, step, losses=losses, scores=scores)
-        return update, report["weights"]
+        return update, report["weights"], report["keep"]
 
     return update
 
 
-def decision(name: str, objectives: int) -> Callable:
-    """The compiled function from a Gram matrix, [objectives, objectives] float32, to a method's weights."""
+def decisions(name: str, objectives: int) -> Callable:
+    """The compiled function (Gram matrix, [objectives, objectives] float32; step; times) that lets a method decide so often."""
     import tensorflow as tf
 
     import harmonization
@@ -100,12 +103,21 @@ def decision(name: str, objectives: int) -> Callable:
     method.build(objectives, groups)
     about = {"losses": tf.ones([objectives]), "scores": dict.fromkeys(groups, tf.constant(0.5)), "name": groups[0]}
 
-    def weights(gram, step):
+    def decide(gram, step):
         group = harmonization.Group(gram, step=step, variable_gram=tf.tile(gram[None] / 3.0, [3, 1, 1]), **about)
         decided = method.decide(group)
-        return decided.weights, [value for _, value in decided.state]
+        found = [decided.weights, *(value for _, value in decided.state)]
+        return tf.add_n([tf.reduce_sum(tf.cast(each, tf.float32)) for each in found])
 
-    return tf.function(weights, autograph=False, jit_compile=True)
+    def repeated(gram, step, times):
+        # Each decision seems to depend on the one before and has its own draws, so that nothing can be taken out of the loop.
+        return tf.while_loop(
+            lambda done, _: done < times,
+            lambda done, found: (done + 1, decide(gram * (1.0 + 1e-30 * found), step + tf.cast(done, tf.int64))),
+            (0, tf.constant(0.0)),
+        )
+
+    return tf.function(repeated, autograph=False, jit_compile=True)
 
 
 def report_decisions(objectives: int) -> None:
@@ -115,13 +127,19 @@ def report_decisions(objectives: int) -> None:
     import harmonization
 
     rows = tf.random.stateless_normal([objectives, 3 * objectives], [0, objectives])
-    gram, step, calls = rows @ tf.transpose(rows), tf.constant(3, tf.int64), {}
-    print(f"\n{objectives} objectives, XLA\n{'method':<15}{'compile s':>10}{'ms':>8}")
-    for name in harmonization.METHODS:
-        calls[name] = functools.partial(decision(name, objectives), gram, step)
-    first = {name: seconds_of(call) for name, call in calls.items()}
-    for name, seconds in median_seconds(calls, FLAGS.repeats).items():
-        print(f"{name:<15}{first[name]:>10.2f}{seconds * 1e3:>8.3f}", flush=True)
+    about, calls = (rows @ tf.transpose(rows), tf.constant(3, tf.int64)), {}
+    names = [name for name in harmonization.METHODS if FLAGS.ways is None or name in FLAGS.ways]
+    for name in names:
+        function = decisions(name, objectives)
+        for times in (1, 1 + _DECISIONS):
+            calls[name, times] = functools.partial(function, *about, tf.constant(times))
+    first = {name: seconds_of(calls[name, 1]) for name in names}
+    seconds = median_seconds(calls, FLAGS.repeats)
+    print(f"\n{objectives} objectives, XLA\n{'method':<15}{'compile s':>10}{'call ms':>10}{'decision ms':>13}")
+    for name in names:
+        call = seconds[name, 1]
+        alone = (seconds[name, 1 + _DECISIONS] - call) / _DECISIONS
+        print(f"{name:<15}{first[name]:>10.2f}{call * 1e3:>10.3f}{alone * 1e3:>13.4f}", flush=True)
 
 
 def draw(parameters: int, objectives: int) -> list[list]:
@@ -172,6 +190,11 @@ def run() -> None:
     if FLAGS.decisions:
         for objectives in FLAGS.objectives:
             report_decisions(objectives)
+        return
+    if FLAGS.topology:
+        from experiments.benchmarks import harmonize_pricing  # late: it needs a compiler that is not always installed
+
+        harmonize_pricing.report(FLAGS.topology, FLAGS.parameters, FLAGS.objectives, FLAGS.ways or ["gr"])
         return
     print("x bound: time relative to the bound without XLA. extra: memory beyond the gradients, the update included.")
     for parameters in FLAGS.parameters:

@@ -3,11 +3,14 @@
 Example:
   python -m experiments.benchmarks.step --gin_file=configs/demo.gin
   python -m experiments.benchmarks.step --methods=all --against=../older_checkout
+  python -m experiments.benchmarks.step --methods=sum,gr,nash_mtl --compiling --repeats=3
 
 A plain step costs one forward and one backward pass, which is twice a forward pass: 3 units. Two gradients apart cost
 1 + 2 (1 + v), v being the share of the forward pass that both objectives run through, the video's: only the video path
 carries both gradients back. The shares are computed from the model's shapes. All steps take turns,
 those of an older checkout too, each checkout's in a process of its own. All figures are medians of one run on one machine.
+
+`--compiling` measures instead how long tracing the steps and compiling them with XLA takes, in processor time.
 """
 
 from absl import flags
@@ -18,6 +21,7 @@ flags.DEFINE_multi_string("gin_file", ["configs/demo.gin"], "gin files of the ru
 flags.DEFINE_multi_string("gin_bindings", [], "Bindings that override the files.")
 flags.DEFINE_list("methods", ["configured"], "Methods to time, or all; `configured` is the configuration's own.")
 flags.DEFINE_string("against", None, "Root of an older checkout whose steps take turns with this one's.")
+flags.DEFINE_bool("compiling", False, "Measure how long the methods' steps take to be traced and compiled by XLA.")
 flags.DEFINE_integer("repeats", 10, "How often each step is timed, alternating with the others.", lower_bound=1)
 
 

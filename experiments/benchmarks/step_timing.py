@@ -32,6 +32,9 @@ def run() -> None:
     Raises:
       BadInput: A method or checkout is none, or the configuration is wrong.
     """
+    if FLAGS.compiling:
+        _report_compiling()
+        return
     ways = _ways()
     with ExitStack() as stack:
         checkouts = [
@@ -47,8 +50,23 @@ def run() -> None:
     print(f"shares of the forward pass  {shares}")
     print(f"bound of two gradients      {least:.3f} of a plain step: 1 + 2 (1 + v) over 3")
     print("\n".join(table(seconds, [checkout.root for checkout in checkouts])))
-    for method, reason in checkouts[0].refused.items():
+    _print_refused(checkouts[0].refused)
+
+
+def _print_refused(refused: Mapping[str, str]) -> None:
+    for method, reason in refused.items():
         print(f"{method:<{_WIDTH}} not timed: {reason}")
+
+
+def _report_compiling() -> None:
+    from experiments.benchmarks.compile_timing import median_compilations, table
+
+    if FLAGS.against:
+        raise BadInput("`--compiling` should be used without `--against`. Found both.")
+    ways = {name: [*FLAGS.gin_bindings, *bindings] for name, bindings in _measured().items()}
+    found, refused = median_compilations(FLAGS.gin_file, ways, FLAGS.repeats)
+    print("\n".join(table(found, reference="sum")))
+    _print_refused(refused)
 
 
 def table(seconds: Mapping[tuple, float], roots: Sequence) -> list[str]:
@@ -76,10 +94,7 @@ def _ways() -> dict[str, list[str]]:
     import harmonization
     from experiments.pretraining.step import CUTS
 
-    measured = {
-        name: [] if name == CONFIGURED else [f"pretrain.harmonizer = '{name}'"]
-        for name in _methods(harmonization.METHODS)
-    }
+    measured = _measured()
     cheaper = {f"{CONFIGURED}, {gram}": [f"pretrain.gram = '{gram}'"] for gram in CUTS}
     unmeasured = {
         f"{name}, unmeasured": [*bindings, f"pretrain.measure_gradients_every = {NEVER}"]
@@ -87,6 +102,16 @@ def _ways() -> dict[str, list[str]]:
         if name != CONFIGURED and not _example(harmonization.METHODS[name]).needs_gram(None)
     }
     return measured | (cheaper if CONFIGURED in measured else {}) | unmeasured
+
+
+def _measured() -> dict[str, list[str]]:
+    """The methods to time, and the bindings of each; both gradients are taken in every step."""
+    import harmonization
+
+    return {
+        name: [] if name == CONFIGURED else [f"pretrain.harmonizer = '{name}'"]
+        for name in _methods(harmonization.METHODS)
+    }
 
 
 def _example(method: type):

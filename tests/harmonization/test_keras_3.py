@@ -65,6 +65,13 @@ def test_half_precision_scales_the_loss():
         model.compile("adam", loss=["mse", "mse"], harmonizer="gr", jit_compile=True)
         model.fit(inputs, list(targets.values()), verbose=0)
         assert hasattr(model.optimizer, "dynamic_scale")
+        shared = keras.layers.Dense(8, activation="tanh")(source)
+        model = harmonization.HarmonizedModel(source, [keras.layers.Dense(1)(shared), keras.layers.Dense(1)(shared)])
+        model.compile("adam", loss=["mse", "mse"], harmonizer="gr", gradient_parts=4, jit_compile=True)
+        # Several epochs: the scale falls at first.
+        found = model.fit(inputs, list(targets.values()), batch_size=24, epochs=5, verbose=0).history
+        assert found["step_kept"][-1] == 1 and found["gradient_cosine_error"][-1] > 0
+        assert 0 < found["gradient_conflict_p"][-1] <= 1
     finally:
         keras.mixed_precision.set_global_policy("float32")
 

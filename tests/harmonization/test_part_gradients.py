@@ -154,6 +154,11 @@ def test_other_shapes_and_ways_are_refused():
         harmonization.harmonize_losses(
             tape, losses[:1], [variable], SIGNIFICANT, values=tf.ones([1]), all_reduce="before"
         )
+    cut = harmonization.RecomputedCut([variable], pull_back=None)
+    with pytest.raises(ValueError, match="`cut` should be used without `unscale`"):
+        harmonization.harmonize_losses(
+            tape, losses[:1], [variable], SIGNIFICANT, values=tf.ones([1]), cut=cut, unscale=list
+        )
 
 
 def keras_model(strategy, **options):
@@ -165,6 +170,13 @@ def keras_model(strategy, **options):
         model = harmonization.HarmonizedModel(source, outputs)
         model.compile(keras.optimizers.SGD(0.1), loss={"a": "mse", "b": "mae"}, **options)
     return model
+
+
+@pytest.fixture
+def policy():
+    """Sets the policy of the layers that are made from then on."""
+    yield keras.mixed_precision.set_global_policy
+    keras.mixed_precision.set_global_policy("float32")
 
 
 def fitted(model):
@@ -184,6 +196,42 @@ def test_keras_models_act_on_significant_conflicts_alone(mirrored):
     for level, kept in ((0.999, 0.0), (1e-6, 1.0)):
         model = keras_model(two, gradient_parts=2, harmonizer=harmonization.Significant(gate, level))
         assert fitted(model)[0]["step_kept"] == [kept] * 3
+
+
+ERROR_BARS = ("gradient_cosine_error", "gradient_conflict_p")
+
+
+def test_fit_reports_error_bars():
+    alone = tf.distribute.get_strategy()
+    history, _ = fitted(keras_model(alone, gradient_parts=4))
+    model, optimizer = keras_model(alone), keras.optimizers.SGD(0.0)
+    with tf.GradientTape(persistent=True) as tape:
+        parts = harmonization.LossParts(tape, model(INPUTS))
+        targets = {"a": INPUTS.sum(axis=1, keepdims=True), "b": -INPUTS[:, :1]}
+        errors = {name: targets[name] - parts.outputs[name] for name in "ab"}
+        losses = [tf.reduce_mean(errors["a"] ** 2), tf.reduce_mean(tf.abs(errors["b"]))]
+    report = harmonization.minimize(tape, parts.split(losses, 4), model.trainable_variables, optimizer, PLAIN)
+    for name in ERROR_BARS:
+        np.testing.assert_allclose(history[name][0], report[name.removeprefix("gradient_")], rtol=1e-3)
+    measured, _ = fitted(keras_model(alone, gradient_parts=4, measure_gradients_every=2))
+    np.testing.assert_allclose([measured[name][0] for name in ERROR_BARS], [history[name][0] for name in ERROR_BARS])
+    unmeasured, _ = fitted(keras_model(alone, gradient_parts=4, measure_gradients_every=None))
+    assert not {*ERROR_BARS} & {*unmeasured}
+
+
+def test_error_bars_are_the_same_in_any_precision_and_with_xla(policy, mirrored):
+    # Losses so small that in float16 their gradients vanish unless they are scaled.
+    options = dict(loss_weights={"a": 1e-7, "b": 1e-7}, harmonizer=SIGNIFICANT)
+    alone = tf.distribute.get_strategy()
+    expected, _ = fitted(keras_model(alone, **options, gradient_parts=4))
+    policy("mixed_float16")
+    found, _ = fitted(keras_model(alone, **options, gradient_parts=4, jit_compile=True))
+    for name in ("gradient_cosine", *ERROR_BARS):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0.02, atol=0.002, err_msg=name)
+    policy("mixed_bfloat16")
+    found, _ = fitted(keras_model(mirrored(2), **options, gradient_parts=2))
+    np.testing.assert_allclose(found["gradient_cosine"], expected["gradient_cosine"], atol=0.02)
+    assert np.all(np.array(found["gradient_cosine_error"]) > 0)  # of other parts than on one replica
 
 
 def test_keras_models_refuse_at_compile_what_they_cannot_serve():

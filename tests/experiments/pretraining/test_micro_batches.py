@@ -101,7 +101,8 @@ def test_passes_are_the_same_with_xla(make_model, make_batch):
     def passed(seed):
         passes = MicroBatches(model, clips, 4, seed, lambda part: part)
         features = passes._features()["audio"]
-        return features, passes.pull_back([[features]], [weights])
+        parts = passes.pull_back_parts([[features]], weights, Parts(4, 4))
+        return features, passes.pull_back([[features]], [weights]), parts
 
     graph, compiled = (
         tf.function(passed, autograph=False, jit_compile=jit)(tf.constant([0, 1], tf.int64)) for jit in (False, True)
