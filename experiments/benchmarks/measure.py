@@ -7,35 +7,53 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from experiments.running.programs import found_anywhere
 
 
+class Seconds(NamedTuple):
+    """How long a call takes.
+
+    Attributes:
+      wall: By the clock.
+      processor: Of this process, over all its threads, which other programs on the machine disturb little.
+    """
+
+    wall: float
+    processor: float
+
+
 def median_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Returns the median wall time of each call. They take turns, so that a busy machine is unfair to none.
+    """Returns the median wall time of each call; see `median_times`."""
+    return {name: times.wall for name, times in median_times(calls, repeats).items()}
+
+
+def median_times(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Seconds]:
+    """Returns the median times of each call. They take turns, so that a busy machine is unfair to none.
 
     Args:
       calls: What to time; each is called twice more in the beginning, to compile and to warm up.
       repeats: Timed calls of each.
     """
-    seconds = {name: [] for name in calls}
+    times = {name: [] for name in calls}
     for _ in range(repeats + 2):
         for name, call in calls.items():
-            seconds[name].append(seconds_of(call))
-    return {name: statistics.median(each[2:]) for name, each in seconds.items()}
+            times[name].append(times_of(call))
+    return {name: Seconds(*map(statistics.median, zip(*each[2:], strict=True))) for name, each in times.items()}
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    """Returns the wall time of one call, its work on the devices included."""
+def times_of(call: Callable[[], object]) -> Seconds:
+    """Returns the times of one call, its work on the devices included."""
     import tensorflow as tf
 
     tf.test.experimental.sync_devices()
-    start = time.perf_counter()
+    wall, processor = time.perf_counter(), time.process_time()
     result = call()
     tf.test.experimental.sync_devices()
-    seconds = time.perf_counter() - start
+    times = Seconds(time.perf_counter() - wall, time.process_time() - processor)
     del result
-    return seconds
+    return times
 
 
 def peak_bytes(calls: Mapping[str, Callable[[], object]]) -> dict[str, int]:
