@@ -51,7 +51,7 @@ def add_noise(waveform: tf.Tensor, noise_key: tf.Tensor, noise_deviation: tf.Ten
     """
     samples = waveform.shape[-1]
     count = -(-samples // 2)
-    if noise_key.shape.rank == 0:
+    if len(noise_key.shape) == 0:
         words = _random_words(noise_key, count)
     else:  # one generator for all clips, and not one for each
         drawn = tf.TensorSpec([count], tf.uint32)
