@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker, times_of
+from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker, seconds_of
 
 FLAGS = flags.FLAGS
 FLOAT_BYTES = 4
@@ -119,7 +119,7 @@ def report_decisions(objectives: int) -> None:
     print(f"\n{objectives} objectives, XLA\n{'method':<15}{'compile s':>10}{'ms':>8}")
     for name in harmonization.METHODS:
         calls[name] = functools.partial(decision(name, objectives), gram, step)
-    first = {name: times_of(call).wall for name, call in calls.items()}
+    first = {name: seconds_of(call) for name, call in calls.items()}
     for name, seconds in median_seconds(calls, FLAGS.repeats).items():
         print(f"{name:<15}{first[name]:>10.2f}{seconds * 1e3:>8.3f}", flush=True)
 

@@ -1,11 +1,12 @@
 """The work of `experiments.benchmarks.passes`."""
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 
 from absl import flags
 
-from experiments.benchmarks.measure import median_times, peak_bytes, run_worker
+from experiments.benchmarks.measure import medians, peak_bytes, run_worker, times_of
 from experiments.running.command_line import BadInput, RunFailed
 
 FLAGS = flags.FLAGS
@@ -30,7 +31,8 @@ def run() -> None:
         raise BadInput(f"--batch_size should be a multiple of --clips_per_pass. Found {FLAGS.batch_size}.")
     if FLAGS.worker:
         steps, pass_bytes = build_steps()
-        found = median_times(steps, FLAGS.repeats) if FLAGS.worker == "time" else _peaks(steps, pass_bytes)
+        timed = {name: functools.partial(times_of, step) for name, step in steps.items()}
+        found = medians(timed, FLAGS.repeats) if FLAGS.worker == "time" else _peaks(steps, pass_bytes)
         print(json.dumps(found))
         return
     try:
@@ -46,7 +48,7 @@ def table(seconds: Mapping[str, Sequence[float]], peaks: Mapping[str, float], pa
     """Returns the lines of the table.
 
     Args:
-      seconds: Of each step, by "method, what": those of the wall clock and of the processor, as in `Seconds`.
+      seconds: Of each step, by "method, what": by the clock and of processor time.
       peaks: How far memory rises during it, in bytes.
       passes: How many make the batch.
     """
