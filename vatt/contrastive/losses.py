@@ -174,8 +174,9 @@ def _terms(
 ):  # fmt: skip
     """Returns float32 [rows] for some rows of the batch; what is called `all` is of the global batch."""
     # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
-    from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
-    from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
+    # What is small is scaled, not the logits of all pairs.
+    from_video = tf.einsum("bd,ncd->bnc", video / temperature, all_other)
+    from_other = tf.einsum("nd,bcd->bnc", all_video, other / temperature)
     from_video = tf.where(all_mask[tf.newaxis], from_video, NEVER)
     from_other = tf.where(mask[:, tf.newaxis], from_other, NEVER)
     if all_videos is not None:
@@ -199,15 +200,16 @@ def _minus_log_shares(pairs, form):
     directions = [pairs.from_video, pairs.from_other]
     if form == "nce":
         directions = [tf.where(pairs.own, NEVER, logits) for logits in directions]
-    directions = [_flatten(logits) for logits in directions]
     sums = {
         "nce": [[pairs.positives, *directions]],
         "asymmetric_nce": [directions],
         "symmetric_nce": [[logits] for logits in directions],
     }[form]
     positive = tf.reduce_logsumexp(pairs.positives, axis=1)
-    return tf.add_n([tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - positive for terms in sums])
+    return tf.add_n([_joint_logsumexp(terms) - positive for terms in sums])
 
 
-def _flatten(pairs: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
+def _joint_logsumexp(several):
+    """Returns float32 [clips], over all logits of a clip, `[clips, ...]` each, without joining them in memory."""
+    of_each = [tf.reduce_logsumexp(logits, axis=list(range(1, logits.shape.rank))) for logits in several]
+    return tf.reduce_logsumexp(tf.stack(of_each), axis=0)
