@@ -68,8 +68,8 @@ def train_batches(
       video: Whether the batches have `video`. False decodes no frame, for programs that need only audio;
         the rest stays the same. An audio data set, whose records have no frames, needs it.
       augment_on: "host" crops, resizes, mirrors and colors the frames here, and adds noise to the sound; "device" leaves all but
-        the crop to `finish_clips` in the training step, which is sent bytes instead of floats. Draws and pixels are the same, and
-        so is the noise, but on TPUs (see `data.pipeline.noise`).
+        the crop to `finish_clips` in the training step, which is sent bytes instead of floats. Draws and pixels are the same;
+        the noise is, too, except on TPUs (see `data.pipeline.noise`).
       only_aligned: Treats narrations and sounds that the records say are of another scene (`text_aligned`,
         `audio_aligned` 0) as missing; order, frames and every random change stay the same. What a method that finds
         misaligned clips could gain at most.

@@ -1,7 +1,7 @@
 """The last part of making clips: decoded frames to the video that a model takes, on the host or in the training step.
 
 A device is sent bytes: the frames of a clip in the corner of an array that holds the largest of the data set, and what is to
-be done to them. All draws have been made by then, but for the noise on waveforms, whose key is sent.
+be done to them. All draws have been made by then, except those of the noise on waveforms, whose key is sent.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _on_canvas(frames, canvas):
 def finish_clips(clips: Clips, image_size: int, products: bool = False) -> Clips:
     """Does in a training step what `train_batches(augment_on="device")` has put off; other batches stay as they are.
 
-    Its shapes are static, and its only draws are those of noise from keys of their own. The pixels are those of
+    Its shapes are static, and it draws nothing but noise, from the keys in the batch. The pixels are those of
     `augment_on="host"` to within 2e-5, and so are the samples on CPUs and GPUs; see `data.pipeline.noise`.
 
     Args:

@@ -2,7 +2,7 @@
 
 `tf.random.stateless_normal` will not do: XLA makes other numbers of the same bits than TensorFlow's own kernel. So the noise is
 made of the bits here, which are the same wherever they come from Philox: on CPUs and GPUs, with XLA or without. A TPU draws them
-from its own generator, which is many times as fast there: its noise is other noise than the host's, but the same in every run.
+from its own generator, which is many times as fast there: its noise differs from the host's, but is the same in every run.
 """
 
 from __future__ import annotations
