@@ -177,14 +177,18 @@ def _terms(
     # What is small is scaled, not the logits of all pairs.
     from_video = tf.einsum("bd,ncd->bnc", video / temperature, all_other)
     from_other = tf.einsum("nd,bcd->bnc", all_video, other / temperature)
-    from_video = tf.where(all_mask[tf.newaxis], from_video, NEVER)
-    from_other = tf.where(mask[:, tf.newaxis], from_other, NEVER)
-    if all_videos is not None:
-        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, NEVER)
     positives = _positives(video, other, mask, temperature)
     own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
     if own_video_only:
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
+    # One mask for each direction: passing over bools takes less time than passing over logits once more.
+    never_from_video, never_from_other = ~all_mask[tf.newaxis], ~mask[:, tf.newaxis]
+    if all_videos is not None:
+        never_from_other |= ~all_videos[tf.newaxis, :, tf.newaxis]
+    if form == "nce":  # no clip is its own negative
+        never_from_video, never_from_other = never_from_video | own, never_from_other | own
+    from_video = tf.where(never_from_video, NEVER, from_video)
+    from_other = tf.where(never_from_other, NEVER, from_other)
     pairs = PairLogits(positives, from_video, from_other, own, temperature)
     if form in ROBUST_FORMS:
         return ROBUST_FORMS[form].terms(pairs, constants)
@@ -198,8 +202,6 @@ def _positives(video, other, mask, temperature):
 def _minus_log_shares(pairs, form):
     """Returns minus the logarithm of the positives' share of all pairs, in the given form: float32 [batch]."""
     directions = [pairs.from_video, pairs.from_other]
-    if form == "nce":
-        directions = [tf.where(pairs.own, NEVER, logits) for logits in directions]
     sums = {
         "nce": [[pairs.positives, *directions]],
         "asymmetric_nce": [directions],
