@@ -153,7 +153,8 @@ def contrastive_clip_losses(
     """
     if form not in FORMS:
         raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
-    video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
+    # Divided here, and not the logits of all pairs.
+    video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1) / temperature
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
     valid = tf.reduce_any(mask, axis=1)
     shared = [gather(tf.stop_gradient(video) if own_video_only else video), gather(other), gather_mask(mask)]
@@ -162,7 +163,7 @@ def contrastive_clip_losses(
         valid &= video_mask
     constants = tf.zeros_like(video[:, 0])
     if form in ROBUST_FORMS:
-        constants = ROBUST_FORMS[form].constants(_positives(video, other, mask, temperature), valid, temperature)
+        constants = ROBUST_FORMS[form].constants(_positives(video, other, mask), valid, temperature)
     rows = [video, other, mask, constants, global_places(tf.shape(video)[0])]
     terms_of = functools.partial(_terms, form=form, temperature=temperature, own_video_only=own_video_only)
     return tf.where(valid, in_row_blocks(terms_of, rows, shared, clips_at_a_time), 0.0), valid
@@ -174,10 +175,9 @@ def _terms(
 ):  # fmt: skip
     """Returns float32 [rows] for some rows of the batch; what is called `all` is of the global batch."""
     # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
-    # What is small is scaled, not the logits of all pairs.
-    from_video = tf.einsum("bd,ncd->bnc", video / temperature, all_other)
-    from_other = tf.einsum("nd,bcd->bnc", all_video, other / temperature)
-    positives = _positives(video, other, mask, temperature)
+    from_video = tf.einsum("bd,ncd->bnc", video, all_other)
+    from_other = tf.einsum("nd,bcd->bnc", all_video, other)
+    positives = _positives(video, other, mask)
     own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
     if own_video_only:
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
@@ -195,8 +195,8 @@ def _terms(
     return _minus_log_shares(pairs, form)
 
 
-def _positives(video, other, mask, temperature):
-    return tf.where(mask, tf.einsum("bd,bcd->bc", video, other) / temperature, NEVER)
+def _positives(video, other, mask):
+    return tf.where(mask, tf.einsum("bd,bcd->bc", video, other), NEVER)
 
 
 def _minus_log_shares(pairs, form):
