@@ -118,12 +118,3 @@ def random_color_factors(augmentation: Augmentation, key: tf.Tensor) -> tf.Tenso
     ranges = (augmentation.brightness, augmentation.saturation, augmentation.contrast, augmentation.hue)
     factors = tf.constant(NEUTRAL) + (2.0 * draws[1:] - 1.0) * tf.constant(ranges)
     return tf.where(draws[0] < augmentation.jitter_probability, factors, NEUTRAL)
-
-
-def random_audio_noise(waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> tf.Tensor:
-    """Adds Gaussian noise to a waveform [samples] in [-1, 1]; silence stays silent."""
-    if not augmentation.audio_noise:
-        return waveform
-    deviation = augmentation.audio_noise * tf.reduce_max(tf.abs(waveform))
-    noise = tf.random.stateless_normal(tf.shape(waveform), key, stddev=deviation)
-    return tf.clip_by_value(waveform + noise, -1.0, 1.0)

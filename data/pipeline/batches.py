@@ -67,8 +67,9 @@ def train_batches(
       augmentation: Ranges of the random changes.
       video: Whether the batches have `video`. False decodes no frame, for programs that need only audio;
         the rest stays the same. An audio data set, whose records have no frames, needs it.
-      augment_on: "host" crops, resizes, mirrors and colors the frames here; "device" leaves all but the crop to
-        `finish_clips` in the training step, which is sent bytes instead of floats. Draws and pixels are the same.
+      augment_on: "host" crops, resizes, mirrors and colors the frames here, and adds noise to the sound; "device" leaves all but
+        the crop to `finish_clips` in the training step, which is sent bytes instead of floats. Draws and pixels are the same;
+        the noise is, too, except on TPUs (see `data.pipeline.noise`).
       only_aligned: Treats narrations and sounds that the records say are of another scene (`text_aligned`,
         `audio_aligned` 0) as missing; order, frames and every random change stay the same. What a method that finds
         misaligned clips could gain at most.
@@ -91,7 +92,8 @@ def train_batches(
       Of several sets there is `source` [batch] int32, the index of the set that each clip is of.
       With `augment_on="device"`, `video` is uint8 [batch, frames, height, width, 3], of a size that holds the frames of
       the sets, and there are `video_box` [batch, 4] int32, `video_flip` [batch] bool and, if colors are changed at all,
-      `video_colors` [batch, 4] float32 (see `data.pipeline.finishing`).
+      `video_colors` [batch, 4] float32 (see `data.pipeline.finishing`). If waveforms get noise, there are `noise_key` [batch]
+      int64 and `noise_deviation` [batch] float32 (see `data.pipeline.noise`).
       `batch` is `batch_size`, or with an `input_context` the share of one replica.
 
     Raises:

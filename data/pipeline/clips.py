@@ -10,14 +10,9 @@ import tensorflow_datasets as tfds
 
 from data.errors import DataError
 from data.media.reader import INT16_RANGE
-from data.pipeline.augmentation import (
-    Augmentation,
-    random_audio_noise,
-    random_color_factors,
-    random_crop_box,
-    random_flip,
-)
+from data.pipeline.augmentation import Augmentation, random_color_factors, random_crop_box, random_flip
 from data.pipeline.finishing import finish_on_host, orders_for_device
+from data.pipeline.noise import add_noise, random_noise
 from data.pipeline.pair_weights import PairLookup
 from data.pipeline.seeds import CLIP, derive_key
 from data.pipeline.spec import ClipSpec
@@ -37,7 +32,8 @@ class ClipReader:
       video: Whether clips have `video`. False decodes no frame; nothing else changes.
       labels: Whether clips of a multi-label set have `labels`.
       canvas: Height and width that no training crop exceeds: a larger one is scaled down to it. None for no limit.
-      finish: Whether the video of training clips is finished here; if not, see `orders_for_device`, which needs a canvas.
+      finish: Whether training clips are finished here; if not, see `orders_for_device`, which needs a canvas, and
+        `random_noise`.
       only_aligned: Whether narrations and sounds that the record says are of another scene are treated as missing.
       pair_weights: What weighs the text and the sound of training clips; None where all count alike. Needs a tokenizer.
       clip_slots: Rows of a table about the training clips; above 0 each has a `clip_slot`, a hash of its name.
@@ -98,7 +94,8 @@ class ClipReader:
           `video` float32 [frames, size, size, 3] and `waveform` float32 [samples], both in [-1, 1];
           `text` int32 [candidates, words]; `has_audio`, `has_text` bool; `label` int32, -1 where
           there is none; in a multi-label set `labels` float32 [classes], 1 for the clip's own.
-          Without `finish`, what `orders_for_device` returns takes the place of `video`. With `pair_weights`,
+          Without `finish`, what `orders_for_device` returns takes the place of `video`, and the waveform has no noise yet, but
+          what `random_noise` returns joins it. With `pair_weights`,
           `text_weight` and `audio_weight` float32, and no text or sound that weighs 0. With `clip_slots`, `clip_slot` int32.
         """
         example = self._parse(record)
@@ -107,7 +104,7 @@ class ClipReader:
         last = self._last_start(example)
         start = tf.random.stateless_uniform([], time_key, maxval=last + 1, dtype=tf.int32)
         clip = self._sound_and_text(example, start)
-        clip["waveform"] = random_audio_noise(clip["waveform"], augmentation, noise_key)
+        clip |= self._noisy(clip["waveform"], augmentation, noise_key)
         clip["label"] = tf.cast(example["label"], tf.int32)
         if self.pair_weights is not None:
             clip = self.pair_weights.apply(example["clip_id"], clip)
@@ -226,6 +223,12 @@ class ClipReader:
         tokens = self.tokenizer(tf.gather(captions["text"], nearest))
         padded = tf.pad(tokens, [[0, self.spec.candidates - tf.size(nearest)], [0, 0]])
         return tf.ensure_shape(padded, [self.spec.candidates, self.spec.words])
+
+    def _noisy(self, waveform: tf.Tensor, augmentation: Augmentation, key: tf.Tensor) -> Clip:
+        noise = random_noise(waveform, augmentation, key)
+        if self.finish and noise:
+            return {"waveform": add_noise(waveform, **noise)}
+        return {"waveform": waveform, **noise}
 
     def _augmented_frames(self, jpegs: tf.Tensor, augmentation: Augmentation, keys: list[tf.Tensor]) -> Clip:
         crop_key, flip_key, color_key = keys

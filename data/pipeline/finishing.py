@@ -1,7 +1,7 @@
 """The last part of making clips: decoded frames to the video that a model takes, on the host or in the training step.
 
 A device is sent bytes: the frames of a clip in the corner of an array that holds the largest of the data set, and what is to
-be done to them. All draws have been made by then.
+be done to them. All draws have been made by then, except those of the noise on waveforms, whose key is sent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from data.pipeline import colors
+from data.pipeline import colors, noise
 from data.pipeline.resizing import resize_by_gathers, resize_by_products, taps
 from data.pipeline.spec import ClipSpec
 from data.pipeline.training_order import TRAINING_SPLIT
@@ -20,7 +20,7 @@ from data.records.prepared_dataset import PreparedDataset
 Clips = dict[str, tf.Tensor]
 
 AUGMENT_ON = ("device", "host")
-_ORDERS = ("video_box", "video_flip", "video_colors")
+_VIDEO_ORDERS = ("video_box", "video_flip", "video_colors")
 _SCOPE = "finish_clips"  # by which a profile tells its operations from the model's
 
 
@@ -105,7 +105,8 @@ def _on_canvas(frames, canvas):
 def finish_clips(clips: Clips, image_size: int, products: bool = False) -> Clips:
     """Does in a training step what `train_batches(augment_on="device")` has put off; other batches stay as they are.
 
-    It draws nothing, and its shapes are static. The pixels are those of `augment_on="host"` to within 2e-5.
+    Its shapes are static, and it draws nothing but noise, from the keys in the batch. The pixels are those of
+    `augment_on="host"` to within 2e-5, and so are the samples on CPUs and GPUs; see `data.pipeline.noise`.
 
     Args:
       clips: A batch, or a replica's part of one.
@@ -113,14 +114,22 @@ def finish_clips(clips: Clips, image_size: int, products: bool = False) -> Clips
       products: Resize by matrix products, for TPUs; see `data.pipeline.resizing`.
 
     Returns:
-      The batch that `train_batches(augment_on="host")` yields: `video` is float32 [batch, frames, size, size, 3] in [-1, 1].
+      The batch that `train_batches(augment_on="host")` yields: `video` is float32 [batch, frames, size, size, 3] and `waveform`
+      float32 [batch, samples], both in [-1, 1].
     """
-    if "video_box" not in clips:
+    finished = {name: value for name, value in clips.items() if name not in (*_VIDEO_ORDERS, *noise.ORDERS)}
+    if len(finished) == len(clips):
         return clips
-    rest = {name: value for name, value in clips.items() if name not in ("video", *_ORDERS)}
-    orders = [clips[name] for name in _ORDERS if name in clips]
     with tf.name_scope(_SCOPE):
-        return {"video": _finish(clips["video"], *orders, size=image_size, products=products), **rest}
+        if orders := _of(clips, _VIDEO_ORDERS):
+            finished["video"] = _finish(clips["video"], *orders, size=image_size, products=products)
+        if orders := _of(clips, noise.ORDERS):
+            finished["waveform"] = noise.add_noise(clips["waveform"], *orders)
+    return finished
+
+
+def _of(clips, names):
+    return [clips[name] for name in names if name in clips]
 
 
 def _finish(frames, box, flip, factors=None, *, size, products):

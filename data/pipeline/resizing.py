@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+from tensorflow.compiler.xla import xla_data_pb2
 
 _UPPER_BITS = 0xFFFFF000 - 2**32  # of a float32: what they keep has 12 significant bits
-_BFLOAT16_BITS, _HALF_A_BFLOAT16_UNIT = 0xFFFF0000 - 2**32, 0x8000
 _MIDDLE_LEVEL = 128.0
 
 
@@ -86,27 +87,33 @@ def _between(values, places, axis):
 def resize_by_products(frames: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tensor:
     """Multiplies by a matrix of weights on each side; for TPUs, which are slow to gather. See `resize_by_gathers`.
 
-    A TPU rounds the factors of a product to bfloat16, which has 8 significant bits. Levels of a byte fit into these; weights
-    and the pixels between the products are sums of two parts that do.
+    It has to be compiled by XLA. A TPU rounds the factors of a product to bfloat16, which has 8 significant bits; with high
+    precision, factors are sums of two parts of 8 bits each.
     """
     height, width = frames.shape[2:4]
     levels = tf.cast(frames, tf.float32) - _MIDDLE_LEVEL  # from -128 to 127: half the rounding
     # Columns first: frames are wider than high, so that less is left between the products.
-    lines = tf.add_n([tf.einsum("bsw,bfhwc->bfhsc", part, levels) for part in _parts(_weights(columns, width))])
-    upper, rest = _parts(lines)
-    first, second = _parts(_weights(rows, height))
-    pairs = ((first, upper), (first, rest), (second, upper))
-    return tf.add_n([tf.einsum("brh,bfhsc->bfrsc", part, pixels) for part, pixels in pairs]) + _MIDDLE_LEVEL
+    lines = _product(levels, _weights(columns, width), axis=3)  # [batch, frames, height, 3, size]
+    pixels = _product(lines, _weights(rows, height), axis=2)  # [batch, frames, 3, columns, rows]
+    return tf.transpose(pixels, [0, 1, 4, 3, 2]) + _MIDDLE_LEVEL
+
+
+def _product(values, weights, axis):
+    """Weighs an axis of `[batch, ...]` by `[batch, size, length of the axis]`; what becomes of it is the last axis.
+
+    As XLA's own operation, since no other of TensorFlow says how exact a product of a TPU is to be.
+    """
+    dimensions = xla_data_pb2.DotDimensionNumbers(
+        lhs_contracting_dimensions=[axis],
+        rhs_contracting_dimensions=[2],
+        lhs_batch_dimensions=[0],
+        rhs_batch_dimensions=[0],
+    )
+    precision = xla_data_pb2.PrecisionConfig(operand_precision=[xla_data_pb2.PrecisionConfig.HIGH] * 2)
+    return gen_xla_ops.xla_dot(values, weights, dimensions.SerializeToString(), precision.SerializeToString())
 
 
 def _weights(places, stored):
     """Returns the matrix, float32 [batch, size, stored], whose product with the stored pixels is the result."""
     fraction = places.fraction[:, :, tf.newaxis]
     return (1.0 - fraction) * tf.one_hot(places.lower, stored) + fraction * tf.one_hot(places.upper, stored)
-
-
-def _parts(values):
-    """Splits float32 in two that bfloat16 holds: the first exactly. By its bits, as compilers drop casts to and fro."""
-    bits = tf.bitcast(values, tf.int32) + _HALF_A_BFLOAT16_UNIT
-    upper = tf.bitcast(tf.bitwise.bitwise_and(bits, _BFLOAT16_BITS), tf.float32)
-    return upper, values - upper

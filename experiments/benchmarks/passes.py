@@ -4,8 +4,9 @@ Example:
   python -m experiments.benchmarks.passes --gin_file=configs/demo.gin --batch_size=512 --clips_per_pass=32
 
 Two steps, that of the configured method and that of the plain sum in one backward pass. Printed is the time of the batch
-over that of as many steps of one pass (one more forward pass makes 1.33 of a plain step), and how far memory rises during the
-step, over that for the clips of one pass alone, these clips included. The batch itself is in memory before and does not count.
+over that of as many steps of one pass (one more forward pass makes 1.33 of a plain step), by the clock and by processor time,
+which other programs disturb little, and how far memory rises during the step, over that for the clips of one pass alone, these
+clips included. The batch itself is in memory before and does not count.
 Times are medians of one run on one machine.
 """
 

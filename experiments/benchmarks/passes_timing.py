@@ -1,11 +1,12 @@
 """The work of `experiments.benchmarks.passes`."""
 
+import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from absl import flags
 
-from experiments.benchmarks.measure import median_seconds, peak_bytes, run_worker
+from experiments.benchmarks.measure import medians, peak_bytes, run_worker, times_of
 from experiments.running.command_line import BadInput, RunFailed
 
 FLAGS = flags.FLAGS
@@ -30,7 +31,8 @@ def run() -> None:
         raise BadInput(f"--batch_size should be a multiple of --clips_per_pass. Found {FLAGS.batch_size}.")
     if FLAGS.worker:
         steps, pass_bytes = build_steps()
-        found = median_seconds(steps, FLAGS.repeats) if FLAGS.worker == "time" else _peaks(steps, pass_bytes)
+        timed = {name: functools.partial(times_of, step) for name, step in steps.items()}
+        found = medians(timed, FLAGS.repeats) if FLAGS.worker == "time" else _peaks(steps, pass_bytes)
         print(json.dumps(found))
         return
     try:
@@ -42,22 +44,24 @@ def run() -> None:
     print("\n".join(table(seconds, peaks, FLAGS.batch_size // FLAGS.clips_per_pass)))
 
 
-def table(seconds: Mapping[str, float], peaks: Mapping[str, float], passes: int) -> list[str]:
+def table(seconds: Mapping[str, Sequence[float]], peaks: Mapping[str, float], passes: int) -> list[str]:
     """Returns the lines of the table.
 
     Args:
-      seconds: Of each step, by "method, what".
+      seconds: Of each step, by "method, what": by the clock and of processor time.
       peaks: How far memory rises during it, in bytes.
       passes: How many make the batch.
     """
-    heads = ("pass s", "batch s", "/ passes", "pass MB", "batch MB", "/ pass")
+    heads = ("pass s", "batch s", "/ passes", "pass CPU", "batch CPU", "/ passes", "pass MB", "batch MB", "/ pass")
     lines = [f"{f'{passes} passes':<12}" + " ".join(f"{head:>10}" for head in heads)]
     for method in METHODS:
         alone, batch = f"{method}, {DIRECT}", f"{method}, {PASSES}"
-        cells = (
-            seconds[alone], seconds[batch], seconds[batch] / (passes * seconds[alone]),
-            peaks[alone] / 1e6, peaks[batch] / 1e6, peaks[batch] / peaks[alone],
-        )  # fmt: skip
+        cells = [
+            cell
+            for one, all_ in zip(seconds[alone], seconds[batch], strict=True)
+            for cell in (one, all_, all_ / (passes * one))
+        ]
+        cells += [peaks[alone] / 1e6, peaks[batch] / 1e6, peaks[batch] / peaks[alone]]
         lines.append(f"{method:<12}" + " ".join(f"{cell:10.3f}" for cell in cells))
     return lines
 

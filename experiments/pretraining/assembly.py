@@ -207,4 +207,6 @@ def unfinished_batch(clips: ClipSpec, batch_size: int, vocabulary_size: int) -> 
         "video_box": ones * [0, 0, height, width],
         "video_flip": tf.ones([batch_size], tf.bool),
         "video_colors": tf.cast(ones, tf.float32) * [0.1, 1.2, 0.9, 0.1],
+        "noise_key": tf.range(batch_size, dtype=tf.int64),
+        "noise_deviation": tf.fill([batch_size], 0.01),
     }

@@ -9,7 +9,7 @@ NEVER = -1e9
 
 
 class PairLogits(NamedTuple):
-    """Similarities of some of this replica's clips divided by the temperature; `NEVER` for what is missing.
+    """Similarities of some of this replica's clips divided by the temperature; `NEVER` for what does not count.
 
     Attributes:
       positives: float32 [clips, candidates], of each clip's video with its own candidates.

@@ -153,7 +153,8 @@ def contrastive_clip_losses(
     """
     if form not in FORMS:
         raise ValueError(f"`form` should be one of {', '.join(FORMS)}. Found {form!r}.")
-    video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1)
+    # Divided here, and not the logits of all pairs.
+    video = tf.math.l2_normalize(tf.cast(video, tf.float32), axis=-1) / temperature
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
     valid = tf.reduce_any(mask, axis=1)
     shared = [gather(tf.stop_gradient(video) if own_video_only else video), gather(other), gather_mask(mask)]
@@ -162,7 +163,7 @@ def contrastive_clip_losses(
         valid &= video_mask
     constants = tf.zeros_like(video[:, 0])
     if form in ROBUST_FORMS:
-        constants = ROBUST_FORMS[form].constants(_positives(video, other, mask, temperature), valid, temperature)
+        constants = ROBUST_FORMS[form].constants(_positives(video, other, mask), valid, temperature)
     rows = [video, other, mask, constants, global_places(tf.shape(video)[0])]
     terms_of = functools.partial(_terms, form=form, temperature=temperature, own_video_only=own_video_only)
     return tf.where(valid, in_row_blocks(terms_of, rows, shared, clips_at_a_time), 0.0), valid
@@ -174,40 +175,43 @@ def _terms(
 ):  # fmt: skip
     """Returns float32 [rows] for some rows of the batch; what is called `all` is of the global batch."""
     # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
-    from_video = tf.einsum("bd,ncd->bnc", video, all_other) / temperature
-    from_other = tf.einsum("nd,bcd->bnc", all_video, other) / temperature
-    from_video = tf.where(all_mask[tf.newaxis], from_video, NEVER)
-    from_other = tf.where(mask[:, tf.newaxis], from_other, NEVER)
-    if all_videos is not None:
-        from_other = tf.where(all_videos[tf.newaxis, :, tf.newaxis], from_other, NEVER)
-    positives = _positives(video, other, mask, temperature)
+    from_video = tf.einsum("bd,ncd->bnc", video, all_other)
+    from_other = tf.einsum("nd,bcd->bnc", all_video, other)
+    positives = _positives(video, other, mask)
     own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
     if own_video_only:
         from_other = tf.where(own, positives[:, tf.newaxis], from_other)
+    # One mask for each direction: passing over bools takes less time than passing over logits once more.
+    never_from_video, never_from_other = ~all_mask[tf.newaxis], ~mask[:, tf.newaxis]
+    if all_videos is not None:
+        never_from_other |= ~all_videos[tf.newaxis, :, tf.newaxis]
+    if form == "nce":  # no clip is its own negative
+        never_from_video, never_from_other = never_from_video | own, never_from_other | own
+    from_video = tf.where(never_from_video, NEVER, from_video)
+    from_other = tf.where(never_from_other, NEVER, from_other)
     pairs = PairLogits(positives, from_video, from_other, own, temperature)
     if form in ROBUST_FORMS:
         return ROBUST_FORMS[form].terms(pairs, constants)
     return _minus_log_shares(pairs, form)
 
 
-def _positives(video, other, mask, temperature):
-    return tf.where(mask, tf.einsum("bd,bcd->bc", video, other) / temperature, NEVER)
+def _positives(video, other, mask):
+    return tf.where(mask, tf.einsum("bd,bcd->bc", video, other), NEVER)
 
 
 def _minus_log_shares(pairs, form):
     """Returns minus the logarithm of the positives' share of all pairs, in the given form: float32 [batch]."""
     directions = [pairs.from_video, pairs.from_other]
-    if form == "nce":
-        directions = [tf.where(pairs.own, NEVER, logits) for logits in directions]
-    directions = [_flatten(logits) for logits in directions]
     sums = {
         "nce": [[pairs.positives, *directions]],
         "asymmetric_nce": [directions],
         "symmetric_nce": [[logits] for logits in directions],
     }[form]
     positive = tf.reduce_logsumexp(pairs.positives, axis=1)
-    return tf.add_n([tf.reduce_logsumexp(tf.concat(terms, axis=1), axis=1) - positive for terms in sums])
+    return tf.add_n([_joint_logsumexp(terms) - positive for terms in sums])
 
 
-def _flatten(pairs: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
+def _joint_logsumexp(several):
+    """Returns float32 [clips], over all logits of a clip, `[clips, ...]` each, without joining them in memory."""
+    of_each = [tf.reduce_logsumexp(logits, axis=list(range(1, logits.shape.rank))) for logits in several]
+    return tf.reduce_logsumexp(tf.stack(of_each), axis=0)

@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from data import Augmentation, DataError
 from data.pipeline.augmentation import (
-    random_audio_noise,
     random_color_factors,
     random_crop_box,
     random_flip,
@@ -98,17 +97,3 @@ def test_each_color_change_stays_within_its_setting(name):
     assert -0.201 < change.min() < -0.15 and 0.15 < change.max() < 0.201
     if name != "brightness":
         assert abs(clips.mean() - image.mean()) < 0.05
-
-
-def test_noise_has_the_deviation_asked_for_and_silence_stays_silent():
-    augmentation = Augmentation(audio_noise=0.05)
-    waveform = tf.constant([0.0] * 400 + [-0.5])
-    noise = draw(lambda key: random_audio_noise(waveform, augmentation, key))[:, :400]
-    assert noise.std() == pytest.approx(0.5 * 0.05, rel=0.02)
-    silent = random_audio_noise(tf.zeros([400]), augmentation, KEYS[0])
-    assert not silent.numpy().any()
-
-
-def test_noise_stays_in_range():
-    loud = random_audio_noise(tf.ones([400]), Augmentation(audio_noise=0.5), KEYS[0]).numpy()
-    assert loud.max() == 1.0 and loud.min() >= -1.0 and loud.min() < 0.5

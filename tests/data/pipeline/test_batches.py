@@ -42,9 +42,11 @@ def finished(batches, spec):
 
 
 def assert_same_clips(found, expected):
-    """The video may differ by rounding; all else is equal."""
-    np.testing.assert_allclose(found["video"], expected["video"], atol=2e-5)
-    assert_equal({**found, "video": 0}, {**expected, "video": 0})
+    """Video and sound may differ by rounding; all else is equal."""
+    rounded = [name for name in ("video", "waveform") if name in expected]
+    for name in rounded:
+        np.testing.assert_allclose(found[name], expected[name], atol=2e-5)
+    assert_equal({**found, **dict.fromkeys(rounded)}, {**expected, **dict.fromkeys(rounded)})
 
 
 def test_batches_for_a_device_are_bytes_and_become_those_of_the_host(write, clip, train, tiny_spec):
@@ -52,7 +54,8 @@ def test_batches_for_a_device_are_bytes_and_become_those_of_the_host(write, clip
     opened = write([clip(i, video=video) for i, video in enumerate([*noise, noise[0, :, :, :20], noise[1, :, :20]])])
     host, device = (train(opened, 5, augment_on=place) for place in data.AUGMENT_ON[::-1])
     assert device[0]["video"].shape == (4, 4, 24, 32, 3) and device[0]["video"].dtype == np.uint8
-    assert set(device[0]) - set(host[0]) == {"video_box", "video_flip", "video_colors"}
+    orders = {"video_box", "video_flip", "video_colors", "noise_key", "noise_deviation"}
+    assert set(device[0]) - set(host[0]) == orders
     assert len({batch["video_box"].tobytes() for batch in device}) == 5
     for found, expected in zip(finished(device, tiny_spec), host, strict=True):
         assert_same_clips(found, expected)
@@ -227,7 +230,7 @@ def mix(three_sets, tiny, tiny_spec):
 
     def batches(start_step, count, **options):
         options = dict(batch_size=6, seed=5, shuffle_window=4, start_step=start_step) | options
-        stream = data.train_batches(three_sets, tiny_spec, tiny[1], **options)
+        stream = data.train_batches(three_sets, options.pop("spec", tiny_spec), tiny[1], **options)
         return list(stream.take(count).as_numpy_iterator())
 
     return batches
@@ -264,6 +267,16 @@ def test_a_mixture_for_a_device_has_frames_of_one_size(mix, tiny_spec):
     (found,) = mix(2, 1, augment_on="device")
     assert found["video"].shape == (6, 4, 24, 32, 3) and found["video_box"].shape == (6, 4)
     assert finished([found], tiny_spec)[0]["video"].shape == (6, 4, 16, 16, 3)
+    assert found["noise_deviation"].tolist() == pytest.approx(0.01 * np.abs(found["waveform"]).max(axis=1))
+
+
+def test_a_device_adds_the_noise_of_the_host_also_to_padded_and_missing_sound(mix, tiny_spec):
+    spec = dataclasses.replace(tiny_spec, frames=2 * tiny_spec.frames)  # longer than the records' sound
+    device, host = (mix(2, 1, video=False, augment_on=place, spec=spec)[0] for place in data.AUGMENT_ON)
+    padding = device["waveform"][:, -1] == 0
+    assert padding.all() and not device["has_audio"].all() and not device["noise_deviation"][~device["has_audio"]].any()
+    assert (host["waveform"][:, -1] != 0).tolist() == host["has_audio"].tolist()
+    assert_same_clips(*finished([device], spec), host)
 
 
 def test_weights_are_the_shares_of_every_batch(mix):

@@ -61,7 +61,8 @@ def test_batches_are_those_of_the_local_pipeline(connected, tiny, tiny_spec, aug
     halves = data.PairWeights([f"clip{number:03d}" for number in range(11)], np.full(11, 0.5), np.arange(11) / 10)
     options = dict(batch_size=3, seed=3, shuffle_window=4, start_step=5, weights=(2, 1), pair_weights=(halves, None))
     options |= dict(clip_slots=100, augment_on=augment_on)
-    unfinished = {"video_box", "video_flip", "video_colors"} if augment_on == "device" else set()
+    orders = {"video_box", "video_flip", "video_colors", "noise_key", "noise_deviation"}
+    unfinished = orders if augment_on == "device" else set()
 
     def batches(**more):
         stream = data.train_batches([tiny[0], tiny[0]], tiny_spec, tiny[1], **options, **more)

@@ -51,6 +51,9 @@ def test_every_replica_finishes_its_clips(mirrored, replicas):
         "video": tf.cast(levels, tf.uint8),
         "video_box": tf.constant([[0, 0, 9, 9], [0, 0, 18, 20]]),
         "video_flip": tf.constant([True, False]),
+        "waveform": tf.zeros([2, 64]),
+        "noise_key": tf.constant([1, 2], tf.int64),
+        "noise_deviation": tf.constant([0.1, 0.2]),
     }
 
     def part(context: tf.distribute.experimental.ValueContext) -> dict:
@@ -62,6 +65,9 @@ def test_every_replica_finishes_its_clips(mirrored, replicas):
         for name in batch
     }
     run = tf.function(lambda clips: strategy.run(finish, args=(clips,)), autograph=False)
-    videos = strategy.experimental_local_results(run(clips)["video"])
-    assert len(videos) == replicas
-    np.testing.assert_array_equal(tf.concat(videos, axis=0), finish(batch)["video"])
+    found, expected = run(clips), finish(batch)
+    assert expected["waveform"].numpy().std(axis=1) == pytest.approx([0.1, 0.2], rel=0.3)
+    for name, tolerance in dict(video=0, waveform=1e-6).items():
+        shares = strategy.experimental_local_results(found[name])
+        assert len(shares) == replicas
+        np.testing.assert_allclose(tf.concat(shares, axis=0), expected[name], rtol=0, atol=tolerance)
