@@ -1,28 +1,39 @@
 """How the benchmarks measure time and memory."""
 
+import functools
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from experiments.running.programs import found_anywhere
 
 
 def median_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Returns the median wall time of each call. They take turns, so that a busy machine is unfair to none.
+    """Returns the median wall time of each call; see `medians`."""
+    timed = {name: functools.partial(_timed, call) for name, call in calls.items()}
+    return {name: seconds for name, (seconds,) in medians(timed, repeats).items()}
+
+
+def medians(timed: Mapping[Hashable, Callable[[], Sequence[float]]], repeats: int) -> dict[Hashable, tuple[float, ...]]:
+    """Returns the median of each number that a call returns. The calls take turns, so that a busy machine is unfair to none.
 
     Args:
-      calls: What to time; each is called twice more in the beginning, to compile and to warm up.
-      repeats: Timed calls of each.
+      timed: What to call, by name; each is called twice more in the beginning, to compile and to warm up.
+      repeats: Calls of each that count.
     """
-    seconds = {name: [] for name in calls}
+    numbers = {name: [] for name in timed}
     for _ in range(repeats + 2):
-        for name, call in calls.items():
-            seconds[name].append(seconds_of(call))
-    return {name: statistics.median(each[2:]) for name, each in seconds.items()}
+        for name, call in timed.items():
+            numbers[name].append(call())
+    return {name: tuple(map(statistics.median, zip(*each[2:], strict=True))) for name, each in numbers.items()}
+
+
+def _timed(call):
+    return (seconds_of(call),)
 
 
 def seconds_of(call: Callable[[], object]) -> float:
