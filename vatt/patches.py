@@ -80,7 +80,7 @@ class Patches(keras.layers.Layer):
 
     def call(self, boxes: tf.Tensor) -> tf.Tensor:
         """Embeds boxes `[batch, boxes, values]` as `[batch, boxes, width]`."""
-        # One product of all clips' boxes; `tf.matmul` takes one per clip, and its gradient a kernel's per clip to add up.
+        # One product for all clips. `tf.matmul` takes one per clip; its gradient makes a kernel per clip and adds them up.
         return tf.tensordot(boxes, self.kernel, axes=1) + self.bias
 
 
