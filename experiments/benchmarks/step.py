@@ -7,8 +7,9 @@ Example:
 
 A plain step costs one forward and one backward pass, which is twice a forward pass: 3 units. Two gradients apart cost
 1 + 2 (1 + v), v being the share of the forward pass that both objectives run through, the video's: only the video path
-carries both gradients back. The shares are computed from the model's shapes. All steps take turns,
-those of an older checkout too, each checkout's in a process of its own. All figures are medians of one run on one machine.
+carries both gradients back. The shares are computed from the model's shapes. All steps take turns, those of an older
+checkout too, each checkout's in a process of its own. All figures are medians of one run on one machine, by the clock and
+of processor time, which other work on the machine disturbs less.
 
 `--compiling` measures instead how long tracing the steps and compiling them with XLA takes, in processor time.
 """

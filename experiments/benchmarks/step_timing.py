@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from absl import flags
 
 from experiments.benchmarks.checkouts import THIS, Checkout
-from experiments.benchmarks.measure import median_seconds
+from experiments.benchmarks.measure import medians
 from experiments.benchmarks.step_worker import PLAIN
 from experiments.running.command_line import BadInput
 
@@ -45,11 +45,13 @@ def run() -> None:
             (checkout.root, step): checkout.step(step) for step in checkouts[0].steps for checkout in checkouts
             if step in checkout.steps
         }  # fmt: skip
-        seconds = median_seconds(calls, FLAGS.repeats)
+        seconds = medians(calls, FLAGS.repeats)
     shares, least = _bound()
     print(f"shares of the forward pass  {shares}")
     print(f"bound of two gradients      {least:.3f} of a plain step: 1 + 2 (1 + v) over 3")
-    print("\n".join(table(seconds, [checkout.root for checkout in checkouts])))
+    for index, clock in enumerate(("by the clock", "processor time")):
+        of_clock = {place: each[index] for place, each in seconds.items()}
+        print("\n".join([f"\n{clock}", *table(of_clock, [checkout.root for checkout in checkouts])]))
     _print_refused(checkouts[0].refused)
 
 

@@ -1,12 +1,14 @@
 """The process that holds the training steps of one checkout and takes them when told to.
 
 It is run as a file, with a checkout's root as working directory and on the path, so that all it imports from the project is
-that checkout's, also an older one's. Lines of JSON: first what to build, then the name of a step to take, again and again.
+that checkout's, also an older one's. Lines of JSON: first what to build, then the name of a step to take, again and again; the
+answer to that is its seconds, by the clock and of processor time.
 """
 
 import importlib.util
 import json
 import sys
+import time
 
 # Where a checkout has the configuration and the assembly of a run: now, and before the folders of `experiments`.
 _LAYOUTS = (
@@ -80,12 +82,18 @@ def _logged(trainer, batch):
 def main() -> None:
     """Answers lines of standard input on standard output."""
     answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
-    import tensorflow as tf
-
     _forget_installed_checkout()
     steps, refused = build_steps(**json.loads(sys.stdin.readline()))
     print(json.dumps({"steps": list(steps), "refused": refused}), file=answers, flush=True)
     for line in sys.stdin:
-        steps[line.strip()]()
-        tf.test.experimental.sync_devices()
-        print("done", file=answers, flush=True)
+        print(json.dumps(_seconds(steps[line.strip()])), file=answers, flush=True)
+
+
+def _seconds(take):
+    import tensorflow as tf
+
+    clocks = (time.perf_counter, time.process_time)
+    before = [clock() for clock in clocks]
+    take()
+    tf.test.experimental.sync_devices()
+    return [clock() - start for clock, start in zip(clocks, before, strict=True)]

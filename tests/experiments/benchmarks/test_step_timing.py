@@ -45,7 +45,8 @@ def test_a_checkout_takes_its_own_steps(older):
     with Checkout(older, ["run.gin"], [], WAYS) as checkout:
         assert checkout.steps == ["plain", "gr"] and checkout.refused == {"newer": "no such method"}
         for name in ("plain", "gr", "plain"):
-            checkout.step(name)()
+            clock, processor = checkout.step(name)()
+            assert clock > 0 and processor > 0
     assert (older / "taken").read_text() == "plain gr'plain "
 
 
