@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from experiments.running import run_lock
 from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.gin_statements import require_statements
 from experiments.running.own_files import content_of, read_json, read_text
 
 # These change how a run is watched and saved, not what it computes.
@@ -123,6 +124,13 @@ class RunDirectory:
                 "checkpoint fits, --allow_config_change."
             )
 
+    def read_config(self) -> str:
+        """Returns the text of config.gin; raises `BadInput` if it is not in gin's language."""
+        text = read_text(self.config)
+        with content_of(self.config):
+            require_statements(text, self.config.name)
+        return text
+
     def write_vocabulary(self, words: str) -> None:
         """Writes vocabulary.txt; before it, so that no other one can take its place unnoticed, its hash."""
         self.write(self.vocabulary_hash, f"{_hash(words)}  {self.vocabulary.name}\n")
@@ -153,7 +161,7 @@ class RunDirectory:
           config: The operative configuration of the other one.
           data: Describes its data sets; `None` to leave the data out.
         """
-        lines = config_difference(read_text(self.config), config) if self.config.exists() else []
+        lines = config_difference(self.read_config(), config) if self.config.exists() else []
         before = read_json(self.data) if self.data.exists() else data
         if data is not None and before != data:
             lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
@@ -170,7 +178,7 @@ class RunDirectory:
         if not self.config.exists():
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
-        values = bindings(read_text(self.config))
+        values = bindings(self.read_config())
         kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
         return kept + [
             f"{name} = {value}"
