@@ -119,6 +119,7 @@ def require_statements(text: str, name: str) -> None:
 
     Raises:
       ValueError: It is not, or sets nothing.
+      TypeError: A dictionary in it has a key that Python cannot hash.
     """
     try:
         with _parse_errors_named(name):
@@ -126,7 +127,7 @@ def require_statements(text: str, name: str) -> None:
             while statement := parser.parse_statement():  # a loop over the parser would end at its StopIteration
                 sets_something |= isinstance(statement, config_parser.BindingStatement)
     except SyntaxError as error:
-        raise ValueError(f"{name} is not in gin's language: {error.msg}.") from error
+        raise ValueError(f"{name} is not in gin's language: {error.msg}") from error
     if not sets_something:
         raise ValueError(f"{name} sets no parameter.")
 
