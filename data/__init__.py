@@ -13,7 +13,7 @@ from data.pipeline.spec import ClipSpec
 from data.preparing.parallel import interleave
 from data.preparing.prepare import prepare
 from data.preparing.unit_runners import in_processes, in_this_process, on_beam
-from data.records.damage import Damage, drop_damaged, file_damage, first_damage
+from data.records.damage import Damage, drop_damaged, file_damage, first_damage, unreadable
 from data.records.prepared_dataset import PreparedDataset, open_dataset, open_labeled
 from data.records.schema import dataset_info, make_record, open_jpeg
 from data.records.sources import SourceFacts
@@ -95,5 +95,6 @@ __all__ = [
     "stored_bytes",
     "train_batches",
     "training_files",
+    "unreadable",
     "write_json",
 ]

@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 import tensorflow as tf
 
 import data
-from data import OUT_OF_STEP, WRONG_LENGTHS, first_damage
+from data import OUT_OF_STEP, WRONG_LENGTHS, first_damage, unreadable
 from experiments.running.command_line import RunFailed
+
+# What file systems say: no such file, no permission, a folder in its place, links in a circle.
+_NOT_OPENED = (
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.UnknownError,
+)
 
 
 @contextlib.contextmanager
@@ -18,11 +26,11 @@ def damage_named(files: Callable[[], Iterable[str]]) -> Iterator[None]:
       files: Returns the record files that may have been read, the one suspected most first.
 
     Raises:
-      RunFailed: A record is damaged, a file has lost some, or a worker of the data service was lost.
+      RunFailed: A file cannot be read, has a damaged record or has lost some, or a worker of the data service was lost.
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_NOT_OPENED) as error:
         message = _explain(error, files)
         if message is None:
             raise
@@ -33,6 +41,8 @@ def _explain(error: tf.errors.OpError, files: Callable[[], Iterable[str]]) -> st
     for known in (WRONG_LENGTHS, OUT_OF_STEP):
         if known in error.message:
             return known
+    if isinstance(error, _NOT_OPENED):
+        return next((unreadable(path, error) for path in files() if path in error.message), None)
     jpegs = "JPEG" in error.message
     if not jpegs and not isinstance(error, tf.errors.DataLossError):
         return None

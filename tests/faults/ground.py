@@ -120,11 +120,13 @@ class Ground:
         paths = [path for path in sorted(self.path.rglob("*")) if not _IGNORED.search(str(path))]
         hashes = {str(path.relative_to(self.path)): self._hash(path, raw) for path in paths}
         checkpoints = [] if raw else [name for name in hashes if name.endswith(".index") and "variables" not in name]
-        values = forked.call(lambda: {name: _checkpoint_values(self.path / name) for name in checkpoints})
+        # A pipe cannot be read to its end.
+        readable = [name for name in checkpoints if "other" not in (hashes[name], hashes.get(_values_of(name)))]
+        values = forked.call(lambda: {name: _checkpoint_values(self.path / name) for name in readable})
         for name, value in values.items():
             if value:
                 hashes[name] = value
-                hashes[name.replace(".index", ".data-00000-of-00001")] = value
+                hashes[_values_of(name)] = value
         return hashes
 
     def _hash(self, path: pathlib.Path, raw: bool) -> str:
@@ -167,6 +169,10 @@ def make(path: pathlib.Path, wanted: tuple[str, ...]) -> Ground:
         outcome = forked.run(ground.commands()[name])
         assert outcome.code == 0, (name, outcome)
     return ground
+
+
+def _values_of(index: str) -> str:
+    return index.replace(".index", ".data-00000-of-00001")
 
 
 def _checkpoint_values(index: pathlib.Path) -> str:

@@ -15,7 +15,6 @@ import csv
 import os
 import pathlib
 import random
-import re
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import damage
 import forked
 import ground
+import judging
 import statements
 import tampering
 
@@ -43,18 +43,6 @@ QUICK = ("embed", "search", "import_checkpoint")
 _STATEMENT = "gin statement"
 _PRINTED = "what it prints"
 _COLUMNS = ("file", "program", "way", "kind", "code", "seconds", "message")
-# "another value": the file is well-formed and says something else, which the program takes as it stands.
-FINE = ("refused", "same result", "documented", "another value")
-# Without these a program does less, and says so; the report also without a run's model.json.
-OPTIONAL = (
-    "metrics.jsonl", "result.json", "evaluation.npz", "environment.json", "data.json", "vocabulary.txt", "index.html",
-)  # fmt: skip
-# The report of a run shows the facts in these as they are, and draws the lines of metrics.jsonl that there are.
-SHOWN = ("config.gin", "data.json", "environment.json", "model.json", "metrics.jsonl")
-# No changed bit of these passes.
-CHECKSUMS = re.compile(r"\.index$|\.data-\d|\.tfrecord-")
-# A last line that a kill cut off does not count.
-CUT_LINES = ("empty", "nested deeply", "cut")
 
 
 def unread(relative: str) -> bool:
@@ -123,13 +111,11 @@ class Tries:
         outcome = forked.run(copy.commands()[program], obeys_permissions=way == "no permission")
         if way == "no permission":
             (copy.path / name).chmod(0o600)
-        kind = judge(outcome, name)
-        if program == "check_data" and outcome.code == 1 and pathlib.Path(name).name in outcome.output:
-            kind = "refused"  # what it finds is its result
-        if kind == "refused" and before and _changed(before, copy.fingerprint(raw=True)):
+        kind = judging.judge(outcome, name, program)
+        if kind == "refused" and before and judging.changed(before, copy.fingerprint(raw=True), program):
             kind = "changed"
         if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
-            kind = another_result(name, program, way)
+            kind = judging.another_result(name, program, way)
         self.note(name, program, way, kind, outcome)
         ground.remove(copy.path)
         return kind
@@ -154,7 +140,7 @@ class Tries:
         (copy.path / "given.gin").write_text(text)
         command = ["pretrain", "--dry_run", f"--gin_file={copy.path}/given.gin"]
         outcome = forked.run(command, directory=copy.path)
-        kind = judge(outcome, "given")
+        kind = judging.judge(outcome, "given", program)
         if kind == "unclear" and outcome.errors.startswith("error: "):
             kind = "refused"
         self.note(_shown(text), program, _STATEMENT, "silently wrong" if outcome.code == 0 else kind, outcome)
@@ -176,7 +162,7 @@ class Tries:
         if self._file:
             with open(self._file, "a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(row)
-        if kind not in FINE:
+        if kind not in judging.FINE:
             print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
 
 
@@ -191,38 +177,6 @@ def _read_table(path: str) -> dict[tuple[str, str, str], str]:
 def _shown(text: str) -> str:
     """The last statement of a gin file, which is what is wrong with it."""
     return text.splitlines()[-1][:60]
-
-
-def another_result(name: str, program: str, way: str) -> str:
-    """Returns what it is that a program gives another result without a word on a damaged file."""
-    optional = (*OPTIONAL, "run/model.json") if program == "report" else OPTIONAL
-    if (way == "removed" and name.endswith(optional)) or (way in CUT_LINES and name.endswith("metrics.jsonl")):
-        return "documented"
-    if way.startswith("tampered"):
-        return "silently wrong" if CHECKSUMS.search(name) else "another value"
-    shown = program == "report" and name.startswith("run/") and name.endswith(SHOWN)
-    well_formed = way in ("missing key", "huge number") or (way == "another version" and name.endswith(".json"))
-    return "another value" if shown and well_formed else "silently wrong"
-
-
-def judge(outcome: forked.Outcome, name: str) -> str:
-    """Returns what kind of ending a program had; "same result" remains to be compared."""
-    if outcome.code is None:
-        return "hang"
-    if "Traceback" in outcome.errors or outcome.code not in (0, 1, 2):
-        return "traceback"
-    if outcome.code == 0:
-        return "same result"
-    lines = [line for line in outcome.errors.splitlines() if line.startswith("error: ")]
-    words = pathlib.Path(name).name.split(".")[0]
-    return "refused" if len(lines) == 1 and words in outcome.errors else "unclear"
-
-
-def _changed(before: dict[str, str], after: dict[str, str]) -> bool:
-    """Whether a file differs or was added; an empty folder for the output may be."""
-    return any(after.get(path) != found for path, found in before.items()) or any(
-        found != "folder" for path, found in after.items() if path not in before
-    )
 
 
 def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random, most: int, tampers: int) -> None:
@@ -292,7 +246,7 @@ def main() -> int:
                 for text in statements.WRONG:
                     tries.statement(text, "pretrain")
     print(f"{tries.kinds.total()} tries in {time.monotonic() - start:.0f} s: {dict(tries.kinds.most_common())}")
-    return int(any(kind not in FINE for kind in tries.kinds))
+    return int(any(kind not in judging.FINE for kind in tries.kinds))
 
 
 if __name__ == "__main__":
