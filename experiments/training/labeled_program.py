@@ -42,5 +42,11 @@ class LabeledProgram(TrainProgram):
         return record_files(self.prepared)
 
     def best_checkpoint(self, weights: tf.train.Checkpoint, number: tf.Variable) -> RunCheckpoints:
-        """Returns what saves the best weights under a number, such as their epoch."""
-        return RunCheckpoints(weights, self.directory.best, number, every_steps=1, keep=1)
+        """Returns what saves the best weights under a number, such as their epoch.
+
+        Raises:
+          RunFailed: There are some that cannot be read; without this the run would learn of it at its end.
+        """
+        best = RunCheckpoints(weights, self.directory.best, number, every_steps=1, keep=1)
+        best.require_readable()
+        return best

@@ -48,9 +48,13 @@ def judge(outcome: forked.Outcome, name: str, program: str) -> str:
     return "refused" if len(lines) == 1 and words in outcome.errors else "unclear"
 
 
-def changed(before: dict[str, str], after: dict[str, str], program: str) -> bool:
-    """Whether a file differs or was added; an empty folder for the output may be, and a list of what check_data found."""
+def changed(before: dict[str, str], after: dict[str, str], name: str, program: str) -> bool:
+    """Whether a file differs or was added.
+
+    Neither an empty folder for the output counts, nor a list of what check_data found, nor what a program has written before
+    it came to the damaged record of a data set.
+    """
     added = {path for path, found in after.items() if path not in before and found != "folder"}
-    if program == "check_data":
-        added -= {"out/check.json"}
+    if program == "check_data" or ".tfrecord-" in name:
+        added = {path for path in added if not path.startswith("out/")}
     return bool(added) or any(after.get(path) != found for path, found in before.items())

@@ -112,7 +112,7 @@ class Tries:
         if way == "no permission":
             (copy.path / name).chmod(0o600)
         kind = judging.judge(outcome, name, program)
-        if kind == "refused" and before and judging.changed(before, copy.fingerprint(raw=True), program):
+        if kind == "refused" and before and judging.changed(before, copy.fingerprint(raw=True), name, program):
             kind = "changed"
         if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
             kind = judging.another_result(name, program, way)
