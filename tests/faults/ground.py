@@ -109,6 +109,9 @@ class Ground:
     def copy(self, path: pathlib.Path) -> "Ground":
         """Another one like it, which may be damaged."""
         shutil.copytree(self.path, path, symlinks=True)
+        tuned = path / "finetuned" / "config.gin"
+        if tuned.exists():  # names the checkpoint that it started from by its place
+            tuned.write_text(tuned.read_text().replace(str(self.path), str(path)))
         return Ground(path)
 
     def fingerprint(self, raw: bool = False) -> dict[str, str]:

@@ -102,6 +102,7 @@ class Tries:
         """
         if known := self._known.get((name, program, way)):
             return known
+        expected = self.expected(program)
         copy = self.whole.copy(self._place())
         if way.startswith("tampered"):
             tampering.tamper(copy.path / name, random.Random(f"{name} {way}"))
@@ -114,7 +115,7 @@ class Tries:
         kind = judging.judge(outcome, name, program)
         if kind == "refused" and before and judging.changed(before, copy.fingerprint(raw=True), name, program):
             kind = "changed"
-        if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
+        if kind == "same result" and not self._same(copy, outcome, expected, name):
             kind = judging.another_result(name, program, way)
         self.note(name, program, way, kind, outcome)
         ground.remove(copy.path)
