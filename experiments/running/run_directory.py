@@ -161,8 +161,8 @@ class RunDirectory:
           config: The operative configuration of the other one.
           data: Describes its data sets; `None` to leave the data out.
         """
-        lines = config_difference(self.read_config(), config) if self.config.exists() else []
-        before = read_json(self.data) if self.data.exists() else data
+        lines = config_difference(self.read_config(), config) if os.path.lexists(self.config) else []
+        before = read_json(self.data) if os.path.lexists(self.data) else data
         if data is not None and before != data:
             lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
         return lines
@@ -175,7 +175,7 @@ class RunDirectory:
         Args:
           program: Name of the program's configurable.
         """
-        if not self.config.exists():
+        if not os.path.lexists(self.config):
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
         values = bindings(self.read_config())

@@ -118,6 +118,15 @@ def test_a_configuration_that_is_none_is_named(directory, text):
         directory.read_config()
 
 
+@pytest.mark.parametrize("name", ["config.gin", "data.json"])
+def test_a_broken_link_is_no_new_run(directory, vocabulary, name):
+    directory.start(CONFIG, {"set": 1}, vocabulary, False)
+    (directory.path / name).unlink()
+    (directory.path / name).symlink_to("/not/mounted")
+    with pytest.raises(BadInput, match=rf"{name} should be as this version writes it"):
+        directory.check(CONFIG, {"set": 1}, False)
+
+
 def test_a_configuration_may_name_what_this_version_does_not_know(directory):
     directory.write(directory.config, text := "pretrain.model = @OldModel()\nscope/OldModel.width = %WIDTH\n")
     assert directory.read_config() == text
