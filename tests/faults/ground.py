@@ -52,9 +52,11 @@ STUDY = [
     "study.ablation_seeds = 1", "study.train_clips = 16", "study.validation_clips = 16", "study.test_clips = 12",
     "study.watched = ('cl',)", "study.watch_steps = (3,)", "study.watched_clips = 12", "study.cost_repeats = 1",
 ]  # fmt: skip
+# Times, as text and drawn.
 _VOLATILE = (
     r"\d+(\.\d+)? ?(s|ms|seconds)\b", r'"(seconds|step_seconds|seconds_spent|data_wait_share|wall_time|command)": [^,}\n]*',
     r"[\d.]+ (clips|items)/s", r"timestamps?: [\d.]+",
+    r"(?s:<svg(?:(?!</svg>).)*>(?:seconds per step|% of the time)<.*?</svg>)",
 )  # fmt: skip
 
 
