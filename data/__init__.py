@@ -29,8 +29,8 @@ from data.records.stored_clips import (
 from data.sets.by_name import dataset_builder
 from data.sets.synthetic import Synthetic, SyntheticConfig
 from data.source.archives import open_source
+from data.source.regular_files import require_no_pipe
 from data.source.storage import join as join_path
-from data.source.storage import require_no_pipe
 from data.source.written_files import as_os_errors, renamed_when_done, write_json
 from data.text.cues import Cue
 from data.text.tokenizers import WordPieceTokenizer, WordTokenizer

@@ -16,7 +16,8 @@ from google.protobuf import json_format
 from data.errors import DataError
 from data.records.sources import SourceFacts, read_sources
 from data.records.trusted_features import require_own_features
-from data.source.storage import join, require_no_pipes, storage_of
+from data.source.regular_files import require_no_pipes
+from data.source.storage import join, storage_of
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
 LABELED_SPLITS = ("train", "validation", "test")
