@@ -11,8 +11,12 @@ FINE = ("refused", "same result", "documented", "another value")
 OPTIONAL = (
     "metrics.jsonl", "result.json", "evaluation.npz", "environment.json", "data.json", "vocabulary.txt", "index.html",
 )  # fmt: skip
-# The report of a run shows the facts in these as they are, and draws the lines of metrics.jsonl that there are.
-SHOWN = ("config.gin", "data.json", "environment.json", "model.json", "metrics.jsonl")
+# Programs show the facts in these as they are, and summarize the lines of metrics.jsonl that there are.
+SHOWN = {
+    "report": ("run/config.gin", "run/data.json", "run/environment.json", "run/model.json", "run/metrics.jsonl"),
+    "evaluate": ("run/metrics.jsonl",),
+    "sweep report": ("/metrics.jsonl",),
+}
 # No changed bit of these passes.
 CHECKSUMS = re.compile(r"\.index$|\.data-\d|\.tfrecord-")
 # A last line that a kill cut off does not count.
@@ -28,7 +32,7 @@ def another_result(name: str, program: str, way: str) -> str:
         return "documented"  # the table says that the point has not come to its end
     if way.startswith("tampered"):
         return "silently wrong" if CHECKSUMS.search(name) else "another value"
-    shown = program == "report" and name.startswith("run/") and name.endswith(SHOWN)
+    shown = name.endswith(SHOWN.get(program, ()))
     well_formed = way in ("missing key", "huge number") or (way == "another version" and name.endswith(".json"))
     return "another value" if shown and well_formed else "silently wrong"
 
