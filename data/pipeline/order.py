@@ -122,14 +122,17 @@ class ClipOrder:
         expected = tf.reduce_sum(tf.gather(tf.constant(self.lengths, tf.int64), shards))
         key = derive_key(self.seed, self.pipeline, WINDOW_ORDER, window)
 
-        def shuffle(records: tf.Tensor) -> tf.Tensor:
+        def shuffle(records_and_end: tf.Tensor) -> tf.Tensor:
+            records = records_and_end[:-1]
             with tf.control_dependencies([_check_length(records, expected, paths)]):
                 return tf.random.experimental.stateless_shuffle(records, seed=key)
 
         reads = min(self.shards_per_window, _MAXIMUM_PARALLEL_READS)
-        # One record more than expected, so that a file that is too long is noticed as well.
         records = tf.data.TFRecordDataset(paths, num_parallel_reads=reads)
-        return records.batch(expected + 1).map(shuffle)
+        # Files without a record would give no batch, and be read again without end.
+        with_end = records.concatenate(tf.data.Dataset.from_tensors(""))
+        # One record more than expected, so that a file that is too long is noticed as well.
+        return with_end.batch(expected + 2).map(shuffle)
 
 
 def _check_length(records: tf.Tensor, expected: tf.Tensor, paths: tf.Tensor) -> tf.Operation:

@@ -47,7 +47,7 @@ RELEASE = ROOT / "tests" / "golden" / "ut_tiny" / "ckpt" / "ckpt-3"
 # One point, with everything that a point may have.
 STUDY = [
     f"study.bindings = {(*MODEL, 'STEPS = 3', 'pretrain.warmup_steps = 1', 'pretrain.batch_size = 4', *CLIPS[:1])!r}",
-    "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.oracle = False", "study.ablations = {}",
+    "study.methods = {'cl': 'configs/methods/cl.gin'}", "study.two_pass = ()", "study.oracle = False", "study.ablations = {}",
     "study.noise = ((0.5, 0.3),)", "study.ablation_noise = (0.5, 0.3)", "study.noise_seeds = {}", "study.seeds = (4,)",
     "study.ablation_seeds = 1", "study.train_clips = 16", "study.validation_clips = 16", "study.test_clips = 12",
     "study.watched = ('cl',)", "study.watch_steps = (3,)", "study.watched_clips = 12", "study.cost_repeats = 1",

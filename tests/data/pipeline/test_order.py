@@ -129,6 +129,13 @@ def test_wrong_lengths_stop_the_run(paths, error):
         take(clip_order(paths, lengths, seed=0, shuffle_window=7), CLIPS)
 
 
+def test_an_empty_file_stops_the_run(paths, tmp_path):
+    (empty := tmp_path / "empty").write_bytes(b"")
+    for files, lengths in (([str(empty)], (3,)), ([paths[0], str(empty)], (LENGTHS[0], 3))):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="do not hold as many records"):
+            take(clip_order(tuple(files), lengths, seed=0, shuffle_window=1), 2 * LENGTHS[0] + 4)
+
+
 def test_files_are_read_in_order(paths):
     records = list(in_order(paths, LENGTHS).as_numpy_iterator())
     assert records == list(tf.data.TFRecordDataset(list(paths)).as_numpy_iterator()) and len(records) == CLIPS
