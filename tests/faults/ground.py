@@ -54,14 +54,15 @@ STUDY = [
 ]  # fmt: skip
 # Times, as text and drawn.
 _VOLATILE = (
+    r'"seconds": \{[^}]*\}', r"(?m)(?<=,3),[\d.]+,[\d.]+$", r"(?m)^\| (?:one gradient|cl) \| [\d.]+ \| [\d.]+ \|$",  # of a study of 3 steps
     r"\d+(\.\d+)? ?(s|ms|seconds)\b", r'"(seconds|step_seconds|seconds_spent|data_wait_share|wall_time|command)": [^,}\n]*',
     r"[\d.]+ (clips|items)/s", r"timestamps?: [\d.]+",
     r"(?s:<svg(?:(?!</svg>).)*>(?:seconds per step|% of the time)<.*?</svg>)",
 )  # fmt: skip
 
 
-# Logs, and the graph of a SavedModel, whose bytes differ from time to time.
-_IGNORED = re.compile(r"events\.out|/log\.txt$|__pycache__|/exported/[a-z_]*\.pb$|/exported/variables/")
+# Logs, what steps cost, and the graph of a SavedModel, whose bytes differ from time to time.
+_IGNORED = re.compile(r"events\.out|/cost\.json$|/log\.txt$|__pycache__|/exported/[a-z_]*\.pb$|/exported/variables/")
 
 
 def bound(bindings: list[str]) -> list[str]:
