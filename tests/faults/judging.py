@@ -15,7 +15,7 @@ OPTIONAL = (
 SHOWN = {
     "report": ("run/config.gin", "run/data.json", "run/environment.json", "run/model.json", "run/metrics.jsonl"),
     "evaluate": ("run/metrics.jsonl",),
-    "sweep report": ("/metrics.jsonl",),
+    **dict.fromkeys(("sweep report", "classify", "finetune"), ("/metrics.jsonl",)),
 }
 # No changed bit of these passes.
 CHECKSUMS = re.compile(r"\.index$|\.data-\d|\.tfrecord-")
