@@ -13,7 +13,7 @@ from data.pipeline.spec import ClipSpec
 from data.preparing.parallel import interleave
 from data.preparing.prepare import prepare
 from data.preparing.unit_runners import in_processes, in_this_process, on_beam
-from data.records.damage import Damage, drop_damaged, file_damage, first_damage
+from data.records.damage import Damage, drop_damaged, file_damage, first_damage, unreadable
 from data.records.prepared_dataset import PreparedDataset, open_dataset, open_labeled
 from data.records.schema import dataset_info, make_record, open_jpeg
 from data.records.sources import SourceFacts
@@ -30,8 +30,8 @@ from data.records.stored_clips import (
 from data.sets.by_name import dataset_builder
 from data.sets.synthetic import Synthetic, SyntheticConfig
 from data.source.archives import open_source
+from data.source.regular_files import require_no_pipe
 from data.source.storage import join as join_path
-from data.source.storage import require_no_pipe
 from data.source.written_files import as_os_errors, renamed_when_done, write_json
 from data.text.cues import Cue
 from data.text.tokenizers import WordPieceTokenizer, WordTokenizer
@@ -97,5 +97,6 @@ __all__ = [
     "stored_bytes",
     "train_batches",
     "training_files",
+    "unreadable",
     "write_json",
 ]

@@ -10,7 +10,7 @@ records and keeps the old ones as <name>.damaged. Suspicious are clips without c
 without audio, with silent or short audio, with black or frozen video; and clips that occur twice, in one split or in
 two, or look and sound alike in two splits.
 
-Exit codes: 0 nothing is damaged (any more), 1 damaged records were found, 2 no such data set.
+Exit codes: 0 nothing is damaged (any more), 1 damaged records were found, 2 no such data set, or a file of it cannot be read.
 """
 
 import os

@@ -12,7 +12,8 @@ import av
 
 from data.errors import DataError
 from data.media.tracks import sound_stream, video_stream
-from data.source.storage import FilePart, RemoteFile, require_regular
+from data.source.regular_files import require_regular
+from data.source.storage import FilePart, RemoteFile
 
 MediaSource = str | os.PathLike | bytes | RemoteFile | FilePart
 """A media file: where it is, or its bytes."""

@@ -15,6 +15,7 @@ from data.pipeline.clips import Clip, ClipReader
 from data.pipeline.finishing import AUGMENT_ON, frame_canvas
 from data.pipeline.mixture import mixture
 from data.pipeline.options import input_options
+from data.pipeline.order import in_order
 from data.pipeline.pair_weights import PairWeights, lookups
 from data.pipeline.service import DataService
 from data.pipeline.spec import ClipSpec
@@ -234,7 +235,7 @@ def eval_batches(
     _require_whole("crops", crops, least=1)
     prepared.require_split(split)
     reader = ClipReader(prepared, spec, tokenizer, video)
-    records = tf.data.TFRecordDataset(list(prepared.shard_paths[split]))
+    records = in_order(prepared.shard_paths[split], prepared.shard_lengths[split])
     clips = records.map(
         _as_it_is(lambda record: reader.evaluation_clip(record, windows, crops)),
         num_parallel_calls=tf.data.AUTOTUNE,

@@ -9,7 +9,7 @@ neighbors in that order form windows; the records of a window are read together 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +23,7 @@ WRONG_LENGTHS = (
     "The record files do not hold as many records as their dataset_info.json says. Prepare the data set again; "
     "python -m experiments.check_data names the files."
 )
-"""What the error of `ClipOrder.records` says."""
+"""What the errors of `ClipOrder.records` and `in_order` say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,14 +122,17 @@ class ClipOrder:
         expected = tf.reduce_sum(tf.gather(tf.constant(self.lengths, tf.int64), shards))
         key = derive_key(self.seed, self.pipeline, WINDOW_ORDER, window)
 
-        def shuffle(records: tf.Tensor) -> tf.Tensor:
+        def shuffle(records_and_end: tf.Tensor) -> tf.Tensor:
+            records = records_and_end[:-1]
             with tf.control_dependencies([_check_length(records, expected, paths)]):
                 return tf.random.experimental.stateless_shuffle(records, seed=key)
 
         reads = min(self.shards_per_window, _MAXIMUM_PARALLEL_READS)
-        # One record more than expected, so that a file that is too long is noticed as well.
         records = tf.data.TFRecordDataset(paths, num_parallel_reads=reads)
-        return records.batch(expected + 1).map(shuffle)
+        # Files without a record would give no batch, and be read again without end.
+        with_end = records.concatenate(tf.data.Dataset.from_tensors(""))
+        # One record more than expected, so that a file that is too long is noticed as well.
+        return with_end.batch(expected + 2).map(shuffle)
 
 
 def _check_length(records: tf.Tensor, expected: tf.Tensor, paths: tf.Tensor) -> tf.Operation:
@@ -138,6 +141,35 @@ def _check_length(records: tf.Tensor, expected: tf.Tensor, paths: tf.Tensor) -> 
         [WRONG_LENGTHS, "Expected", expected, ", read", tf.size(records), "from", paths],
         summarize=8,
     )
+
+
+def in_order(paths: Sequence[str], lengths: Sequence[int]) -> tf.data.Dataset:
+    """Reads files one after the other.
+
+    Args:
+      paths: TFRecord files.
+      lengths: Records in each of them. Reading a file with another number of records raises
+        `tf.errors.InvalidArgumentError`.
+
+    Returns:
+      Dataset of serialized records.
+    """
+    files = tf.data.Dataset.from_tensor_slices((list(paths), tf.constant(lengths, tf.int64)))
+    return files.flat_map(_counted)
+
+
+def _counted(path: tf.Tensor, expected: tf.Tensor) -> tf.data.Dataset:
+    def count(read: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        record, ends = item
+        fits = tf.where(ends, read == expected, read < expected)
+        check = tf.debugging.Assert(fits, [WRONG_LENGTHS, "Expected", expected, "in", path])
+        with tf.control_dependencies([check]):
+            return read + 1, (tf.identity(record), ends)
+
+    records = tf.data.TFRecordDataset(path).map(lambda record: (record, False))
+    with_end = records.concatenate(tf.data.Dataset.from_tensors(("", True)))
+    counted = with_end.scan(tf.constant(0, tf.int64), count)
+    return counted.filter(lambda _, ends: tf.logical_not(ends)).map(lambda record, _: record)
 
 
 def clip_order(

@@ -46,6 +46,9 @@ def file_damage(path: str) -> Iterator[Damage]:
 
     An undamaged file takes as long as reading it. Records after a damaged length cannot be found
     and are not named.
+
+    Raises:
+      DataError: The file cannot be read at all.
     """
     try:
         tf.data.TFRecordDataset(path).reduce(0, lambda count, _: count + 1)
@@ -53,6 +56,14 @@ def file_damage(path: str) -> Iterator[Damage]:
         for number, offset, _, damage in framed_records(path):
             if damage:
                 yield Damage(path, number, offset, damage)
+    except tf.errors.OpError as error:
+        raise DataError(unreadable(path, error)) from error
+
+
+def unreadable(path: str, error: tf.errors.OpError) -> str:
+    """Says that a file cannot be opened, for which TensorFlow raised an error that names it."""
+    reason = error.message.partition(path)[2].split("\n")[0].split("[")[0].strip("; ")
+    return f"{path} cannot be read: {reason}. Put the file back, or prepare the data set again."
 
 
 def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:

@@ -16,7 +16,8 @@ from google.protobuf import json_format
 from data.errors import DataError
 from data.records.sources import SourceFacts, read_sources
 from data.records.trusted_features import require_own_features
-from data.source.storage import join, require_no_pipes, storage_of
+from data.source.regular_files import require_no_pipes
+from data.source.storage import join, storage_of
 from data.text.vocabulary import WORD_FILE, WORDPIECE_FILE
 
 LABELED_SPLITS = ("train", "validation", "test")
@@ -120,8 +121,8 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
             shard_paths={split: tuple(lengths) for split, lengths in shards.items()},
             shard_lengths={split: tuple(lengths.values()) for split, lengths in shards.items()},
             features=builder.info.features,
-            frames_per_second=float(metadata["frames_per_second"]),
-            sample_rate_hz=int(metadata["sample_rate_hz"]),
+            frames_per_second=_rate(metadata, "frames_per_second"),
+            sample_rate_hz=int(_rate(metadata, "sample_rate_hz")),
             class_names=tuple(metadata.get("class_names") or ()),
             has_video=bool(metadata.get("has_video", True)),
         )
@@ -132,6 +133,13 @@ def open_dataset(name: str, data_dir: str) -> PreparedDataset:
             "another version. "
             f"Prepare it again: {_prepare_command(name, data_dir)}"
         ) from error
+
+
+def _rate(metadata: Mapping[str, object], name: str) -> float:
+    rate = float(metadata[name])
+    if not 0 < rate < 2**31:
+        raise ValueError(f"{name} is {rate}")
+    return rate
 
 
 def open_labeled(name: str, data_dir: str, multi_label: bool = False) -> PreparedDataset:

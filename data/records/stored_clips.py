@@ -133,16 +133,23 @@ def read_stored_clips(shard: Shard) -> Iterator[StoredClip]:
     """Yields the clips of a file of records, in order.
 
     Raises:
-      DataError: A record is damaged.
+      DataError: A record is damaged, or the file has lost some.
     """
+    read = 0
     try:
         for record in tf.data.TFRecordDataset(shard.path).prefetch(2).as_numpy_iterator():
             yield parse_clip(record)
+            read += 1
     except (tf.errors.OpError, DataError) as error:
         raise DataError(
             f"{shard.path} has a damaged record ({getattr(error, 'message', error)}). python -m experiments.check_data "
             "finds all of them."
         ) from error
+    if read != shard.records:
+        raise DataError(
+            f"{shard.path} should hold {shard.records} records, as dataset_info.json says. Found {read}. Put the file back, or "
+            "prepare the data set again."
+        )
 
 
 def read_records(path: str, skipped: Container[int] = ()) -> Iterator[tuple[int, int, bytes]]:

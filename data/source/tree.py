@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, TextIO
 
 from data.errors import DataError
 from data.source.names import composed, leaves
-from data.source.storage import FilePart, RemoteFile, join, require_regular, scheme_of, storage_of
+from data.source.regular_files import require_regular
+from data.source.storage import FilePart, RemoteFile, join, scheme_of, storage_of
 from data.source.tars import Member
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from data.source.regular_files import require_no_pipe
+
 
 def read_json(path: str) -> Any:
     """Returns the content of a JSON file, here or remote; raises `OSError` or `ValueError`."""
+    require_no_pipe(path)
     try:
         with as_os_errors(path), tf.io.gfile.GFile(path) as file:
             return json.load(file)

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from data.errors import DataError
-from data.source.storage import require_no_pipe
+from data.source.regular_files import require_no_pipe
 
 WORDPIECE_SPECIAL = ("[PAD]", "[UNK]")
 WORD_SPECIAL = ("<pad>", "<unk>")

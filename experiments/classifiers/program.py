@@ -16,7 +16,7 @@ from experiments.running.command_line import bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
 from experiments.training.history import all_cosines
-from experiments.training.labeled_program import LabeledProgram
+from experiments.training.labeled_program import LabeledProgram, validation_at
 from experiments.training.step_means import conflict_rate, mean_cosine
 from experiments.training.train_program import require_directories, strategy_from_flags
 
@@ -69,7 +69,6 @@ def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluat
     last = evaluator("test")
     best.require()
     records = directory.read_metrics()
-    validations = [record for record in records if "validation" in record]
     best_epoch = int(run.best_epoch.numpy())
     result = {
         "method": run.config.method,
@@ -82,7 +81,7 @@ def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluat
         "chance": evaluator.chance["test"],
         "alone": "head" if run.config.recipe.heads else "fusion with the other modality removed",
         "best_epoch": best_epoch,
-        "validation": next(record["validation"] for record in validations if record["epoch"] == best_epoch),
+        "validation": validation_at(directory, "epoch", best_epoch),
         "test": {"best": evaluator("test"), "last": last},
         "gradients": _gradients(records, run.trainer.compared()),
         "seconds_spent": float(run.seconds_spent.numpy()),

@@ -58,7 +58,9 @@ def check_clip(record: bytes, prepared: PreparedDataset) -> CheckedClip:
     except ValueError as error:
         return CheckedClip(clip.clip_id, damage=str(error))
     if outside := [label for label in clip.labels if not 0 <= label < len(prepared.class_names)]:
-        return CheckedClip(clip.clip_id, damage=f"class {outside[0]}, but there are {len(prepared.class_names)}")
+        return CheckedClip(
+            clip.clip_id, damage=f"class {outside[0]}, but metadata.json names {len(prepared.class_names)}"
+        )
     warnings = [*_in_captions(clip), *_in_sound(clip, prepared)]
     if picture is not None and (picture.is_black or picture.is_frozen):
         warnings.append("black_video" if picture.is_black else "frozen_video")

@@ -6,7 +6,7 @@ import tensorflow as tf
 import data
 from experiments.inference.split_embeddings import Embeddings, embed
 from experiments.inference.trained_model import TrainedModel
-from experiments.running.command_line import bad_input
+from experiments.running.command_line import BadInput, bad_input
 from experiments.running.damaged_data import damage_named, record_files
 
 
@@ -25,10 +25,14 @@ class OwnData:
       arrays: What the report draws: the data set's name, its classes, facts and embeddings of the test split; tasks add theirs.
 
     Raises:
-      BadInput: There is no such data set; the message has the command that prepares it.
+      BadInput: There is no such data set; the message has the command that prepares it. Or the run has no vocabulary.
     """
 
     def __init__(self, run: TrainedModel, name: str, data_dir: str, batch_size: int, notes: list[str]):
+        if run.tokenizer is None:
+            raise BadInput(
+                f"the run of {run.checkpoint} should have vocabulary.txt, to read the captions of its own data. Found none."
+            )
         self.run, self.batch_size, self.notes = run, batch_size, notes
         with bad_input():
             self.prepared = data.open_dataset(name, data_dir)

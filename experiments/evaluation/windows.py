@@ -13,6 +13,7 @@ import vatt
 from experiments.evaluation.settings import Settings
 from experiments.inference.split_embeddings import joined
 from experiments.running.command_line import bad_input
+from experiments.running.damaged_data import named_if_damaged
 
 WINDOWS = 4
 """Windows of a clip that is tested, evenly spaced (VATT, A.2.5 and the published code)."""
@@ -56,6 +57,7 @@ class Walk:
         self._shape = settings.run.model.input_shapes[self._entry]
         everything, self.rows = together(prepared, splits)
         self._total = everything.split_sizes[_TOGETHER]
+        self._files = everything.shard_paths[_TOGETHER]
         with bad_input():
             self._batches = data.eval_batches(
                 everything, _TOGETHER, clips, settings.run.tokenizer if text else None,
@@ -74,11 +76,11 @@ class Walk:
           [clips, candidates, words].
 
         Raises:
-          RunFailed: An embedding is not finite.
+          RunFailed: An embedding is not finite, or a record is damaged.
         """
         found, facts, kept = [], [], ("label", "text") if self._text else ("label",)
         with tqdm.tqdm(total=self._total, desc=title, unit=" clips") as bar:
-            for batch in self._batches:
+            for batch in named_if_damaged(self._batches, self._files):
                 windows = tf.reshape(batch[self._entry], [-1, *self._shape])
                 embedded = self._embedder.embed(self._modality, windows)
                 found.append({name: self._by_clip(embedded[name]) for name in outputs})

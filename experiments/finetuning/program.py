@@ -16,7 +16,7 @@ from experiments.running.checkpoints import RunCheckpoints, resume_point
 from experiments.running.command_line import RunFailed, bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
-from experiments.training.labeled_program import LabeledProgram
+from experiments.training.labeled_program import LabeledProgram, validation_at
 from experiments.training.progress import printer
 from experiments.training.train_program import require_directories, resume_from_flag, strategy_from_flags
 
@@ -88,7 +88,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
     """Tests the last weights and the best ones, which the model has afterwards; writes and returns result.json.
 
     Raises:
-      RunFailed: Nothing of the validation split could be scored, so there are no best weights.
+      RunFailed: Nothing of the validation split could be scored, so there are no best weights; or metrics.jsonl lacks it.
     """
     config, best_step = run.config, int(run.best_step.numpy())
     if not best_step:
@@ -97,9 +97,6 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
         )
     last = evaluator("test")
     best.require()
-    validations = {
-        record["step"]: record["validation"] for record in directory.read_metrics() if "validation" in record
-    }
     result = {
         **{name: getattr(config, name) for name in ("modality", "dataset", "checkpoint", "frozen", "seed", "steps")},
         "classes": run.classes,
@@ -107,7 +104,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
         "chance": evaluator.chance["test"],
         "views": config.test_windows * (config.test_crops if config.modality == "video" else 1),
         "best_step": best_step,
-        "validation": validations[best_step],
+        "validation": validation_at(directory, "step", best_step),
         "test": {"best": evaluator("test"), "last": last},
         "seconds_spent": float(run.seconds_spent.numpy()),
     }

@@ -1,5 +1,6 @@
 """A trained model as a SavedModel, which needs TensorFlow and nothing of this project."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ from data import ClipSpec, WordPieceTokenizer
 from experiments.inference.file_embeddings import named_outputs
 from experiments.inference.trained_model import TrainedModel
 from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.run_lock import only_writer
 
 DESCRIPTION_FILE = "export.json"
 _MEANINGS = {
@@ -90,16 +92,28 @@ def write_saved_model(trained: TrainedModel, target: pathlib.Path) -> dict:
       What `export.json` holds.
 
     Raises:
+      BadInput: Another program writes it.
       RunFailed: It cannot be written.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    folder = target.with_name(f".{target.name}.incomplete")
     try:
-        description = _write(trained, temporary)
-        os.rename(temporary, target)
+        with only_writer(folder, "export"):
+            return _publish(trained, folder / "model", target)
+    finally:
+        with contextlib.suppress(OSError):  # another program has begun to write there
+            folder.rmdir()
+
+
+def _publish(trained: TrainedModel, unfinished: pathlib.Path, target: pathlib.Path) -> dict:
+    try:
+        if unfinished.exists():
+            shutil.rmtree(unfinished)  # of an export that was killed
+        description = _write(trained, unfinished)
+        os.rename(unfinished, target)
     except (OSError, tf.errors.OpError) as error:
         raise RunFailed(f"{target} could not be written: {error}") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return description
 
 

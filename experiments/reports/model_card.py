@@ -10,7 +10,7 @@ from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.table import rows
 from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.inference.score_names import SCORES
-from experiments.running.own_files import content_of, read_json_if_there, read_text
+from experiments.running.own_files import content_of, read_json_if_there
 from experiments.running.plain_text import markdown_table
 from experiments.running.run_directory import RunDirectory, bindings
 
@@ -55,7 +55,7 @@ def _training(directory):
     return {
         "steps": records[-1]["step"] if records else 0,
         "median_step_seconds": float(np.median(timed)) if timed else None,
-        "configuration": bindings(read_text(directory.config)),
+        "configuration": bindings(directory.read_config()),
     }
 
 

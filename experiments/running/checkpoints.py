@@ -1,6 +1,7 @@
 """Saving and restoring a run, so that it resumes exactly or says why it cannot."""
 
 import collections
+import contextlib
 import os
 import pathlib
 import shutil
@@ -109,20 +110,24 @@ class RunCheckpoints(tf.train.CheckpointManager):
         path = resume_point(self._source, self._resume_from)
         if path is None:
             return None
-        try:
-            with vatt.readable_checkpoint(path) as readable:
-                self.checkpoint.restore(readable).assert_consumed()
-        except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
-            raise RunFailed(
-                f"the checkpoint {path} cannot be restored into this run: {_first_lines(error)}\n"
-                "It was written with another configuration or is damaged. Use another --workdir; or, to resume from an older "
-                f"checkpoint of this run ({self._names(path)}), give --resume_from=ckpt-NUMBER or name it in "
-                f"{pathlib.Path(self.directory) / vatt.LIST_FILE}."
-            ) from error
+        with self._restorable(path) as readable:
+            self.checkpoint.restore(readable).assert_consumed()
         if self._resume_from:
             self._record_state()
         self._last_checkpoint_step = int(self._step_counter.numpy())  # that one must not be written again
         return path
+
+    def require_readable(self) -> None:
+        """Reads the newest checkpoint, if there is one, and restores nothing.
+
+        Raises:
+          RunFailed: It cannot be read.
+        """
+        if path := resume_point(self._source, self._resume_from):
+            with self._restorable(path) as readable:
+                reader = tf.train.load_checkpoint(readable)
+                for name in reader.get_variable_to_shape_map():
+                    reader.get_tensor(name)
 
     def require(self) -> None:
         """Restores the newest checkpoint.
@@ -147,6 +152,20 @@ class RunCheckpoints(tf.train.CheckpointManager):
             raise RunFailed(
                 f"a checkpoint could not be written to {self.directory}: {_first_lines(error)}\n"
                 f"The last good checkpoint is: {last}. Free some space and run the same command again to resume from there."
+            ) from error
+
+    @contextlib.contextmanager
+    def _restorable(self, path):
+        """Yields where TensorFlow finds a checkpoint, and names it if it cannot be restored."""
+        try:
+            with vatt.readable_checkpoint(path) as readable:
+                yield readable
+        except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
+            raise RunFailed(
+                f"the checkpoint {path} cannot be restored into this run: {_first_lines(error)}\n"
+                "It was written with another configuration or is damaged. Use another --workdir; or, to resume from an older "
+                f"checkpoint of this run ({self._names(path)}), give --resume_from=ckpt-NUMBER or name it in "
+                f"{pathlib.Path(self.directory) / vatt.LIST_FILE}."
             ) from error
 
     def _own_point(self, directory):
@@ -183,9 +202,11 @@ class RunCheckpoints(tf.train.CheckpointManager):
             file.unlink()
 
     def _remove_unfinished(self):
-        """Removes what a run that was killed while it saved has left: the index comes last."""
+        """Removes what a run that was killed while it saved has left: the index comes last, and after it the list."""
+        listed = {os.path.basename(path) for path in self.checkpoints}
         for data in pathlib.Path(self.directory).glob("ckpt-*.data-*"):
-            if not data.with_name(f"{data.name.split('.')[0]}.index").exists():
+            name = data.name.split(".")[0]
+            if name not in listed and not os.path.lexists(data.with_name(f"{name}.index")):
                 data.unlink()
         for unmerged in pathlib.Path(self.directory).glob("ckpt-*_temp"):
             shutil.rmtree(unmerged)

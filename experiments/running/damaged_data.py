@@ -2,12 +2,23 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import tensorflow as tf
 
 import data
-from data import OUT_OF_STEP, WRONG_LENGTHS, first_damage
+from data import OUT_OF_STEP, WRONG_LENGTHS, first_damage, unreadable
 from experiments.running.command_line import RunFailed
+
+_T = TypeVar("_T")
+
+# What file systems say: no such file, no permission, a folder in its place, links in a circle.
+_NOT_OPENED = (
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.UnknownError,
+)
 
 
 @contextlib.contextmanager
@@ -18,21 +29,36 @@ def damage_named(files: Callable[[], Iterable[str]]) -> Iterator[None]:
       files: Returns the record files that may have been read, the one suspected most first.
 
     Raises:
-      RunFailed: A record is damaged, a file has lost some, or a worker of the data service was lost.
+      RunFailed: A file cannot be read, has a damaged record or has lost some, or a worker of the data service was lost.
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_NOT_OPENED) as error:
         message = _explain(error, files)
         if message is None:
             raise
         raise RunFailed(message) from error
 
 
+def named_if_damaged(batches: Iterable[_T], files: Iterable[str]) -> Iterator[_T]:
+    """Yields batches that are read from `files`; errors as in `damage_named`."""
+    rest = iter(batches)
+    while True:
+        with damage_named(lambda: files):
+            try:
+                batch = next(rest)
+            except StopIteration:
+                return
+        yield batch
+
+
 def _explain(error: tf.errors.OpError, files: Callable[[], Iterable[str]]) -> str | None:
     for known in (WRONG_LENGTHS, OUT_OF_STEP):
         if known in error.message:
-            return known
+            named = ", ".join(path for path in files() if path in error.message)
+            return f"{known} They are among: {named}." if named else known
+    if isinstance(error, _NOT_OPENED):
+        return next((unreadable(path, error) for path in files() if path in error.message), None)
     jpegs = "JPEG" in error.message
     if not jpegs and not isinstance(error, tf.errors.DataLossError):
         return None

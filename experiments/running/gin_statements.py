@@ -110,6 +110,38 @@ class _OnlyAllowed(gin.config.ParserDelegate):
         return super().configurable_reference(scoped_selector, evaluate)
 
 
+def require_statements(text: str, name: str) -> None:
+    """Checks that a text is in gin's language and sets something; the names in it may be unknown. Nothing is applied.
+
+    Args:
+      text: The text.
+      name: What an error calls it.
+
+    Raises:
+      ValueError: It is not, or sets nothing.
+      TypeError: A dictionary in it has a key that Python cannot hash.
+    """
+    try:
+        with _parse_errors_named(name):
+            parser, sets_something = config_parser.ConfigParser(text, _AnyName()), False
+            while statement := parser.parse_statement():  # a loop over the parser would end at its StopIteration
+                sets_something |= isinstance(statement, config_parser.BindingStatement)
+    except SyntaxError as error:
+        raise ValueError(f"{name} is not in gin's language: {error.msg}") from error
+    if not sets_something:
+        raise ValueError(f"{name} sets no parameter.")
+
+
+class _AnyName(config_parser.ParserDelegate):
+    """Makes nothing of references."""
+
+    def configurable_reference(self, scoped_selector: str, evaluate: bool) -> None:
+        del scoped_selector, evaluate
+
+    def macro(self, macro_name: str) -> None:
+        del macro_name
+
+
 @contextlib.contextmanager
 def _parse_errors_named(name: str) -> Iterator[None]:
     """Turns what Python's tokenizer raises of a broken text into an error that names the text."""

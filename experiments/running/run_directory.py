@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from experiments.running import run_lock
 from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.gin_statements import require_statements
 from experiments.running.own_files import content_of, read_json, read_text
 from experiments.running.whole_file import whole_file
 
@@ -122,6 +123,13 @@ class RunDirectory:
                 "checkpoint fits, --allow_config_change."
             )
 
+    def read_config(self) -> str:
+        """Returns the text of config.gin; raises `BadInput` if it is not in gin's language."""
+        text = read_text(self.config)
+        with content_of(self.config):
+            require_statements(text, self.config.name)
+        return text
+
     def write_vocabulary(self, words: str) -> None:
         """Writes vocabulary.txt; before it, so that no other one can take its place unnoticed, its hash."""
         self.write(self.vocabulary_hash, f"{_hash(words)}  {self.vocabulary.name}\n")
@@ -152,8 +160,8 @@ class RunDirectory:
           config: The operative configuration of the other one.
           data: Describes its data sets; `None` to leave the data out.
         """
-        lines = config_difference(read_text(self.config), config) if self.config.exists() else []
-        before = read_json(self.data) if self.data.exists() else data
+        lines = config_difference(self.read_config(), config) if os.path.lexists(self.config) else []
+        before = read_json(self.data) if os.path.lexists(self.data) else data
         if data is not None and before != data:
             lines.append(f"  data: {json.dumps(before)} there, {json.dumps(data)} now")
         return lines
@@ -166,10 +174,10 @@ class RunDirectory:
         Args:
           program: Name of the program's configurable.
         """
-        if not self.config.exists():
+        if not os.path.lexists(self.config):
             return []
         names = [f"{program}.{name}" for name in CHANGED_DEFAULTS]
-        values = bindings(read_text(self.config))
+        values = bindings(self.read_config())
         kept = [f"{name} = {values[name]}" for name in names if values.get(name, "").isdigit()]
         return kept + [
             f"{name} = {value}"

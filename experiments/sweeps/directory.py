@@ -23,6 +23,8 @@ FINISHED = "finished"
 FINETUNED = "kinetics400"
 """Where in a run's directory the evaluation looks for its fine-tuning."""
 
+_LONGEST_NAME_BYTES = 255  # file systems accept no longer ones
+
 
 @dataclasses.dataclass(frozen=True)
 class PointRun:
@@ -101,7 +103,7 @@ class PointRun:
         return RunDirectory(self.directory.path / FINETUNED)
 
     def _read_result(self):
-        if not self.directory.result.exists():
+        if not os.path.lexists(self.directory.result):
             return None
         result = read_json_object(self.directory.result)
         with content_of(self.directory.result):
@@ -183,7 +185,7 @@ class SweepDirectory:
 
 
 def _is_name(name: str) -> bool:
-    return name not in ("", ".", "..") and os.path.basename(name) == name
+    return name not in ("", ".", "..") and os.path.basename(name) == name and len(name.encode()) <= _LONGEST_NAME_BYTES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 import data
 from experiments.running.checkpoints import RunCheckpoints
+from experiments.running.command_line import RunFailed
 from experiments.running.damaged_data import record_files
 from experiments.running.run_directory import RunDirectory
 from experiments.training.augmenting import chosen_place
@@ -42,5 +43,31 @@ class LabeledProgram(TrainProgram):
         return record_files(self.prepared)
 
     def best_checkpoint(self, weights: tf.train.Checkpoint, number: tf.Variable) -> RunCheckpoints:
-        """Returns what saves the best weights under a number, such as their epoch."""
-        return RunCheckpoints(weights, self.directory.best, number, every_steps=1, keep=1)
+        """Returns what saves the best weights under a number, such as their epoch.
+
+        Raises:
+          RunFailed: There are some that cannot be read; without this the run would learn of it at its end.
+        """
+        best = RunCheckpoints(weights, self.directory.best, number, every_steps=1, keep=1)
+        best.require_readable()
+        return best
+
+
+def validation_at(directory: RunDirectory, place: str, number: int) -> dict:
+    """Returns the figures of a validation, as metrics.jsonl has them.
+
+    Args:
+      directory: The run's.
+      place: "step" or "epoch".
+      number: Of the step or epoch.
+
+    Raises:
+      RunFailed: There are none: lines of metrics.jsonl are lost.
+    """
+    for record in reversed(directory.read_metrics()):
+        if "validation" in record and record.get(place) == number:
+            return record["validation"]
+    raise RunFailed(
+        f"{directory.metrics} should have the validation at {place} {number}, which has the best weights. It was lost; put an "
+        "undamaged copy there, or use another --workdir to start over."
+    )

@@ -107,7 +107,7 @@ def test_each_fault_is_found_and_nothing_else(found, faulty):
     for name, group in findings["suspicious"].items():
         assert group["examples"] == [{"split": "train", "clip_id": name}], name
     places = {name: record_of(faulty, name)[1:] for name in ("bad_class", "bad_jpeg")}
-    reasons = {"bad_class": "class 2, but there are 2", "bad_jpeg": "frame 5 of 6 is not a decodable JPEG"}
+    reasons = {"bad_class": "class 2, but metadata.json names 2", "bad_jpeg": "frame 5 of 6 is not a decodable JPEG"}
     assert findings["damaged"]["records"] == {
         "count": 2,
         "examples": sorted(

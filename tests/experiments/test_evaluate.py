@@ -197,6 +197,12 @@ def test_the_probe_of_sound_leaves_silent_clips_out(settings, monkeypatch):
     assert found["audio"] == linear_probe(*heard)
 
 
+def test_a_run_without_its_vocabulary_is_not_evaluated_on_captions(settings):
+    for task in OWN_TASKS:
+        with pytest.raises(BadInput, match=r"should have vocabulary\.txt"):
+            TASKS[task].open(dataclasses.replace(settings, run=dataclasses.replace(settings.run, tokenizer=None)))
+
+
 def test_arrays_come_back_as_they_went_and_need_no_pickle(tmp_path):
     directory = RunDirectory(tmp_path / "run")
     assert read_arrays(directory) == {}

@@ -161,6 +161,15 @@ def test_bad_input_is_named(export, runs, tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_what_a_killed_export_left_goes(runs, tmp_path):
+    left = tmp_path / ".exported.incomplete" / "model" / "variables"
+    left.mkdir(parents=True)
+    (left / "half").write_text("half")
+    (tmp_path / ".exported.incomplete" / ".export.lock").write_text("of a killed process")
+    write_saved_model(open_run(str(runs["words"].path)), tmp_path / "exported")
+    assert os.listdir(tmp_path) == ["exported"] and "half" not in os.listdir(tmp_path / "exported" / "variables")
+
+
 def test_a_model_that_cannot_be_written_leaves_nothing(runs, tmp_path, full_disk):
     opened = open_run(str(runs["words"].path))
     with full_disk(1000), pytest.raises(RunFailed, match="could not be written"):

@@ -11,6 +11,9 @@ WAYS = (
     "a pipe", "removed",
 )  # fmt: skip
 
+# No program gets anything out of such a file.
+UNREADABLE = (*CONTENTS, "a folder", "no permission", "a link to itself", "a pipe", "removed")
+
 
 def damage(path: pathlib.Path, way: str) -> None:
     """Damages a file in one of `WAYS`."""

@@ -24,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import damage
 import forked
 import ground
+import judging
 import statements
 import tampering
 
@@ -40,23 +41,9 @@ MADE_BY = ("prepare_data", "pretrain", "evaluate", "embed", "finetune", "classif
 MADE_FOR = {"run": MADE_BY[:4], "data": MADE_BY[:2], "release": (), "gin": (), "clip.mp4": MADE_BY[:2]}
 QUICK = ("embed", "search", "import_checkpoint")
 _STATEMENT = "gin statement"
+_PRINTED = "what it prints"
+_TRAINING = ("pretrain", "finetune", "classify")
 _COLUMNS = ("file", "program", "way", "kind", "code", "seconds", "message")
-# "another value": the file is well-formed and says something else, which the program takes as it stands.
-FINE = ("refused", "same result", "documented", "another value")
-# Without these a program does less, and says so.
-OPTIONAL = (
-    "metrics.jsonl",
-    "result.json",
-    "evaluation.npz",
-    "environment.json",
-    "data.json",
-    "vocabulary.txt",
-    "index.html",
-)
-# The report of a run shows what these say, whatever that is.
-SHOWN = ("config.gin", "data.json", "environment.json", "model.json")
-# A last line that a kill cut off does not count.
-CUT_LINES = ("empty", "binary", "nested deeply", "cut", "huge number", "missing key")
 
 
 def unread(relative: str) -> bool:
@@ -98,12 +85,12 @@ class Tries:
         return self.scratch / f"try{self._count:05}"
 
     def expected(self, program: str) -> dict[str, str]:
-        """What lies on the ground after a program has run on undamaged files."""
+        """What lies on the ground after a program has run on undamaged files, and what it printed."""
         if program not in self._expected:
             copy = self.whole.copy(self._place())
             outcome = forked.run(copy.commands()[program])
             assert outcome.code == 0, (program, outcome)
-            self._expected[program] = copy.fingerprint()
+            self._expected[program] = _found(copy, outcome, program)
         return self._expected[program]
 
     def damaged(self, name: str, program: str, way: str) -> str:
@@ -116,8 +103,9 @@ class Tries:
         """
         if known := self._known.get((name, program, way)):
             return known
+        expected = self.expected(program)
         copy = self.whole.copy(self._place())
-        if tampered := way.startswith("tampered"):
+        if way.startswith("tampered"):
             tampering.tamper(copy.path / name, random.Random(f"{name} {way}"))
         else:
             damage.damage(copy.path / name, way)
@@ -125,19 +113,17 @@ class Tries:
         outcome = forked.run(copy.commands()[program], obeys_permissions=way == "no permission")
         if way == "no permission":
             (copy.path / name).chmod(0o600)
-        kind = judge(outcome, name)
-        if program == "check_data" and outcome.code == 1 and pathlib.Path(name).name in outcome.output:
-            kind = "refused"  # what it finds is its result
-        if kind == "refused" and before and _changed(before, copy.fingerprint(raw=True)):
+        kind = judging.judge(outcome, name, program)
+        if kind == "refused" and before and judging.changed(before, copy.fingerprint(raw=True), name, program):
             kind = "changed"
-        if kind == "same result" and not self._same(copy, outcome, self.expected(program), name):
-            kind = "another value" if tampered else "documented" if documented(name, program, way) else "silently wrong"
+        if kind == "same result" and not self._same(_found(copy, outcome, program), expected, name):
+            kind = judging.another_result(name, program, way)
         self.note(name, program, way, kind, outcome)
         ground.remove(copy.path)
         return kind
 
-    def _same(self, copy: ground.Ground, outcome: forked.Outcome, expected: dict[str, str], name: str) -> bool:
-        after, stem = copy.fingerprint(), name.rpartition(".")[0]
+    def _same(self, after: dict[str, str], expected: dict[str, str], name: str) -> bool:
+        stem = name.rpartition(".")[0]
         # Both files of a checkpoint have the hash of its values.
         other = [
             path
@@ -156,7 +142,7 @@ class Tries:
         (copy.path / "given.gin").write_text(text)
         command = ["pretrain", "--dry_run", f"--gin_file={copy.path}/given.gin"]
         outcome = forked.run(command, directory=copy.path)
-        kind = judge(outcome, "given")
+        kind = judging.judge(outcome, "given", program)
         if kind == "unclear" and outcome.errors.startswith("error: "):
             kind = "refused"
         self.note(_shown(text), program, _STATEMENT, "silently wrong" if outcome.code == 0 else kind, outcome)
@@ -178,8 +164,13 @@ class Tries:
         if self._file:
             with open(self._file, "a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(row)
-        if kind not in FINE:
+        if kind not in judging.FINE:
             print(f"{kind}: {way} {name}, {program}: exit {outcome.code}\n{outcome.errors[-1500:]}", flush=True)
+
+
+def _found(copy: ground.Ground, outcome: forked.Outcome, program: str) -> dict[str, str]:
+    """What lies there after a program, and what it printed: of training mostly how long it took."""
+    return copy.fingerprint() | ({} if program.startswith(_TRAINING) else {_PRINTED: copy.steady(outcome.output)})
 
 
 def _read_table(path: str) -> dict[tuple[str, str, str], str]:
@@ -195,35 +186,8 @@ def _shown(text: str) -> str:
     return text.splitlines()[-1][:60]
 
 
-def documented(name: str, program: str, way: str) -> bool:
-    """Whether another result is what the documentation promises for a damage."""
-    if program == "report" and name.startswith("run/") and name.endswith(SHOWN):
-        return True
-    return (way == "removed" and name.endswith(OPTIONAL)) or (name.endswith("metrics.jsonl") and way in CUT_LINES)
-
-
-def judge(outcome: forked.Outcome, name: str) -> str:
-    """Returns what kind of ending a program had; "same result" remains to be compared."""
-    if outcome.code is None:
-        return "hang"
-    if "Traceback" in outcome.errors or outcome.code not in (0, 1, 2):
-        return "traceback"
-    if outcome.code == 0:
-        return "same result"
-    lines = [line for line in outcome.errors.splitlines() if line.startswith("error: ")]
-    words = pathlib.Path(name).name.split(".")[0]
-    return "refused" if len(lines) == 1 and words in outcome.errors else "unclear"
-
-
-def _changed(before: dict[str, str], after: dict[str, str]) -> bool:
-    """Whether a file differs or was added; an empty folder for the output may be."""
-    return any(after.get(path) != found for path, found in before.items()) or any(
-        found != "folder" for path, found in after.items() if path not in before
-    )
-
-
 def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Random, most: int, tampers: int) -> None:
-    """Makes all tries, but gives up on a file that a program does not read: the first way makes no difference."""
+    """Makes all tries, but gives up on a file that a program does not read: one that none can read makes no difference."""
     by_pair = collections.defaultdict(list)
     for name, program, way in wanted:
         by_pair[name, program].append(way)
@@ -233,7 +197,7 @@ def adaptive(tries: Tries, wanted: list[tuple[str, str, str]], draws: random.Ran
         kinds = []
         for way in ways:
             kinds.append(tries.damaged(name, program, way))
-            if kinds == ["same result"]:
+            if kinds == ["same result"] and ways[0] in damage.UNREADABLE:
                 break
 
 
@@ -289,7 +253,7 @@ def main() -> int:
                 for text in statements.WRONG:
                     tries.statement(text, "pretrain")
     print(f"{tries.kinds.total()} tries in {time.monotonic() - start:.0f} s: {dict(tries.kinds.most_common())}")
-    return int(any(kind not in FINE for kind in tries.kinds))
+    return int(any(kind not in judging.FINE for kind in tries.kinds))
 
 
 if __name__ == "__main__":

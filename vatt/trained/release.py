@@ -21,6 +21,7 @@ _AXES = {
     "audio": ("temporal", "spectoral"),
     "text": ("temporal",),
 }  # sic
+_UNREADABLE = (ValueError, RuntimeError, IndexError, tf.errors.OpError)  # IndexError: the file ends early
 _WORDS = (f"{_UNIFIED}raw_to_embeddings/text/embeddings", f"{_BASE}txt_backbone/embedding/embeddings")
 
 
@@ -75,7 +76,7 @@ def open_release(source: str) -> Iterator:
 def _opened(readable, source):
     try:
         return tf.train.load_checkpoint(readable)
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+    except _UNREADABLE as error:
         raise ReleaseError(
             f"{source} should be a checkpoint without its ending, such as .../ckpt-500000. Found none there: "
             f"{str(error).splitlines()[0]}"
@@ -98,7 +99,7 @@ def release_facts(source: str) -> tuple[int, int | None]:
 def _read(reader, source, key):
     try:
         return reader.get_tensor(key + _SUFFIX)
-    except (ValueError, RuntimeError, IndexError, tf.errors.OpError) as error:  # IndexError: the file ends early
+    except _UNREADABLE as error:
         raise ReleaseError(
             f"{source} is damaged or incomplete: {key} cannot be read ({str(error).splitlines()[0]})"
         ) from error

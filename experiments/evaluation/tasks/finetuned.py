@@ -17,6 +17,7 @@ from experiments.finetuning.model import ClipClassifier
 from experiments.finetuning.run import build_model
 from experiments.finetuning.scores import Evaluator
 from experiments.running.command_line import BadInput, bad_input
+from experiments.running.damaged_data import named_if_damaged, record_files
 from experiments.running.own_files import content_of, read_json_object
 from experiments.running.run_directory import RunDirectory
 from vatt.keras import keras
@@ -107,7 +108,7 @@ class Finetuned:
     def _batches(self, split):
         """Yields the clips of the split, in the views of the fine-tuning's own test, with a progress bar."""
         with tqdm.tqdm(total=self.prepared.split_sizes[split], desc=f"{self.name}, {split}", unit=" clips") as bar:
-            for batch in self.batches:
+            for batch in named_if_damaged(self.batches, record_files(self.prepared, split)):
                 yield batch
                 bar.update(len(batch["label"]))
 

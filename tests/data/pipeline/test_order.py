@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from data import DataError
 from data.pipeline import order
-from data.pipeline.order import clip_order
+from data.pipeline.order import clip_order, in_order
 
 LENGTHS = (3, 5, 2, 4, 1, 6, 3)
 CLIPS = sum(LENGTHS)
@@ -127,3 +127,23 @@ def test_wrong_lengths_stop_the_run(paths, error):
     lengths = (*LENGTHS[:-1], LENGTHS[-1] + error)
     with pytest.raises(tf.errors.InvalidArgumentError, match="do not hold as many records"):
         take(clip_order(paths, lengths, seed=0, shuffle_window=7), CLIPS)
+
+
+def test_an_empty_file_stops_the_run(paths, tmp_path):
+    (empty := tmp_path / "empty").write_bytes(b"")
+    for files, lengths in (([str(empty)], (3,)), ([paths[0], str(empty)], (LENGTHS[0], 3))):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="do not hold as many records"):
+            take(clip_order(tuple(files), lengths, seed=0, shuffle_window=1), 2 * LENGTHS[0] + 4)
+
+
+def test_files_are_read_in_order(paths):
+    records = list(in_order(paths, LENGTHS).as_numpy_iterator())
+    assert records == list(tf.data.TFRecordDataset(list(paths)).as_numpy_iterator()) and len(records) == CLIPS
+
+
+@pytest.mark.parametrize("error", [-1, 1])
+@pytest.mark.parametrize("file", [0, len(LENGTHS) - 1])
+def test_a_file_of_another_length_is_named(paths, file, error):
+    lengths = [length + error * (number == file) for number, length in enumerate(LENGTHS)]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"(?s)do not hold as many records.*{paths[file]}"):
+        list(in_order(paths, lengths).as_numpy_iterator())

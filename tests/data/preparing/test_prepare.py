@@ -120,6 +120,17 @@ def test_a_foreign_directory_is_left_alone(tmp_path):
     assert (foreign / "thesis.txt").read_text() == "precious"
 
 
+@pytest.mark.parametrize("name", ["metadata.json", "prepare_report.json"])
+def test_nothing_waits_for_a_pipe(tmp_path, name):
+    foreign = tmp_path / "synthetic" / "default" / "1.0.0"
+    foreign.mkdir(parents=True)
+    (foreign / "metadata.json").write_text('{"parameters": {}}')
+    (foreign / name).unlink(missing_ok=True)
+    os.mkfifo(foreign / name)
+    with pytest.raises(DataError, match=rf"Its {name} is missing or damaged: .*a named pipe"):
+        prepare(Synthetic, config(), str(tmp_path))
+
+
 def test_report_is_beside_the_records(prepared):
     _, preparation = prepared
     with open(f"{preparation.directory}/prepare_report.json") as file:

@@ -67,6 +67,13 @@ def test_every_damaged_record_is_named_and_an_undamaged_file_has_none(damaged):
     assert list(file_damage(damaged(lambda content: None))) == []
 
 
+@pytest.mark.parametrize("how", [pathlib.Path.mkdir, lambda path: path.symlink_to(path.name), lambda path: None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, how):
+    how(path := tmp_path / "tiny.tfrecord")
+    with pytest.raises(data.DataError, match=rf"^{path} cannot be read: [^\[;{{]+\. Put the file back"):
+        list(file_damage(str(path)))
+
+
 @pytest.fixture
 def prepared(write_dataset, clip, tmp_path):
     """Seven training clips and two to test, in two files each."""

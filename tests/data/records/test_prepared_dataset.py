@@ -55,6 +55,15 @@ def test_a_directory_without_our_metadata_is_refused(tiny_data_dir, tmp_path):
         open_dataset("tiny", str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["frames_per_second", "sample_rate_hz"])
+@pytest.mark.parametrize("rate", [0, -1, 1e400, float("nan"), 10**400, 2**31])
+def test_a_rate_that_cannot_be_is_refused(tiny_data_dir, tmp_path, name, rate):
+    path = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0") / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: rate}))
+    with pytest.raises(DataError, match="is not a data set of .*metadata.json is damaged"):
+        open_dataset("tiny", str(tmp_path))
+
+
 def test_a_damaged_description_is_refused(tiny_data_dir, tmp_path):
     target = copy(tiny_data_dir, tmp_path, "tiny", "1.0.0")
     (target / "dataset_info.json").write_text("{")

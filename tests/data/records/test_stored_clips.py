@@ -81,6 +81,15 @@ def test_records_end_where_the_file_makes_no_sense_any_more(write, clip, tmp_pat
     assert list(read_records(str(path))) == []
 
 
+@pytest.mark.parametrize("error", [-1, 1])
+def test_a_file_that_has_lost_records_is_named(prepared, error):
+    shard = shards_of(prepared)[0]
+    with pytest.raises(
+        DataError, match=rf"^{shard.path} should hold {shard.records + error} .*Found {shard.records}\."
+    ):
+        list(read_stored_clips(shard._replace(records=shard.records + error)))
+
+
 def test_a_file_in_several_splits_counts_once(write, clip):
     clips = {"fold1": [clip(1)], "fold2": [clip(2), clip(3)]}
     unions = {"test1": ["fold1"], "train1": ["fold2"], "all": ["fold1", "fold2"]}

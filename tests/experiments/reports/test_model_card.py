@@ -110,6 +110,12 @@ def test_facts_of_another_kind_are_refused(directory, facts):
         model_card(directory)
 
 
+def test_a_configuration_that_is_none_is_refused(directory):
+    directory.write(directory.config, "version 999\n" + directory.config.read_text())
+    with pytest.raises(BadInput, match=r"config\.gin should be as this version writes it"):
+        model_card(directory)
+
+
 def test_the_page_shows_the_scores_that_there_are(directory, ranking):
     card = model_card(directory, str(ranking))
     text = as_markdown(card)

@@ -129,6 +129,31 @@ def test_what_a_killed_run_left_unfinished_goes(saved):
     assert before - set(os.listdir(saved)) == {"ckpt-30_temp", "ckpt-30.data-00000-of-00001"}
 
 
+def test_the_weights_of_a_listed_checkpoint_whose_index_is_lost_stay(saved):
+    (saved / "ckpt-20.index").unlink()
+    manage(saved, state())
+    assert (saved / "ckpt-20.data-00000-of-00001").exists()
+
+
+def test_weights_whose_index_is_a_broken_link_stay(saved):
+    (saved / "ckpt-30.data-00000-of-00001").write_text("weights")
+    (saved / "ckpt-30.index").symlink_to("/not/mounted/ckpt-30.index")
+    manage(saved, state())
+    assert (saved / "ckpt-30.data-00000-of-00001").exists()
+
+
+def test_reading_restores_nothing_and_names_a_damaged_file(saved, tmp_path_factory):
+    held = state()
+    manager = manage(saved, held)
+    manager.require_readable()
+    assert int(held.step) == 0
+    manage(tmp_path_factory.mktemp("empty"), state()).require_readable()
+    weights = saved / "ckpt-20.data-00000-of-00001"
+    weights.write_bytes(bytes([weights.read_bytes()[0] ^ 1]) + weights.read_bytes()[1:])
+    with pytest.raises(RunFailed, match=f"^the checkpoint {saved}/ckpt-20 cannot be restored"):
+        manager.require_readable()
+
+
 @pytest.fixture
 def three(tmp_path):
     """A directory with the checkpoints 10, 20 and 30."""

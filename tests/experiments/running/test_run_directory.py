@@ -96,6 +96,42 @@ def test_a_run_resumes_only_with_the_same_configuration_and_data(directory, voca
     assert directory.config.read_text() == other
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only comments\n",
+        "[[1]]\n",
+        "[" * 5000,
+        "pretrain.steps = %",
+        "pretrain.steps = {[]: 1}",
+        "version 999\n" + CONFIG,
+        CONFIG[: CONFIG.index(" 4\n")],
+        CONFIG[:-60],
+    ],
+)
+def test_a_configuration_that_is_none_is_named(directory, text):
+    directory.write(directory.config, CONFIG)
+    assert directory.read_config() == CONFIG
+    directory.write(directory.config, text)
+    with pytest.raises(BadInput, match=r"config\.gin should be as this version writes it"):
+        directory.read_config()
+
+
+@pytest.mark.parametrize("name", ["config.gin", "data.json"])
+def test_a_broken_link_is_no_new_run(directory, vocabulary, name):
+    directory.start(CONFIG, {"set": 1}, vocabulary, False)
+    (directory.path / name).unlink()
+    (directory.path / name).symlink_to("/not/mounted")
+    with pytest.raises(BadInput, match=rf"{name} should be as this version writes it"):
+        directory.check(CONFIG, {"set": 1}, False)
+
+
+def test_a_configuration_may_name_what_this_version_does_not_know(directory):
+    directory.write(directory.config, text := "pretrain.model = @OldModel()\nscope/OldModel.width = %WIDTH\n")
+    assert directory.read_config() == text
+
+
 def test_metrics_of_steps_that_will_run_again_are_forgotten(directory, vocabulary):
     directory.drop_metrics_after(3)  # before there are any
     directory.start(CONFIG, {}, vocabulary, False)

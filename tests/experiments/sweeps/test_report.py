@@ -219,6 +219,7 @@ def test_a_directory_that_is_no_sweep_exits_with_2(run_report, tmp_path):
         {"axes": {"seed": ["\ud800"]}},
         {"name": "../elsewhere"},
         {"name": ".."},
+        {"name": "9" * 256},
         {"steps": "20"},
         {"tasks": 3},
     ],
@@ -237,6 +238,14 @@ def test_metrics_of_another_kind_are_refused(sweep, change):
     metrics.write_text(json.dumps(records(0.5)[0] | change) + "\n" + metrics.read_text())
     with pytest.raises(BadInput, match=r"seed=1/metrics\.jsonl should be as this version writes it"):
         table(sweep.read()), curves_over_steps(sweep.read())
+
+
+def test_a_result_that_is_a_broken_link_is_refused(sweep):
+    path = sweep.path / "method=vatt,seed=1" / "result.json"
+    path.unlink()
+    path.symlink_to("elsewhere")
+    with pytest.raises(BadInput, match=r"seed=1/result\.json should be as this version writes it"):
+        table(sweep.read())
 
 
 def test_a_result_of_another_kind_is_refused(sweep):

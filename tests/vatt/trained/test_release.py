@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -137,3 +138,15 @@ def test_a_model_of_another_shape_is_refused_and_left_alone(changes, message):
 def test_a_checkpoint_that_is_not_there_is_explained(tmp_path):
     with pytest.raises(vatt.ReleaseError, match="should be a checkpoint without its ending"):
         vatt.import_release(str(tmp_path / "ckpt-1"), small_model())
+
+
+@pytest.mark.parametrize(
+    "change", [lambda index: index[index.find(b"\n") + 1 :], lambda index: index[:9], lambda index: b""]
+)
+def test_a_damaged_index_is_explained(tmp_path, change):
+    checkpoint = pathlib.Path(source("ut_tiny"))
+    shutil.copytree(checkpoint.parent, tmp_path, dirs_exist_ok=True)
+    index = tmp_path / f"{checkpoint.name}.index"
+    index.write_bytes(change(index.read_bytes()))
+    with pytest.raises(vatt.ReleaseError, match="should be a checkpoint without its ending"):
+        vatt.release_facts(str(index))
