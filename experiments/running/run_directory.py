@@ -112,8 +112,11 @@ class RunDirectory:
         """Checks that no other run lives here; writes nothing. See `start` for the arguments.
 
         Raises:
-          BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed.
+          BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed, or a
+            folder where the run's result will be written.
         """
+        if self.result.is_dir():  # found out now, and not when the training has ended
+            raise BadInput(f"{self.result} should be a file. Found a folder; move it elsewhere.")
         self.read_metrics()
         difference = [] if allow_config_change else self.difference(config, data)
         if difference:

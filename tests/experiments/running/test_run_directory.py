@@ -127,6 +127,13 @@ def test_a_broken_link_is_no_new_run(directory, vocabulary, name):
         directory.check(CONFIG, {"set": 1}, False)
 
 
+def test_a_folder_in_the_place_of_the_result_is_found_out_before_the_training(directory, vocabulary):
+    directory.result.mkdir(parents=True)
+    with pytest.raises(BadInput, match=r"result\.json should be a file\. Found a folder"):
+        directory.start(CONFIG, {}, vocabulary, allow_config_change=True)
+    assert not directory.config.exists()
+
+
 def test_a_configuration_may_name_what_this_version_does_not_know(directory):
     directory.write(directory.config, text := "pretrain.model = @OldModel()\nscope/OldModel.width = %WIDTH\n")
     assert directory.read_config() == text
