@@ -79,7 +79,7 @@ class Classification:
         self.class_names, self.classes = prepared.class_names, len(prepared.class_names)
         self.has_text = settings.run.tokenizer is not None and "text" in settings.embedder.modalities
         if self.classes < 2:
-            raise BadInput(f"{prepared.directory} should have classes. Found {self.classes}.")
+            raise BadInput(f"{prepared.directory} should have classes. Its metadata.json names {self.classes}.")
         # Without frames, the length of the sound in a window depends on the run's own rate.
         self.clips = settings.video_clips() if task.modality == "video" else settings.run.settings.clips
         self.train = Walk(settings, prepared, trained, task.modality, self.clips, windows=1)

@@ -118,7 +118,14 @@ def outputs_of(run, data_dir):
     def embed(name, modality, windows):
         prepared, entry = data.open_dataset(name, data_dir), {"video": "video", "audio": "waveform"}[modality]
         files = sorted(str(path) for path in pathlib.Path(prepared.directory).glob("*.tfrecord*"))
-        everything = dataclasses.replace(prepared, split_sizes={"all": 1}, shard_paths={"all": files})
+        lengths = {
+            path: length
+            for split, paths in prepared.shard_paths.items()
+            for path, length in zip(paths, prepared.shard_lengths[split], strict=True)
+        }
+        everything = dataclasses.replace(
+            prepared, split_sizes={"all": 1}, shard_paths={"all": files}, shard_lengths={"all": [lengths[path] for path in files]}
+        )
         options = dict(batch_size=100, windows=windows, video=modality == "video")
         (batch,) = list(data.eval_batches(everything, "all", run.settings.clips, run.tokenizer, **options))
         flat = tf.reshape(batch[entry], [-1, *run.model.input_shapes[entry]])
