@@ -155,7 +155,9 @@ def open_labeled(name: str, data_dir: str, multi_label: bool = False) -> Prepare
     """
     prepared = open_dataset(name, data_dir)
     if not prepared.class_names:
-        raise DataError(f"{prepared.directory} should have classes, for a classifier to learn. Its metadata.json names none.")
+        raise DataError(
+            f"{prepared.directory} should have classes, for a classifier to learn. Its metadata.json names none."
+        )
     if prepared.multi_label and not multi_label:
         raise DataError(
             f"{prepared.directory} should have one class per clip for this program. Found a multi-label set; "

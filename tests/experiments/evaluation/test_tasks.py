@@ -124,7 +124,10 @@ def outputs_of(run, data_dir):
             for path, length in zip(paths, prepared.shard_lengths[split], strict=True)
         }
         everything = dataclasses.replace(
-            prepared, split_sizes={"all": 1}, shard_paths={"all": files}, shard_lengths={"all": [lengths[path] for path in files]}
+            prepared,
+            split_sizes={"all": 1},
+            shard_paths={"all": files},
+            shard_lengths={"all": [lengths[path] for path in files]},
         )
         options = dict(batch_size=100, windows=windows, video=modality == "video")
         (batch,) = list(data.eval_batches(everything, "all", run.settings.clips, run.tokenizer, **options))
