@@ -113,10 +113,11 @@ class RunDirectory:
 
         Raises:
           BadInput: The directory holds a run whose configuration or data differ in a way that changes what is computed, or a
-            folder where the run's result will be written.
+            folder where a file of the run will be written.
         """
-        if self.result.is_dir():  # found out now, and not when the training has ended
-            raise BadInput(f"{self.result} should be a file. Found a folder; move it elsewhere.")
+        for path in (self.model, self.result):  # found out now, and not when the training has ended
+            if path.is_dir():
+                raise BadInput(f"{path} should be a file. Found a folder; move it elsewhere.")
         self.read_metrics()
         difference = [] if allow_config_change else self.difference(config, data)
         if difference:

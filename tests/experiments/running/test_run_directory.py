@@ -127,9 +127,10 @@ def test_a_broken_link_is_no_new_run(directory, vocabulary, name):
         directory.check(CONFIG, {"set": 1}, False)
 
 
-def test_a_folder_in_the_place_of_the_result_is_found_out_before_the_training(directory, vocabulary):
-    directory.result.mkdir(parents=True)
-    with pytest.raises(BadInput, match=r"result\.json should be a file\. Found a folder"):
+@pytest.mark.parametrize("name", ["model.json", "result.json"])
+def test_a_folder_in_the_place_of_a_file_is_found_out_before_the_training(directory, vocabulary, name):
+    (directory.path / name).mkdir(parents=True)
+    with pytest.raises(BadInput, match=rf"{name} should be a file\. Found a folder"):
         directory.start(CONFIG, {}, vocabulary, allow_config_change=True)
     assert not directory.config.exists()
 
