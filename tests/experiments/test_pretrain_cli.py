@@ -316,7 +316,7 @@ def tensorboard(directory):
             assert found, "".join(lines)
             yield found[1]
         finally:
-            process.terminate()
+            process.kill()  # its handler of SIGTERM may raise where the exception is ignored, and then it never ends
 
 
 def json_of(address: str):
