@@ -38,20 +38,16 @@ def classify_here(run_here):
 
 
 @pytest.fixture(scope="module")
-def finished_once() -> list:
-    """What `finished` returns, once a test has asked for it."""
-    return []
-
-
-@pytest.fixture
-def finished(finished_once, classify_here, deterministic, quick_graphs, tmp_path_factory):
-    """An undisturbed run, the same for all tests, and what it printed."""
-    if not finished_once:
-        directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
-        code, output, errors = classify_here(workdir=str(directory.path))
-        assert code == 0, errors
-        finished_once.extend((directory, output, errors))
-    return finished_once
+def finished(start_program, tiny_data, tmp_path_factory):
+    """An undisturbed run of the real command line, and what it printed."""
+    directory = RunDirectory(tmp_path_factory.mktemp("finished") / "run")
+    arguments = [f"--gin_bindings={binding}" for binding in RUN]
+    process = start_program(
+        "experiments.classify", f"--workdir={directory.path}", f"--data_dir={tiny_data}", *arguments
+    )
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return directory, output, errors
 
 
 def test_what_a_run_says_and_writes(finished):
@@ -113,8 +109,10 @@ def test_the_result_is_that_of_the_best_epoch_on_validation(finished):
     assert set(result["gradients"]) == {"audio", "video"} and result["alone"] == "head"
 
 
-def test_a_killed_run_ends_where_an_undisturbed_one_ends(finished, classify_here, tmp_path, killed_at, same_runs):
-    killed = RunDirectory(tmp_path / "killed")
+@pytest.mark.usefixtures("deterministic", "quick_graphs")
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(classify_here, tmp_path, killed_at, same_runs):
+    undisturbed, killed = (RunDirectory(tmp_path / name) for name in ("undisturbed", "killed"))
+    assert classify_here(workdir=str(undisturbed.path))[0] == 0
     with killed_at(ClassifierProgress, 12):
         classify_here(workdir=str(killed.path))
     assert not killed.result.exists() and killed.read_metrics()[-1]["step"] == 12
@@ -123,7 +121,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_ends(finished, classify_here
         output + errors
     )  # amid the second epoch
 
-    same_runs(finished[0], killed, least=50)
+    same_runs(undisturbed, killed, least=50)
 
 
 MISTAKES = {

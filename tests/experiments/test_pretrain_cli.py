@@ -155,7 +155,7 @@ def test_a_full_disk_stops_the_run_which_resumes_with_room(copy, pretrain_here, 
     assert written == {path: path.stat().st_mtime_ns for path in copy.checkpoints.iterdir()}
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("quick_graphs")
 def test_a_loss_that_is_not_a_number_stops_the_run(copy, pretrain_here):
     step = step_of(copy)
     poison(copy)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import data
 from experiments.running.run_directory import RunDirectory
+from experiments.training.progress import Progress
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def service_address():
     del worker, dispatcher
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("quick_graphs")
 def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, service_address, tmp_path, same_checkpoints):
     mixture = ["pretrain.datasets = ('synthetic', 'synthetic/default')", "pretrain.dataset_weights = (3, 1)"]
     directories = [RunDirectory(tmp_path / name) for name in ("here", "service")]
@@ -46,29 +47,27 @@ def test_a_mixture_trains_alike_here_and_on_a_data_service(pretrain_here, servic
 
 
 @pytest.mark.usefixtures("quick_graphs")
-def test_frames_that_are_finished_in_the_step_train_alike(pretrain_here, tmp_path, same_checkpoints):
-    host, device, resumed = (RunDirectory(tmp_path / name) for name in ("host", "device", "resumed"))
+def test_frames_that_are_finished_in_the_step_train_alike(pretrain_here, tmp_path, killed_at, same_checkpoints):
+    host, device, killed = (RunDirectory(tmp_path / name) for name in ("host", "device", "killed"))
     steps = (
         "pretrain.steps = 3",
         "pretrain.warmup_steps = 1",
         "pretrain.steps_per_loop = 1",
         "pretrain.checkpoint_every_steps = 1",
-        "pretrain.keep_checkpoints = 3",
     )
 
-    def train(directory: RunDirectory, place: str, **flags) -> str:
-        code, output, errors = pretrain_here(
-            *steps, f"pretrain.augment_on = '{place}'", workdir=str(directory.path), **flags
-        )
+    def train(directory: RunDirectory, place: str) -> str:
+        code, output, errors = pretrain_here(*steps, f"pretrain.augment_on = '{place}'", workdir=str(directory.path))
         assert code == 0, errors
         return output
 
     train(host, "host")
     train(device, "device")
-    shutil.copytree(device.path, resumed.path)
-    assert "Resumed at step 1" in train(resumed, "device", resume_from="ckpt-1")
-    same_checkpoints(device, resumed, least=100)
-    losses = [[row["loss_video_audio"] for row in each.read_metrics()] for each in (host, device, resumed)]
+    with killed_at(Progress, 2):
+        train(killed, "device")
+    assert "Resumed at step 1" in train(killed, "device")
+    same_checkpoints(device, killed, least=100)
+    losses = [[row["loss_video_audio"] for row in each.read_metrics()] for each in (host, device, killed)]
     assert losses[1] == losses[2]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
@@ -99,7 +98,7 @@ def table(tiny_data, tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("quick_graphs")
 def test_a_run_on_measured_clips_describes_its_table_and_refuses_another(
     pretrain_here, table, tmp_path, is_one_message
 ):

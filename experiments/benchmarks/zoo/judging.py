@@ -18,7 +18,6 @@ FRAMES_PER_SECOND, IMAGE_SIZE_PX, SAMPLE_RATE_HZ = 10.0, 64, 16000
 """How the zoo is prepared."""
 RESULTS = RIGHT, NOTED, CONCEALED, WRONG, UNNOTED = "right", "noted", "concealed", "wrong", "unnoted"
 """What can become of a file; `media_zoo` says what these are."""
-_PROGRAM_STREAMS = ("mpg", "mpeg", "vob")
 _COLOR_LEVELS, _CLICK_SECONDS, _CAPTION_SECONDS = 16.0, 0.05, 0.03
 _LOSSES = ("incomplete", "skipped", "concealed_errors")
 _LAYOUT_NOTES = {"opposite": "cancelling_channels", "ambisonic": "unmixed_channels"}
@@ -140,9 +139,7 @@ def _expected_flashes(specimen: Specimen, frames: np.ndarray) -> np.ndarray:
 
 def _is_late(specimen: Specimen, frames: np.ndarray, late: int) -> bool:
     """Returns whether the flash is where it is if the picture comes `late` stored frames late."""
-    # In program streams the times may also jump after the flash.
-    latest = _late_frames(specimen) if specimen.container in _PROGRAM_STREAMS else late
-    longest = math.ceil((SECONDS + latest / specimen.frames_per_second) * FRAMES_PER_SECOND - 1e-6)
+    longest = math.ceil((SECONDS + late / specimen.frames_per_second) * FRAMES_PER_SECOND - 1e-6)
     shortest = math.ceil(SECONDS * FRAMES_PER_SECOND - 1e-6)
     planted = _planted(specimen, late / specimen.frames_per_second, len(frames))
     return shortest <= len(frames) <= longest and np.array_equal(_flashes(frames), planted)
@@ -154,8 +151,9 @@ def _late_frames(specimen: Specimen) -> int:
     FFmpeg counts the times in .asf from where the first frame is decoded; MPEG program streams have times of packets, not of
     frames.
     """
-    guessed = specimen.oddity == "times of decoding" or specimen.container in ("asf", "wmv", *_PROGRAM_STREAMS)
-    return 2 if guessed else 0
+    return (
+        2 if specimen.oddity == "times of decoding" or specimen.container in ("asf", "wmv", "mpg", "mpeg", "vob") else 0
+    )
 
 
 def _planted(specimen: Specimen, late_seconds: float, count: int) -> np.ndarray:

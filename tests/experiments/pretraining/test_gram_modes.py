@@ -145,10 +145,10 @@ def test_the_update_is_exact_for_the_weights_that_are_reported(make_model, batch
     for index, (start, weight) in enumerate(zip(before, trainer.weights, strict=True)):
         own = weights if index in harmonized else (1.0, 1.0)
         update = sum(w * row[index].numpy() for w, row in zip(own, gradients, strict=True))
-        # The gradients of keys' biases are zero but for rounding.
-        np.testing.assert_allclose(
-            start - weight.numpy(), 0.01 * update, rtol=1e-3, atol=1e-5 * (3e-3 + np.abs(update).max())
-        )
+        tolerance = 1e-5 * (1e-3 + np.abs(update).max())
+        if np.abs(update).max() < 1e-6:  # of keys' biases: a softmax does not see them, so what is left is rounding
+            update = np.zeros_like(update)
+        np.testing.assert_allclose(start - weight.numpy(), 0.01 * update, rtol=1e-3, atol=tolerance)
 
 
 @pytest.mark.usefixtures("eager")
