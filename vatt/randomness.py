@@ -180,10 +180,12 @@ def _random_words(values, key):
     quarter = -(-batch // _DRAWS_PER_WORD)
     key, block = (key.key, key.part.index) if isinstance(key, PartKey) else (key, None)
     words = random_bits([1, quarter, *rest], key, block)
-    # The four turns lie along a new first axis, so that no device has to move anything.
-    left = np.arange(0, 32, 32 // _DRAWS_PER_WORD, dtype=np.uint32).reshape([-1] + [1] * values.shape.rank)
+    # A small batch needs fewer turns: two clips are half of four quarters.
+    turns = -(-batch // quarter) if isinstance(batch, int) and batch else _DRAWS_PER_WORD
+    # They lie along a new first axis, so that no device has to move anything.
+    left = (32 // _DRAWS_PER_WORD * np.arange(turns, dtype=np.uint32)).reshape([-1] + [1] * values.shape.rank)
     turned = tf.bitwise.bitwise_or(tf.bitwise.left_shift(words, left), tf.bitwise.right_shift(words, (32 - left) % 32))
-    return tf.reshape(turned, [quarter * _DRAWS_PER_WORD, *rest])[:batch]
+    return tf.reshape(turned, [turns * quarter, *rest])[:batch]
 
 
 def set_initial_seed(seed: int) -> None:
