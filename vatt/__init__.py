@@ -1,6 +1,6 @@
 """The model: patches, positions, DropToken, encoder, heads and losses of VATT. Independent of data sets and harmonizers."""
 
-from vatt.batch_part import BatchPart, whole_batch
+from vatt.batch_part import BatchPart
 from vatt.contrastive.losses import FORMS as LOSS_FORMS
 from vatt.contrastive.losses import clip_losses, contrastive_loss, losses, mean_losses
 from vatt.contrastive.own_gradients import own_gradients
@@ -51,5 +51,4 @@ __all__ = [
     "release_facts",
     "run_directory",
     "set_initial_seed",
-    "whole_batch",
 ]

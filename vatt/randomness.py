@@ -18,7 +18,6 @@ _PHILOX = tf.random.Algorithm.PHILOX.value
 # Philox on CPUs and GPUs; TPUs have a generator of their own, which is fifty times as fast there.
 _OF_THE_DEVICE = tf.random.Algorithm.AUTO_SELECT.value
 
-_DRAWS_PER_WORD = BatchPart.RUNS  # values of a dropout that share 32 random bits
 _VALUES_PER_COUNT = 4  # uint32 numbers that Philox makes of each number of its counter
 
 
@@ -148,9 +147,7 @@ def clip_bits(shape: Sequence[int] | tf.Tensor, key: Key) -> tf.Tensor:
     """Returns `random_bits` for clip after clip, `[clips, ...]`; with a part's key, those of its clips in the whole batch."""
     if not isinstance(key, PartKey):
         return random_bits(shape, key)
-    run = [shape[0] // BatchPart.RUNS, *shape[1:]]
-    blocks = [quarter * key.part.count + key.part.index for quarter in range(BatchPart.RUNS)]
-    return tf.concat([random_bits(run, key.key, block) for block in blocks], axis=0)
+    return random_bits(shape, key.key, key.part.index)
 
 
 def dropout(values: tf.Tensor, rate: float, key: Key | None) -> tf.Tensor:
@@ -158,8 +155,8 @@ def dropout(values: tf.Tensor, rate: float, key: Key | None) -> tf.Tensor:
 
     Keras' own Dropout draws from a stateful generator that a checkpoint does not carry, so a resumed run would differ.
 
-    Four values, of clips a quarter of the batch apart, share a random word: each compares the word, turned by another number
-    of bytes, with the rate. So each is zeroed with a probability within 2^-32 of `rate`, and two of the four depend on each other
+    Four values, of neighboring clips, share a random word: each compares the word, turned by another number of bytes, with the
+    rate. So each is zeroed with a probability within 2^-32 of `rate`, and two of the four depend on each other
     only where the upper byte leaves it open: a correlation of at most 0.004.
 
     Args:
@@ -177,15 +174,14 @@ def dropout(values: tf.Tensor, rate: float, key: Key | None) -> tf.Tensor:
 def _random_words(values, key):
     """Returns uint32 numbers in the shape of `values`, each of the whole range; the upper bytes are independent."""
     batch, rest = tf.shape(values)[0] if values.shape[0] is None else values.shape[0], values.shape[1:]
-    quarter = -(-batch // _DRAWS_PER_WORD)
+    sharing = BatchPart.CLIPS_PER_WORD
+    groups = -(-batch // sharing)
     key, block = (key.key, key.part.index) if isinstance(key, PartKey) else (key, None)
-    words = random_bits([1, quarter, *rest], key, block)
-    # A small batch needs fewer turns: two clips are half of four quarters.
-    turns = -(-batch // quarter) if isinstance(batch, int) and batch else _DRAWS_PER_WORD
-    # They lie along a new first axis, so that no device has to move anything.
-    left = (32 // _DRAWS_PER_WORD * np.arange(turns, dtype=np.uint32)).reshape([-1] + [1] * values.shape.rank)
+    words = random_bits([groups, 1, *rest], key, block)
+    turns = min(batch, sharing) if isinstance(batch, int) else sharing  # a clip or two need no more
+    left = (32 // sharing * np.arange(turns, dtype=np.uint32)).reshape([-1] + [1] * len(rest))
     turned = tf.bitwise.bitwise_or(tf.bitwise.left_shift(words, left), tf.bitwise.right_shift(words, (32 - left) % 32))
-    return tf.reshape(turned, [turns * quarter, *rest])[:batch]
+    return tf.reshape(turned, [groups * turns, *rest])[:batch]
 
 
 def set_initial_seed(seed: int) -> None:

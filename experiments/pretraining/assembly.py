@@ -134,10 +134,10 @@ def _check_parts(config, replicas):
     parts, at_a_time = config.gradient_parts, config.clips_per_pass
     if parts is None:
         return
-    if parts % (2 * replicas) or config.batch_size % (parts * vatt.BatchPart.RUNS):
+    if parts % (2 * replicas) or config.batch_size % (parts * vatt.BatchPart.CLIPS_PER_WORD):
         raise BadInput(
             f"`pretrain.gradient_parts` should be an even number for each of {replicas} replicas and make parts of a multiple of "
-            f"{vatt.BatchPart.RUNS} clips of the batch of {config.batch_size}. Found {parts}."
+            f"{vatt.BatchPart.CLIPS_PER_WORD} clips of the batch of {config.batch_size}. Found {parts}."
         )
     clips = config.batch_size // parts
     if at_a_time is not None and at_a_time < clips and clips % at_a_time:

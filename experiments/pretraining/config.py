@@ -153,9 +153,11 @@ class Pretrain:
             for name in _AT_LEAST_1
             if getattr(self, name) < 1
         ]
-        if self.clips_per_pass is not None and (self.clips_per_pass < 1 or self.clips_per_pass % vatt.BatchPart.RUNS):
+        if self.clips_per_pass is not None and (
+            self.clips_per_pass < 1 or self.clips_per_pass % vatt.BatchPart.CLIPS_PER_WORD
+        ):
             problems.append(
-                f"`pretrain.clips_per_pass` should be a multiple of {vatt.BatchPart.RUNS}. Found {self.clips_per_pass}."
+                f"`pretrain.clips_per_pass` should be a multiple of {vatt.BatchPart.CLIPS_PER_WORD}. Found {self.clips_per_pass}."
             )
         if self.gradient_parts is not None and (self.gradient_parts < 4 or self.gradient_parts % 2):
             problems.append(

@@ -114,7 +114,7 @@ class MicroBatches:
             lambda index: self._part(vatt.BatchPart(index, self.count)), tf.range(self.count),
             fn_output_signature=specs, parallel_iterations=1,
         )  # fmt: skip
-        return {modality: vatt.whole_batch(features) for modality, features in parts.items()}
+        return {modality: tf.reshape(features, [-1, *features.shape[2:]]) for modality, features in parts.items()}
 
     def _part(self, part):
         clips = {name: part.of(values) for name, values in self.clips.items()}
