@@ -13,9 +13,9 @@ class PairLogits(NamedTuple):
 
     Attributes:
       positives: float32 [clips, candidates], of each clip's video with its own candidates.
-      from_video: float32 [clips, global_batch, candidates], of each clip's video with all clips' candidates.
-      from_other: float32 [clips, global_batch, candidates], of all clips' videos with each clip's candidates.
-      own: Bool [clips, global_batch, 1]: which pairs are of one clip.
+      from_video: float32 [clips, candidates, global_batch], of each clip's video with all clips' candidates.
+      from_other: float32 [clips, candidates, global_batch], of all clips' videos with each clip's candidates.
+      own: Bool [clips, 1, global_batch]: which pairs are of one clip.
       temperature: What the similarities were divided by.
     """
 

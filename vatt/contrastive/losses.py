@@ -158,6 +158,8 @@ def contrastive_clip_losses(
     other = tf.math.l2_normalize(tf.cast(other, tf.float32), axis=-1)
     valid = tf.reduce_any(mask, axis=1)
     shared = [gather(tf.stop_gradient(video) if own_video_only else video), gather(other), gather_mask(mask)]
+    # The clips of the global batch come last, so that the candidates are spread over long rows.
+    shared[1:] = [tf.transpose(shared[1], [1, 0, 2]), tf.transpose(shared[2])]
     if video_mask is not None:
         shared.append(gather_mask(video_mask))
         valid &= video_mask
@@ -174,17 +176,17 @@ def _terms(
     *, form, temperature, own_video_only,
 ):  # fmt: skip
     """Returns float32 [rows] for some rows of the batch; what is called `all` is of the global batch."""
-    # [clip, clip of the global batch, candidate]: first the rows' videos, then the rows' candidates.
-    from_video = tf.einsum("bd,ncd->bnc", video, all_other)
-    from_other = tf.einsum("nd,bcd->bnc", all_video, other)
+    # [clip, candidate, clip of the global batch]: first the rows' videos, then the rows' candidates.
+    from_video = tf.einsum("bd,cnd->bcn", video, all_other)
+    from_other = tf.einsum("nd,bcd->bcn", all_video, other)
     positives = _positives(video, other, mask)
-    own = own_pairs(places, tf.shape(all_video)[0])[..., tf.newaxis]
+    own = own_pairs(places, tf.shape(all_video)[0])[:, tf.newaxis]
     if own_video_only:
-        from_other = tf.where(own, positives[:, tf.newaxis], from_other)
+        from_other = tf.where(own, positives[..., tf.newaxis], from_other)
     # One mask for each direction: passing over bools takes less time than passing over logits once more.
-    never_from_video, never_from_other = ~all_mask[tf.newaxis], ~mask[:, tf.newaxis]
+    never_from_video, never_from_other = ~all_mask[tf.newaxis], ~mask[..., tf.newaxis]
     if all_videos is not None:
-        never_from_other |= ~all_videos[tf.newaxis, :, tf.newaxis]
+        never_from_other |= ~all_videos
     if form == "nce":  # no clip is its own negative
         never_from_video, never_from_other = never_from_video | own, never_from_other | own
     from_video = tf.where(never_from_video, NEVER, from_video)

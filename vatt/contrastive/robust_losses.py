@@ -81,7 +81,7 @@ def robust_xid(pairs: PairLogits, weights: tf.Tensor) -> tf.Tensor:
     "symmetric_nce".
     """
     exist = _any_candidate(pairs.from_video) & _any_candidate(pairs.from_other)
-    own = tf.cast(pairs.own[..., 0], tf.float32)
+    own = tf.cast(pairs.own[:, 0], tf.float32)
     losses = []
     for logits, opposite in ((pairs.from_video, pairs.from_other), (pairs.from_other, pairs.from_video)):
         sharpened = _over_candidates(opposite * (pairs.temperature / _TARGET_TEMPERATURE))
@@ -93,11 +93,11 @@ def robust_xid(pairs: PairLogits, weights: tf.Tensor) -> tf.Tensor:
 
 
 def _over_candidates(logits):
-    return tf.reduce_logsumexp(logits, axis=2)
+    return tf.reduce_logsumexp(logits, axis=1)
 
 
 def _any_candidate(logits):
-    return tf.reduce_any(logits > NEVER / 2, axis=2)
+    return tf.reduce_any(logits > NEVER / 2, axis=1)
 
 
 def _pair_weights(positives, valid, temperature):
