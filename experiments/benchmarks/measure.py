@@ -54,18 +54,26 @@ def times_of(call: Callable[[], object]) -> tuple[float, float]:
     return seconds
 
 
-def peak_bytes(calls: Mapping[str, Callable[[], object]]) -> dict[str, int]:
-    """Returns how far TensorFlow's memory rises during each call, its result included; see `run_worker`."""
+def peak_bytes(calls: Mapping[str, Callable[[], object]], repeats: int = 1) -> dict[str, int]:
+    """Returns how far TensorFlow's memory rises during each call, its result included; see `run_worker`.
+
+    Args:
+      calls: By name.
+      repeats: How often each is called; the median is returned, as operations that run at the same time differ from call to call.
+    """
     import tensorflow as tf
 
     device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
     peaks = {}
     for name, call in calls.items():
         call()
-        before = tf.config.experimental.get_memory_info(device)["current"]
-        tf.config.experimental.reset_memory_stats(device)
-        call()
-        peaks[name] = tf.config.experimental.get_memory_info(device)["peak"] - before
+        rises = []
+        for _ in range(repeats):
+            before = tf.config.experimental.get_memory_info(device)["current"]
+            tf.config.experimental.reset_memory_stats(device)
+            call()
+            rises.append(tf.config.experimental.get_memory_info(device)["peak"] - before)
+        peaks[name] = round(statistics.median(rises))
     return peaks
 
 

@@ -67,8 +67,9 @@ def table(seconds: Mapping[str, Sequence[float]], peaks: Mapping[str, float], pa
 
 
 def _peaks(steps, pass_bytes):
-    """How far memory rises: the batch is there before, but the clips of a pass are a copy, and so they count of one alone."""
-    return {name: peak + (pass_bytes if name.endswith(DIRECT) else 0) for name, peak in peak_bytes(steps).items()}
+    """How far memory rises; a step of one pass alone needs its clips, too, whereas those of a batch are there before."""
+    rises = peak_bytes(steps, FLAGS.repeats)
+    return {name: rise + (pass_bytes if name.endswith(DIRECT) else 0) for name, rise in rises.items()}
 
 
 def build_steps() -> tuple[dict[str, Callable[[], None]], int]:
