@@ -127,6 +127,27 @@ def test_the_unbalanced_list_can_be_left_out(source):
     assert config.name == "balanced" and "padPADpadPA_30000" not in {video.name for video in config.listed.videos}
 
 
+def test_a_share_of_the_training_videos_can_be_held_out(source):
+    config = AudioSetConfig(source_dir=str(source), validation_fraction=0.3)
+    assert {video.name: video.split for video in config.listed.videos} == {
+        "--PJHxphWEs_30000": "train",
+        "msMSmsMSms__70000": "train",
+        "wholeWHOLEw_1000": "validation",
+        "YpannsPANNs_0": "train",
+        "padPADpadPA_30000": "validation",
+        "brokenBROKE_20000": "train",
+        "evalEVALeva_2000": "test",
+        "pastPASTpas_30000": "test",
+    }
+    assert config.parameters()["validation_fraction"] == 0.3
+    with pytest.raises(DataError, match="validation_fraction should be a share"):
+        AudioSetConfig(validation_fraction=0.5)
+
+
+def test_data_prepared_before_that_choice_are_known_again(source):
+    assert "validation_fraction" not in AudioSetConfig(source_dir=str(source)).parameters()
+
+
 def test_sound_alone_can_be_taken(source, tmp_path, run_prepare, read_records, trees):
     config = AudioSetConfig(source_dir=str(source), sound_only=True)
     paths = {video.name: (video.path, video.sound_path) for video in config.listed.videos}
