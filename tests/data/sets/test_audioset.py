@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.records.prepared_dataset import open_dataset
+from data.records.prepared_dataset import open_dataset, open_labeled
 from data.sets.audioset import AudioSetConfig
 
 CLASSES = ("Speech", "Male speech, man speaking", "Whoosh, swoosh, swish")
@@ -142,6 +142,14 @@ def test_a_share_of_the_training_videos_can_be_held_out(source):
     assert config.parameters()["validation_fraction"] == 0.3
     with pytest.raises(DataError, match="validation_fraction should be a share"):
         AudioSetConfig(validation_fraction=0.5)
+
+
+def test_a_classifier_can_be_trained_with_the_share_that_is_held_out(source, tmp_path, run_prepare):
+    run_prepare(
+        dataset="audioset", source_dir=str(source), data_dir=str(tmp_path), sample_rate_hz=8000, validation_fraction=0.3
+    )
+    prepared = open_labeled("audioset", str(tmp_path), multi_label=True)
+    assert prepared.split_sizes == {"train": 3, "validation": 2, "test": 1}
 
 
 def test_data_prepared_before_that_choice_are_known_again(source):
