@@ -2,7 +2,7 @@
 
 Examples:
   python -m experiments.report --workdir=runs/demo --data_dir=runs/data
-  python -m experiments.report --workdir=runs/demo --ranking=runs/ranked/clips.csv
+  python -m experiments.report --workdir=runs/demo --ranking=runs/demo/ranking/clips.csv
   python -m experiments.report --sweep=runs/methods
 
 Writes report/index.html into the run's directory, and next to it a model card: MODEL_CARD.md to publish with the

@@ -38,6 +38,9 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
     With a `source_dir` it has `tree`, the `SourceTree` there, and `listed`, the result of `read_source`.
     """
 
+    ADDED_LATER: ClassVar[tuple[str, ...]] = ()
+    """Settings that data sets prepared by earlier versions do not have."""
+
     name: str = "default"
     source_dir: str | None = None
     clip_seconds: float = 10.0
@@ -95,8 +98,15 @@ class ListedClipsConfig(tfds.core.BuilderConfig):
         return Cutting(media_format, self.clip_seconds)
 
     def parameters(self) -> dict[str, Any]:
-        """Returns what decides the records' content: settings, and which files there are."""
+        """Returns what decides the records' content: settings, and which files there are.
+
+        Settings added later are among them only where they are not the defaults. So data that were prepared before there was
+        a setting are still known again.
+        """
         settings = settings_of(self, "source_dir", "max_bad_fraction")
+        for field in dataclasses.fields(self):
+            if field.name in self.ADDED_LATER and getattr(self, field.name) == field.default:
+                del settings[field.name]
         return settings | ({} if self.listed is None else {"source_fingerprint": self._fingerprint})
 
     @functools.cached_property
@@ -118,7 +128,7 @@ class CaptionedClipsConfig(ListedClipsConfig):
         dashes of dialogues).
     """
 
-    ADDED_LATER: ClassVar[tuple[str, ...]] = ("caption_marks",)
+    ADDED_LATER = ("caption_marks",)
 
     minimum_seconds: float = 2.0
     max_captions: int = 16
@@ -150,14 +160,3 @@ class CaptionedClipsConfig(ListedClipsConfig):
     def caption_options(self) -> CaptionOptions:
         """Returns how captions are read."""
         return CaptionOptions(marks=self.caption_marks)
-
-    def parameters(self) -> dict[str, Any]:
-        """Returns the base class's parameters; settings added later only where they are not the defaults.
-
-        So data that were prepared before there was a setting are still known again.
-        """
-        settings = super().parameters()
-        for field in dataclasses.fields(self):
-            if field.name in self.ADDED_LATER and getattr(self, field.name) == field.default:
-                del settings[field.name]
-        return settings

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.preparing.listed_clips import ListedClips
 from data.preparing.listed_clips_config import ListedClipsConfig
-from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
+from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason, hash_position
 from data.preparing.named_files import NOT_THERE, pair, require_some
 from data.source.file_kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -60,13 +60,20 @@ class AudioSetConfig(ListedClipsConfig):
         them the config is called "balanced".
       sound_only: Whether the records have sound and no frames; then files of sound alone serve, too.
         The config is then called "sound" or "balanced_sound".
+      validation_fraction: Share of the videos of the train lists, by a hash of their ids, that becomes the split `validation`,
+        by which `experiments.finetune` chooses its weights. By default there is none, as in the lists.
     """
+
+    ADDED_LATER = ("validation_fraction",)
 
     unbalanced: bool = True
     sound_only: bool = False
+    validation_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         """Reads the list of clips; raises DataError as the base does."""
+        if not 0 <= self.validation_fraction < 0.5:
+            raise DataError(f"validation_fraction should be a share in [0, 0.5). Found {self.validation_fraction}")
         parts = [part for part, is_so in (("balanced", not self.unbalanced), ("sound", self.sound_only)) if is_so]
         self.name = "_".join(parts) or self.name
         super().__post_init__()
@@ -97,11 +104,15 @@ class AudioSetConfig(ListedClipsConfig):
         paths = dict(path=None, sound_path=file.path) if self.sound_only else dict(path=file.path)
         return ListedVideo(
             row.name,
-            row.split,
+            self._split(row),
             labels=row.labels,
             segments=(Segment(row.name, *span, fills_file=file.is_clip),),
             **paths,
         )
+
+    def _split(self, row: _Row) -> str:
+        held_out = row.split == "train" and hash_position(row.video_id) < self.validation_fraction
+        return "validation" if held_out else row.split
 
     def _files(self) -> dict[str, list[_File]]:
         """Returns id -> its files."""
@@ -172,8 +183,9 @@ class AudioSet(ListedClips):
     Whether a number counts seconds or milliseconds is decided by the row (our choice): it names the row's
     clip if it is the row's start in either unit. No list has two clips of a video for which both would fit.
 
-    Splits: `train`, of both train lists (or the balanced one alone), and `test`, the evaluation list. Clips
-    have several classes (feature `labels`); there is no text. Clips whose video is gone are counted.
+    Splits: `train`, of both train lists (or the balanced one alone), and `test`, the evaluation list; with
+    `validation_fraction` a share of `train` is `validation` instead (our choice). Clips have several classes
+    (feature `labels`); there is no text. Clips whose video is gone are counted.
 
     License: the lists CC BY 4.0 (Google); the videos belong to their uploaders on YouTube.
     """

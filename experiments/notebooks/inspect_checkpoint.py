@@ -18,7 +18,7 @@
 # the weights, to the common spaces of video, sound and text, and to single clips.
 #
 # It runs on the directory that `make demo` leaves, and on that of any other run of `experiments.pretrain`: set `RUN` and
-# `DATA` below. The functions are those of `experiments.inspection.model`, `inspection_clips` and `inspection_plots`; import them
+# `DATA` below. The functions are those of `model`, `clips` and `plots` in `experiments.inspection`; import them
 # into notebooks of your own.
 #
 # What is of the source, *Scaling Multimodal Pre-Training via Cross-Modality Gradient Harmonization* (Wu et al., 2022):

@@ -1,7 +1,7 @@
 """Times the training step of each of the study's methods; `experiments.study` starts it when nothing else runs.
 
 Example:
-  python -m experiments.studies.cost --gin_file=configs/study/quick.gin --study_dir=runs/study
+  python -m experiments.studies.cost --gin_file=configs/study/quick.gin --study_dir=runs/study_quick
 
 The steps take turns on one batch of noise, so that a busy machine is unfair to none.
 """

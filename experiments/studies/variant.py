@@ -1,8 +1,8 @@
 """Trains and measures the points of one of the study's methods or ablations; `experiments.study` starts it for each.
 
 Example:
-  python -m experiments.studies.variant --gin_file=configs/study/quick.gin --variant=gr --data_dir=runs/study_data \\
-      --study_dir=runs/study_quick
+  python -m experiments.studies.variant --gin_file=configs/study/quick.gin --variant=gr \\
+      --data_dir=runs/study_quick/data --study_dir=runs/study_quick
 
 A finished point has a file in STUDY_DIR/VARIANT/points and is not run again.
 """

@@ -92,7 +92,8 @@ FLAGS = {
     },
     "kinetics_sounds": LISTED | {"sample_rate_hz": ("int", 16000), "class_list": ("string", None)},
     "howto100m": CAPTIONED | {"captions_file": ("string", None)},
-    "audioset": LISTED | {"unbalanced": ("bool", True), "sound_only": ("bool", False)},
+    "audioset": LISTED
+    | {"unbalanced": ("bool", True), "sound_only": ("bool", False), "validation_fraction": ("float", 0.0)},
     "youtube8m": CAPTIONED
     | {
         "list_file": ("string", "videos.csv"),

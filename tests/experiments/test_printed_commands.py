@@ -1,8 +1,9 @@
-"""The commands that the README, the docs and the configurations print are commands that the programs take.
+"""The commands that the README, the docs, the configurations and the programs print are commands that the programs take.
 
-Those under three headings of the README are run, one after the other.
+Their clips fit the data that they prepare. Those under three headings of the README are run, one after the other.
 """
 
+import ast
 import pathlib
 import re
 import runpy
@@ -11,8 +12,16 @@ import shutil
 
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from absl import flags
 
+from data import ClipSpec, PreparedDataset, dataset_builder
+from data.pipeline.clips import ClipReader
+from data.records.schema import record_features
+from experiments.classifiers import config as classifier_config
+from experiments.finetuning import config as finetune_config
+from experiments.preparing.dataset_flags import flag_values
+from experiments.pretraining import config as pretrain_config
 from experiments.running.command_line import _guarded as guarded
 
 pytestmark = [pytest.mark.every_python, pytest.mark.slow]
@@ -20,8 +29,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "Makefile",
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "configs").rglob("*.gin"),
+    *sorted((ROOT / "experiments").rglob("*.py")),
 ]
 START = re.compile(r"(?:python|\.venv/bin/python) -m experiments\.([a-z_.]+)((?:\\\n|[^\n`])*)")
 PLACEHOLDER = re.compile(r"--(\w+)=[A-Z_]+")  # the reader fills it in
@@ -44,6 +55,8 @@ SMALLER = {
 def printed(page: pathlib.Path) -> list[tuple[str, list[str]]]:
     """The commands that a page prints."""
     text = page.read_text(encoding="utf-8")
+    if page.suffix == ".py":
+        return commands_in(ast.get_docstring(ast.parse(text)) or "")
     return commands_in(re.sub(r"(?m)^# ?", "", text) if page.suffix == ".gin" else text)
 
 
@@ -52,19 +65,28 @@ def section(heading: str) -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8").partition(f"{heading}\n")[2].partition("\n## ")[0]
 
 
+def without_sentence(word: str) -> str:
+    """A word of a command without the marks, and without the bracket, of the sentence that it ends."""
+    word = word.rstrip(".,;:")
+    return word if word.count(")") <= word.count("(") else without_sentence(word.removesuffix(")"))
+
+
 def commands_in(text: str) -> list[tuple[str, list[str]]]:
     """The programs that a text prints, with their arguments; comments after them and prompts before them are not part."""
     text = re.sub(r"\\?\n +(?=--)", " ", text)  # in a header a command continues without a backslash
     found = []
     for match in START.finditer(text):
         words = shlex.split(match[2].replace("\\\n", " "), comments=True)
-        arguments = [word.rstrip(".,;:)") for word in words if word.startswith("--") and word != "--help"]
+        arguments = [without_sentence(word) for word in words if word.startswith("--") and word != "--help"]
         found.append((match[1].rstrip("."), arguments))
     return found
 
 
 COMMANDS = [(page, program, arguments) for page in PAGES for program, arguments in printed(page) if arguments]
 IDS = [f"{page.name}-{program}-{index}" for index, (page, program, _) in enumerate(COMMANDS)]
+TRAINING = ("pretrain", "finetune", "classify", "compare_classifiers")
+VALIDATED = ("folder", "kinetics400", "kinetics_sounds")  # have a validation split by default
+TRAINED = sorted({page for page, program, _ in COMMANDS if program in TRAINING})
 
 
 @pytest.fixture
@@ -92,6 +114,59 @@ def test_the_program_takes_what_is_printed(take, page, program, arguments):
     assert {PLACEHOLDER.fullmatch(word)[1] for word in to_fill_in} <= set(flags.FLAGS)
     files = flags.FLAGS["gin_file"].value if "gin_file" in flags.FLAGS else []
     assert [file for file in files if file.startswith("configs/") and not (ROOT / file).exists()] == []
+
+
+def asked_for(program: str) -> tuple[list[str], ClipSpec, bool]:
+    """What the flags of a program that trains ask for: its data sets, the clips, and whether these have video."""
+    files, bindings = flags.FLAGS.gin_file, flags.FLAGS.gin_bindings
+    if program == "pretrain":
+        pretrain = pretrain_config.parse(files, bindings)
+        return list(pretrain.datasets), pretrain.clips, True
+    if program == "finetune":
+        finetune = finetune_config.parse(files, bindings, flags.FLAGS.checkpoint)
+        return [finetune.dataset], finetune.clips, finetune.modality == "video"
+    classify = classifier_config.parse(files, [*bindings, "classify.method = 'joint'"])
+    return [classify.dataset], classify.clips, True
+
+
+def stored(name: str, settings: dict) -> tfds.core.BuilderConfig:
+    """The configuration of a data set that is prepared with these flags; its source is not looked at."""
+    return dataset_builder(name).config_class()(**{key: settings[key] for key in settings if key != "source_dir"})
+
+
+def require_fitting(name: str, config: tfds.core.BuilderConfig, clips: ClipSpec, video: bool) -> None:
+    """Asks the reader whether it takes the records that the data set has, and compares lengths and sizes."""
+    rates = dict(frames_per_second=config.frames_per_second, sample_rate_hz=config.sample_rate_hz, class_names=())
+    prepared = PreparedDataset(name, name, {}, {}, {}, record_features(), **rates)
+    ClipReader(prepared, clips, tokenizer=None, video=video)
+    assert clips.clip_seconds <= config.clip_seconds
+    assert not video or clips.image_size <= config.image_size_px
+
+
+def has_validation(name: str, config: tfds.core.BuilderConfig) -> bool:
+    """Whether there is a split that chooses a classifier's weights."""
+    sizes = [getattr(config, f"validation_{size}", 0) for size in ("clips", "fraction")]
+    return name in VALIDATED or any(sizes)
+
+
+@pytest.mark.parametrize("page", TRAINED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_clips_fit_the_data_that_the_page_prepares(take, page):
+    """What it does not prepare was prepared with the defaults."""
+    settings = {}
+    for program, arguments in printed(page):
+        if program == "prepare_data" and "--dataset=NAME" not in arguments:
+            take(program, arguments)
+            name = flags.FLAGS.dataset
+            settings[flags.FLAGS.data_dir, name] = flag_values(dataset_builder(name).config_class())
+        elif program in TRAINING:
+            take(program, arguments)
+            if not flags.FLAGS.gin_file or "$(GIN_FILE)" in flags.FLAGS.gin_file:
+                continue
+            names, clips, video = asked_for(program)
+            for name in names:
+                config = stored(name, settings.get((flags.FLAGS.data_dir, name), {}))
+                require_fitting(name, config, clips, video)
+                assert program == "pretrain" or has_validation(name, config)
 
 
 @pytest.fixture(scope="module")

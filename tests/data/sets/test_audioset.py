@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.records.prepared_dataset import open_dataset
+from data.records.prepared_dataset import open_dataset, open_labeled
 from data.sets.audioset import AudioSetConfig
 
 CLASSES = ("Speech", "Male speech, man speaking", "Whoosh, swoosh, swish")
@@ -125,6 +125,35 @@ def test_the_name_with_the_start_of_the_row_is_preferred(tmp_path, trees, names,
 def test_the_unbalanced_list_can_be_left_out(source):
     config = AudioSetConfig(source_dir=str(source), unbalanced=False)
     assert config.name == "balanced" and "padPADpadPA_30000" not in {video.name for video in config.listed.videos}
+
+
+def test_a_share_of_the_training_videos_can_be_held_out(source):
+    config = AudioSetConfig(source_dir=str(source), validation_fraction=0.3)
+    assert {video.name: video.split for video in config.listed.videos} == {
+        "--PJHxphWEs_30000": "train",
+        "msMSmsMSms__70000": "train",
+        "wholeWHOLEw_1000": "validation",
+        "YpannsPANNs_0": "train",
+        "padPADpadPA_30000": "validation",
+        "brokenBROKE_20000": "train",
+        "evalEVALeva_2000": "test",
+        "pastPASTpas_30000": "test",
+    }
+    assert config.parameters()["validation_fraction"] == 0.3
+    with pytest.raises(DataError, match="validation_fraction should be a share"):
+        AudioSetConfig(validation_fraction=0.5)
+
+
+def test_a_classifier_can_be_trained_with_the_share_that_is_held_out(source, tmp_path, run_prepare):
+    run_prepare(
+        dataset="audioset", source_dir=str(source), data_dir=str(tmp_path), sample_rate_hz=8000, validation_fraction=0.3
+    )
+    prepared = open_labeled("audioset", str(tmp_path), multi_label=True)
+    assert prepared.split_sizes == {"train": 3, "validation": 2, "test": 1}
+
+
+def test_data_prepared_before_that_choice_are_known_again(source):
+    assert "validation_fraction" not in AudioSetConfig(source_dir=str(source)).parameters()
 
 
 def test_sound_alone_can_be_taken(source, tmp_path, run_prepare, read_records, trees):
