@@ -46,7 +46,7 @@ class SelfAttention(keras.layers.Layer):
         mask: tf.Tensor | None = None,
         weights_key: randomness.Key | None = None,
         score_bias: tf.Tensor | None = None,
-        first_only: bool = False,
+        queries: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Mixes tokens.
 
@@ -54,16 +54,14 @@ class SelfAttention(keras.layers.Layer):
           tokens: `[batch, tokens, width]`.
           mask: bool [batch, tokens], True where a token may be attended to.
           weights_key: Of the dropout, or `None`.
-          score_bias: `[1, heads, tokens, tokens]`, added to the scores.
-          first_only: Compute only what the first token becomes.
+          score_bias: `[1, heads, queries, tokens]`, added to the scores.
+          queries: `[batch, queries, width]`, what is computed only for these; `None` for all tokens.
 
         Returns:
-          `[batch, tokens, width]`, or `[batch, 1, width]`.
+          `[batch, queries, width]`.
         """
-        query = self._split_heads(self.query(tokens[:, :1] if first_only else tokens))
+        query = self._split_heads(self.query(tokens if queries is None else queries))
         key, value = (self._split_heads(project(tokens)) for project in (self.key, self.value))
-        if score_bias is not None and first_only:
-            score_bias = score_bias[:, :, :1]
         mixed = dot_product_attention(query * self.scale, key, value, mask, score_bias, self.dropout, weights_key)
         return self.output_projection(self._merge_heads(mixed))
 

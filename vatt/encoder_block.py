@@ -51,16 +51,26 @@ class EncoderBlock(keras.layers.Layer):
         score_bias: tf.Tensor | None = None,
         first_only: bool = False,
     ) -> tf.Tensor:
-        """Returns `[batch, tokens, width]`, or `[batch, 1, width]` if `first_only`; see `SelfAttention.call`."""
+        """Returns `[batch, tokens, width]`, or of the first token alone, `[batch, 1, width]`; see `SelfAttention.call`."""
+        normed, queries = self.attention_norm(tokens), None
+        if first_only:
+            tokens = _first(tokens)
+            queries = self.attention_norm(tokens)
+            score_bias = None if score_bias is None else score_bias[:, :, :1]
         mixed = self.attention(
-            self.attention_norm(tokens),
-            mask=mask,
-            weights_key=keys.attention_weights,
-            score_bias=score_bias,
-            first_only=first_only,
+            normed, mask=mask, weights_key=keys.attention_weights, score_bias=score_bias, queries=queries
         )
-        tokens = tokens[:, :1] if first_only else tokens
         tokens += randomness.dropout(mixed, self.dropout, keys.attention_output)
         hidden = self.hidden(self.feed_forward_norm(tokens))
         hidden = randomness.dropout(hidden, self.dropout, keys.hidden)
         return tokens + randomness.dropout(self.output_projection(hidden), self.dropout, keys.feed_forward_output)
+
+
+def _first(tokens):
+    """Returns `[batch, 1, width]`, the first of the tokens.
+
+    As a sum, because of a slice XLA would keep the layout, `[tokens, batch, width]` on a TPU, for the tokens of all blocks: a
+    step of the paper's model would then copy each of them several times.
+    """
+    chosen = tf.one_hot(0, tokens.shape[1], dtype=tokens.dtype)
+    return tf.reduce_sum(tokens * chosen[:, tf.newaxis], axis=1, keepdims=True)

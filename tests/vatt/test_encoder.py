@@ -191,9 +191,9 @@ def test_recomputing_runs_every_block_again(make_model, make_batch, monkeypatch)
     """In the backward pass, once for each gradient that is taken."""
     calls, call = [], SelfAttention.call
 
-    def counted(self, tokens, mask=None, weights_key=None, score_bias=None, first_only=False):
+    def counted(self, tokens, mask=None, weights_key=None, score_bias=None, queries=None):
         calls.append(1)
-        return call(self, tokens, mask, weights_key, score_bias, first_only)
+        return call(self, tokens, mask, weights_key, score_bias, queries)
 
     monkeypatch.setattr(SelfAttention, "call", counted)
     for recompute, expected in ((False, 2), (True, 2 + 2)):
