@@ -289,3 +289,21 @@ def test_the_aggregation_token_starts_as_published():
     model = vatt.VATT("ut_small", layers=1, modalities=["text"], vocabulary_size=9)
     model.create_variables()
     assert np.std(model.embeddings["text"].aggregation.numpy()) * np.sqrt(512) == pytest.approx(1.0, abs=0.1)
+
+
+def test_no_slice_ties_the_layout_of_the_tokens_to_that_of_one():
+    """On a TPU a slice of the first token, or its gradient, made the step of the paper's model copy the tokens of every block."""
+    block = EncoderBlock(vatt.Size(layers=1, width=16, heads=2, feed_forward=32, head_dim=8), dropout=0.0)
+    tokens = tf.ones([2, 6, 16])
+    block(tokens)
+
+    @tf.function(autograph=False)
+    def step(tokens):
+        with tf.GradientTape() as tape:
+            tape.watch(tokens)
+            loss = tf.reduce_sum(block(tokens, first_only=True) ** 2)
+        return tape.gradient(loss, [tokens, *block.trainable_variables])
+
+    operations = step.get_concrete_function(tokens).graph.get_operations()
+    sliced = [op.name for op in operations if "Slice" in op.type and op.outputs[0].shape.rank == tokens.shape.rank]
+    assert len(operations) > 50 and not sliced
