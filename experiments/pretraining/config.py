@@ -71,9 +71,10 @@ class Pretrain:
       scope: Harmonize "all" variables or the shared "encoder"'s.
       gram: What the weights of the gradients are decided by: the "exact" Gram matrix, or one that costs no second backward
         pass through the encoder, "features" or "top_block"; see `HarmonizedTrainer`.
-      measure_gradients_every: Steps between two in which both gradients are taken although the method (sum, mean, reweight,
-        rlw) does not need them, for the cosines in the log. Such a step takes as much longer as a harmonized one, a third or
-        so. `None` for 1 step in 20, which costs less than 2 % over all, but at least 1,000 of a run's steps.
+      measure_gradients_every: Steps between two in which both gradients are taken although the method does not need them (sum,
+        reweight, rlw and the like; see `Harmonizer.needs_gram`), for the cosines in the log. Such a step takes as much longer as
+        a harmonized one, a third or so. `None` for 1 step in 20, which costs less than 2 % over all, but at least 1,000 of a
+        run's steps.
       clips_per_pass: Gradient caching: how many clips of a device pass through the towers at a time, a multiple of 4, so
         that any batch fits; `None` for all of its share of the batch. The step is that of the whole batch, but for
         rounding, for one more forward pass. See `MicroBatches`.

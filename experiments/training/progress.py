@@ -69,9 +69,9 @@ class Progress:
         self.shown = 0  # steps of this loop that a line has told of
         self.remaining = run.config.steps_per_loop  # steps of this loop that are not done
         self.starvation = Starvation()
-        self.whole_loops = isinstance(
-            run.strategy, tf.distribute.TPUStrategy | tf.distribute.MultiWorkerMirroredStrategy
-        )  # several hosts must stop at the same step
+        # Several hosts must stop at the same step.
+        several_hosts = tf.distribute.TPUStrategy | tf.distribute.MultiWorkerMirroredStrategy
+        self.whole_loops = isinstance(run.strategy, several_hosts)
 
     def announce(self, step: int) -> None:
         """Says what is about to run, and that the first steps take long."""
@@ -139,9 +139,8 @@ class Progress:
             record["clips"] = self.clips_by(step)
         for name, values in step_columns.every_step(columns).items():
             record[name] = json_list(values, digits=4)
-            tf.summary.histogram(
-                name, values[~np.isnan(values)], step=step
-            )  # TensorBoard hides a scalar of the same tag
+            # TensorBoard hides a scalar of the same tag.
+            tf.summary.histogram(name, values[~np.isnan(values)], step=step)
         if "layer_cosine" in columns:
             layers = layer_record(columns, self.run.trainer.log.layers, self.objectives())
             record.update(layers)
