@@ -31,7 +31,7 @@ class ModalityEmbedding(keras.layers.Layer):
       spectrogram: Turns a waveform into what is cut into patches.
       drop_token_rate: Share of the tokens that training drops.
       shared_drop: One subset for the whole batch (published code) instead of one per clip (paper).
-      kept_tokens_of_tables: Of clips of every size, keep the number of tokens that the rate leaves of the positions' own grid.
+      kept_tokens_of_tables: Keep the number of tokens that the rate leaves of the positions' own grid, whatever the clip's size.
       dropout: Rate after the positions are added.
     """
 
