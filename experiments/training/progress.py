@@ -45,7 +45,7 @@ class Progress:
     A loop that takes long, or that is among the first, has more lines than one: `before_step` shows them. Metrics are
     written once per loop all the same, so that they do not depend on the speed.
 
-    The methods after `report` that say "of this program" are what another program than pre-training replaces.
+    What says "of this program" is what another program than pre-training replaces.
 
     Args:
       directory: Where metrics.jsonl is.
@@ -54,6 +54,16 @@ class Progress:
       show: Prints a line.
       clips_by: How many clips of each data set were seen by a step; `None` where there is one set.
     """
+
+    data_advice = STORED_SMALLER
+    """What helps a run that waits for data, of this program."""
+    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
+    """What may help a run whose losses are not finite, of this program."""
+    shorter = (
+        "To shorten it, lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or choose a model from "
+        "configs/models. configs/my_videos.gin suits a few hundred videos."
+    )
+    """How to shorten a long run, of this program."""
 
     def __init__(
         self,
@@ -150,13 +160,6 @@ class Progress:
         self.shown, self.remaining = 0, self.run.config.steps_per_loop
         output.clear()
         output.update({name: mean for name, mean in means.items() if not np.isnan(mean)})
-
-    data_advice = STORED_SMALLER
-    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
-    shorter = (
-        "To shorten it, lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or choose a model from "
-        "configs/models. configs/my_videos.gin suits a few hundred videos."
-    )
 
     def steps(self) -> int:
         """Returns the steps of the whole run, of this program."""
