@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
-from harmonization.decisions import added
+from harmonization.decisions import all_added
 from harmonization.significance import Parts
 
 Gradients = list[tf.Tensor | None]
@@ -96,7 +96,4 @@ class Backward:
         at = len(self.cut.above)
         found = [self.recorded(each._replace(sources=[*self.cut.above, *each.sources])) for each in passes]
         below = self.cut.pull_back([row[:at] for row in found], [each.sources for each in passes])
-        return [
-            [added(*pair) for pair in zip(row[at:], other, strict=True)]
-            for row, other in zip(found, below, strict=True)
-        ]
+        return [all_added(row[at:], other) for row, other in zip(found, below, strict=True)]

@@ -15,8 +15,12 @@ def all_finite(tensor: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tensor))
 
 
-def added(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
-    """The sum of two gradients in the first one's dtype; `None` counts as zero."""
+def all_added(ones: Sequence[tf.Tensor | None], others: Sequence[tf.Tensor | None]) -> list[tf.Tensor | None]:
+    """The sums of two lists of gradients, variable by variable, in the first one's dtype; `None` counts as zero."""
+    return [_added(*pair) for pair in zip(ones, others, strict=True)]
+
+
+def _added(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
     if one is None or other is None:
         return other if one is None else one
     return one + tf.cast(other, one.dtype)

@@ -118,6 +118,12 @@ def find_nonfinite(variable_gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.where(some, variable, -1), tf.where(some, objective, -1)
 
 
+def first_nonfinite(values: tf.Tensor) -> tf.Tensor:
+    """The place of the first of some numbers, [n], that is not finite, [] int32; -1 if all are."""
+    good = tf.math.is_finite(values)
+    return tf.where(tf.reduce_all(good), -1, tf.argmin(tf.cast(good, tf.int32), output_type=tf.int32))
+
+
 def widened(gradient: tf.Tensor) -> tf.Tensor:
     """The gradient in the precision of the arithmetic: 16-bit types as float32."""
     return tf.cast(gradient, tf.float32) if gradient.dtype.size < 4 else gradient

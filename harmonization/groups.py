@@ -35,6 +35,17 @@ def members_of(groups: Groups | None, variables: int) -> dict[str, list[int]]:
     return {name: list(indices) for name, indices in groups.items()}
 
 
+def ungrouped(members: Sequence[Sequence[int]], variables: int) -> list[int]:
+    """The indices of the variables that are in no group.
+
+    Args:
+      members: The indices of each group's variables.
+      variables: How many there are.
+    """
+    grouped = {index for indices in members for index in indices}
+    return [index for index in range(variables) if index not in grouped]
+
+
 def indices_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) -> Groups:
     """Returns groups of variables in the form that `harmonize` takes, from layers or variables.
 
@@ -48,7 +59,7 @@ def indices_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) ->
     place = {id(variable): index for index, variable in enumerate(variables)}
     groups = {}
     for name, part in parts.items():
-        owned = {id(variable) for each in tf.nest.flatten(part) for variable in _variables(each, "trainable_variables")}
+        owned = _owned(part, "trainable_variables")
         groups[name] = [index for key, index in place.items() if key in owned]
         if not groups[name]:
             raise ValueError(f"Group {name!r} should have a trainable variable. Found none in {part!r}.")
@@ -59,13 +70,14 @@ def places_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) -> 
     """Which variables belong to each part, trained or frozen, as a file can say it; see `indices_of`."""
     groups = {}
     for name, part in parts.items():
-        owned = {id(variable) for each in tf.nest.flatten(part) for variable in _variables(each, "variables")}
+        owned = _owned(part, "variables")
         groups[name] = [index for index, variable in enumerate(variables) if id(variable) in owned]
     return groups
 
 
-def _variables(part, which: str) -> Sequence[tf.Variable]:
-    return getattr(part, which, [part])
+def _owned(part, which: str) -> set[int]:
+    """The ids of a part's variables; what has no attribute `which` is a variable itself."""
+    return {id(variable) for each in tf.nest.flatten(part) for variable in getattr(each, which, [each])}
 
 
 def split(

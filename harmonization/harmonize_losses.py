@@ -88,13 +88,7 @@ def harmonize_losses(
                 losses = [tf.reduce_sum(loss) for loss in losses]
         update, report = harmonize_in_one_pass(backward, losses, variables, harmonizer, groups, step, **options)
         return update, report | {"measured": tf.constant(False)}
-    if unscale is not None and cut is not None and (parts or cut.decides):
-        raise ValueError("`cut` should be used without `unscale` if it decides or losses have parts. Found both.")
-    if parts and (all_reduce == "before" or (cut is not None and cut.decides)):
-        raise ValueError(
-            "`losses` of shape [parts] should be used with `all_reduce='after'`, and without a cut that decides. "
-            f"Found {all_reduce!r}{' and such a cut' if cut is not None and cut.decides else ''}."
-        )
+    _check_combination(parts, cut, all_reduce, unscale)
     if cut is not None and cut.decides:
         update, report = harmonize_at_cut(backward, losses, variables, harmonizer, groups, step, cut=cut, **options)
         return update, report | {"measured": tf.constant(True)}
@@ -110,3 +104,14 @@ def harmonize_losses(
     return update, report | {
         "measured": tf.constant(True), "bad_variable": bad_variable, "bad_objective": bad_objective
     }  # fmt: skip
+
+
+def _check_combination(parts: int | None, cut: Cut | None, all_reduce: str, unscale: Callable | None) -> None:
+    cut_decides = cut is not None and cut.decides
+    if unscale is not None and cut is not None and (parts or cut_decides):
+        raise ValueError("`cut` should be used without `unscale` if it decides or losses have parts. Found both.")
+    if parts and (all_reduce == "before" or cut_decides):
+        raise ValueError(
+            "`losses` of shape [parts] should be used with `all_reduce='after'`, and without a cut that decides. "
+            f"Found {all_reduce!r}{' and such a cut' if cut_decides else ''}."
+        )

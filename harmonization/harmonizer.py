@@ -85,7 +85,7 @@ class Harmonizer(RemembersOptions, tf.Module):
 
     @classmethod
     def example_options(cls, objectives: int = 2) -> dict[str, Any]:
-        """Options for an example with so many objectives; by default none, which methods with required options override."""
+        """Options for an example with this many objectives: none, unless a method with required options overrides it."""
         del objectives
         return {}
 

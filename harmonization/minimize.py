@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from harmonization.apply import apply_if
-from harmonization.decisions import added, all_finite, refuse_overflow
+from harmonization.backward import Backward, BackwardPass, Gradients
+from harmonization.decisions import all_added, all_finite, refuse_overflow
 from harmonization.groups import Groups
 from harmonization.harmonize_losses import harmonize_losses
 from harmonization.harmonizer import Harmonizer
@@ -91,19 +92,23 @@ def minimize(
         unscale=lambda gradients: _unscaled(gradients, optimizer),
     )
     if penalty is not None:
-        own = [
-            None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(scaled[-1], list(variables))
-        ]
-        own = sum_over_replicas(_unscaled(own, optimizer))
-        update = [added(*pair) for pair in zip(update, own, strict=True)]
-        finite = tf.reduce_all(tf.stack([report["finite"], *(all_finite(each) for each in own if each is not None)]))
-        update, representable = refuse_overflow(update)
-        finite &= representable
-        report |= {"finite": finite, "keep": report["keep"] & finite}
+        own = Backward(tape).recorded(BackwardPass([scaled[-1]], variables))
+        update, report = _with_penalty(update, report, sum_over_replicas(_unscaled(own, optimizer)))
     _apply(optimizer, update, variables, report)
     if harmonizer.losses_after:
         harmonizer.after_step(_summed(_listed(losses_after())))
     return report | {"losses": values}
+
+
+def _with_penalty(
+    update: Gradients, report: dict[str, tf.Tensor], gradients: Gradients
+) -> tuple[Gradients, dict[str, tf.Tensor]]:
+    """Adds the penalty's gradients to the update, and refuses the step if they or the sum are not finite."""
+    present = [each for each in gradients if each is not None]
+    finite = tf.reduce_all(tf.stack([report["finite"], *map(all_finite, present)]))
+    update, representable = refuse_overflow(all_added(update, gradients))
+    finite &= representable
+    return update, report | {"finite": finite, "keep": report["keep"] & finite}
 
 
 def _listed(losses) -> list[tf.Tensor]:
@@ -159,7 +164,7 @@ def _times(gradients: list[tf.Tensor | None], factor: tf.Tensor) -> list[tf.Tens
 def _apply(optimizer, update, variables, report) -> None:
     keep = report["keep"]
     if hasattr(optimizer, "dynamic_scale") or hasattr(optimizer, "get_scaled_loss"):
-        # It has to see the overflow in order to lower its scale, and leaves such a step out itself.
+        # It has to see the overflow in order to lower its scale, and skips such a step itself.
         update = _times(update, tf.where(report["finite"], 1.0, float("nan")))
         keep = keep | ~report["finite"]
     scale = _keras_3_scale(optimizer)

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from harmonization.backward import Backward, BackwardPass
 from harmonization.decisions import all_finite, as_losses, finish, make_report, store
-from harmonization.gram import squares
-from harmonization.groups import Groups, members_of
+from harmonization.gram import first_nonfinite, squares
+from harmonization.groups import Groups, members_of, ungrouped
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.replicas import sum_over_replicas
 
@@ -55,7 +55,8 @@ def harmonize_in_one_pass(
     unknown = tf.fill([len(variables), len(losses), len(losses)], float("nan"))
     report = make_report([unknown[0]] * len(members), decisions, asked, grouped=groups is not None)
     report |= {"keep": taken, "finite": finite, "variable_gram": unknown}
-    return update, report | _first_nonfinite(lengths, values)
+    # The first variable whose gradient is not finite, and the first loss that is not.
+    return update, report | {"bad_variable": first_nonfinite(lengths), "bad_objective": first_nonfinite(values)}
 
 
 def _passes(backward, losses, variables, members, decisions):
@@ -82,27 +83,13 @@ def _by_weights(
     members: Sequence[Sequence[int]], decisions: Sequence[Decision], objectives: int, variables: int
 ) -> list[tuple[tf.Tensor, list[int]]]:
     """Pairs of weights and the variables that have them; groups whose weights are known to be equal share a pass."""
-    grouped = {index for indices in members for index in indices}
-    rest = [index for index in range(variables) if index not in grouped]
     passes = {}
     for weights, indices in [
         *zip((each.weights for each in decisions), members, strict=True),
-        (tf.ones([objectives]), rest),
+        (tf.ones([objectives]), ungrouped(members, variables)),
     ]:
         constant = tf.get_static_value(weights)
         key = id(weights) if constant is None else tuple(constant.tolist())
         if indices:
             passes.setdefault(key, (weights, []))[1].extend(indices)
     return list(passes.values())
-
-
-def _first_nonfinite(lengths: tf.Tensor, values: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Names the first variable whose gradient is not finite, and the first loss that is not, [] int32; -1 for none."""
-
-    def first(good: tf.Tensor) -> tf.Tensor:
-        return tf.where(tf.reduce_all(good), -1, tf.argmin(tf.cast(good, tf.int32), output_type=tf.int32))
-
-    return {
-        "bad_variable": first(tf.math.is_finite(lengths)),
-        "bad_objective": first(tf.math.is_finite(values)),
-    }

@@ -86,7 +86,8 @@ def check_losses(columns: Mapping[str, Any], outputs: Any, names: Sequence | Non
       ValueError: If no output has a loss, targets are missing, or names and numbers do not match.
     """
     order = _names_of(outputs, names)
-    losses, _, targets, _ = (_in_order(key, column, order, outputs) for key, column in columns.items())
+    ordered = {key: _in_order(key, column, order, outputs) for key, column in columns.items()}
+    losses, targets = ordered["loss"], ordered["targets"]
     if all(loss is None for loss in losses):
         raise ValueError(f"At least one of the outputs {order} should have a loss. Found none.")
     for name, loss, target in zip(order, losses, targets, strict=True):

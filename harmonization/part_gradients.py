@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from harmonization.backward import Backward, BackwardPass, Gradients
-from harmonization.decisions import added
+from harmonization.decisions import all_added
 from harmonization.gram import cross_gram, widened
 from harmonization.harmonizer import Harmonizer
 from harmonization.replicas import replica_count, sum_over_replicas
@@ -146,9 +146,7 @@ def _through_cut(backward, passes, parts):
     ]
     found = _totals(rows)
     below, products = cut.pull_back_parts([row[:at] for row in found], variables, parts)
-    gradients = [
-        [added(*pair) for pair in zip(row[at:], other, strict=True)] for row, other in zip(found, below, strict=True)
-    ]
+    gradients = [all_added(row[at:], other) for row, other in zip(found, below, strict=True)]
     above = [[row[at:] for row in objectives] for objectives in rows]
     return gradients, products + _block_products(above, parts)
 
@@ -157,9 +155,7 @@ def _totals(rows: list[list[Gradients]]) -> list[Gradients]:
     """The sums over the parts, a list over objectives of lists over variables."""
     first, *others = rows
     for part in others:
-        first = [
-            [added(*pair) for pair in zip(one, other, strict=True)] for one, other in zip(first, part, strict=True)
-        ]
+        first = [all_added(*rows) for rows in zip(first, part, strict=True)]
     return first
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from harmonization.backward import Backward, BackwardPass, Cut, Gradients
-from harmonization.decisions import added, all_finite, as_losses, combine, finish, make_report, store
-from harmonization.gram import find_nonfinite, squares, variable_gram
-from harmonization.groups import Groups, decide, members_of
+from harmonization.decisions import all_added, all_finite, as_losses, combine, finish, make_report, store
+from harmonization.gram import find_nonfinite, first_nonfinite, squares, variable_gram
+from harmonization.groups import Groups, decide, members_of, ungrouped
 from harmonization.harmonizer import Decision, Group, Harmonizer
 from harmonization.replicas import sum_over_replicas
 
@@ -119,7 +119,7 @@ def harmonize_at_cut(
     taken = tf.reduce_all(tf.stack([*(decision.keep for decision in decisions), finite, keep]))
     update = combine(above, list(members.values()), decisions, taken)
     lower = _below(cut, at_cut, variables, list(members.values()), decisions, taken)
-    update = [added(*pair) for pair in zip(update, sum_over_replicas(lower), strict=True)]
+    update = all_added(update, sum_over_replicas(lower))
     lengths = squares(update)
     finite &= all_finite(tf.reduce_sum(lengths))
     taken &= finite
@@ -154,9 +154,7 @@ def _groups(members, above, at_cut, per_variable, shared) -> list[Group]:
 def _below(cut, at_cut, variables, members, decisions, keep) -> Gradients:
     """The update of what lies below the cut: one backward pass for each group, and one for variables in none."""
     update: Gradients = [None] * len(variables)
-    grouped = {index for indices in members for index in indices}
-    rest = [index for index in range(len(variables)) if index not in grouped]
-    plain = Decision(tf.ones([len(at_cut)]))
+    rest, plain = ungrouped(members, len(variables)), Decision(tf.ones([len(at_cut)]))
     asked = [pair for pair in [*zip(decisions, members, strict=True), (plain, rest)] if pair[1]]
     # As many variables as there are cuts, and the same weights for each.
     cotangents = [
@@ -178,6 +176,4 @@ def _known(per_variable, above) -> tf.Tensor:
 def _bad(per_variable, lengths) -> dict[str, tf.Tensor]:
     """The first gradient that is not finite; below the cut, where both objectives are one, the objective is -1."""
     variable, objective = find_nonfinite(per_variable)
-    good = tf.math.is_finite(lengths)
-    first = tf.where(tf.reduce_all(good), -1, tf.argmin(tf.cast(good, tf.int32), output_type=tf.int32))
-    return {"bad_variable": tf.where(variable >= 0, variable, first), "bad_objective": objective}
+    return {"bad_variable": tf.where(variable >= 0, variable, first_nonfinite(lengths)), "bad_objective": objective}

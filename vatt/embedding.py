@@ -31,7 +31,7 @@ class ModalityEmbedding(keras.layers.Layer):
       spectrogram: Turns a waveform into what is cut into patches.
       drop_token_rate: Share of the tokens that training drops.
       shared_drop: One subset for the whole batch (published code) instead of one per clip (paper).
-      kept_tokens_of_tables: Keep so many tokens as the share of the positions' own grid is, whatever the clip's size.
+      kept_tokens_of_tables: Keep the number of tokens that the rate leaves of the positions' own grid, whatever the clip's size.
       dropout: Rate after the positions are added.
     """
 
@@ -64,9 +64,7 @@ class ModalityEmbedding(keras.layers.Layer):
 
     def grid(self, raw_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Tokens along each axis of a raw input of this shape, which has no batch axis."""
-        if self.spectrogram is not None and len(raw_shape) == 1:
-            raw_shape = self.spectrogram.shape(*raw_shape)
-        return self.pieces.grid(raw_shape)
+        return self.pieces.grid(self._cut_shape(raw_shape))
 
     def tokens(self, raw_shape: tuple[int, ...], training: bool) -> int:
         """Tokens that enter the encoder, the AGG token included."""
@@ -79,10 +77,12 @@ class ModalityEmbedding(keras.layers.Layer):
         if raw.dtype.is_floating == is_words:
             wanted = "int32 token ids" if is_words else "floating point numbers in [-1, 1]"
             raise ValueError(f"A clip's {modality} should be {wanted}. Found {raw.dtype.name}.")
-        shape = tuple(raw.shape[1:])
-        if self.spectrogram is not None and len(shape) == 1:
-            shape = self.spectrogram.shape(*shape)
-        self.pieces.check(modality, shape)
+        self.pieces.check(modality, self._cut_shape(tuple(raw.shape[1:])))
+
+    def _cut_shape(self, raw_shape):
+        """The shape of what is cut into pieces: that of a waveform's spectrogram, if there is one, else of the raw input."""
+        is_waveform = self.spectrogram is not None and len(raw_shape) == 1
+        return self.spectrogram.shape(*raw_shape) if is_waveform else raw_shape
 
     def _kept(self, count):
         if not self.drop_token_rate:

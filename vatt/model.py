@@ -13,7 +13,7 @@ from vatt.keras import keras
 from vatt.options import ModelOptions, takes_model_options
 from vatt.presets import MODALITIES, Tower
 from vatt.sizes import Size
-from vatt.towers import build_embedding, build_encoder
+from vatt.towers import build_embedding, build_encoders
 
 
 class VATT(keras.Model):
@@ -63,16 +63,11 @@ class VATT(keras.Model):
             modality: build_embedding(modality, tower, self.input_shapes[MODALITIES[modality]], shared)
             for modality, tower in towers.items()
         }
-        unified = [modality for modality, tower in towers.items() if tower.kind == "ut"]
-        encoders = {
-            modality: build_encoder(modality, tower, shared)
-            for modality, tower in towers.items()
-            if modality not in unified[1:]
-        }
-        self.encoders = {modality: encoders.get(modality) or encoders[unified[0]] for modality in towers}
+        self.encoders = build_encoders(towers, shared)
         self.feature_projections = {
             modality: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{modality}_features")
-            for modality in unified
+            for modality, tower in towers.items()
+            if tower.kind == "ut"
         }
         self.head = build_head(options, dims, self.modalities)
 

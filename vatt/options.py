@@ -21,7 +21,7 @@ class ModelOptions:
       sample_rate_hz: Sampling rate of the audio; only spectrograms depend on it.
       vocabulary_size: Token ids, 0 (padding) included.
       words: Token ids in a caption.
-      modalities: Build only these towers of the preset; with less than two there is no head.
+      modalities: Build only these towers of the preset; with fewer than two there is no head.
       video: Another tower than the preset's: a name such as "vit_large", or a `Tower`; likewise the next two.
       audio: "wat_..." reads the waveform, "spt_..." a log-mel spectrogram of it.
       text: "t5_..." has relative positions, "bert_..." absolute ones, "linear" is no Transformer.
@@ -50,8 +50,8 @@ class ModelOptions:
       positions_from_edges: Align the patches' edges where positions are stretched (published code), or their centers.
       transposed_spectrogram_positions: See `AxialPositions` (published code), or in order (default).
       convolution_init: See `Patches` (published code), or a linear map's (default).
-      kept_tokens_of_tables: DropToken keeps as many tokens as of a clip of the size named here, also of larger ones
-        (published code), or the same share of any clip (default).
+      kept_tokens_of_tables: DropToken keeps as many tokens of every clip as of one of the size given here (published code),
+        or the same share of every clip (default).
       position_dropout: Rate after the positions are added: 0.1 whatever `dropout` is (published code), 0 (paper), or the
         same as `dropout` (default).
       frozen_words: Keep the word vectors as they are (published code), or learn them (paper; default).

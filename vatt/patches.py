@@ -71,11 +71,12 @@ class Patches(keras.layers.Layer):
         """Raises `ValueError` unless an input of this shape, without the batch axis, can be cut into patches."""
         axes = len(self.patch)
         with_channels = len(shape) == axes + 1 and shape[-1] == self.channels
-        without = len(shape) == axes and self.channels == 1
-        if not (with_channels or without) or min(self.grid(shape)) < 1:
+        right_axes = with_channels or (len(shape) == axes and self.channels == 1)
+        if not right_axes or min(self.grid(shape)) < 1:
+            reason = ", which holds no whole patch. Use larger clips or smaller patches." if right_axes else "."
             raise ValueError(
                 f"A clip's {modality} should have {axes} axes of at least {self.patch} and {self.channels} value(s) at each "
-                f"place. Found the shape {tuple(shape)}, which holds no whole patch. Use larger clips or smaller patches."
+                f"place. Found the shape {tuple(shape)}{reason}"
             )
 
     def call(self, boxes: tf.Tensor) -> tf.Tensor:

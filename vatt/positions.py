@@ -80,8 +80,13 @@ def stretch_matrix(entries: int, buckets: int, from_edges: bool = False) -> np.n
         return np.ones([buckets, 1])
     shift = 0.0 if from_edges else 0.5
     known, wanted = (np.arange(entries) + shift) / entries, (np.arange(buckets) + shift) / buckets
-    line = lambda x: np.stack([x, np.ones_like(x)], axis=1)  # noqa: E731
-    cubes = lambda x: np.abs(x[:, None] - known) ** 3  # noqa: E731
+
+    def line(places):
+        return np.stack([places, np.ones_like(places)], axis=1)
+
+    def cubes(places):
+        return np.abs(places[:, None] - known) ** 3
+
     system = np.block([[cubes(known), line(known)], [line(known).T, np.zeros([2, 2])]])
     right_side = np.concatenate([np.eye(entries), np.zeros([2, entries])])
     return np.concatenate([cubes(wanted), line(wanted)], axis=1) @ np.linalg.solve(system, right_side)

@@ -1,6 +1,7 @@
 """Builds the embeddings and encoders of a model's towers."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from vatt.embedding import PIECE, TOKEN, ModalityEmbedding
 from vatt.encoder import Encoder, LinearEncoder
@@ -75,8 +76,18 @@ def build_embedding(
     )
 
 
-def build_encoder(modality: str, tower: Tower, options: TowerOptions) -> Encoder | LinearEncoder:
-    """Builds the encoder of one modality, or of all whose towers are of the kind "ut"."""
+def build_encoders(towers: Mapping[str, Tower], options: TowerOptions) -> dict[str, Encoder | LinearEncoder]:
+    """Builds the encoder of each modality; all whose towers are of the kind "ut" share one."""
+    unified = [modality for modality, tower in towers.items() if tower.kind == "ut"]
+    encoders = {
+        modality: _build_encoder(modality, tower, options)
+        for modality, tower in towers.items()
+        if modality not in unified[1:]
+    }
+    return {modality: encoders[unified[0] if modality in unified else modality] for modality in towers}
+
+
+def _build_encoder(modality, tower, options):
     name = "encoder" if tower.kind == "ut" else f"{modality}_encoder"
     if tower.kind == "linear":
         return LinearEncoder(tower.size.width, name=name)

@@ -45,14 +45,14 @@ def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> d
         harmonization = harmonization_summary(records)
     same_set = earlier if not found.figures or earlier.get("dataset") == found.dataset else {}
     before = earlier.get("tasks", {})
-    left_out = [task for task, figures in found.downstream.items() if figures is None and task in before]
+    skipped = [task for task, figures in found.downstream.items() if figures is None and task in before]
     result = {
         "step": run.step,
         "checkpoint": fingerprint(run.checkpoint),
         "dataset": same_set.get("dataset", found.dataset),
         **{name: found.figures.get(name, same_set.get(name, TASKS[name].nothing)) for name in OWN_TASKS},
         "harmonization": harmonization,
-        "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in left_out}},
+        "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in skipped}},
     }
     write_arrays(directory, {**(read_arrays(directory) if same_set else {}), **found.arrays})
     directory.write(directory.result, json.dumps(result, indent=2) + "\n")

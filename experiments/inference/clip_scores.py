@@ -18,7 +18,7 @@ def batch_scores(
     clips: dict[str, tf.Tensor],
     loss_options: Mapping[str, object],
 ) -> dict[str, tf.Tensor]:
-    """Computes the scores of a batch at inference, without a pass back through the encoder.
+    """Computes the scores of a batch at inference, without a backward pass through the encoder.
 
     Args:
       head: The model's head.

@@ -114,16 +114,13 @@ def best_own_chance(counts: np.ndarray, entries: int) -> dict[str, float]:
     Returns:
       `r1`, `r5`, `r10`, `median_rank` and `mean_rank`.
     """
-    places = np.arange(entries)[
-        :, np.newaxis
-    ]  # before each, the next entry is not the query's own with this probability
+    places = np.arange(entries)[:, np.newaxis]
     kinds, shares = np.unique(counts, return_counts=True)
+    # The probability that none of the entries up to a place is the query's own.
     misses = np.cumprod(np.maximum(entries - kinds - places, 0) / (entries - places), axis=0)
     found = 1 - misses @ (shares / len(counts))
-    middles = (
-        np.argmax(found >= 0.5 - _TIE),
-        np.argmax(found > 0.5 + _TIE),
-    )  # differ if half of the probability lies below
+    # They differ if exactly half of the probability lies below.
+    middles = np.argmax(found >= 0.5 - _TIE), np.argmax(found > 0.5 + _TIE)
     return {f"r{k}": float(found[min(k, entries) - 1]) for k in _RECALLS} | {
         "median_rank": float(1 + np.mean(middles)),
         "mean_rank": float(np.mean((entries + 1) / (counts + 1))),

@@ -32,7 +32,7 @@ def class_embeddings(
 
 
 def near_text(model: vatt.VATT, modality: str, embeddings: np.ndarray) -> np.ndarray:
-    """Returns the places in the video-text space of what `SPACES` names, `[..., dim]`; sound gets there by the video's map."""
+    """Maps embeddings from the space that `SPACES` names to the video-text space, `[..., dim]`; sound by the video's map."""
     if modality == "video":
         return embeddings
     found = model.head.audio_near_text(tf.reshape(embeddings, [-1, embeddings.shape[-1]])).numpy()

@@ -73,8 +73,8 @@ def build_model(config: Pretrain, vocabulary_size: int) -> vatt.VATT:
     return model
 
 
-def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_size: int, dataset=None) -> Run:
-    """Builds everything under the strategy; `dataset` yields distributed batches of clips.
+def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_size: int) -> Run:
+    """Builds everything under the strategy; what it trains on comes later.
 
     Raises:
       BadInput: The model, the distribution or the method does not fit the rest.
@@ -89,13 +89,26 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
     with strategy.scope():
         global_step = new_global_step()
         model = build_model(config, vocabulary_size)
+    trainer = _build_trainer(config, strategy, model, global_step)
+    seconds_spent = host_number("seconds_spent", 0.0)
+    stateful = {"curriculum": trainer.curriculum} if isinstance(trainer.curriculum, tf.Module) else {}
+    state = tf.train.Checkpoint(
+        model=model, optimizer=trainer.optimizer, harmonizer=trainer.harmonizer, global_step=global_step,
+        seconds_spent=seconds_spent, **stateful,
+    )  # fmt: skip
+    return Run(config, strategy, model, trainer, seconds_spent, state)
+
+
+def _build_trainer(config, strategy, model, global_step):
+    """Builds optimizer, harmonizer and curriculum under the strategy, and the trainer, whose log lives outside of it."""
+    with strategy.scope():
         schedule = GlobalStepSchedule(
             global_step, config.learning_rate, config.final_learning_rate, config.warmup_steps, config.steps
         )
         optimizer = adam(schedule, model.trainable_variables)
         harmonizer, curriculum = config.build_harmonizer(), config.build_clip_curriculum()
     trainer = HarmonizedTrainer(
-        model, optimizer, harmonizer, dataset, global_step,
+        model, optimizer, harmonizer, None, global_step,
         seed=config.seed, steps_per_loop=config.steps_per_loop, all_reduce=config.all_reduce,
         scope=config.scope, gram=config.gram, measure_gradients_every=config.measure_gradients_every,
         clips_per_pass=config.clips_per_pass, gradient_parts=config.gradient_parts, curriculum=curriculum,
@@ -106,13 +119,7 @@ def build_run(config: Pretrain, strategy: tf.distribute.Strategy, vocabulary_siz
     )  # fmt: skip
     with strategy.scope():
         build_harmonizer(harmonizer, tuple(trainer.groups or ("all",)), config, strategy)
-    seconds_spent = host_number("seconds_spent", 0.0)
-    stateful = {"curriculum": curriculum} if isinstance(curriculum, tf.Module) else {}
-    state = tf.train.Checkpoint(
-        model=model, optimizer=optimizer, harmonizer=harmonizer, global_step=global_step, seconds_spent=seconds_spent,
-        **stateful,
-    )  # fmt: skip
-    return Run(config, strategy, model, trainer, seconds_spent, state)
+    return trainer
 
 
 def check_passes(config: Pretrain, replicas: int) -> None:

@@ -18,8 +18,8 @@ class ClipCurriculum:
     then enter both losses, whose gradients are taken and harmonized as always.
 
     A clip without sound or without text has only one gradient, hence no agreement, and weighs 1. A clip that weighs 0
-    stays a negative for the others. If nothing is left to learn from, the whole step is
-    skipped, as when the step-level gate rejects it. The curriculum has no state, so a resumed run reproduces the original.
+    stays a negative for the others. If nothing is left to learn from, the whole step is skipped, as when the step-level
+    gate rejects it. The curriculum has no state, so a resumed run reproduces the original.
 
     Logged: `clip_alignment`, the mean indicator over the clips that have one; `clip_weight`, their mean weight, with a hard
     gate the share of them that is kept; `clips_judged`, their share of all clips. Without any they are 0, 1 and 0. The

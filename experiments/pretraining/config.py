@@ -71,9 +71,10 @@ class Pretrain:
       scope: Harmonize "all" variables or the shared "encoder"'s.
       gram: What the weights of the gradients are decided by: the "exact" Gram matrix, or one that costs no second backward
         pass through the encoder, "features" or "top_block"; see `HarmonizedTrainer`.
-      measure_gradients_every: Steps between two in which both gradients are taken although the method (sum, mean, reweight,
-        rlw) does not need them, for the cosines in the log. Such a step takes as much longer as a harmonized one, a third or
-        so. `None` for 1 step in 20, which costs less than 2 % over all, but at least 1,000 of a run's steps.
+      measure_gradients_every: Steps between two in which both gradients are taken although the method does not need them (sum,
+        reweight, rlw and the like; see `Harmonizer.needs_gram`), for the cosines in the log. Such a step takes as much longer as
+        a harmonized one, a third or so. `None` for 1 step in 20, which costs less than 2 % over all, but at least 1,000 of a
+        run's steps.
       clips_per_pass: Gradient caching: how many clips of a device pass through the towers at a time, a multiple of 4, so
         that any batch fits; `None` for all of its share of the batch. The step is that of the whole batch, but for
         rounding, for one more forward pass. See `MicroBatches`.
@@ -131,7 +132,10 @@ class Pretrain:
             object.__setattr__(self, "warmup_steps", min(10_000, self.steps // 50))
         if self.measure_gradients_every is None:
             object.__setattr__(self, "measure_gradients_every", max(1, min(20, self.steps // 1000)))
-        problems = [*self._wrong_choices(), *self._wrong_numbers(), *self._wrong_pairs()]
+        problems = [
+            *self._wrong_choices(), *self._wrong_sizes(), *self._wrong_rates(), *self._wrong_pairs(), *self._wrong_mixture(),
+            *self._wrong_tables(),
+        ]  # fmt: skip
         if problems:
             raise ValueError("\n".join(problems))
         if self.build_harmonizer().needs_parts and self.gradient_parts is None:  # an unknown name is found here
@@ -147,7 +151,7 @@ class Pretrain:
             if getattr(self, name) not in allowed
         ]
 
-    def _wrong_numbers(self):
+    def _wrong_sizes(self):
         problems = [
             f"`pretrain.{name}` should be at least 1. Found {getattr(self, name)}."
             for name in _AT_LEAST_1
@@ -163,6 +167,12 @@ class Pretrain:
             problems.append(
                 f"`pretrain.gradient_parts` should be an even number of at least 4. Found {self.gradient_parts}."
             )
+        if self.batch_size > MOST_CLIPS:
+            problems.append(f"`pretrain.batch_size` should be at most {MOST_CLIPS:,}. Found {self.batch_size}.")
+        return problems
+
+    def _wrong_rates(self):
+        problems = []
         if not 0 <= self.warmup_steps < self.steps:
             problems.append(
                 f"`pretrain.warmup_steps` should be at least 0 and less than `pretrain.steps` = {self.steps}. "
@@ -173,8 +183,6 @@ class Pretrain:
                 f"`pretrain.final_learning_rate` should lie between 0 and `pretrain.learning_rate` = {self.learning_rate}. "
                 f"Found {self.final_learning_rate}."
             )
-        if self.batch_size > MOST_CLIPS:
-            problems.append(f"`pretrain.batch_size` should be at most {MOST_CLIPS:,}. Found {self.batch_size}.")
         if not 0.0 < self.temperature < math.inf:
             problems.append(f"`pretrain.temperature` should be above 0. Found {self.temperature}.")
         if not 0.0 <= self.clip_softness < math.inf:
@@ -202,6 +210,10 @@ class Pretrain:
                 "`pretrain.gradient_parts` should be used with `pretrain.gram = 'exact'` and `pretrain.all_reduce = 'after'`. "
                 f"Found {self.gram!r} and {self.all_reduce!r}."
             )
+        return problems
+
+    def _wrong_mixture(self):
+        problems = []
         if not self.datasets:
             problems.append("`pretrain.datasets` should name at least one prepared data set. Found none.")
         if self.dataset_weights is not None and len(self.dataset_weights) != len(self.datasets):
@@ -211,7 +223,7 @@ class Pretrain:
             )
         elif self.dataset_weights is not None:
             data.mixed_clips(self.datasets, 0, self.dataset_weights)  # refuses weights that make no mixture
-        return [*problems, *self._wrong_tables()]
+        return problems
 
     def _wrong_tables(self):
         try:

@@ -8,10 +8,9 @@ import tensorflow as tf
 import vatt
 from experiments.training.step_trainer import FinishClips
 from harmonization import RecomputedCut
+from harmonization.backward import Gradients
 from harmonization.gram import cross_gram
 from harmonization.significance import Parts
-
-Gradients = list[tf.Tensor | None]
 
 
 class MicroBatches:
@@ -50,7 +49,7 @@ class MicroBatches:
         return embeddings, RecomputedCut(list(features.values()), self.pull_back, decides, self.pull_back_parts)
 
     def pull_back(self, cotangents: Sequence[Gradients], sources: Sequence[Sequence[tf.Variable]]) -> list[Gradients]:
-        """See `harmonization.Cut.pull_back`: the sums over all parts, which pass through the towers once more."""
+        """See `harmonization.backward.Cut.pull_back`: the sums over all parts, which pass through the towers once more."""
         reached = [self._reached(*each) for each in zip(cotangents, sources, strict=True)]
         sums = self._sums(cotangents, reached, 0, self.count)
         return [_in_order(*each) for each in zip(sums, reached, sources, strict=True)]
@@ -58,7 +57,7 @@ class MicroBatches:
     def pull_back_parts(
         self, cotangents: Sequence[Gradients], variables: Sequence[tf.Variable], parts: Parts
     ) -> tuple[list[Gradients], tf.Tensor]:
-        """See `harmonization.Cut.pull_back_parts`: one or several neighboring passes are a part."""
+        """See `harmonization.backward.Cut.pull_back_parts`: one or several neighboring passes are a part."""
         reached, passes = [self._reached(row, variables) for row in cotangents], self.count // parts.here
         shape = [len(variables), parts.blocks, len(cotangents), len(cotangents)]
 

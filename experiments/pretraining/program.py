@@ -128,15 +128,15 @@ def _clips_by(settings, step):
 def repeated_clips(settings: config.Pretrain, prepared: Sequence[data.PreparedDataset]) -> list[str]:
     """Returns a sentence for each data set that has fewer clips to train on than a batch takes of it."""
     weights = settings.dataset_weights or [1] * len(prepared)
-    notes = []
+    sentences = []
     for name, weight, one_set in zip(settings.datasets, weights, prepared, strict=True):
         taken, clips = math.ceil(settings.batch_size * weight / sum(weights)), one_set.split_sizes.get("train", 0)
         if 0 < clips < taken:
-            notes.append(
+            sentences.append(
                 f"Note: a batch takes {taken} clips of {name}, which has {clips} to train on. Clips occur twice in a batch "
                 "and are negatives of themselves; a smaller `pretrain.batch_size` avoids it."
             )
-    return notes
+    return sentences
 
 
 def _vocabulary(settings, prepared, directory):

@@ -87,8 +87,8 @@ class HarmonizedTrainer(StepTrainer):
     ):
         weights = model.trainable_variables
         self.layers = layers_of(model, weights)
-        # Frozen word vectors are not trained either, but no step touches them.
         others = (*(curriculum.fields if curriculum else ()), *(ERROR_BARS if gradient_parts else ()))
+        # The statistics are the head's: frozen word vectors are not trained either, but no step touches them.
         super().__init__(
             optimizer, weights, global_step, StepLog(steps_per_loop, OBJECTIVES, tuple(self.layers), others),
             seed=seed, statistics=model.head.non_trainable_variables, dataset=dataset, jit_compile=jit_compile,

@@ -13,7 +13,7 @@ from experiments.evaluation.statistics import (
 )
 from experiments.studies.config import CLEAN
 from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
-from experiments.studies.tables import areas, noise_title, with_interval
+from experiments.studies.tables import areas, last_areas, noise_title, with_interval
 
 _PRIMARY_NAME = "R@10"
 _KINDS = {"text": "texts", "audio": "sounds"}
@@ -26,19 +26,19 @@ def findings(results: Results) -> list[str]:
 
 
 def _learned(results):
-    for result in results.by_seed(results.study.baseline, CLEAN).values():
-        retrieval = result["retrieval"]["text_to_video"]
+    points = list(results.by_seed(results.study.baseline, CLEAN).values())
+    if points:
+        retrieval = points[0]["retrieval"]["text_to_video"]
         chance = f"chance {100 * retrieval['chance']['r10']:.1f} %, gallery of {retrieval['gallery']} clips"
         found = results.interval(results.study.baseline, CLEAN, PRIMARY)
         yield f"Without noise {results.study.baseline} reaches {_PRIMARY_NAME} {with_interval(found, 1)} % ({chance})."
-        return
 
 
 def _noise_hurts(results):
     study = results.study
     clean = results.values(study.baseline, CLEAN, PRIMARY)
-    for noise in map(tuple, study.noise):
-        found = paired_difference(results.values(study.baseline, noise, PRIMARY), clean) if noise != CLEAN else None
+    for noise in results.noisy:
+        found = paired_difference(results.values(study.baseline, noise, PRIMARY), clean)
         if found is not None:
             yield f"Noise ({noise_title(noise)}) changes its {_PRIMARY_NAME} by {_points(found)} points."
 
@@ -126,15 +126,11 @@ def _share_false(title, counts):
 
 def _indicators(results):
     for method in results.study.watched:
-        for noise in map(tuple, results.study.noise):
-            last = {name: _last(areas(results, method, noise, name, "misaligned")) for name in INDICATORS}
-            if noise != CLEAN and all(last.values()):
+        for noise in results.noisy:
+            last = {name: last_areas(areas(results, method, noise, name, "misaligned")) for name in INDICATORS}
+            if all(last.values()):
                 parts = [f"{title} {with_interval(interval(last[name]), 2)}" for name, title in INDICATORS.items()]
                 yield f"AUC of misaligned clips at the end of {method} ({noise_title(noise)}): {'; '.join(parts)}."
-
-
-def _last(by_step):
-    return by_step[max(by_step)] if by_step else []
 
 
 def _points(difference: Difference) -> str:

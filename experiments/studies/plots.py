@@ -1,6 +1,7 @@
 """The study's plots, as PNG."""
 
 import io
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.lines import Line2D
 from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, interval
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, PALETTE, styled
-from experiments.studies.config import CLEAN, ORACLE
+from experiments.studies.config import ORACLE
 from experiments.studies.results import PRIMARY, Noise, Results
 from experiments.studies.tables import areas, noise_title, short_title
 
@@ -151,9 +152,6 @@ def _clips(results, method, noise, indicator):
 
 
 def _watched(results):
-    return [
-        (method, noise)
-        for method in results.study.watched
-        for noise in map(tuple, results.study.noise)
-        if noise != CLEAN and results.by_seed(method, noise)
-    ]
+    """The watched methods and the noises at which they have finished points."""
+    pairs = itertools.product(results.study.watched, results.noisy)
+    return [(method, noise) for method, noise in pairs if results.by_seed(method, noise)]

@@ -9,7 +9,7 @@ from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, Share, interval
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
-from experiments.studies.config import CLEAN, ORACLE
+from experiments.studies.config import ORACLE
 from experiments.studies.results import FIGURES, PRIMARY, Comparison, Noise, Results
 from experiments.training.quantities import BY_NAME, objective_title
 
@@ -173,15 +173,19 @@ def areas(results: Results, method: str, noise: Noise, indicator: str, kind: str
     return found
 
 
+def last_areas(by_step: Mapping[int, list[float]]) -> list[float]:
+    """Returns those of `areas` that were measured last; empty if nothing was."""
+    return by_step[max(by_step)] if by_step else []
+
+
 def indicators(results: Results) -> Lines:
     """Returns a line per watched method, noise and indicator: the areas under the ROC curve at the last step measured."""
     lines = [["method", "noise", "indicator", *KINDS.values(), "seeds"]]
     for method in results.study.watched:
-        for noise in map(tuple, results.study.noise):
-            for indicator, title in INDICATORS.items() if noise != CLEAN else ():
-                found = [areas(results, method, noise, indicator, kind) for kind in KINDS]
-                if found[0]:
-                    last = [by_step[max(by_step)] if by_step else [] for by_step in found]
+        for noise in results.noisy:
+            for indicator, title in INDICATORS.items():
+                last = [last_areas(areas(results, method, noise, indicator, kind)) for kind in KINDS]
+                if last[0]:
                     cells = [with_interval(interval(values) if values else None, 3) for values in last]
                     lines.append([method, noise_title(noise), title, *cells, str(len(last[0]))])
     return lines

@@ -48,9 +48,8 @@ def layer_record(
 
 def write_layer_summaries(record: Mapping[str, Mapping[str, list]], objectives: Sequence[str], step: int) -> None:
     """Shows a `layer_record` in TensorBoard: numbers per layer, and the histogram of the mean cosine over the layers."""
-    cosines = {
-        name: np.array(column, np.float64) for name, column in record["layer_cosines"].items()
-    }  # None becomes NaN
+    # None becomes NaN.
+    cosines = {name: np.array(column, np.float64) for name, column in record["layer_cosines"].items()}
     means = {name: mean_cosine(column) for name, column in cosines.items()}
     if means:
         tf.summary.histogram("layer_cosine", list(means.values()), step=step)

@@ -45,7 +45,7 @@ class Progress:
     A loop that takes long, or that is among the first, has more lines than one: `before_step` shows them. Metrics are
     written once per loop all the same, so that they do not depend on the speed.
 
-    The methods after `report` that say "of this program" are what another program than pre-training replaces.
+    What says "of this program" is what another program than pre-training replaces.
 
     Args:
       directory: Where metrics.jsonl is.
@@ -54,6 +54,16 @@ class Progress:
       show: Prints a line.
       clips_by: How many clips of each data set were seen by a step; `None` where there is one set.
     """
+
+    data_advice = STORED_SMALLER
+    """What helps a run that waits for data, of this program."""
+    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
+    """What may help a run whose losses are not finite, of this program."""
+    shorter = (
+        "To shorten it, lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or choose a model from "
+        "configs/models. configs/my_videos.gin suits a few hundred videos."
+    )
+    """How to shorten a long run, of this program."""
 
     def __init__(
         self,
@@ -69,9 +79,9 @@ class Progress:
         self.shown = 0  # steps of this loop that a line has told of
         self.remaining = run.config.steps_per_loop  # steps of this loop that are not done
         self.starvation = Starvation()
-        self.whole_loops = isinstance(
-            run.strategy, tf.distribute.TPUStrategy | tf.distribute.MultiWorkerMirroredStrategy
-        )  # several hosts must stop at the same step
+        # Several hosts must stop at the same step.
+        several_hosts = tf.distribute.TPUStrategy | tf.distribute.MultiWorkerMirroredStrategy
+        self.whole_loops = isinstance(run.strategy, several_hosts)
 
     def announce(self, step: int) -> None:
         """Says what is about to run, and that the first steps take long."""
@@ -139,9 +149,8 @@ class Progress:
             record["clips"] = self.clips_by(step)
         for name, values in step_columns.every_step(columns).items():
             record[name] = json_list(values, digits=4)
-            tf.summary.histogram(
-                name, values[~np.isnan(values)], step=step
-            )  # TensorBoard hides a scalar of the same tag
+            # TensorBoard hides a scalar of the same tag.
+            tf.summary.histogram(name, values[~np.isnan(values)], step=step)
         if "layer_cosine" in columns:
             layers = layer_record(columns, self.run.trainer.log.layers, self.objectives())
             record.update(layers)
@@ -151,13 +160,6 @@ class Progress:
         self.shown, self.remaining = 0, self.run.config.steps_per_loop
         output.clear()
         output.update({name: mean for name, mean in means.items() if not np.isnan(mean)})
-
-    data_advice = STORED_SMALLER
-    advice = "Lower `pretrain.learning_rate`, lengthen `pretrain.warmup_steps`, or try another `pretrain.seed`."
-    shorter = (
-        "To shorten it, lower `pretrain.steps`, `pretrain.batch_size` or `ClipSpec.image_size`, or choose a model from "
-        "configs/models. configs/my_videos.gin suits a few hundred videos."
-    )
 
     def steps(self) -> int:
         """Returns the steps of the whole run, of this program."""

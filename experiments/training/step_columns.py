@@ -30,13 +30,11 @@ def read_step(
     Returns:
       [] float32 per column.
     """
-    places, row = {PER_STEP: {"": ...}, **places}, {}
-    for quantity in QUANTITIES:
-        if quantity.read is not None and quantity.name not in unlogged:
-            value = tf.convert_to_tensor(quantity.read(report))
-            for suffix, place in places[quantity.per].items():
-                name = f"{quantity.name}_{suffix}" if suffix else quantity.name
-                row[name] = tf.reshape(tf.cast(value[place], tf.float32), [])
+    row = {}
+    for quantity, columns in _read_columns(places, unlogged):
+        value = tf.convert_to_tensor(quantity.read(report))
+        for name, place in columns.items():
+            row[name] = tf.reshape(tf.cast(value[place], tf.float32), [])
     return row
 
 
@@ -44,14 +42,17 @@ def step_fields(
     places: Mapping[str, Places], others: Sequence[str] = (), unlogged: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Returns the names of a log's columns: those that `read_step` gives, `others` and `data_wait_seconds`."""
-    places = {PER_STEP: {"": ...}, **places}
-    names = [
-        f"{quantity.name}_{suffix}" if suffix else quantity.name
-        for quantity in QUANTITIES
-        if quantity.read is not None and quantity.name not in unlogged
-        for suffix in places[quantity.per]
-    ]
+    names = [name for _, columns in _read_columns(places, unlogged) for name in columns]
     return (*names, *others, "data_wait_seconds")
+
+
+def _read_columns(places: Mapping[str, Places], unlogged: Sequence[str]) -> Iterator[tuple[Quantity, Places]]:
+    """Yields each quantity that is read from a report, with the names of its columns and where they are in a tensor."""
+    places = {PER_STEP: {"": ...}, **places}
+    for quantity in QUANTITIES:
+        if quantity.read is not None and quantity.name not in unlogged:
+            suffixes = places[quantity.per].items()
+            yield quantity, {f"{quantity.name}_{suffix}" if suffix else quantity.name: at for suffix, at in suffixes}
 
 
 def with_undefined(columns: Columns) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ class _Path(NamedTuple):
     going: tf.Tensor  # [] bool
 
 
-def highest_level(cosines: tf.Tensor, lengths: tf.Tensor, center: tf.Tensor, radius: tf.Tensor):
+def highest_level(cosines: tf.Tensor, lengths: tf.Tensor, center: tf.Tensor, radius: tf.Tensor) -> tf.Tensor:
     """What to add to the center of the ball.
 
     Where 0 is a convex combination of the gradients, no vector agrees with all of them; then the

@@ -31,7 +31,7 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     Args:
       path: A run directory, whose newest checkpoint is taken; a directory with checkpoints; or one checkpoint, without the
         ending: RUN/checkpoints/ckpt-600.
-      modalities: Only these towers; with less than two there is no head.
+      modalities: Only these towers; with fewer than two there is no head.
       **overrides: Arguments of `VATT` in place of the run's own, such as `drop_token_rate=0.0`; or `precision`, the Keras
         policy, such as "mixed_bfloat16", by default that of the run.
 
@@ -45,7 +45,7 @@ def load(path: str | os.PathLike, modalities: tuple[str, ...] | None = None, **o
     checkpoint = find_checkpoint(path)
     try:
         with readable_checkpoint(checkpoint) as readable:
-            with _filled_by(readable):
+            with _no_larger_than(readable):
                 model = _build(run_directory(path), modalities, overrides)
             status = tf.train.Checkpoint(model=model).read(readable)
             # Partial first: where nothing matches, TensorFlow would print a warning for every variable.
@@ -88,7 +88,7 @@ def run_directory(path: str) -> str:
 
 
 def _absolute(path):
-    """Returns a path whose parents can be gone through; those on Cloud Storage have a scheme in front."""
+    """Returns an absolute path, whose parents can be searched; one on Cloud Storage has a scheme and is absolute already."""
     path = os.fspath(path).rstrip("/").removesuffix(".index")
     return path if "://" in path else os.path.abspath(path)
 
@@ -112,7 +112,7 @@ def _config_path(path):
 
 
 @contextlib.contextmanager
-def _filled_by(checkpoint: str) -> Iterator[None]:
+def _no_larger_than(checkpoint: str) -> Iterator[None]:
     """Refuses to create more numbers than a checkpoint has, before they take memory: a description may ask for any size."""
     shapes = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map().values()
     stored, created = sum(map(math.prod, shapes)), 0
@@ -120,7 +120,7 @@ def _filled_by(checkpoint: str) -> Iterator[None]:
     def create(next_creator, **options):
         nonlocal created
         shape = tuple(options.get("shape") or ())
-        created += math.prod(shape) if shape else 0  # Keras has scalars of its own, which no checkpoint of ours holds
+        created += math.prod(shape) if shape else 0  # Keras makes scalars that our checkpoints do not hold
         if created > stored:
             raise ValueError("too many numbers")
         return next_creator(**options)

@@ -18,9 +18,9 @@ _SHORT = {"video": "vid", "audio": "aud", "text": "txt"}
 _PATCHES = {"vit": "voxel_to_patch", "wat": "wave_to_patch", "spt": "spectrum_to_patch"}
 _AXES = {
     "video": ("temporal", "vertical", "horizontal"),
-    "audio": ("temporal", "spectoral"),
+    "audio": ("temporal", "spectoral"),  # sic
     "text": ("temporal",),
-}  # sic
+}
 _UNREADABLE = (ValueError, RuntimeError, IndexError, tf.errors.OpError)  # IndexError: the file ends early
 _WORDS = (f"{_UNIFIED}raw_to_embeddings/text/embeddings", f"{_BASE}txt_backbone/embedding/embeddings")
 

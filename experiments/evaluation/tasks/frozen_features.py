@@ -91,25 +91,16 @@ class Classification:
         Returns:
           `low_rank` and `svm`, each with `top1` and `top5`, the plain means over the splits, and `splits`: the figures of
           each, over its `items` test clips, learned from `train_clips`. `zero_shot`: what `zero_shot_figures` says of all test
-          clips; `None` without text. At the top those of `low_rank`, which the
-          published code runs, over `items` test clips in all; and `chance`, the means of what the best constant answer to
-          each split gets, over as many.
+          clips; `None` without text. At the top those of `low_rank`, which the published code runs, over `items` test clips in
+          all; and `chance`, the means of what the best constant answer to each split gets, over as many.
         """
         features, place = f"features_{self.modality}", SPACES[self.modality]
         learned, learned_facts = self.train.embed(f"{self.name}, train", features)
         tested, tested_facts = self.test.embed(f"{self.name}, test", features, *([place] if self.has_text else []))
         zero_shot = self._zero_shot(tested[place], tested_facts["label"]) if self.has_text else None
-        learned, tested = learned[features], tested[features]
-        low_rank = LowRankClassifier(learned.shape[-1], self.classes, _SEED)
-        found, chances = {name: {} for name in CLASSIFIERS}, []
-        for train, test in self.pairs:
-            rows, others = self.train.rows[train], self.test.rows[test]
-            labels, answers = learned_facts["label"][rows], tested_facts["label"][others]
-            for name, scores in self._scores(low_rank, learned[rows, 0], labels, tested[others], test).items():
-                figures = single_label_scores(scores, answers)
-                counts = {"items": len(answers), "train_clips": len(labels)}
-                found[name][test] = {figure: figures[figure] for figure in _FIGURES} | counts
-            chances.append(constant_answer(answers))
+        found, chances = self._by_split(
+            learned[features], learned_facts["label"], tested[features], tested_facts["label"]
+        )
         results = {name: {**_means(splits.values()), "splits": splits} for name, splits in found.items()}
         first, items = results["low_rank"], sum(chance["items"] for chance in chances)
         return {
@@ -122,6 +113,20 @@ class Classification:
             "epochs": self.settings.epochs,
             "clip_seconds": self.clips.clip_seconds,
         }
+
+    def _by_split(self, learned, learned_labels, tested, tested_labels):
+        """Returns the figures by classifier and split, and what the best constant answer to each split gets."""
+        low_rank = LowRankClassifier(learned.shape[-1], self.classes, _SEED)
+        found, chances = {name: {} for name in CLASSIFIERS}, []
+        for train, test in self.pairs:
+            rows, others = self.train.rows[train], self.test.rows[test]
+            labels, answers = learned_labels[rows], tested_labels[others]
+            for name, scores in self._scores(low_rank, learned[rows, 0], labels, tested[others], test).items():
+                figures = single_label_scores(scores, answers)
+                counts = {"items": len(answers), "train_clips": len(labels)}
+                found[name][test] = {figure: figures[figure] for figure in _FIGURES} | counts
+            chances.append(constant_answer(answers))
+        return found, chances
 
     def _zero_shot(self, windows, labels):
         """Classifies all test clips by the names of the classes, the embeddings of a clip's windows averaged."""
