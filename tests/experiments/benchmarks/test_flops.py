@@ -1,6 +1,7 @@
 """What the benchmarks compute from the shapes, and how they measure."""
 
 import itertools
+import math
 import time
 
 import pytest
@@ -53,6 +54,11 @@ def _product_flops(op) -> float:
     if op.type not in ("MatMul", "BatchMatMulV2", "Einsum"):
         return 0.0
     left, result = op.inputs[0].shape, op.outputs[0].shape
+    if op.type == "Einsum":
+        terms, kept = op.get_attr("equation").decode().split("->")
+        one, other = terms.split(",")
+        summed = (size for axis, size in zip(one, left, strict=True) if axis in other and axis not in kept)
+        return 2.0 * result.num_elements() * math.prod(summed)
     inner = left[-1] if not op.get_attr("adj_x" if op.type == "BatchMatMulV2" else "transpose_a") else left[-2]
     return 2.0 * result.num_elements() * inner
 
