@@ -92,7 +92,7 @@ class SelfAttention(keras.layers.Layer):
           mask: bool [batch, tokens], True where a token may be attended to.
           weights_key: Of the dropout, or `None`.
           score_bias: `[1, heads, queries, tokens]`, added to the scores.
-          queries: `[batch, queries, width]`, what is computed only for these; `None` for all tokens.
+          queries: `[batch, queries, width]`, the tokens whose results are wanted; `None` for all.
 
         Returns:
           `[batch, queries, width]`.
