@@ -13,7 +13,7 @@ _GENERATOR = re.compile(
 )
 _LOCATION = re.compile(r"^(#loc\d*) = loc\((.*)\)$", re.MULTILINE)
 _DOT = re.compile(
-    r"stablehlo\.dot_general (?P<attributes>[^\n]*?) : \(tensor<(?P<left>[^>]*)>, tensor<(?P<right>[^>]*)>\) -> "
+    r"stablehlo\.(?P<kind>dot|dot_general) (?P<attributes>[^\n]*?) : \(tensor<(?P<left>[^>]*)>, tensor<(?P<right>[^>]*)>\) -> "
     r"tensor<(?P<result>[^>]*)>(?: loc\((?P<location>#loc\d*)\))?"
 )
 _AXES = {"batch": "batching_dims", "contracted": "contracting_dims"}
@@ -115,6 +115,8 @@ def matrix_products(text: str) -> list[MatrixProduct]:
 def _matrix_product(found, name):
     left, right = (_sizes(found[side]) for side in ("left", "right"))
     axes = {kind: _axes(found["attributes"], word) for kind, word in _AXES.items()}
+    if found["kind"] == "dot":  # of two matrices; it names no axes
+        axes["contracted"] = [[len(left) - 1], [0]]
     batch, inner = (math.prod(left[axis] for axis in axes[kind][0]) for kind in ("batch", "contracted"))
     rows, columns = (math.prod(sizes) // (batch * inner) if batch * inner else 0 for sizes in (left, right))
     return MatrixProduct(name, batch, rows, inner, columns)

@@ -47,6 +47,12 @@ def test_matrix_products_are_read_with_their_sizes(step_text):
     assert plain == MatrixProduct("", 1, 8, 16, 4) and plain.flops == 2 * 8 * 16 * 4
 
 
+def test_the_short_form_of_a_product_of_two_matrices_counts():
+    """XLA's own text of `a @ b`, which names no axes."""
+    text = "%0 = stablehlo.dot %arg0, %arg1, precision = [DEFAULT, DEFAULT] : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>"
+    assert matrix_products(text) == [MatrixProduct("", 1, 4, 8, 3)]
+
+
 def test_a_matrix_unit_is_filled_up_with_padding():
     product = MatrixProduct("", 12, 785, 64, 785)
     assert product.padded_flops(128) == 2 * 12 * 792 * 128 * 896
