@@ -69,8 +69,8 @@ class EncoderBlock(keras.layers.Layer):
 def _first(tokens):
     """Returns `[batch, 1, width]`, the first of the tokens.
 
-    As a sum, because of a slice XLA would keep the layout, `[tokens, batch, width]` on a TPU, for the tokens of all blocks: a
-    step of the paper's model would then copy each of them several times.
+    A sum rather than a slice: XLA gives a slice and all that it is taken from one layout. On a TPU that would be `[tokens,
+    batch, width]` for the tokens of every block, and each block would copy them many times.
     """
     chosen = tf.one_hot(0, tokens.shape[1], dtype=tokens.dtype)
     return tf.reduce_sum(tokens * chosen[:, tf.newaxis], axis=1, keepdims=True)

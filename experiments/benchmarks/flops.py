@@ -42,7 +42,7 @@ def forward_flops(
 
 def _block_flops(width, block, tokens, queries):
     """Operations of a block in which `queries` of the tokens are computed, and the others are keys and values alone."""
-    attention = block.attention.heads * block.attention.head_dim
+    attention = block.attention.query.units
     per_query = 4 * width * attention + 4 * tokens * attention + 4 * width * block.hidden.units
     return queries * per_query + tokens * 4 * width * attention
 
