@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from vatt import randomness
 from vatt.attention import SelfAttention
+from vatt.gelu import gelu
 from vatt.keras import keras
 from vatt.randomness import NO_BLOCK_KEYS, BlockKeys
 from vatt.sizes import Size
@@ -40,7 +41,7 @@ class EncoderBlock(keras.layers.Layer):
         self.attention_norm = RMSNorm() if t5 else keras.layers.LayerNormalization(epsilon=1e-6)
         self.attention = SelfAttention(size.width, size.heads, size.head_dim, dropout, use_bias, scaled=not t5)
         self.feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6)
-        self.hidden = keras.layers.Dense(size.feed_forward, "gelu", use_bias=use_bias)
+        self.hidden = keras.layers.Dense(size.feed_forward, gelu, use_bias=use_bias)
         self.output_projection = keras.layers.Dense(size.width, use_bias=use_bias)
 
     def call(

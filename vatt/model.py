@@ -8,6 +8,7 @@ import tensorflow as tf
 from vatt import cuts, randomness
 from vatt.architecture import build_head, choose_towers, dimensions, tower_options
 from vatt.batch_part import BatchPart
+from vatt.gelu import gelu
 from vatt.heads import as_float32
 from vatt.keras import keras
 from vatt.options import ModelOptions, takes_model_options
@@ -65,7 +66,7 @@ class VATT(keras.Model):
         }
         self.encoders = build_encoders(towers, shared)
         self.feature_projections = {
-            modality: keras.layers.Dense(dims["feature_dim"], "gelu", name=f"{modality}_features")
+            modality: keras.layers.Dense(dims["feature_dim"], gelu, name=f"{modality}_features")
             for modality, tower in towers.items()
             if tower.kind == "ut"
         }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from vatt.embedding import PIECE, TOKEN, ModalityEmbedding
 from vatt.encoder import Encoder, LinearEncoder
+from vatt.gelu import gelu
 from vatt.keras import keras
 from vatt.log_mel import LogMel
 from vatt.patches import Patches, Words
@@ -111,7 +112,7 @@ def _pieces(modality, tower, options):
 def _projection(kind, width):
     if kind not in ("ut", "t5", "bert"):
         return None
-    return keras.layers.Dense(width, "gelu", use_bias=kind == "ut")
+    return keras.layers.Dense(width, gelu, use_bias=kind == "ut")
 
 
 def _positions(kind, width, grid, options):

@@ -216,21 +216,21 @@ def test_dropout_is_where_it_should_be(place):
 
     def spy(values, rate, key):
         shapes.append(tuple(values.shape))
-        return values
+        return tf.fill(values.shape, True)
 
     block.dropout = block.attention.dropout = 0.5
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vatt.randomness.dropout", spy)
-        block(tokens, keys=keys_of(SEED).block(0))
+        patch.setattr("vatt.randomness.kept", spy)
+        all_kept = block(tokens, keys=keys_of(SEED).block(0))
     order = ["attention weights", "attention branch", "hidden layer", "feed-forward branch"]
     assert shapes == [(3, 2, 5, 5), (3, 5, 8), (3, 5, 16), (3, 5, 8)]
 
-    real, index, counter = randomness.dropout, order.index(place), iter(range(4))
+    real, index, counter = randomness.kept, order.index(place), iter(range(4))
     with pytest.MonkeyPatch.context() as patch:
-        chosen = lambda values, rate, key: real(values, rate, key) if next(counter) == index else values  # noqa: E731
-        patch.setattr("vatt.randomness.dropout", chosen)
+        chosen = lambda values, *draw: real(values, *draw) if next(counter) == index else tf.fill(values.shape, True)  # noqa: E731
+        patch.setattr("vatt.randomness.kept", chosen)
         changed = block(tokens, keys=keys_of(SEED).block(0))
-    assert np.abs(changed - block(tokens)).max() > 1e-4
+    assert np.abs(changed - all_kept).max() > 1e-4
 
 
 def test_a_dropout_keeps_the_mean_and_zeroes_its_share():
