@@ -4,8 +4,9 @@ import tensorflow as tf
 from official.nlp.modeling.layers.position_embedding import RelativePositionBias
 
 from vatt import cuts, randomness
-from vatt.encoder_block import EncoderBlock, RMSNorm
+from vatt.encoder_block import EncoderBlock
 from vatt.keras import keras
+from vatt.norms import LayerNormalization, RMSNorm
 from vatt.randomness import NO_KEYS, ModalityKeys
 from vatt.sizes import Size
 
@@ -39,7 +40,7 @@ class Encoder(keras.layers.Layer):
         self.dropout, self.recompute, self.width = dropout, recompute, size.width
         self.blocks = [EncoderBlock(size, dropout, use_bias, t5, name=f"block_{index}") for index in range(size.layers)]
         self.relative_positions = RelativePositionBias(size.heads, _BUCKETS, _FARTHEST) if t5 else None
-        self.norm = RMSNorm() if t5 else keras.layers.LayerNormalization(epsilon=1e-6)
+        self.norm = RMSNorm() if t5 else LayerNormalization()
 
     def call(
         self,

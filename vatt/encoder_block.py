@@ -6,22 +6,9 @@ from vatt import randomness
 from vatt.attention import SelfAttention
 from vatt.gelu import gelu
 from vatt.keras import keras
+from vatt.norms import LayerNormalization, RMSNorm
 from vatt.randomness import NO_BLOCK_KEYS, BlockKeys
 from vatt.sizes import Size
-
-
-class RMSNorm(keras.layers.Layer):
-    """Divides each token by the root mean square of its values, and scales (T5; no mean is taken off, nothing added)."""
-
-    def build(self, input_shape):
-        """Creates the weight."""
-        self.scale = self.add_weight("scale", (input_shape[-1],), initializer="ones")
-
-    def call(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Returns `[..., width]` of `[..., width]`, computed in float32."""
-        values = tf.cast(tokens, tf.float32)
-        values *= tf.math.rsqrt(tf.reduce_mean(tf.square(values), axis=-1, keepdims=True) + 1e-6)
-        return tf.cast(values, tokens.dtype) * tf.cast(self.scale, tokens.dtype)
 
 
 class EncoderBlock(keras.layers.Layer):
@@ -38,9 +25,9 @@ class EncoderBlock(keras.layers.Layer):
     def __init__(self, size: Size, dropout: float, use_bias: bool = True, t5: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.dropout = dropout
-        self.attention_norm = RMSNorm() if t5 else keras.layers.LayerNormalization(epsilon=1e-6)
+        self.attention_norm = RMSNorm() if t5 else LayerNormalization()
         self.attention = SelfAttention(size.width, size.heads, size.head_dim, dropout, use_bias, scaled=not t5)
-        self.feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6)
+        self.feed_forward_norm = LayerNormalization()
         self.hidden = keras.layers.Dense(size.feed_forward, gelu, use_bias=use_bias)
         self.output_projection = keras.layers.Dense(size.width, use_bias=use_bias)
 

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vatt.keras import keras
+from vatt.norms import LayerNormalization
 
 
 class AxialPositions(keras.layers.Layer):
@@ -34,7 +35,7 @@ class AxialPositions(keras.layers.Layer):
         super().__init__(**kwargs)
         self.width, self.grid = width, tuple(grid)
         self.from_edges, self.transposed = from_edges, transposed
-        self.layer_norm = keras.layers.LayerNormalization(epsilon=1e-6) if normalize else None
+        self.layer_norm = LayerNormalization() if normalize else None
 
     def build(self, input_shape):
         """Creates the weights."""
