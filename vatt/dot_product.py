@@ -4,6 +4,9 @@ import tensorflow as tf
 
 from vatt import randomness
 
+# Its exponential, the sum of as many as there are tokens, and a gradient over that are far from what float32 and bfloat16 hold.
+_LARGEST_SCORE = 50.0
+
 
 def dot_product_attention(
     query: tf.Tensor,
@@ -62,7 +65,8 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
     @tf.custom_gradient
     def attend(query, key, value, *biases):
         turned = [None if bias is None else tf.linalg.matrix_transpose(bias) for bias in (*biases, mask_bias)]
-        exponentials, total = _exponentials(_scores(key, query, *turned))
+        exponentials = tf.exp(_scores(key, query, *turned) - _shift(query, key, turned))
+        total = tf.reduce_sum(exponentials, axis=-2)[..., tf.newaxis]
         kept = randomness.kept(exponentials, rate, weights_key)
         signed = tf.cast(exponentials * (tf.cast(kept, tf.float32) - 0.5), value.dtype)
         total *= 0.5 * (1.0 - rate)
@@ -77,10 +81,23 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
     return attend(query, key, value, *([] if score_bias is None else [score_bias]))
 
 
-def _exponentials(scores):
-    """Returns the exponentials, none above 1, and their sums `[batch, heads, queries, 1]`."""
-    exponentials = tf.exp(scores - tf.reduce_max(scores, axis=-2, keepdims=True))
-    return exponentials, tf.reduce_sum(exponentials, axis=-2)[..., tf.newaxis]
+def _shift(query, key, turned):
+    """Returns what a query's scores are less by in the exponentials: float32 `[batch, heads, 1, queries]`.
+
+    It changes no result. The maximum of the scores costs a TPU as much as the exponentials: all scores have to be written before
+    the first of them is taken, and read again. None is larger than the longest query times the longest key. So as long as
+    that is small, the exponentials are taken as they are.
+    """
+    exact = lambda: tf.reduce_max(_scores(key, query, *turned), axis=-2, keepdims=True)  # noqa: E731
+    if query.dtype == tf.float16 or any(bias is not None for bias in turned):
+        return exact()
+    none = lambda: tf.zeros_like(query[:, :, tf.newaxis, :, 0], tf.float32)  # noqa: E731
+    # `compile_for_tpu` knows the name, and leaves the exact maximum out of its estimate.
+    return tf.cond(_longest(query) * _longest(key) <= _LARGEST_SCORE, none, exact, name="seldom")
+
+
+def _longest(rows):
+    return tf.sqrt(tf.reduce_max(tf.reduce_sum(tf.square(tf.cast(rows, tf.float32)), axis=-1)))
 
 
 def _divided(values, total):

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from experiments.tpu_compiling.generations import Topology
 from experiments.tpu_compiling.mlir_text import MatrixProduct
-from experiments.tpu_compiling.optimized import Instruction, Program
+from experiments.tpu_compiling.optimized import Instruction, Program, is_seldom
 from experiments.tpu_compiling.parts import Attribution, is_collective, modality_of, part_of
 
 # What takes time without being priced. Of the rest that has no cycles nothing is left to do at run time, or next to nothing.
 _UNPRICED = ("rng-bit-generator", "sort", "scatter", "custom-call", "fft", "cholesky", "triangular-solve")
 _NO_TRAFFIC = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call")
 _MATRIX_UNIT = {"v6e": 256}
+_SELDOM = "seldom taken branches"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Unpriced:
-    """Operations of one kind for which the compiler has no estimate.
+    """Operations of one kind that are not in the estimate.
 
     Attributes:
       count: How many run in a step.
       bytes: What they write.
-      least_milliseconds: The time that writing it takes, or sending it to other chips; not in the estimate.
+      least_milliseconds: The time that writing it takes, or sending it to other chips. Of branches that are seldom taken, how
+        much longer than the others they are estimated to take.
     """
 
     count: int
@@ -62,11 +64,11 @@ class Costs:
 
     Attributes:
       milliseconds: Sum of the compiler's estimates.
-      flops: Operations that the compiler counts.
+      flops: Operations that the compiler counts, less those of branches that are seldom taken.
       bytes_accessed: Bytes that the compiler counts as read or written.
       peak_share: `flops` over what the device could do in that time.
       parts: By part and modality, for instance ("softmax", "video").
-      unpriced: By kind of operation.
+      unpriced: By kind of operation; for these the compiler has no estimate, or a branch is seldom taken.
       collectives: The same for what travels between the replicas.
       padding: See `Padding`.
     """
@@ -102,6 +104,8 @@ def price(
       topology: Where it is to run.
     """
     executed = list(program.executed())
+    flops -= sum(each.flops for each in products if is_seldom(each.name))
+    products = [each for each in products if not is_seldom(each.name)]
     cycles = sum(times * (each.cycles or 0) for each, times in executed)
     seconds = topology.milliseconds(cycles) / 1e3
     unit = _MATRIX_UNIT.get(topology.generation, 128)
@@ -110,7 +114,7 @@ def price(
         milliseconds=1e3 * seconds, flops=flops, bytes_accessed=bytes_accessed,
         peak_share=flops / (seconds * topology.peak_flops) if seconds else 0.0,
         parts=_parts(program, executed, products, topology),
-        unpriced=_unpriced(executed, topology), collectives=_collectives(executed, topology),
+        unpriced=_unpriced(executed, topology) | _seldom(program, executed, topology), collectives=_collectives(executed, topology),
         padding=Padding(_padded_share(executed), 1 - sum(each.flops for each in products) / padded if padded else 0.0),
     )  # fmt: skip
 
@@ -132,6 +136,16 @@ def _unpriced(executed, topology):
         if instruction.operation in _UNPRICED and instruction.cycles is None:
             found[instruction.operation].append((instruction, times))
     return {name: _sum_up(some, topology.bandwidth_bytes) for name, some in sorted(found.items())}
+
+
+def _seldom(program, executed, topology):
+    found = [(each, times) for each, times in executed if each.branches and is_seldom(each.source)]
+    if not found:
+        return {}
+    cycles = [[program.cycles(branch) for branch in each.branches] for each, _ in found]
+    longer = sum(times * (max(some) - min(some)) for (_, times), some in zip(found, cycles, strict=True))
+    sums = _sum_up(found, topology.bandwidth_bytes)
+    return {_SELDOM: dataclasses.replace(sums, least_milliseconds=topology.milliseconds(longer))}
 
 
 def _collectives(executed, topology):

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _RESULT = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = ")
@@ -95,11 +95,12 @@ class Program:
     entry: str
 
     def executed(self, computation: str | None = None, times: int = 1) -> Iterator[tuple[Instruction, int]]:
-        """Yields what runs and how often; of a conditional the branch that takes longest."""
+        """Yields what runs and how often; of a conditional the branch that takes longest, or the other if that is seldom taken."""
         for instruction in self.computations[computation or self.entry]:
             yield instruction, times
             if instruction.branches:
-                yield from self.executed(max(instruction.branches, key=self._cycles), times)
+                choose = min if is_seldom(instruction.source) else max
+                yield from self.executed(choose(instruction.branches, key=self.cycles), times)
             elif instruction.operation in ("while", "call", "async-start"):
                 for called in instruction.called:
                     yield from self.executed(called, times * instruction.trips)
@@ -113,7 +114,8 @@ class Program:
                     yield from self.fused(inner)
 
     @functools.cached_property
-    def _cycles(self):
+    def cycles(self) -> Callable[[str], int]:
+        """Returns the compiler's estimate for all that a computation, by its name, executes."""
         known = {}
 
         def cycles(computation):
@@ -122,6 +124,11 @@ class Program:
             return known[computation]
 
         return cycles
+
+
+def is_seldom(name: str) -> bool:
+    """Whether a TensorFlow operation belongs to a conditional that the model calls "seldom", since its costly branch is."""
+    return re.search(r"(?:^|/)seldom(?:_\d+)?(?:/|$)", name) is not None
 
 
 def parse_program(text: str) -> Program:
