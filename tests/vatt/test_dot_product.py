@@ -60,6 +60,31 @@ def test_it_is_the_same_function_with_the_same_gradients(queries, weights_key, b
         assert max(errors(exact, found)) < 2e-6
 
 
+@pytest.mark.parametrize("largest, dtype, spared", [(40.0, tf.float32, True), (40.0, tf.bfloat16, True), (60.0, tf.float32, False),
+                                                    (float("nan"), tf.float32, False), (10.0, tf.float16, False)])  # fmt: skip
+def test_small_scores_need_no_maximum(monkeypatch, largest, dtype, spared):
+    """The product of the longest query and the longest key is `largest`."""
+    (query, key, value), _ = inputs(dtype=dtype)
+    query *= tf.cast(largest, dtype) / tf.reduce_max(tf.norm(query, axis=-1)) / tf.reduce_max(tf.norm(key, axis=-1))
+    maxima, real = [], tf.reduce_max
+    monkeypatch.setattr(tf, "reduce_max", lambda *args, **options: maxima.append(options) or real(*args, **options))
+    dot_product_attention(query, key, value, None, None, RATE, KEY)
+    assert (dict(axis=-2, keepdims=True) not in maxima) == spared
+
+
+@pytest.mark.parametrize("largest", [1.0, 30.0, 49.9, 50.1, 300.0])
+def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
+    """All of a query's scores near the largest or near its opposite, where their exponentials are the farthest from 1."""
+    (_, key, value), _ = inputs()
+    key = tf.math.l2_normalize(key + 5.0, axis=-1)
+    query = largest * tf.sign(tf.random.stateless_normal([5, 2, 6, 1], [5, 5])) * tf.reverse(key, axis=[0])
+    exact = with_gradients(plain, in_float64([query, key, value]), None, None, RATE, KEY)
+    compiled = tf.function(with_gradients, autograph=False, jit_compile=True)
+    for run in (with_gradients, compiled):
+        found = run(dot_product_attention, [query, key, value], None, None, RATE, KEY)
+        assert max(errors(exact, found)) < 2e-6 * max(largest, 10)
+
+
 def test_scores_of_any_size_stay_finite():
     values, _ = inputs(spread=1e4)
     expected = plain(*values, None, None, RATE, KEY)

@@ -38,6 +38,14 @@ def test_what_has_no_cycles_is_named_with_its_bytes(costs):
     assert costs.unpriced == {"rng-bit-generator": Unpriced(1, 4 * 256 * 128, pytest.approx(131.072e3 / 450e9 * 1e3))}
 
 
+def test_branches_that_are_seldom_taken_are_named_with_their_time(seldom_program, costs):
+    seldom = MatrixProduct("vatt/video/encoder/block_0/self_attention/seldom/MatMul", 1, 8, 128, 64)
+    found = price(seldom_program, [*PRODUCTS, seldom], flops=1e6, bytes_accessed=2e6, topology=TOPOLOGY)
+    assert found.unpriced["seldom taken branches"] == Unpriced(1, 4 * 400, pytest.approx(700 / 940e3))
+    assert found.milliseconds == pytest.approx(costs.milliseconds - 700 / 940e3)
+    assert found.flops == 1e6 - 2 * 8 * 128 * 64 and found.padding.products == costs.padding.products
+
+
 def test_collectives_are_counted_in_bytes_and_bounded_by_the_links(costs):
     size = 4 * 400 + 2 * 300
     assert (costs.collectives.count, costs.collectives.bytes) == (1, size)

@@ -25,6 +25,11 @@ def test_a_loop_runs_its_trips_and_a_conditional_its_longest_branch(program):
     assert "multiply.3" not in times, "the fusion has the cycles"
 
 
+def test_a_branch_that_is_seldom_taken_does_not_count(seldom_program):
+    executed = {instruction.name for instruction, _ in seldom_program.executed()}
+    assert "sqrt.1" not in executed and "conditional.1" in executed
+
+
 def test_a_fusion_holds_what_is_fused(program):
     fusion = next(each for each in program.computations[program.entry] if each.name == "fusion.1")
     assert {each.operation for each in program.fused(fusion)} == {"parameter", "convolution", "exponential"}
