@@ -15,8 +15,8 @@ no estimate: see below. An operation that the compiler fused from several counts
 one, or else its result.</p>"""
 _UNPRICED = """\
 <p>Not part of the estimate. At least: what is written over the bandwidth of the memory; for collectives, a sum over all
-replicas in a ring, over all links of a chip. They may overlap with computation. Of branches that are seldom taken (attention's exact
-maxima, where scores may be large): how much longer than the others they take.</p>"""
+replicas in a ring, over all links of a chip. They may overlap with computation. Of branches that are seldom taken
+(attention's exact maxima, where scores may be large): how much longer than the others they take.</p>"""
 _SOURCES = """\
 <p class="soft">Sources: cloud.google.com/tpu/docs (system architecture of each generation); Jouppi et al., A domain-specific
 supercomputer for training deep neural networks, CACM 2020 (v2, v3).</p>"""

@@ -25,7 +25,9 @@ def test_it_is_x_times_the_normal_distribution_with_its_derivative(dtype, error,
     x = tf.cast(values, tf.float64).numpy()
     distribution = scipy.stats.norm.cdf(x)
     derivative = distribution + x * scipy.stats.norm.pdf(x)
-    for found, exact in zip(tf.function(run, jit_compile=jit)(values), [x * distribution, derivative, 3 * derivative], strict=True):
+    for found, exact in zip(
+        tf.function(run, jit_compile=jit)(values), [x * distribution, derivative, 3 * derivative], strict=True
+    ):
         assert found.dtype == dtype
         np.testing.assert_allclose(tf.cast(found, tf.float64), exact, rtol=error, atol=error)
 
