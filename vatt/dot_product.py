@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from vatt import randomness
 
-# Its exponential, the sum of as many as there are tokens, and a gradient over that are far from what float32 and bfloat16 hold.
+# Its exponential, the sum of as many as there are tokens, and a gradient over that sum are far from the limits of float32.
 _LARGEST_SCORE = 50.0
 
 
