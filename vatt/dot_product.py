@@ -3,9 +3,10 @@
 import tensorflow as tf
 
 from vatt import randomness
+from vatt.backward_scope import backward_scope
 
-# Its exponential, the sum of as many as there are tokens, and a gradient over that sum are far from the limits of float32.
-_LARGEST_SCORE = 50.0
+# With its exponential, a sum of thousands of them and a gradient over that sum stay within float32.
+_LARGEST_SCORE = 40.0
 
 
 def dot_product_attention(
@@ -59,8 +60,7 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
       appendix B.4): it reads `[queries, head_dim]` numbers rather than `[queries, tokens]`.
     - Queries are on the last axis, so that sums run over the last but one, which TPUs do faster.
     """
-    # A profile is to show the backward pass below the block that it belongs to.
-    scope = f"gradient_tape/{tf.get_current_name_scope()}/"
+    scope = backward_scope()
 
     @tf.custom_gradient
     def attend(query, key, value, *biases):

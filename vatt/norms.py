@@ -2,18 +2,15 @@
 
 import tensorflow as tf
 
+from vatt.backward_scope import backward_scope
 from vatt.keras import keras
 
 
 class LayerNormalization(keras.layers.LayerNormalization):
-    """Keras' layer over the last axis with a backward pass of its own, which takes half the operations.
+    """Keras' layer, over the last axis, with a backward pass of its own, which takes half the operations."""
 
-    Args:
-      epsilon: Added to the variance.
-    """
-
-    def __init__(self, epsilon: float = 1e-6, **kwargs):
-        super().__init__(epsilon=epsilon, **kwargs)
+    def __init__(self):
+        super().__init__(epsilon=1e-6)
 
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
         """Returns `[..., width]` of `[..., width]`, computed in float32."""
@@ -22,8 +19,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
 
 def _normalized(values, scale, offset, epsilon):
-    # A profile is to show the backward pass below the layer that it belongs to.
-    scope = f"gradient_tape/{tf.get_current_name_scope()}/"
+    scope = backward_scope()
 
     @tf.custom_gradient
     def normalized(values, scale, offset):

@@ -127,7 +127,7 @@ class Program:
 
 
 def is_seldom(name: str) -> bool:
-    """Whether a TensorFlow operation belongs to a conditional that the model calls "seldom", since its costly branch is."""
+    """Whether a TensorFlow operation belongs to a conditional whose costly branch the model says is seldom taken."""
     return re.search(r"(?:^|/)seldom(?:_\d+)?(?:/|$)", name) is not None
 
 

@@ -31,7 +31,7 @@ def build_page(result: Result) -> str:
         sections["The step"] = _HOW_TO_READ + plots([step_plot(priced), memory_plot(memory)])
         sections["Part by part"] = plots([parts_plot(priced)], "plots wide") + _table(tables.by_part(result, 0))
         sections["By modality"] = _table(tables.by_part(result, 1))
-        sections["What the compiler does not price"] = _UNPRICED + _table(tables.unpriced(result.variants), (0, 1))
+        sections["Not in the estimate"] = _UNPRICED + _table(tables.unpriced(result.variants), (0, 1))
     else:
         sections["Memory"] = plots([memory_plot(memory)])
     sections["Largest batch"] = _largest_batch(result)

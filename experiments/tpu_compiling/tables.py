@@ -37,7 +37,7 @@ def by_part(result: Result, which: int) -> Rows:
 
 
 def unpriced(variants: Mapping[str, Compiled]) -> Rows:
-    """Returns what the compiler has no estimate for, a line per variant and kind."""
+    """Returns what is not in the estimate, a line per variant and kind."""
     rows = [["variant", "operation", "count", "MB", "at least, ms"]]
     for name, each in variants.items():
         if each.costs:

@@ -57,10 +57,10 @@ def test_it_is_the_same_function_with_the_same_gradients(queries, weights_key, b
     compiled = tf.function(with_gradients, autograph=False, jit_compile=True)
     for run in (with_gradients, compiled):
         found = run(dot_product_attention, values, bias, mask, RATE, weights_key)
-        assert max(errors(exact, found)) < 2e-6
+        assert np.all(np.array(errors(exact, found)) < 2e-6)
 
 
-@pytest.mark.parametrize("largest, dtype, spared", [(40.0, tf.float32, True), (40.0, tf.bfloat16, True), (60.0, tf.float32, False),
+@pytest.mark.parametrize("largest, dtype, spared", [(30.0, tf.float32, True), (30.0, tf.bfloat16, True), (50.0, tf.float32, False),
                                                     (float("nan"), tf.float32, False), (10.0, tf.float16, False)])  # fmt: skip
 def test_small_scores_need_no_maximum(monkeypatch, largest, dtype, spared):
     """The product of the longest query and the longest key is `largest`."""
@@ -72,7 +72,7 @@ def test_small_scores_need_no_maximum(monkeypatch, largest, dtype, spared):
     assert (dict(axis=-2, keepdims=True) not in maxima) == spared
 
 
-@pytest.mark.parametrize("largest", [1.0, 30.0, 49.9, 50.1, 300.0])
+@pytest.mark.parametrize("largest", [1.0, 30.0, 39.9, 40.1, 300.0])
 def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
     """All of a query's scores near the largest or near its opposite, where their exponentials are the farthest from 1."""
     (_, key, value), _ = inputs()
@@ -82,7 +82,7 @@ def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
     compiled = tf.function(with_gradients, autograph=False, jit_compile=True)
     for run in (with_gradients, compiled):
         found = run(dot_product_attention, [query, key, value], None, None, RATE, KEY)
-        assert max(errors(exact, found)) < 2e-6 * max(largest, 10)
+        assert np.all(np.array(errors(exact, found)) < 2e-6 * max(largest, 10))
 
 
 def test_scores_of_any_size_stay_finite():
