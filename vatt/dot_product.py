@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.backward_scope import backward_scope
+from vatt.custom_gradient import custom_gradient
 
 # With its exponential, a sum of thousands of them and a gradient over that sum stay within float32.
 _LARGEST_SCORE = 40.0
@@ -60,9 +60,8 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
       appendix B.4): it reads `[queries, head_dim]` numbers rather than `[queries, tokens]`.
     - Queries are on the last axis, so that sums run over the last but one, which TPUs do faster.
     """
-    scope = backward_scope()
 
-    @tf.custom_gradient
+    @custom_gradient
     def attend(query, key, value, *biases):
         turned = [None if bias is None else tf.linalg.matrix_transpose(bias) for bias in (*biases, mask_bias)]
         exponentials = tf.exp(_scores(key, query, *turned) - _shift(query, key, turned))
@@ -71,12 +70,7 @@ def _with_dropout(query, key, value, mask_bias, score_bias, rate, weights_key):
         signed = tf.cast(exponentials * (tf.cast(kept, tf.float32) - 0.5), value.dtype)
         total *= 0.5 * (1.0 - rate)
         mixed = _divided(tf.matmul(tf.nn.relu(signed), value, transpose_a=True), total)
-
-        def backward(gradient):
-            with tf.name_scope(scope):
-                return _backward(query, key, value, biases, signed, total, mixed, gradient, rate)
-
-        return mixed, backward
+        return mixed, lambda gradient: _backward(query, key, value, biases, signed, total, mixed, gradient, rate)
 
     return attend(query, key, value, *([] if score_bias is None else [score_bias]))
 
@@ -114,12 +108,12 @@ def _backward(query, key, value, biases, signed, total, mixed, gradient, rate):
     of_products = _divided(gradient, total)
     shared = tf.reduce_sum(tf.cast(of_products, tf.float32) * tf.cast(mixed, tf.float32), axis=-1)[..., tf.newaxis, :]
     of_weights = tf.cast(tf.matmul(value, of_products, transpose_b=True), tf.float32)
-    kept = tf.nn.relu(signed)
-    of_scores = tf.cast(kept, tf.float32) * of_weights - tf.cast(tf.abs(signed), tf.float32) * ((1.0 - rate) * shared)
+    halves = tf.nn.relu(signed)
+    of_scores = tf.cast(halves, tf.float32) * of_weights - tf.cast(tf.abs(signed), tf.float32) * ((1.0 - rate) * shared)
     of_biases = [
         tf.cast(tf.linalg.matrix_transpose(tf.reduce_sum(of_scores, axis=0, keepdims=True)), bias.dtype)
         for bias in biases
     ]
     of_scores = tf.cast(of_scores, query.dtype)
     of_query = tf.matmul(of_scores, key, transpose_a=True)
-    return of_query, tf.matmul(of_scores, query), tf.matmul(kept, of_products), *of_biases
+    return of_query, tf.matmul(of_scores, query), tf.matmul(halves, of_products), *of_biases

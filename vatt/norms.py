@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from vatt.backward_scope import backward_scope
+from vatt.custom_gradient import custom_gradient
 from vatt.keras import keras
 
 
@@ -19,21 +19,18 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
 
 def _normalized(values, scale, offset, epsilon):
-    scope = backward_scope()
-
-    @tf.custom_gradient
+    @custom_gradient
     def normalized(values, scale, offset):
         centered = values - tf.reduce_mean(values, axis=-1, keepdims=True)
         factor = tf.math.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
         normal = centered * factor
 
         def backward(gradient):
-            with tf.name_scope(scope):
-                axes = list(range(gradient.shape.rank - 1))
-                scaled, products = gradient * scale, gradient * normal
-                shared = tf.reduce_mean(products * scale, axis=-1, keepdims=True)
-                of_values = factor * (scaled - tf.reduce_mean(scaled, axis=-1, keepdims=True) - normal * shared)
-                return of_values, tf.reduce_sum(products, axis=axes), tf.reduce_sum(gradient, axis=axes)
+            axes = list(range(gradient.shape.rank - 1))
+            scaled, products = gradient * scale, gradient * normal
+            shared = tf.reduce_mean(products * scale, axis=-1, keepdims=True)
+            of_values = factor * (scaled - tf.reduce_mean(scaled, axis=-1, keepdims=True) - normal * shared)
+            return of_values, tf.reduce_sum(products, axis=axes), tf.reduce_sum(gradient, axis=axes)
 
         return normal * scale + offset, backward
 
