@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from harmonization.diagnostics import gram_statistics
-from harmonization.gram import widened
 from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
 from harmonization.significance import estimate_statistics
+from harmonization.weighted_sum import weighted_sum
 
 
 def all_finite(tensor: tf.Tensor) -> tf.Tensor:
@@ -65,34 +65,7 @@ def combine(
         for index, own in zip(indices, _weights_by_variable(decision, len(indices), keep), strict=True):
             weights[index] = own
     with tf.name_scope("weighted_sum"):  # the name by which a profile tells it apart
-        return [_weighted_sum(column, own) for column, own in zip(zip(*gradients, strict=True), weights, strict=True)]
-
-
-def _weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor]) -> tf.Tensor | None:
-    """Sums the objectives' gradients of one variable.
-
-    Args:
-      column: A list over objectives; `None` counts as zero.
-      weights: [] float32, one per objective.
-
-    Returns:
-      A dense tensor in the gradients' dtype, or `None` if no objective has a gradient.
-    """
-    present = [objective for objective, gradient in enumerate(column) if gradient is not None]
-    if not present:
-        return None
-    total = _scaled(column[present[0]], weights[present[0]])
-    for objective in present[1:]:
-        # One after the other: each term has a temporary as large as the variable.
-        with tf.control_dependencies([total]):
-            total += _scaled(column[objective], weights[objective])
-    return tf.cast(total, column[present[0]].dtype)
-
-
-def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    # NaN times a weight of zero has to be zero. `tf.where` on the sum would cost another pass.
-    gradient = widened(gradient)
-    return tf.math.multiply_no_nan(gradient, tf.cast(weight, gradient.dtype))
+        return [weighted_sum(column, own) for column, own in zip(zip(*gradients, strict=True), weights, strict=True)]
 
 
 def _weights_by_variable(decision: Decision, variables: int, keep) -> list[list[tf.Tensor]]:

@@ -29,6 +29,11 @@ def test_stays_exact_over_many_numbers():
         np.testing.assert_allclose(got, expected, rtol=2e-6)
 
 
+def test_shapes_need_not_be_known():
+    gram = tf.function(variable_gram, input_signature=[[[tf.TensorSpec([None, 2])], [tf.TensorSpec([None, 2])]]])
+    np.testing.assert_array_equal(gram([[tf.ones([3, 2])], [-tf.ones([3, 2])]]), [[[6, -6], [-6, 6]]])
+
+
 def test_accumulates_16_bit_gradients_in_float32():
     ones = tf.ones([10_000], tf.bfloat16)  # bfloat16 cannot count beyond 256
     np.testing.assert_array_equal(variable_gram([[ones], [-ones]])[0], [[1e4, -1e4], [-1e4, 1e4]])
