@@ -156,19 +156,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def verdicts(differences: Sequence[Difference], higher_is_better: bool) -> list[str]:
+def verdicts(differences: Sequence[Difference], higher_is_better: bool, family: int | None = None) -> list[str]:
     """Says of each comparison of a family what it shows.
 
     The tests for a difference are corrected by Holm's method for all comparisons, and so, apart from them, are those for
     equivalence: the chance of any false `BETTER` or `WORSE` in the family stays below 1 - `CONFIDENCE`, and so does the
     chance of any false `EQUAL`.
 
+    Args:
+      differences: Those that are tested.
+      higher_is_better: Of the figure.
+      family: How many comparisons there are in all; `None` if these are all. Those that are tested later change no `BETTER`,
+        `WORSE` or `EQUAL` from before then.
+
     Returns:
       `SAME` where all differences are 0, else `BETTER` or `WORSE` where a difference is shown, else `EQUAL` where
       equivalence is, else `UNDECIDED`.
     """
-    differ = holm([difference.p_value for difference in differences])
-    equivalent = holm([1.0 if each.equivalence_p_value is None else each.equivalence_p_value for each in differences])
+    untested = [1.0] * ((family or len(differences)) - len(differences))
+    p_values = [1.0 if each.equivalence_p_value is None else each.equivalence_p_value for each in differences]
+    differ = holm([difference.p_value for difference in differences] + untested)[: len(differences)]
+    equivalent = holm(p_values + untested)[: len(differences)]
     return [_verdict(*each, higher_is_better) for each in zip(differences, differ, equivalent, strict=True)]
 
 

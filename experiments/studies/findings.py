@@ -12,7 +12,7 @@ from experiments.evaluation.statistics import (
     paired_difference,
 )
 from experiments.studies.config import CLEAN
-from experiments.studies.results import FIGURES, PRIMARY, Comparison, Results
+from experiments.studies.results import FIGURES, INTERIM, PRIMARY, Comparison, Results
 from experiments.studies.tables import areas, last_areas, noise_title, with_interval
 
 _PRIMARY_NAME = "R@10"
@@ -69,6 +69,9 @@ def _methods(results):
             yield text.format(cases=listed, **names)
     undecided = sum(found.verdict == UNDECIDED for found in compared.values())
     yield f"Undecided: {undecided} of {len(compared)} comparisons of {_PRIMARY_NAME}."
+    interim = sum(found.verdict == INTERIM for found in compared.values())
+    if interim:
+        yield f"Interim: {interim} of these comparisons lack seeds, and nothing is concluded from them."
     yield _secondary(results)
 
 

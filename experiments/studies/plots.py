@@ -12,12 +12,12 @@ from experiments.evaluation.alignment import INDICATORS
 from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, interval
 from experiments.reports.plots import ALIGNED, MISALIGNED, NEUTRAL, PALETTE, styled
 from experiments.studies.config import ORACLE
-from experiments.studies.results import PRIMARY, Noise, Results
+from experiments.studies.results import INTERIM, PRIMARY, Noise, Results
 from experiments.studies.tables import areas, noise_title, short_title
 
 _DPI = 110
 _MARKERS = "osD^vP*X"
-_VERDICT_COLORS = {BETTER: ALIGNED, WORSE: MISALIGNED, EQUAL: PALETTE[0], UNDECIDED: NEUTRAL}
+_VERDICT_COLORS = {BETTER: ALIGNED, WORSE: MISALIGNED, EQUAL: PALETTE[0], UNDECIDED: NEUTRAL, INTERIM: NEUTRAL}
 _SPREAD = 0.3  # of the methods around their noise's place
 
 
@@ -57,7 +57,7 @@ def differences(results: Results) -> bytes | None:
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     figure.suptitle(f"R@10 minus that of {results.study.baseline}", fontsize="medium")
-    handles = [Line2D([], [], color=color, marker="o", label=word) for word, color in _VERDICT_COLORS.items()]
+    handles = [Line2D([], [], color=color, label=word, **_marker(word)) for word, color in _VERDICT_COLORS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return _png(figure)
 
@@ -69,8 +69,12 @@ def _forest(axes, comparisons, margin):
         if found is not None:
             color = _VERDICT_COLORS[EQUAL if found.verdict == SAME else found.verdict]
             mean, half_width = found.difference.interval[:2]
-            axes.errorbar(mean, place, xerr=np.nan_to_num(half_width), color=color, marker="o", markersize=5, capsize=2)
+            axes.errorbar(mean, place, xerr=np.nan_to_num(half_width), color=color, capsize=2, **_marker(found.verdict))
     axes.grid(visible=False, axis="y")
+
+
+def _marker(verdict):
+    return {"marker": "o", "markersize": 5, "fillstyle": "none" if verdict == INTERIM else "full"}
 
 
 def _by_noise(axes, results: Results, value: Callable[[str, Noise], Interval | None]) -> None:

@@ -14,6 +14,8 @@ FIGURES = (*RETRIEVAL.main_metrics, *TASKS["linear_probe"].metrics)
 """What is compared; higher is better, but of the median rank lower."""
 (PRIMARY,) = (metric for metric in FIGURES if metric.name == "R@10")
 """The study's conclusions are about it; all other figures are secondary."""
+INTERIM = "interim"
+"""The verdict while seeds are missing. To look early, and to stop when it looks good, finds what is not there."""
 
 
 class Comparison(NamedTuple):
@@ -21,7 +23,7 @@ class Comparison(NamedTuple):
 
     Attributes:
       difference: Over the seeds that both have.
-      verdict: See `statistics.verdicts`.
+      verdict: See `statistics.verdicts`; `INTERIM` if these are not all that the study plans.
     """
 
     difference: Difference
@@ -119,8 +121,13 @@ class Results:
             for variant, noise, other in pairs
         }
         present = {pair: difference for pair, difference in found.items() if difference is not None}
-        said = verdicts(list(present.values()), higher_is_better=metric.name != "median rank")
-        return {
-            pair: Comparison(*each)
-            for pair, each in zip(present, zip(present.values(), said, strict=True), strict=True)
-        }
+        whole = [pair for pair, each in present.items() if each.interval.seeds == self._planned_seeds(*pair)]
+        said = verdicts([present[pair] for pair in whole], metric.name != "median rank", family=len(pairs))
+        final = dict(zip(whole, said, strict=True))
+        return {pair: Comparison(difference, final.get(pair, INTERIM)) for pair, difference in present.items()}
+
+    def _planned_seeds(self, variant, noise, other) -> int:
+        planned = [
+            {point.seed for point in self.study.points(name) if point.noise == noise} for name in (variant, other)
+        ]
+        return len(set.intersection(*planned))

@@ -10,13 +10,13 @@ from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WO
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
 from experiments.studies.config import ORACLE
-from experiments.studies.results import FIGURES, PRIMARY, Comparison, Noise, Results
+from experiments.studies.results import FIGURES, INTERIM, PRIMARY, Comparison, Noise, Results
 from experiments.training.quantities import BY_NAME, objective_title
 
 Lines = list[list[str]]
 KINDS = {"misaligned": "either", "text_only": "text only", "audio_only": "sound only"}
 """The kinds of misaligned clips, as `alignment.separation` names them, with their titles."""
-_SIGNS = {BETTER: " **better**", WORSE: " **worse**", EQUAL: " equal", UNDECIDED: "", SAME: ""}
+_SIGNS = {BETTER: " **better**", WORSE: " **worse**", EQUAL: " equal", UNDECIDED: "", SAME: "", INTERIM: " interim"}
 _GRADIENTS = {
     **{
         each.figure_title: (each.name, each.factor, min(each.figure.digits, 3))
@@ -72,6 +72,7 @@ def verdict_words(results: Results) -> dict[str, str]:
         EQUAL: equal,
         SAME: f"{equal}: the same in all seeds",
         UNDECIDED: UNDECIDED,
+        INTERIM: INTERIM,
     }
 
 

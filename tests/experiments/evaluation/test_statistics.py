@@ -79,6 +79,7 @@ def test_verdicts_look_at_the_whole_family():
     assert verdicts([weak], higher_is_better=True) == [BETTER]  # alone
     assert verdicts([weak, clear, same], higher_is_better=True) == [UNDECIDED, BETTER, SAME]
     assert verdicts([clear], higher_is_better=False) == [WORSE]
+    assert verdicts([weak, clear], higher_is_better=True, family=3) == [UNDECIDED, BETTER]
 
 
 def upper_tail(t: float, freedom: int) -> float:

@@ -14,7 +14,7 @@ from experiments.studies import tables as study_tables
 from experiments.studies.config import Point, Study
 from experiments.studies.findings import findings
 from experiments.studies.page import PLAIN_STEP, Provenance, page, write_page
-from experiments.studies.results import FIGURES, PRIMARY, Results
+from experiments.studies.results import FIGURES, INTERIM, PRIMARY, Results
 
 NOISY = (0.6, 0.3)
 SEEDS = (1, 2, 3, 4, 5)
@@ -87,6 +87,34 @@ def test_verdicts_are_those_that_were_built_in(results):
     assert results.ablations_compared(PRIMARY)["good_dot"].verdict == WORSE
     ranks = results.methods_compared(FIGURES[3])
     assert {found.verdict for found in ranks.values()} == {SAME} and not results.missing
+
+
+def test_nothing_is_concluded_while_seeds_are_missing(study):
+    late = [("good", NOISY, 5), ("bad", (0.0, 0.0), 1), ("good_dot", NOISY, 5)]
+    points = [point for variant in study.variants for point in study.points(variant)]
+    early = [point for point in points if (point.variant, point.noise, point.seed) not in late]
+    results = Results(study, [made_up(study, point) for point in early])
+    compared = results.methods_compared(PRIMARY)
+    assert {place for place, found in compared.items() if found.verdict == INTERIM} == {late[0][:2], late[1][:2]}
+    assert (
+        compared["bad", NOISY].verdict == WORSE and results.ablations_compared(PRIMARY)["good_dot"].verdict == INTERIM
+    )
+    text = "\n".join(findings(results))
+    assert "good at text 60 %" not in text and "Interim: 2 of these comparisons lack seeds" in text
+    (cell,) = [line[2] for line in study_tables.verdicts(results) if line[0] == "good"]
+    assert cell == "+20.5 ± 0.4 interim"
+
+
+def test_points_that_come_later_change_no_verdict(study):
+    points = [point for variant in study.variants for point in study.points(variant)]
+    verdicts = {}
+    for wanted in (["vatt", "good"], ["vatt", "good", "bad", "near"], list(study.variants)):
+        results = Results(study, [made_up(study, point) for point in points if point.variant in wanted])
+        now = {place: found.verdict for place, found in results.methods_compared(PRIMARY).items()}
+        decided = {place: verdict for place, verdict in verdicts.items() if verdict in (BETTER, WORSE, EQUAL)}
+        assert now | decided == now
+        verdicts = now
+    assert verdicts["good", NOISY] == BETTER
 
 
 def test_tables_have_means_intervals_and_differences(results):
