@@ -1,7 +1,7 @@
 """Weighted sums of the objectives' gradients, one variable at a time."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -14,7 +14,8 @@ def weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor
     """Sums the objectives' gradients of one variable.
 
     Every operation of a graph on a CPU writes its result to memory: two for each objective. So XLA makes one operation of
-    the sum there if the variable is large. On other devices the sum is left to whatever compiles the step.
+    the sum there if the variable is large. It changes nothing in a step that XLA compiles as a whole. Where there are other
+    devices, the sum is left to whatever compiles the step.
 
     Args:
       column: A list over objectives; `None` counts as zero.
@@ -28,7 +29,10 @@ def weighted_sum(column: Sequence[tf.Tensor | None], weights: Sequence[tf.Tensor
         return None
     size = present[0][0].shape.num_elements()
     one_pass = size is not None and size >= _LARGE_NUMBERS and _compiles_on_cpu()
-    return (_in_one_pass if one_pass else _added)(*zip(*present, strict=True))
+    gradients, scales = zip(*present, strict=True)
+    if not one_pass:
+        return _added(gradients, scales)
+    return _in_one_pass(tuple((one.dtype, *one.shape) for one in gradients))(gradients, scales)
 
 
 def _added(gradients: Sequence[tf.Tensor], weights: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -40,8 +44,10 @@ def _added(gradients: Sequence[tf.Tensor], weights: Sequence[tf.Tensor]) -> tf.T
     return tf.cast(total, gradients[0].dtype)
 
 
-# One function for all variables, so that XLA compiles once for all of one shape.
-_in_one_pass = tf.function(_added, autograph=False, jit_compile=True)
+@functools.cache
+def _in_one_pass(_: tuple) -> Callable[..., tf.Tensor]:
+    """The compiled sum: one function for all variables of one dtype and shape, so that XLA compiles it once."""
+    return tf.function(_added, autograph=False, jit_compile=True)
 
 
 def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
@@ -50,11 +56,14 @@ def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     return tf.math.multiply_no_nan(gradient, tf.cast(weight, gradient.dtype))
 
 
-@functools.cache
 def _compiles_on_cpu() -> bool:
     """Whether CPUs are all there is, and this TensorFlow has XLA for them."""
-    if {device.device_type for device in tf.config.list_logical_devices()} != {"CPU"}:
-        return False
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return kinds == {"CPU"} and not tf.config.functions_run_eagerly() and _has_xla()
+
+
+@functools.cache
+def _has_xla() -> bool:
     try:
         with tf.init_scope():
             tf.function(tf.negative, autograph=False, jit_compile=True)(tf.zeros([]))

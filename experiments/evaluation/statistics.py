@@ -166,8 +166,8 @@ def verdicts(differences: Sequence[Difference], higher_is_better: bool, family: 
     Args:
       differences: Those that are tested.
       higher_is_better: Of the figure.
-      family: How many comparisons there are in all; `None` if these are all. Those that are tested later change no `BETTER`,
-        `WORSE` or `EQUAL` from before then.
+      family: How many comparisons there are in all; `None` if these are all. Those that are tested later change no `BETTER`
+        or `WORSE`. An `EQUAL` may still become one of these: a difference that is shown, though smaller than the margin.
 
     Returns:
       `SAME` where all differences are 0, else `BETTER` or `WORSE` where a difference is shown, else `EQUAL` where

@@ -47,7 +47,8 @@ def _ceiling(results):
     compared = results.oracle_compared(PRIMARY)
     if compared:
         gains = "; ".join(
-            f"{_points(each.difference)} points at {noise_title(noise)}" for noise, each in compared.items()
+            f"{_points(each.difference)} points at {noise_title(noise)}{', interim' if each.verdict == INTERIM else ''}"
+            for noise, each in compared.items()
         )
         yield f"Without the false narrations and sounds (`oracle`) {results.study.baseline} would gain in {_PRIMARY_NAME}: {gains}."
 
@@ -72,6 +73,7 @@ def _methods(results):
     interim = sum(found.verdict == INTERIM for found in compared.values())
     if interim:
         yield f"Interim: {interim} of these comparisons lack seeds, and nothing is concluded from them."
+    yield f"The correction counts all {results.planned_comparisons} that are planned."
     yield _secondary(results)
 
 
@@ -101,6 +103,8 @@ def _ablations(results):
             if found.verdict in (BETTER, WORSE)
         ]
         listed = "; ".join(cases) or f"of none of {len(compared)} a difference to its method is shown"
+        interim = sum(found.verdict == INTERIM for found in compared.values())
+        listed += f"; {interim} interim" if interim else ""
         yield f"Ablations ({noise_title(tuple(results.study.ablation_noise))}), {_PRIMARY_NAME}: {listed}."
 
 

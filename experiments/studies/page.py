@@ -46,8 +46,8 @@ comparisons. A seed determines data, weights, order and augmentation, the same f
 paired, seed by seed. **better** and **worse** mean that the paired t test's p value, corrected by Holm's method for all planned
 comparisons of that figure (of all methods and noises; of all ablations), is below 0.05. *Equal within {margin:g}* means that
 no difference is shown and two one-sided t tests, whose p values are corrected by Holm's method in the same way, show that R@10
-differs by less than {margin:g} points. All else is undecided, or *interim* while planned seeds are missing: who looks early, and
-stops when it looks good, finds differences that are not there. R@10 was chosen beforehand as the primary figure; steps, rate,
+differs by less than {margin:g} points. All else is undecided, or *interim* while planned seeds are missing: looking early
+and stopping when the result looks good produces false findings. R@10 was chosen beforehand as the primary figure; steps, rate,
 sizes, DropToken (none) and the noises were chosen without comparing methods, by short runs of plain VATT alone.
 With few seeds ({seeds} here) only large differences can be shown.
 """

@@ -15,7 +15,7 @@ FIGURES = (*RETRIEVAL.main_metrics, *TASKS["linear_probe"].metrics)
 (PRIMARY,) = (metric for metric in FIGURES if metric.name == "R@10")
 """The study's conclusions are about it; all other figures are secondary."""
 INTERIM = "interim"
-"""The verdict while seeds are missing. To look early, and to stop when it looks good, finds what is not there."""
+"""The verdict while seeds are missing. Looking early and stopping when the result looks good produces false findings."""
 
 
 class Comparison(NamedTuple):
@@ -71,6 +71,11 @@ class Results:
         """Returns a figure's mean over the seeds; `None` if no seed has it."""
         values = self.values(variant, noise, metric)
         return interval(list(values.values())) if values else None
+
+    @property
+    def planned_comparisons(self) -> int:
+        """How many comparisons of methods with the baseline the study plans for each figure."""
+        return (len(self.study.methods) - 1) * len(self.study.noise)
 
     def methods_compared(self, metric: Metric) -> dict[tuple[str, Noise], Comparison]:
         """Compares every method at every noise with the baseline; one family for the correction."""

@@ -80,6 +80,7 @@ def test_verdicts_look_at_the_whole_family():
     assert verdicts([weak, clear, same], higher_is_better=True) == [UNDECIDED, BETTER, SAME]
     assert verdicts([clear], higher_is_better=False) == [WORSE]
     assert verdicts([weak, clear], higher_is_better=True, family=3) == [UNDECIDED, BETTER]
+    assert verdicts([weak], higher_is_better=True, family=2) == [UNDECIDED]
 
 
 def upper_tail(t: float, freedom: int) -> float:
@@ -151,3 +152,4 @@ def test_every_comparison_ends_in_one_of_four_ways():
     # A clear case is corrected away in a large enough family.
     crowd = [differences[2]._replace(p_value=0.5, equivalence_p_value=0.02)] * 3
     assert verdicts(crowd[:1], True) == [EQUAL] and verdicts(crowd, True) == [UNDECIDED] * 3
+    assert verdicts(crowd[:1], True, family=3) == [UNDECIDED]
