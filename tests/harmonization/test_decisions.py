@@ -1,10 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import harmonization
-from harmonization import weighted_sum as module
-from harmonization.weighted_sum import weighted_sum
+from harmonization import decisions
+from harmonization.decisions import weighted_sum
 
 LARGE = (1024, 1030)
 
@@ -17,7 +19,7 @@ def _draw(dtype, objectives=3):
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float64])
 @pytest.mark.parametrize("compiles", [True, False])
 def test_sums_large_gradients(dtype, compiles, monkeypatch):
-    monkeypatch.setattr(module, "_compiles_on_cpu", lambda: compiles)
+    monkeypatch.setattr(decisions, "_compiles_on_cpu", lambda: compiles)
     column, weights = _draw(dtype), [0.7, -1.3, 0.2]
     got = tf.function(weighted_sum)(column, [tf.constant(weight) for weight in weights])
     assert got.dtype == dtype
@@ -34,11 +36,11 @@ def test_is_compiled_where_it_is_large(monkeypatch):
         graph = tf.function(weighted_sum).get_concrete_function(column, [tf.TensorSpec([])] * 2).graph
         return [operation for operation in graph.get_operations() if operation.type.endswith("PartitionedCall")]
 
-    monkeypatch.setattr(module, "_compiles_on_cpu", lambda: True)
+    monkeypatch.setattr(decisions, "_compiles_on_cpu", lambda: True)
     (call,) = operations(LARGE)
     assert call.get_attr("_XlaMustCompile")
     assert not operations([10, 10])
-    monkeypatch.setattr(module, "_compiles_on_cpu", lambda: False)
+    monkeypatch.setattr(decisions, "_compiles_on_cpu", lambda: False)
     assert not operations(LARGE)
 
 
@@ -48,6 +50,16 @@ def test_a_weight_of_zero_silences_what_is_not_finite(jit_compile):
     weights = [tf.constant(weight) for weight in (2.0, 0.0, 5.0, 0.0)]
     total = tf.function(weighted_sum, jit_compile=jit_compile)(column, weights)
     np.testing.assert_array_equal(total, 2.0 * column[0])
+
+
+def test_a_profile_finds_the_compiled_sum_by_its_name(monkeypatch):
+    monkeypatch.setattr(decisions, "_compiles_on_cpu", lambda: True)
+    specs = [tf.TensorSpec(LARGE), tf.TensorSpec(LARGE)]
+    step = tf.function(
+        lambda *rows: harmonization.harmonize([[row] for row in rows], harmonization.get("gr"))[0], jit_compile=True
+    )
+    program = step.experimental_get_compiler_ir(*specs)(stage="hlo")
+    assert re.search(r'op_name="weighted_sum/[^"]*multiply_no_nan', program)
 
 
 def test_none_everywhere_is_none():
