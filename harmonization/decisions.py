@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from harmonization.diagnostics import gram_statistics
-from harmonization.gram import widened
+from harmonization.gram import runs_on_cpus_alone, widened
 from harmonization.harmonizer import Decision, Group, Harmonizer, gradient_norms
 from harmonization.significance import estimate_statistics
 
@@ -119,8 +119,7 @@ def _scaled(gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
 
 def _compiles_on_cpu() -> bool:
     """Whether CPUs are all there is, and this TensorFlow has XLA for them."""
-    kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    return kinds == {"CPU"} and not tf.config.functions_run_eagerly() and _has_xla()
+    return runs_on_cpus_alone() and _has_xla()
 
 
 @functools.cache

@@ -7,15 +7,23 @@ to TF32 and on TPUs to bfloat16. The product is a quarter faster and needs no te
 of `a * b` is one variable's, freed before the update is allocated, so it hardly raises the peak.
 The diagonal uses `l2_loss`, which is as exact and has no temporary. XLA's CPU compiler does
 not run the variables one after the other: there they add up to two to four gradients.
+
+In a graph on a CPU large variables are read part by part, so that a part comes from memory once for all
+its products. XLA gets whole variables: where it computes a gradient, it can sum the products at once.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 Gradient = tf.Tensor | tf.IndexedSlices | None
 """One objective's gradient of one variable; `None` where it does not reach the variable."""
+Pairs = Sequence[tuple[int, int]]
+
+_PART_NUMBERS = 2**20  # 4 MB, which stay in a cache
+_ROW_NUMBERS = 2**10  # what a matrix product adds up in one chain, which costs no more than a digit
+_MOST_PAIRS_ALONE = 6  # of three objectives; from there on one matrix product is faster
 
 
 def to_dense(gradients: Sequence[Sequence[Gradient]]) -> list[list[tf.Tensor | None]]:
@@ -69,11 +77,11 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
     """
     objectives = len(gradients)
     pairs = list(itertools.combinations_with_replacement(range(objectives), 2))
-    columns = ([None if g is None else widened(g) for g in column] for column in zip(*gradients, strict=True))
-    entries = [_inner_products(column, pairs) for column in columns]
+    columns = [[None if g is None else widened(g) for g in column] for column in zip(*gradients, strict=True)]
+    entries = _all_products(columns, pairs)
     position = {pair: at for at, pair in enumerate(pairs)}
     order = [[position[min(i, j), max(i, j)] for j in range(objectives)] for i in range(objectives)]
-    return tf.gather(tf.stack([tf.stack(row) for row in entries]), tf.constant(order), axis=1)
+    return tf.gather(entries, tf.constant(order), axis=1)
 
 
 def cross_gram(first: Sequence[Sequence[tf.Tensor | None]], second: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
@@ -89,8 +97,8 @@ def cross_gram(first: Sequence[Sequence[tf.Tensor | None]], second: Sequence[Seq
     count = len(first)
     pairs = [(i, count + j) for i in range(count) for j in range(count)]
     columns = zip(*first, *second, strict=True)
-    entries = [_inner_products([None if g is None else widened(g) for g in column], pairs) for column in columns]
-    return tf.reshape(tf.stack([tf.stack(row) for row in entries]), [-1, count, count])
+    entries = _all_products([[None if g is None else widened(g) for g in column] for column in columns], pairs)
+    return tf.reshape(entries, [-1, count, count])
 
 
 def squares(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
@@ -129,6 +137,12 @@ def widened(gradient: tf.Tensor) -> tf.Tensor:
     return tf.cast(gradient, tf.float32) if gradient.dtype.size < 4 else gradient
 
 
+def runs_on_cpus_alone() -> bool:
+    """Whether there are no devices but CPUs, and functions run as graphs."""
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return kinds == {"CPU"} and not tf.config.functions_run_eagerly()
+
+
 def _dense(entry: Gradient, name: str) -> tf.Tensor | None:
     if entry is None:
         return None
@@ -147,13 +161,57 @@ def _check_shapes(variable: int, shapes: list[tf.TensorShape]) -> None:
             raise ValueError(f"The gradients of variable {variable} should have one shape. Found {found}.")
 
 
-def _inner_products(column: Sequence[tf.Tensor | None], pairs: Sequence[tuple[int, int]]) -> list[tf.Tensor]:
+def _all_products(columns: Sequence[Sequence[tf.Tensor | None]], pairs: Pairs) -> tf.Tensor:
+    """The inner products of the pairs in every variable, [variables, pairs] float32."""
+
+    def stacked(products_of: Callable) -> tf.Tensor:
+        return tf.stack([products_of(column, pairs) for column in columns])
+
+    if not (runs_on_cpus_alone() and any(_is_large(column) for column in columns)):
+        return stacked(_inner_products)
+    on_cpu = tf.raw_ops.DeviceIndex(device_names=["CPU"])  # 1 in what XLA compiles, for whatever device
+    return tf.switch_case(on_cpu, [lambda: stacked(_products_by_part), lambda: stacked(_inner_products)])
+
+
+def _is_large(column: Sequence[tf.Tensor | None]) -> bool:
+    present = [each for each in column if each is not None]
+    numbers = present[0].shape.num_elements() if len(present) > 1 else None
+    return numbers is not None and numbers >= 2 * _PART_NUMBERS
+
+
+def _products_by_part(column: Sequence[tf.Tensor | None], pairs: Pairs) -> tf.Tensor:
+    if not _is_large(column):
+        return _inner_products(column, pairs)
+    flat = {at: tf.reshape(each, [-1]) for at, each in enumerate(column) if each is not None}
+    numbers = next(iter(flat.values())).shape[0]
+    parts = numbers // _PART_NUMBERS
+
+    def add(part, sums):
+        # Slices that start and end at multiples of 64 bytes are no copies.
+        cut = {at: tf.slice(each, [part * _PART_NUMBERS], [_PART_NUMBERS]) for at, each in flat.items()}
+        return part + 1, sums + _products_of_part(cut, pairs)
+
+    _, sums = tf.while_loop(lambda part, _: part < parts, add, (0, tf.zeros([len(pairs)])), parallel_iterations=1)
+    rest = [flat[at][parts * _PART_NUMBERS :] if at in flat else None for at in range(len(column))]
+    return sums + _inner_products(rest, pairs) if numbers % _PART_NUMBERS else sums
+
+
+def _products_of_part(part: Mapping[int, tf.Tensor], pairs: Pairs) -> tf.Tensor:
+    if len(pairs) <= _MOST_PAIRS_ALONE:
+        return _inner_products([part.get(at) for at in range(1 + max(itertools.chain(*pairs)))], pairs)
+    rows = tf.stack([tf.reshape(each, [-1, _ROW_NUMBERS]) for each in part.values()], axis=1)
+    gram = tf.cast(tf.reduce_sum(tf.matmul(rows, rows, transpose_b=True), axis=0), tf.float32)
+    place = {at: row for row, at in enumerate(part)}
+    return tf.stack([gram[place[i], place[j]] if i in place and j in place else tf.zeros([]) for i, j in pairs])
+
+
+def _inner_products(column: Sequence[tf.Tensor | None], pairs: Pairs) -> tf.Tensor:
     products = []
     for i, j in pairs:
         # One after the other: each has a temporary as large as the variable.
         with tf.control_dependencies(products[-1:]):
             products.append(_inner_product(column[i], column[j]))
-    return products
+    return tf.stack(products)
 
 
 def _inner_product(first: tf.Tensor | None, second: tf.Tensor | None) -> tf.Tensor:

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harmonization.gram import find_nonfinite, to_dense, variable_gram
+from harmonization import gram
+from harmonization.gram import cross_gram, find_nonfinite, to_dense, variable_gram
+
+PART = 2048  # numbers; in earnest a million
 
 
 def test_is_the_matrix_of_inner_products_of_every_variable(random_gradients):
@@ -27,6 +30,80 @@ def test_stays_exact_over_many_numbers():
         got = gram([[tf.constant(vectors[0])], [tf.constant(vectors[1])]]).numpy()[0]
         expected = vectors.astype(np.float64) @ vectors.astype(np.float64).T
         np.testing.assert_allclose(got, expected, rtol=2e-6)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Cuts variables of 4096 numbers and more."""
+    monkeypatch.setattr(gram, "_PART_NUMBERS", PART)
+    monkeypatch.setattr(gram, "runs_on_cpus_alone", lambda: True)
+
+
+def draw_large(objectives, dtype=tf.float32):
+    """Gradients of three variables: one that ends with a part, one that does not, one too small to cut; some are `None`."""
+    generator = np.random.default_rng(objectives)
+    shapes = ([3, PART], [2 * PART + 77], [5, 5])
+    rows = [[tf.constant(generator.normal(size=shape), dtype) for shape in shapes] for _ in range(objectives)]
+    rows[1][1] = None
+    return rows
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float64])
+@pytest.mark.parametrize("objectives", [2, 3, 5])
+def test_parts_add_up(objectives, dtype, jit_compile):
+    rows = draw_large(objectives, dtype)
+    got = tf.function(variable_gram, jit_compile=jit_compile)(rows).numpy()
+    for k in range(3):
+        whole = [np.zeros(1) if row[k] is None else np.ravel(row[k]).astype(np.float64) for row in rows]
+        expected = [[np.sum(one * other) for other in whole] for one in whole]
+        np.testing.assert_allclose(got[k], expected, rtol=2e-6, atol=2e-4)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_parts_of_two_batches_add_up(objectives):
+    rows, others = draw_large(objectives), draw_large(objectives + 1)[1:]
+    got = tf.function(cross_gram)(rows, others).numpy()
+    both = variable_gram([*rows, *others]).numpy()
+    np.testing.assert_allclose(got, both[:, :objectives, objectives:], rtol=2e-6, atol=2e-4)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("objectives", [2, 5])
+def test_a_number_that_is_not_finite_spoils_its_own_gradient_alone(objectives):
+    rows = draw_large(objectives)
+    spoiled = [*rows[:-1], [tf.tensor_scatter_nd_update(rows[-1][0], [[1, 9]], [np.nan]), *rows[-1][1:]]]
+    got, fine = (tf.function(variable_gram)(each).numpy() for each in (spoiled, rows))
+    assert np.isnan(got[0, -1]).all() and np.isnan(got[0, :, -1]).all()
+    np.testing.assert_array_equal(got[:, :-1, :-1], fine[:, :-1, :-1])
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_only_graphs_on_cpus_read_parts(monkeypatch):
+    rows = draw_large(3)
+
+    def program():
+        return tf.function(variable_gram, jit_compile=True).experimental_get_compiler_ir(rows)(stage="hlo")
+
+    def loops():
+        definition = tf.function(variable_gram).get_concrete_function(rows).graph.as_graph_def()
+        nodes = [node.op for function in definition.library.function for node in function.node_def]
+        return sum("While" in operation for operation in nodes)
+
+    assert loops() == 2 and "while" not in program()
+    monkeypatch.setattr(gram, "runs_on_cpus_alone", lambda: False)
+    assert loops() == 0 and "while" not in program()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_replicas_read_parts_too():
+    rows = draw_large(3)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = strategy.experimental_local_results(tf.function(lambda: strategy.run(variable_gram, args=(rows,)))())
+    for each in found:
+        np.testing.assert_allclose(each, variable_gram(rows), rtol=2e-6, atol=2e-4)
 
 
 def test_shapes_need_not_be_known():
