@@ -30,6 +30,18 @@ class Comparison(NamedTuple):
     verdict: str
 
 
+class Reached(NamedTuple):
+    """Which share of the oracle's gain a method reaches.
+
+    Attributes:
+      share: Over the seeds that the method, the oracle and the baseline have.
+      interim: Whether these are not all that the study plans.
+    """
+
+    share: Share
+    interim: bool
+
+
 class Results:
     """The results of a study's finished points.
 
@@ -91,8 +103,8 @@ class Results:
         pairs = [(ORACLE, noise, self.study.baseline) for noise in self.noisy if self.study.oracle]
         return {noise: found for (_, noise, _), found in self._compared(pairs, metric).items()}
 
-    def oracle_shares(self, method: str) -> dict[Noise, Share]:
-        """Returns which share of the oracle's gain in `PRIMARY` a method reaches, by noise, over the seeds that have all three.
+    def oracle_shares(self, method: str) -> dict[Noise, Reached]:
+        """Returns which share of the oracle's gain in `PRIMARY` a method reaches, by noise.
 
         Only of noises where the oracle gains on average.
         """
@@ -103,7 +115,7 @@ class Results:
             seeds = [seed for seed in reached if seed in most and seed in least]
             gains = [[values[seed] - least[seed] for seed in seeds] for values in (reached, most)]
             if sum(gains[1]) > 0:
-                found[noise] = share(*gains)
+                found[noise] = Reached(share(*gains), len(seeds) < self._planned_seeds(noise, *names))
         return found
 
     @property
@@ -126,13 +138,15 @@ class Results:
             for variant, noise, other in pairs
         }
         present = {pair: difference for pair, difference in found.items() if difference is not None}
-        whole = [pair for pair, each in present.items() if each.interval.seeds == self._planned_seeds(*pair)]
+        whole = [
+            (variant, noise, other)
+            for (variant, noise, other), each in present.items()
+            if each.interval.seeds == self._planned_seeds(noise, variant, other)
+        ]
         said = verdicts([present[pair] for pair in whole], metric.name != "median rank", family=len(pairs))
         final = dict(zip(whole, said, strict=True))
         return {pair: Comparison(difference, final.get(pair, INTERIM)) for pair, difference in present.items()}
 
-    def _planned_seeds(self, variant, noise, other) -> int:
-        planned = [
-            {point.seed for point in self.study.points(name) if point.noise == noise} for name in (variant, other)
-        ]
+    def _planned_seeds(self, noise, *variants) -> int:
+        planned = [{point.seed for point in self.study.points(name) if point.noise == noise} for name in variants]
         return len(set.intersection(*planned))

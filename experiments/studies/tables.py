@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from experiments.evaluation.alignment import INDICATORS
-from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, Share, interval
+from experiments.evaluation.statistics import BETTER, EQUAL, SAME, UNDECIDED, WORSE, Interval, interval
 from experiments.evaluation.task import Metric
 from experiments.pretraining.step import OBJECTIVES
 from experiments.studies.config import ORACLE
-from experiments.studies.results import FIGURES, INTERIM, PRIMARY, Comparison, Noise, Results
+from experiments.studies.results import FIGURES, INTERIM, PRIMARY, Comparison, Noise, Reached, Results
 from experiments.training.quantities import BY_NAME, objective_title
 
 Lines = list[list[str]]
@@ -97,11 +97,12 @@ def shares(results: Results) -> Lines:
     return lines
 
 
-def _share(found: Share | None) -> str:
+def _share(found: Reached | None) -> str:
     if found is None:
         return "-"
-    bounds = "no bounds" if math.isnan(found.low) else f"{100 * found.low:.0f} to {100 * found.high:.0f}"
-    return f"{100 * found.ratio:.0f} ({bounds})"
+    ratio, low, high = (100 * found.share.ratio, 100 * found.share.low, 100 * found.share.high)
+    bounds = "no bounds" if math.isnan(low) else f"{low:.0f} to {high:.0f}"
+    return f"{ratio:.0f} ({bounds}){_SIGNS[INTERIM] if found.interim else ''}"
 
 
 def figures(results: Results, noise: Noise) -> Lines:

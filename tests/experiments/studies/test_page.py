@@ -233,8 +233,19 @@ def test_the_oracle_is_the_ceiling_and_methods_reach_a_share_of_it(with_oracle):
     assert half[1].startswith(f"{100 * gains['half'].mean() / gains['oracle'].mean():.0f} (")
     low, high = (int(bound) for bound in none[1].partition("(")[2].strip(")").split(" to "))
     assert low < 0 < high < 20
-    (share,) = with_oracle.oracle_shares("half").values()
-    assert 0.4 < share.low < share.ratio < share.high < 0.6 and share.seeds == 12
+    ((share, interim),) = with_oracle.oracle_shares("half").values()
+    assert 0.4 < share.low < share.ratio < share.high < 0.6 and share.seeds == 12 and not interim
+
+
+def test_a_share_is_interim_while_seeds_are_missing(with_oracle):
+    early = [
+        point for point in with_oracle.points if point["point"]["variant"] != "oracle" or point["point"]["seed"] < 9
+    ]
+    results = Results(with_oracle.study, early)
+    ((share, interim),) = results.oracle_shares("half").values()
+    assert share.seeds == 9 and interim
+    assert all(line[1].endswith(") interim") for line in study_tables.shares(results)[1:])
+    assert not any("interim" in line[1] for line in study_tables.shares(with_oracle)[1:])
 
 
 def test_every_cell_of_the_verdicts_says_how_it_ended(with_oracle):
