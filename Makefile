@@ -32,8 +32,8 @@ demo: install
 	$(BIN)/python -m experiments.evaluate --workdir=$(DEMO_RUN) --data_dir=$(DEMO_DATA)
 	$(BIN)/python -m experiments.report --workdir=$(DEMO_RUN) --data_dir=$(DEMO_DATA)
 
-# In parts, since TensorFlow keeps the graphs of a process: the whole in one would need more than 20 GiB. Each part starts
-# with its number of workers: the last one often waits for programs that it started, so that two would leave the cores idle.
+# In parts, since TensorFlow keeps the graphs of a process: the whole in one would need more than 20 GiB. The number before
+# each part is that of its workers: three for the last one, which often waits for programs that it started.
 test: install
 	status=0; for part in "2 tests --ignore=tests/experiments" "2 tests/experiments/*/" "3 tests/experiments/test_*.py"; do \
 		$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --quiet -n $$part || status=1; done; exit $$status

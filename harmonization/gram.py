@@ -8,12 +8,13 @@ of `a * b` is one variable's, freed before the update is allocated, so it hardly
 The diagonal uses `l2_loss`, which is as exact and has no temporary. XLA's CPU compiler does
 not run the variables one after the other: there they add up to two to four gradients.
 
-In a graph on a CPU large variables are read part by part, so that a part comes from memory once for all
-its products. XLA gets whole variables: where it computes a gradient, it can sum the products at once.
+In a graph on a CPU large variables are read part by part, so that a part comes from memory once for all its
+products. In chains of a thousand numbers a matrix product is as exact as the others. XLA gets whole variables: it can
+add up the products while it computes the gradients.
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -21,9 +22,9 @@ Gradient = tf.Tensor | tf.IndexedSlices | None
 """One objective's gradient of one variable; `None` where it does not reach the variable."""
 Pairs = Sequence[tuple[int, int]]
 
-_PART_NUMBERS = 2**20  # 4 MB, which stay in a cache
-_ROW_NUMBERS = 2**10  # what a matrix product adds up in one chain, which costs no more than a digit
-_MOST_PAIRS_ALONE = 6  # of three objectives; from there on one matrix product is faster
+_PART_NUMBERS = 2**21  # of all gradients together: 8 MB, about what stays in a cache
+_ROW_NUMBERS = 2**10  # what a matrix product adds up in one chain
+_MOST_ALONE = 6  # products of a part, those of three gradients; with more, one matrix product is faster
 
 
 def to_dense(gradients: Sequence[Sequence[Gradient]]) -> list[list[tf.Tensor | None]]:
@@ -77,8 +78,7 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
     """
     objectives = len(gradients)
     pairs = list(itertools.combinations_with_replacement(range(objectives), 2))
-    columns = [[None if g is None else widened(g) for g in column] for column in zip(*gradients, strict=True)]
-    entries = _all_products(columns, pairs)
+    entries = _all_products(list(zip(*gradients, strict=True)), pairs)
     position = {pair: at for at, pair in enumerate(pairs)}
     order = [[position[min(i, j), max(i, j)] for j in range(objectives)] for i in range(objectives)]
     return tf.gather(entries, tf.constant(order), axis=1)
@@ -96,14 +96,15 @@ def cross_gram(first: Sequence[Sequence[tf.Tensor | None]], second: Sequence[Seq
     """
     count = len(first)
     pairs = [(i, count + j) for i in range(count) for j in range(count)]
-    columns = zip(*first, *second, strict=True)
-    entries = _all_products([[None if g is None else widened(g) for g in column] for column in columns], pairs)
+    entries = _all_products(list(zip(*first, *second, strict=True)), pairs)
     return tf.reshape(entries, [-1, count, count])
 
 
 def squares(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
     """Squared norms of one gradient per variable, [variables] float32; `None` counts as zero."""
-    return tf.stack([tf.zeros([]) if each is None else _square(widened(each)) for each in gradients])
+    return tf.stack(
+        [tf.zeros([]) if each is None else tf.cast(_square(widened(each)), tf.float32) for each in gradients]
+    )
 
 
 def find_nonfinite(variable_gram: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -165,53 +166,72 @@ def _all_products(columns: Sequence[Sequence[tf.Tensor | None]], pairs: Pairs) -
     """The inner products of the pairs in every variable, [variables, pairs] float32."""
 
     def stacked(products_of: Callable) -> tf.Tensor:
-        return tf.stack([products_of(column, pairs) for column in columns])
+        return tf.stack([tf.cast(products_of(column, pairs), tf.float32) for column in columns])
 
-    if not (runs_on_cpus_alone() and any(_is_large(column) for column in columns)):
+    in_parts = not tf.executing_eagerly() and runs_on_cpus_alone() and any(map(_part_numbers, columns))
+    if not in_parts:
         return stacked(_inner_products)
-    on_cpu = tf.raw_ops.DeviceIndex(device_names=["CPU"])  # 1 in what XLA compiles, for whatever device
-    return tf.switch_case(on_cpu, [lambda: stacked(_products_by_part), lambda: stacked(_inner_products)])
+    place = tf.raw_ops.DeviceIndex(device_names=["CPU"])  # 0 on a CPU, 1 elsewhere and in whatever XLA compiles
+    return tf.switch_case(place, [lambda: stacked(_products_by_part), lambda: stacked(_inner_products)])
 
 
-def _is_large(column: Sequence[tf.Tensor | None]) -> bool:
+def _part_numbers(column: Sequence[tf.Tensor | None]) -> int | None:
+    """How many numbers of each gradient to read at a time; `None` for all."""
     present = [each for each in column if each is not None]
-    numbers = present[0].shape.num_elements() if len(present) > 1 else None
-    return numbers is not None and numbers >= 2 * _PART_NUMBERS
+    if len(present) < 2 or not all(each.shape.is_fully_defined() for each in present):
+        return None
+    part = max(1, _PART_NUMBERS // len(present) // _ROW_NUMBERS) * _ROW_NUMBERS
+    return part if present[0].shape.num_elements() >= 2 * part else None
 
 
 def _products_by_part(column: Sequence[tf.Tensor | None], pairs: Pairs) -> tf.Tensor:
-    if not _is_large(column):
+    size = _part_numbers(column)
+    if size is None:
         return _inner_products(column, pairs)
-    flat = {at: tf.reshape(each, [-1]) for at, each in enumerate(column) if each is not None}
-    numbers = next(iter(flat.values())).shape[0]
-    parts = numbers // _PART_NUMBERS
+    flat = [None if each is None else tf.reshape(each, [-1]) for each in column]
+    parts, rest = divmod(next(each.shape[0] for each in flat if each is not None), size)
+    sums = _sum_over_parts(flat, pairs, parts, size)
+    if rest:
+        sums += _inner_products([None if each is None else each[parts * size :] for each in flat], pairs)
+    return sums
 
+
+def _sum_over_parts(flat: Sequence[tf.Tensor | None], pairs: Pairs, parts: int, size: int) -> tf.Tensor:
     def add(part, sums):
         # Slices that start and end at multiples of 64 bytes are no copies.
-        cut = {at: tf.slice(each, [part * _PART_NUMBERS], [_PART_NUMBERS]) for at, each in flat.items()}
+        cut = [None if each is None else tf.slice(each, [part * size], [size]) for each in flat]
         return part + 1, sums + _products_of_part(cut, pairs)
 
-    _, sums = tf.while_loop(lambda part, _: part < parts, add, (0, tf.zeros([len(pairs)])), parallel_iterations=1)
-    rest = [flat[at][parts * _PART_NUMBERS :] if at in flat else None for at in range(len(column))]
-    return sums + _inner_products(rest, pairs) if numbers % _PART_NUMBERS else sums
+    start = (0, tf.zeros([len(pairs)], _dtype(flat)))
+    return tf.while_loop(lambda part, _: part < parts, add, start, parallel_iterations=1)[1]
 
 
-def _products_of_part(part: Mapping[int, tf.Tensor], pairs: Pairs) -> tf.Tensor:
-    if len(pairs) <= _MOST_PAIRS_ALONE:
-        return _inner_products([part.get(at) for at in range(1 + max(itertools.chain(*pairs)))], pairs)
-    rows = tf.stack([tf.reshape(each, [-1, _ROW_NUMBERS]) for each in part.values()], axis=1)
-    gram = tf.cast(tf.reduce_sum(tf.matmul(rows, rows, transpose_b=True), axis=0), tf.float32)
-    place = {at: row for row, at in enumerate(part)}
-    return tf.stack([gram[place[i], place[j]] if i in place and j in place else tf.zeros([]) for i, j in pairs])
+def _products_of_part(part: Sequence[tf.Tensor | None], pairs: Pairs) -> tf.Tensor:
+    present = [at for at, each in enumerate(part) if each is not None]
+    if sum(i in present and j in present for i, j in pairs) <= _MOST_ALONE:
+        return _inner_products(part, pairs)
+    rows = tf.stack([tf.reshape(widened(part[at]), [-1, _ROW_NUMBERS]) for at in present], axis=1)
+    gram = tf.reduce_sum(tf.matmul(rows, rows, transpose_b=True), axis=0)
+    place = {at: row for row, at in enumerate(present)}
+    count = len(present)
+    order = [place[i] * count + place[j] if i in place and j in place else count**2 for i, j in pairs]
+    return tf.gather(tf.concat([tf.reshape(gram, [-1]), tf.zeros([1], gram.dtype)], axis=0), tf.constant(order))
 
 
 def _inner_products(column: Sequence[tf.Tensor | None], pairs: Pairs) -> tf.Tensor:
-    products = []
+    """The inner products of the pairs in one variable, [pairs], in the precision of the arithmetic."""
+    wide = [None if each is None else widened(each) for each in column]
+    products, dtype = [], _dtype(column)
     for i, j in pairs:
         # One after the other: each has a temporary as large as the variable.
         with tf.control_dependencies(products[-1:]):
-            products.append(_inner_product(column[i], column[j]))
+            products.append(tf.cast(_inner_product(wide[i], wide[j]), dtype))
     return tf.stack(products)
+
+
+def _dtype(column: Sequence[tf.Tensor | None]) -> tf.DType:
+    sizes = [each.dtype.size for each in column if each is not None]
+    return tf.float64 if max(sizes, default=0) > 4 else tf.float32
 
 
 def _inner_product(first: tf.Tensor | None, second: tf.Tensor | None) -> tf.Tensor:
@@ -219,8 +239,8 @@ def _inner_product(first: tf.Tensor | None, second: tf.Tensor | None) -> tf.Tens
         return tf.zeros([])
     if first is second:
         return _square(first)
-    return tf.cast(tf.reduce_sum(first * tf.cast(second, first.dtype)), tf.float32)
+    return tf.reduce_sum(first * tf.cast(second, first.dtype))
 
 
 def _square(gradient: tf.Tensor) -> tf.Tensor:
-    return tf.cast(2 * tf.nn.l2_loss(gradient), tf.float32)
+    return 2 * tf.nn.l2_loss(gradient)

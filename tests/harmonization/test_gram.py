@@ -5,7 +5,7 @@ import tensorflow as tf
 from harmonization import gram
 from harmonization.gram import cross_gram, find_nonfinite, to_dense, variable_gram
 
-PART = 2048  # numbers; in earnest a million
+PART = 1024  # numbers, the least; in earnest a million
 
 
 def test_is_the_matrix_of_inner_products_of_every_variable(random_gradients):
@@ -34,8 +34,8 @@ def test_stays_exact_over_many_numbers():
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    """Cuts variables of 4096 numbers and more."""
-    monkeypatch.setattr(gram, "_PART_NUMBERS", PART)
+    """Cuts variables of two parts and more."""
+    monkeypatch.setattr(gram, "_PART_NUMBERS", 2 * PART)
     monkeypatch.setattr(gram, "runs_on_cpus_alone", lambda: True)
 
 
@@ -54,19 +54,24 @@ def draw_large(objectives, dtype=tf.float32):
 @pytest.mark.parametrize("objectives", [2, 3, 5])
 def test_parts_add_up(objectives, dtype, jit_compile):
     rows = draw_large(objectives, dtype)
-    got = tf.function(variable_gram, jit_compile=jit_compile)(rows).numpy()
-    for k in range(3):
-        whole = [np.zeros(1) if row[k] is None else np.ravel(row[k]).astype(np.float64) for row in rows]
-        expected = [[np.sum(one * other) for other in whole] for one in whole]
-        np.testing.assert_allclose(got[k], expected, rtol=2e-6, atol=2e-4)
+    got = tf.function(variable_gram, jit_compile=jit_compile)(rows)
+    np.testing.assert_allclose(got, products_by_numpy(rows), rtol=2e-6, atol=2e-4)
+
+
+def products_by_numpy(rows):
+    columns = [
+        [np.zeros(1) if each is None else np.ravel(each).astype(np.float64) for each in column]
+        for column in zip(*rows, strict=True)
+    ]
+    return [[[np.sum(one * other) for other in column] for one in column] for column in columns]
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("objectives", [2, 3])
 def test_parts_of_two_batches_add_up(objectives):
     rows, others = draw_large(objectives), draw_large(objectives + 1)[1:]
-    got = tf.function(cross_gram)(rows, others).numpy()
-    both = variable_gram([*rows, *others]).numpy()
+    got = tf.function(cross_gram)(rows, others)
+    both = np.array(products_by_numpy([*rows, *others]))
     np.testing.assert_allclose(got, both[:, :objectives, objectives:], rtol=2e-6, atol=2e-4)
 
 
@@ -80,30 +85,53 @@ def test_a_number_that_is_not_finite_spoils_its_own_gradient_alone(objectives):
     np.testing.assert_array_equal(got[:, :-1, :-1], fine[:, :-1, :-1])
 
 
-@pytest.mark.usefixtures("small_parts")
-def test_only_graphs_on_cpus_read_parts(monkeypatch):
-    rows = draw_large(3)
-
-    def program():
-        return tf.function(variable_gram, jit_compile=True).experimental_get_compiler_ir(rows)(stage="hlo")
-
-    def loops():
-        definition = tf.function(variable_gram).get_concrete_function(rows).graph.as_graph_def()
-        nodes = [node.op for function in definition.library.function for node in function.node_def]
-        return sum("While" in operation for operation in nodes)
-
-    assert loops() == 2 and "while" not in program()
-    monkeypatch.setattr(gram, "runs_on_cpus_alone", lambda: False)
-    assert loops() == 0 and "while" not in program()
+@pytest.fixture
+def marked_parts(small_parts, monkeypatch):
+    """Replaces what is read by part by -1."""
+    monkeypatch.setattr(gram, "_products_by_part", lambda _, pairs: -tf.ones([len(pairs)]))
 
 
-@pytest.mark.usefixtures("small_parts")
-def test_replicas_read_parts_too():
+@pytest.mark.usefixtures("marked_parts")
+def test_graphs_on_cpus_read_parts():
+    np.testing.assert_array_equal(tf.function(variable_gram)(draw_large(3)), -np.ones([3, 3, 3]))
+
+
+@pytest.mark.usefixtures("marked_parts")
+def test_replicas_on_cpus_read_parts():
     rows = draw_large(3)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     found = strategy.experimental_local_results(tf.function(lambda: strategy.run(variable_gram, args=(rows,)))())
-    for each in found:
-        np.testing.assert_allclose(each, variable_gram(rows), rtol=2e-6, atol=2e-4)
+    assert len(found) == 2 and all(np.all(each == -1) for each in found)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_replicas_add_up_parts():
+    rows = draw_large(3)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    for each in strategy.experimental_local_results(tf.function(lambda: strategy.run(variable_gram, args=(rows,)))()):
+        np.testing.assert_allclose(each, products_by_numpy(rows), rtol=2e-6, atol=2e-4)
+
+
+@pytest.mark.usefixtures("marked_parts")
+def test_whatever_xla_compiles_reads_whole_variables(monkeypatch):
+    rows = draw_large(3)
+    compiled = tf.function(variable_gram, jit_compile=True)
+    np.testing.assert_allclose(compiled(rows), products_by_numpy(rows), rtol=2e-6, atol=2e-4)
+    program = compiled.experimental_get_compiler_ir(rows)(stage="optimized_hlo")
+    assert " while(" not in program and " conditional(" not in program
+    np.testing.assert_allclose(variable_gram(rows), products_by_numpy(rows), rtol=2e-6, atol=2e-4)  # eagerly
+    monkeypatch.setattr(gram, "runs_on_cpus_alone", lambda: False)
+    found = tf.function(variable_gram)(rows)
+    np.testing.assert_allclose(found, products_by_numpy(rows), rtol=2e-6, atol=2e-4)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_length_that_is_not_known_is_not_cut():
+    specs = [[tf.TensorSpec([4 * PART])], [tf.TensorSpec([None])]]
+    products = tf.function(variable_gram, input_signature=[specs])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        products([[tf.ones([4 * PART])], [tf.ones([5 * PART])]])
+    np.testing.assert_array_equal(products([[tf.ones([4 * PART])]] * 2), np.full([1, 2, 2], 4 * PART))
 
 
 def test_shapes_need_not_be_known():
