@@ -22,7 +22,7 @@ Gradient = tf.Tensor | tf.IndexedSlices | None
 """One objective's gradient of one variable; `None` where it does not reach the variable."""
 Pairs = Sequence[tuple[int, int]]
 
-_PART_NUMBERS = 2**21  # of all gradients together: 8 MB, about what stays in a cache
+_PART_NUMBERS = 2**20  # of all gradients together: 4 MB, which stay in a cache
 _ROW_NUMBERS = 2**10  # what a matrix product adds up in one chain
 _MOST_ALONE = 6  # products of a part, those of three gradients; with more, one matrix product is faster
 
