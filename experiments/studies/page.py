@@ -54,8 +54,8 @@ With few seeds ({seeds} here) only large differences can be shown.
 _CEILING = """\
 `oracle` is {baseline}, with the same weights, clips and order, trained without the narrations and sounds that are of another
 scene: what a method could gain that finds them all. A method's share is its own gain over {baseline} divided by that of the
-oracle, over the same seeds, in brackets Fieller's 95 % interval; "no bounds" where the oracle's gain may be nothing, *interim* while
-planned seeds are missing.
+oracle, over the same seeds, in brackets Fieller's 95 % interval; "no bounds" where the oracle's gain may be nothing, *interim*
+while planned seeds are missing.
 """
 _INDICATORS = """\
 How well an indicator tells misaligned clips from those aligned in audio and in text, among {clips} clips of the
