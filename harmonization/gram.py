@@ -22,7 +22,7 @@ Gradient = tf.Tensor | tf.IndexedSlices | None
 """One objective's gradient of one variable; `None` where it does not reach the variable."""
 Pairs = Sequence[tuple[int, int]]
 
-_PART_NUMBERS = 2**20  # of all gradients together: 4 MB, which stay in a cache
+_PART_NUMBERS = 2**20  # of all gradients together: 4 MB, which stay in a cache (docs/speed.md)
 _ROW_NUMBERS = 2**10  # what a matrix product adds up in one chain
 _MOST_ALONE = 6  # products of a part, those of three gradients; with more, one matrix product is faster
 
@@ -63,7 +63,7 @@ def to_dense(gradients: Sequence[Sequence[Gradient]]) -> list[list[tf.Tensor | N
 
 
 def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
-    """Inner products of the objectives' gradients in every variable, accumulated in float32.
+    """Inner products of the objectives' gradients in every variable, accumulated in float32 (float64 for float64 gradients).
 
     `None` counts as zero and costs nothing.
     The result is inf where a norm exceeds 1.8e19 and zero where it lies below 1e-19, the range of
@@ -85,7 +85,7 @@ def variable_gram(gradients: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
 
 
 def cross_gram(first: Sequence[Sequence[tf.Tensor | None]], second: Sequence[Sequence[tf.Tensor | None]]) -> tf.Tensor:
-    """Inner products of the gradients of two batches in every variable; `None` counts as zero.
+    """Inner products of the gradients of two batches in every variable, accumulated likewise; `None` counts as zero.
 
     Args:
       first: A list over objectives of lists over variables.
