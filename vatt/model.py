@@ -15,6 +15,7 @@ from vatt.options import ModelOptions, takes_model_options
 from vatt.presets import MODALITIES, Tower
 from vatt.sizes import Size
 from vatt.towers import build_embedding, build_encoders
+from vatt.variables import create_variables
 
 
 class VATT(keras.Model):
@@ -205,7 +206,7 @@ class VATT(keras.Model):
             key: tf.TensorSpec([1, 1, *shape], tf.int32) if key == "text" else tf.TensorSpec([1, *shape])
             for key, shape in shapes.items()
         }
-        tf.function(lambda clips: self(clips), autograph=False).get_concrete_function(specs)
+        create_variables(self, specs)
 
     def get_config(self) -> dict[str, object]:
         """Returns the constructor's arguments and the precision as JSON values; `from_config` makes an equal model from them."""

@@ -7,6 +7,7 @@ import tensorflow as tf
 from experiments.classifiers.encoders import MODALITIES
 from experiments.classifiers.fusion import Fusion
 from vatt.keras import keras
+from vatt.variables import create_variables
 
 
 class Classifier(keras.Model):
@@ -79,4 +80,4 @@ class Classifier(keras.Model):
 
     def create_variables(self, clips: Mapping[str, tf.TensorSpec]) -> None:
         """Creates every variable by tracing, without computing anything; call it under the strategy's scope."""
-        tf.function(lambda batch: self(batch), autograph=False).get_concrete_function(dict(clips))
+        create_variables(self, clips)
