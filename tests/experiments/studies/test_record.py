@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import json
+import pathlib
+import shutil
 
 import pytest
 
@@ -131,3 +133,18 @@ def test_variants_may_add_points_at_once(tmp_path):
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(RunFailed, match=r"results\.jsonl could not be written"):
         Record(tmp_path / "missing").append(result(Point("gr", 0.0, 0.0, 1)))
+
+
+@pytest.mark.parametrize(
+    "config, page",
+    [(FULL, "docs/study"), ("configs/study/tuxpaint.gin", "docs/study/tuxpaint")],
+    ids=["full", "tuxpaint"],
+)
+def test_the_committed_points_are_all_taken_over(tmp_path, config, page):
+    study = study_config.parse([config], [])
+    settings = {variant: settings_of(study, variant) for variant in study.variants}
+    shutil.copytree(pathlib.Path(__file__).parents[3] / page, tmp_path / "page")
+    record, planned = Record(tmp_path / "page"), [point for each in study.variants for point in study.points(each)]
+    there = {Point(**each["point"]) for each in record.read()}
+    assert there and there <= set(planned)
+    assert record.start(study, settings, StudyDirectory(tmp_path / "runs")) == len(there)
