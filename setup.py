@@ -93,7 +93,6 @@ setup(
         "tf_keras==2.20.*",  # Keras 2: optimizers that can skip summing gradients over replicas (see vatt/keras.py)
         "tf-models-official==2.20.*",  # Orbit, the training loop
         "tensorflow-text==2.20.*",  # WordPiece in the graph, and learning its vocabulary
-        "google-api-core<2.28",  # TensorFlow loads it; later ones read every package to warn of a Python that ages
         "setuptools<81",  # TensorBoard 2.20 imports pkg_resources, which later ones do not have
         "tensorflow-datasets>=4.9.9",  # builders, records and their metadata
         "tensorflow-metadata>=1.17",  # TFDS needs it, takes any, and is empty after its import with one older than protobuf 6
