@@ -125,6 +125,7 @@ setup(
             "jupytext>=1.16",  # the notebook's text form; a test holds both forms together
             "nbclient>=0.10",  # runs the notebook (make notebook)
             "ipykernel>=6.29",  # the kernel it runs in; the notebook's test takes IPython.display from it
+            "google-api-core<2.28",  # TensorFlow loads it; later ones read every package, to warn of Python 3.10 and 3.11
             "pytest>=8",  # the tests
             "pytest-xdist>=3.6",  # on both cores
             "ruff==0.14.*",  # linting and import order
