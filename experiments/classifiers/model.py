@@ -7,7 +7,6 @@ import tensorflow as tf
 from experiments.classifiers.encoders import MODALITIES
 from experiments.classifiers.fusion import Fusion
 from vatt.keras import keras
-from vatt.variables import create_variables
 
 
 class Classifier(keras.Model):
@@ -77,7 +76,3 @@ class Classifier(keras.Model):
         parts["fusion"] = [variable for variable in fused if id(variable) not in in_encoders]
         parts |= {f"{name}_head": head.trainable_variables for name, head in self.heads.items()}
         return {name: variables for name, variables in parts.items() if variables}
-
-    def create_variables(self, clips: Mapping[str, tf.TensorSpec]) -> None:
-        """Creates every variable by tracing, without computing anything; call it under the strategy's scope."""
-        create_variables(self, clips)

@@ -17,6 +17,7 @@ from experiments.running import strategies
 from experiments.running.checkpoints import host_number, new_global_step
 from experiments.running.command_line import bad_input
 from vatt.keras import keras
+from vatt.variables import create_variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ def build_model(config: Classify, classes: int) -> Classifier:
         encoders = {name: config.encoder(name, config.clips) for name in MODALITIES}
     fusion = FUSIONS[config.fusion](classes) if recipe.fused else None
     model = Classifier(encoders, fusion, classes if recipe.heads else None, recipe.bias_share)
-    model.create_variables(clip_specs(config.clips))
+    create_variables(model, clip_specs(config.clips))
     return model
 
 

@@ -14,6 +14,7 @@ from experiments.running.checkpoints import host_number, new_global_step
 from experiments.running.command_line import bad_input
 from experiments.training.optimizers import GlobalStepSchedule
 from vatt.keras import keras
+from vatt.variables import create_variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ def build_model(config: Finetune, classes: int, multi_label: bool, checkpoint: s
         )  # fmt: skip
         # Clips that hold no whole patch are found here, by tracing.
         clip = tf.TensorSpec([1, *config.clip_shape])
-        tf.function(lambda raw: model(raw), autograph=False).get_concrete_function(clip)
+        create_variables(model, clip)
     return model
 
 
