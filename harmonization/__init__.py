@@ -13,7 +13,7 @@ from harmonization.groups import indices_of
 from harmonization.harmonize import harmonize
 from harmonization.harmonize_losses import harmonize_losses
 from harmonization.harmonizer import Decision, GramHarmonizer, Group, Harmonizer
-from harmonization.keras_model import HarmonizedModel, HarmonizedTraining
+from harmonization.keras_model import FunctionalModel, HarmonizedModel, HarmonizedTraining
 from harmonization.methods import METHODS, get
 from harmonization.methods.aligned_mtl import AlignedMTL
 from harmonization.methods.both import Both
@@ -84,6 +84,7 @@ __all__ = [
     "Decision",
     "DualProj",
     "FairGrad",
+    "FunctionalModel",
     "GradNorm",
     "GradVac",
     "GradientCurriculum",

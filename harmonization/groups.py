@@ -66,12 +66,26 @@ def indices_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) ->
     return groups
 
 
+def check_names(groups: Mapping[str, object] | None) -> None:
+    """Raises a ValueError unless groups have names."""
+    if groups is not None and not isinstance(groups, Mapping):
+        raise ValueError(f"`groups` should be a dict of names to layers or variables. Found {groups!r}.")
+
+
 def places_of(variables: Sequence[tf.Variable], parts: Mapping[str, object]) -> dict[str, list[int]]:
-    """Which variables belong to each part, trained or frozen, as a file can say it; see `indices_of`."""
+    """Which variables belong to each part, trained or frozen, as a file can say it; see `indices_of`.
+
+    Raises:
+      ValueError: If a part has no variables, such as a layer that is not built yet.
+    """
     groups = {}
     for name, part in parts.items():
         owned = _owned(part, "variables")
         groups[name] = [index for index, variable in enumerate(variables) if id(variable) in owned]
+        if not groups[name]:
+            raise ValueError(
+                f"Group {name!r} should have variables to be saved. Found none: call the model once before."
+            )
     return groups
 
 

@@ -16,7 +16,7 @@ from harmonization.decisions import (
 )
 from harmonization.gram import Gradient, to_dense, variable_gram
 from harmonization.groups import Groups, decide, members_of, split
-from harmonization.harmonizer import Group, Harmonizer
+from harmonization.harmonizer import Group, Harmonizer, check_method
 from harmonization.significance import checked_estimates
 
 
@@ -87,8 +87,7 @@ def harmonize(
       ValueError: If the gradients or groups are not as described, or the method needs something
         that is missing.
     """
-    if not isinstance(harmonizer, Harmonizer):
-        raise ValueError(f"`harmonizer` should be a Harmonizer, as `harmonization.get` returns. Found {harmonizer!r}.")
+    check_method(harmonizer)
     gradients = to_dense(gradients)
     members = members_of(groups, variables=len(gradients[0]))
     with tf.init_scope():

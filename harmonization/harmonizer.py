@@ -136,6 +136,12 @@ class Harmonizer(RemembersOptions, tf.Module):
         """Learns from the losses after the update, [objectives] float32; by default nothing."""
 
 
+def check_method(harmonizer: Any) -> None:
+    """Raises a ValueError unless this is a method, made with its options."""
+    if not isinstance(harmonizer, Harmonizer):
+        raise ValueError(f"`harmonizer` should be a Harmonizer, as `harmonization.get` returns. Found {harmonizer!r}.")
+
+
 class GramHarmonizer(Harmonizer):
     """Base class of the methods that need the Gram matrix only. A subclass implements `weights`."""
 

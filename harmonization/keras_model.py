@@ -7,12 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from harmonization.apply import replicas_run_in_threads
-from harmonization.groups import indices_of, places_of
-from harmonization.harmonizer import Harmonizer
+from harmonization.groups import check_names, indices_of, places_of
+from harmonization.harmonizer import Harmonizer, check_method
 from harmonization.keras_state import LOGGED, LoggedMeans, SavedState, TrainingState
-from harmonization.methods import METHODS, get
+from harmonization.methods import SAVED_METHODS, get, make_saved
 from harmonization.minimize import minimize
-from harmonization.output_losses import check_losses, output_losses, recorded_losses, split_outputs
+from harmonization.output_losses import check_losses, count_losses, output_losses, recorded_losses, split_outputs
 from harmonization.part_gradients import check_parts
 from harmonization.saved_methods import method_config, method_from_config
 
@@ -75,10 +75,14 @@ class HarmonizedTraining:
           **options: Other arguments of Keras' `compile`.
 
         Raises:
-          ValueError: If there are not several losses, there is no such method, gradients cannot be measured so often, or the
-            method needs parts and there are none or too few.
+          ValueError: If there are not several losses, there is no such method, gradients cannot be measured so often, the
+            method needs parts and there are none or too few, or an argument is of the wrong kind.
         """
         _check_frequency(measure_gradients_every, self.distribute_strategy)
+        method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
+        check_method(method)
+        check_parts(gradient_parts, method, self.distribute_strategy.num_replicas_in_sync)
+        check_names(groups)
         if not isinstance(loss, (Mapping, list, tuple)) or not loss:
             raise ValueError(
                 "`loss` should be a dict or a list with one loss per output, so that there are "
@@ -90,10 +94,8 @@ class HarmonizedTraining:
         setup["measure_every"] = measure_gradients_every
         with self.distribute_strategy.scope():
             step = self._beside.state.step.numpy() if self._beside else 0  # compiled again, it continues
-            method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
-            check_parts(gradient_parts, method, self.distribute_strategy.num_replicas_in_sync)
             never = measure_gradients_every is None and not method.needs_gram(groups)
-            method.build(_count(loss), tuple(groups) if groups else ("all",))
+            method.build(count_losses(loss), tuple(groups) if groups else ("all",))
             self._beside = _Beside(method, step, LoggedMeans(not never, bool(gradient_parts)), setup)
         self._saved_state = SavedState(self._beside.state)
         # For `tf.train.Checkpoint`. As a plain attribute, Keras 2 would count its variables among the model's weights.
@@ -110,10 +112,9 @@ class HarmonizedTraining:
         config = super().get_compile_config()
         if not config or self._beside is None:
             return config
-        groups, setup = self._beside.setup["groups"], self._beside.setup
-        if groups is not None:
-            groups = places_of(self.weights, groups)
-        method = method_config(self._beside.state.harmonizer, METHODS)
+        setup = self._beside.setup
+        groups = None if setup["groups"] is None else places_of(self.weights, setup["groups"])
+        method = method_config(self._beside.state.harmonizer, SAVED_METHODS)
         times = {"measure_gradients_every": setup["measure_every"], "gradient_parts": setup["gradient_parts"]}
         return config | {_CONFIG: {"method": method, "groups": groups, **times}}
 
@@ -121,18 +122,16 @@ class HarmonizedTraining:
         """Compiles the model as `get_compile_config` says.
 
         Raises:
-          ValueError: If the method is not one of `METHODS`, or its options are not plain values.
+          ValueError: If the method is neither one of `METHODS` nor `Significant`, or its options are not plain values.
         """
         if type(self).compile is not HarmonizedTraining.compile or _CONFIG not in config:
             return super().compile_from_config(config)  # warns, since only the class knows what to do
         own = config[_CONFIG]
-        groups = own["groups"]
-        if groups is not None:
-            groups = {name: [self.weights[place] for place in places] for name, places in groups.items()}
+        groups = own["groups"] and {name: [self.weights[at] for at in places] for name, places in own["groups"].items()}
         options = tf.keras.utils.deserialize_keras_object({key: each for key, each in config.items() if key != _CONFIG})
         self.compile(
             **options,
-            harmonizer=method_from_config(own["method"], get),
+            harmonizer=method_from_config(own["method"], make_saved),
             groups=groups,
             measure_gradients_every=own["measure_gradients_every"],
             gradient_parts=own.get("gradient_parts"),
@@ -233,12 +232,8 @@ class HarmonizedTraining:
         if hasattr(tf.keras, "ops"):  # Keras 3 leaves the total to the caller
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             total = next(metric for metric in self.metrics if metric.name == "loss")
-            samples = tf.shape(tf.nest.flatten(inputs)[0])[0]
-            total.update_state(loss * replicas, sample_weight=samples)
-
-
-def _count(losses: Mapping[str, Any] | Sequence[Any]) -> int:
-    return sum(loss is not None for loss in (losses.values() if isinstance(losses, Mapping) else losses))
+            present = next(each for each in tf.nest.flatten(inputs) if each is not None)  # Keras 3 has optional inputs
+            total.update_state(loss * replicas, sample_weight=tf.shape(present)[0])
 
 
 def _check_frequency(every: int | None, strategy: tf.distribute.Strategy) -> None:
@@ -267,14 +262,34 @@ class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
 
     def __new__(cls, *args, **kwargs):
         """Builds a functional model apart: Keras rewrites its bases, and would those of subclasses."""
-        if cls is HarmonizedModel and (len(args) > 1 or "inputs" in kwargs):
+        if cls is HarmonizedModel and _is_functional(args, kwargs):
             return FunctionalModel(*args, **kwargs)
         return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args, **kwargs):
+        if not _is_functional(args, kwargs):
+            return super().__init__(*args, **kwargs)
+        # Keras puts `Functional` among the bases of all classes up to its own, here this one, and so breaks the models of all
+        # other subclasses. Whoever makes functional models of their own class gets the one that is for these.
+        _replace_base(type(self), HarmonizedModel, FunctionalModel)
+        FunctionalModel.__init__(self, *args, **kwargs)
 
 
 @tf.keras.utils.register_keras_serializable("harmonization", "FunctionalModel")
 class FunctionalModel(HarmonizedTraining, tf.keras.Model):
     """`HarmonizedModel(inputs, outputs)`."""
+
+
+def _is_functional(args, kwargs) -> bool:
+    return len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs
+
+
+def _replace_base(cls: type, old: type, new: type) -> None:
+    for base in cls.__bases__:
+        if base is not old and issubclass(base, old):
+            _replace_base(base, old, new)
+    if old in cls.__bases__:
+        cls.__bases__ = tuple(new if base is old else base for base in cls.__bases__)
 
 
 class _Beside:

@@ -75,7 +75,15 @@ class SavedState(tf.keras.losses.Loss):
 
     def _named(self) -> dict[str, tf.Variable]:
         """The variables by names that are the same in every process; a group's name may hold a slash."""
-        return {variable.name.partition(":")[0].replace("/", "|"): variable for variable in self._training.variables}
+        named = {}
+        for variable in self._training.variables:
+            first = name = variable.name.removesuffix(":0").replace("/", "|")
+            others = 0
+            while name in named:  # such as those of two methods of one kind in `Significant`
+                others += 1
+                name = f"{first}#{others}"
+            named[name] = variable
+        return named
 
 
 class LoggedMeans:

@@ -163,8 +163,8 @@ def _times(gradients: list[tf.Tensor | None], factor: tf.Tensor) -> list[tf.Tens
 
 def _apply(optimizer, update, variables, report) -> None:
     keep = report["keep"]
-    if hasattr(optimizer, "dynamic_scale") or hasattr(optimizer, "get_scaled_loss"):
-        # It has to see the overflow in order to lower its scale, and skips such a step itself.
+    if hasattr(optimizer, "dynamic_scale") or getattr(optimizer, "dynamic", False):
+        # It has to see the overflow in order to lower its scale, and skips such a step itself; one with a fixed scale does not.
         update = _times(update, tf.where(report["finite"], 1.0, float("nan")))
         keep = keep | ~report["finite"]
     scale = _keras_3_scale(optimizer)

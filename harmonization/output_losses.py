@@ -23,10 +23,18 @@ def recorded_losses(losses: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]
     Args:
       losses: Names of losses, functions (true values, predictions) -> [batch, ...] or Keras losses, by the names of
         the outputs or in their order; `None` stays `None`.
+
+    Raises:
+      ValueError: If an entry is a dict or a list of losses, or names none.
     """
     if isinstance(losses, Mapping):
         return {name: _recorded(name, loss) for name, loss in losses.items()}
     return [_recorded(index, loss) for index, loss in enumerate(losses)]
+
+
+def count_losses(losses: Mapping[str, Any] | Sequence[Any]) -> int:
+    """How many outputs have a loss."""
+    return sum(loss is not None for loss in (losses.values() if isinstance(losses, Mapping) else losses))
 
 
 def output_losses(
@@ -156,7 +164,11 @@ def _recorded(key: str | int, loss: Any) -> _RecordedLoss | None:
     if hasattr(tf.keras, "ops") and str(loss).lower() in ("crossentropy", "ce"):
         return _RecordedLoss(key, _FunctionLoss(_cross_entropy, name=loss), loss)
     if isinstance(loss, _RecordedLoss):  # compiled again with `model.loss`
-        return _recorded(key, loss.given)
+        return _RecordedLoss(key, loss.loss, loss.given)
+    if isinstance(loss, (list, tuple)) or (isinstance(loss, Mapping) and "class_name" not in loss):
+        raise ValueError(
+            f"`loss` should have one loss for output {key!r}, and outputs should not be nested. Found {loss!r}."
+        )
     found = tf.keras.losses.get(loss)
     if not isinstance(found, tf.keras.losses.Loss):
         found = _FunctionLoss(found, name=loss if isinstance(loss, str) else _name_of(found))

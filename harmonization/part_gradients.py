@@ -61,6 +61,8 @@ class LossParts:
 
     def _split(self, loss, cotangents, parts, rows_of):
         pairs = [pair for pair in zip(self._cut.below, cotangents, strict=True) if pair[1] is not None]
+        if not pairs:
+            return tf.fill([parts], tf.stop_gradient(tf.cast(loss, tf.float32) / parts))
         by_example = tf.add_n([_dot(output, tf.stop_gradient(cotangent)) for output, cotangent in pairs])
         linear = tf.stack([tf.reduce_sum(rows_of(part, by_example)) for part in range(parts)])
         return tf.stop_gradient(tf.cast(loss, tf.float32) / parts - linear) + linear
@@ -84,10 +86,10 @@ def check_parts(here: int | None, harmonizer: Harmonizer, replicas: int) -> None
                 f"{type(harmonizer).__name__} judges a conflict by the gradients of parts of the batch. Pass losses of shape "
                 "[parts] to `minimize`, or `gradient_parts=` to `compile`: 4 or more on one replica, 2 on each of several."
             )
-    elif here < 2 or here % 2 or here * replicas < 4:
+    elif not isinstance(here, int) or here < 2 or here % 2 or here * replicas < 4:
         raise ValueError(
             "There should be an even number of parts of the batch on each replica, at least four together. "
-            f"Found {here} on each of {replicas}."
+            f"Found {here!r} on each of {replicas}."
         )
 
 

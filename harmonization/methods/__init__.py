@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from typing import Any
 
 from harmonization.harmonizer import Harmonizer
 from harmonization.methods.aligned_mtl import AlignedMTL
@@ -36,6 +37,7 @@ from harmonization.methods.realignment import GradientRealignment
 from harmonization.methods.sdmgrad import SDMGrad
 from harmonization.methods.upgrad import UPGrad
 from harmonization.methods.wrappers.cr_mogm import CRMOGM
+from harmonization.methods.wrappers.significant import Significant
 
 METHODS: dict[str, type[Harmonizer]] = {
     "sum": Sum,
@@ -71,6 +73,8 @@ METHODS: dict[str, type[Harmonizer]] = {
     "dgl": DGL,
     "ogm_ge": OGMGE,
 }
+SAVED_METHODS: dict[str, type[Harmonizer]] = METHODS | {"significant": Significant}
+"""What a file may name: `Significant`, too, which is none of the methods, as it serves no trainer without parts."""
 
 
 def get(name: str, **options) -> Harmonizer:
@@ -88,9 +92,17 @@ def get(name: str, **options) -> Harmonizer:
     if name not in METHODS:
         nearest = difflib.get_close_matches(str(name).lower(), METHODS, n=1, cutoff=0.0)[0]
         raise ValueError(f"Unknown method {name!r}. Known are {', '.join(METHODS)}; the nearest is {nearest!r}.")
-    method = METHODS[name]
+    return _make(name, METHODS[name], options)
+
+
+def make_saved(name: str, **options) -> Harmonizer:
+    """As `get`, of `SAVED_METHODS`."""
+    return _make(name, SAVED_METHODS[name], options) if name in SAVED_METHODS else get(name, **options)
+
+
+def _make(name: str, method: type[Harmonizer], options: dict[str, Any]) -> Harmonizer:
     try:
         inspect.signature(method).bind(**options)
+        return method(**options)
     except TypeError as error:
         raise ValueError(f"Method {name!r} is {method.__name__}{inspect.signature(method)}: {error}.") from error
-    return method(**options)

@@ -47,9 +47,10 @@ class SDMGrad(Harmonizer):
         super().__init__(name=name)
         self._toward_mean, self._learning_rate = float(toward_mean), float(learning_rate)
         self._inner_steps, self._shares = int(inner_steps), None
-        if not (0.0 <= toward_mean < float("inf") and 0.0 < learning_rate < float("inf") and inner_steps >= 1):
+        whole = self._inner_steps == inner_steps and inner_steps >= 1
+        if not (0.0 <= toward_mean < float("inf") and 0.0 < learning_rate < float("inf") and whole):
             raise ValueError(
-                "`toward_mean` should be finite and >= 0, `learning_rate` finite and > 0, `inner_steps` at least 1. "
+                "`toward_mean` should be finite and >= 0, `learning_rate` finite and > 0, `inner_steps` a whole number >= 1. "
                 f"Found {toward_mean}, {learning_rate} and {inner_steps}."
             )
 

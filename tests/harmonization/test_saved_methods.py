@@ -2,8 +2,10 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import harmonization
+from harmonization.methods import SAVED_METHODS, make_saved
 from harmonization.saved_methods import method_config, method_from_config
 
 pytestmark = pytest.mark.every_python
@@ -42,6 +44,19 @@ def test_options_come_back():
     assert inner["options"]["method"] == {"method": "cagrad", "options": {"c": 0.25}}
     assert _through_a_file(method_from_config(inner, harmonization.get)) == inner
     assert _through_a_file(harmonization.CAGrad(np.float32(0.5)))["options"] == {"c": 0.5}
+    for numbers in (np.array([1.0, 2.0]), tf.constant([1.0, 2.0])):
+        for method, option in (("reweight", "weights"), ("stch", "preferences"), ("famo", "lower_bounds")):
+            config = _through_a_file(harmonization.get(method, **{option: numbers}))
+            assert config == {"method": method, "options": {option: [1.0, 2.0]}}
+
+
+def test_a_file_may_name_the_wrapper_that_is_no_method():
+    method = harmonization.Significant(harmonization.CRMOGM(harmonization.MGDA()), otherwise=harmonization.Mean())
+    config = json.loads(json.dumps(method_config(method, SAVED_METHODS)))
+    made = method_from_config(config, make_saved)
+    assert type(made) is harmonization.Significant and method_config(made, SAVED_METHODS) == config
+    with pytest.raises(ValueError, match="Unknown method 'significant'"):
+        harmonization.get("significant", method=method)
 
 
 def test_what_cannot_be_written_down_says_so():
@@ -51,9 +66,11 @@ def test_what_cannot_be_written_down_says_so():
     class OwnSchedule(harmonization.ConstantSchedule):
         pass
 
-    assert _through_a_file(Own()) == {"method": None, "class": "Own"}
-    config = _through_a_file(harmonization.GradientCurriculum(OwnSchedule(0.1)))
-    assert config == {"method": None, "class": "GradientCurriculum"}
+    assert _through_a_file(Own()) == {"method": None, "class": "Own", "option": None}
+    config = _through_a_file(harmonization.CRMOGM(harmonization.GradientCurriculum(OwnSchedule(0.1))))
+    assert config == {"method": None, "class": "CRMOGM", "option": "method.schedule"}
+    with pytest.raises(ValueError, match=r"'CRMOGM', whose option 'method\.schedule' no file can hold"):
+        method_from_config(config, harmonization.get)
     with pytest.raises(ValueError, match="'Own', which is not among `harmonization.METHODS`"):
         method_from_config({"method": None, "class": "Own"}, harmonization.get)
 

@@ -34,6 +34,11 @@ class LossWeights(Harmonizer):
         return groups is not None
 
 
+def plain_numbers(option: float | Sequence[float]) -> float | tuple[float, ...]:
+    """One value, or one per objective, as plain floats, also of an array."""
+    return tuple(map(float, option)) if tf.convert_to_tensor(option).shape.rank else float(option)
+
+
 def check_length(name: str, values: float | Sequence, objectives: int) -> None:
     """Raises a ValueError unless there is one value, or one per objective."""
     if isinstance(values, (list, tuple)) and len(values) != objectives:

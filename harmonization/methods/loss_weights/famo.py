@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from harmonization.harmonizer import Decision, Group, gradient_norms
-from harmonization.methods.loss_weights.base import LossWeights
+from harmonization.methods.loss_weights.base import LossWeights, check_length, plain_numbers
 from harmonization.state import adam_step, check_made_for, own_entries, state_variables, with_own_entries
 
 OUT = tf.float32.min / 4
@@ -62,10 +62,10 @@ class FAMO(LossWeights):
         super().__init__(name=name)
         self._learning_rate, self._weight_decay = float(learning_rate), float(weight_decay)
         self._epsilon = float(epsilon)
-        self._bounds = lower_bounds if isinstance(lower_bounds, Sequence) else float(lower_bounds)
+        self._bounds = plain_numbers(lower_bounds)
         self._learned, self._waiting = None, None
-        bounds = lower_bounds if isinstance(lower_bounds, Sequence) else [lower_bounds]
-        finite = all(math.isfinite(option) for option in (learning_rate, weight_decay, epsilon, *bounds))
+        numbers = (learning_rate, weight_decay, epsilon, *tf.nest.flatten(self._bounds))
+        finite = all(math.isfinite(number) for number in numbers)
         if not finite or learning_rate < 0 or weight_decay < 0 or epsilon <= 0:
             raise ValueError(
                 "`learning_rate` and `weight_decay` should be finite numbers >= 0, `epsilon` > 0, "
@@ -74,10 +74,7 @@ class FAMO(LossWeights):
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`."""
-        if isinstance(self._bounds, Sequence) and len(self._bounds) != objectives:
-            raise ValueError(
-                f"`lower_bounds` should be a number or one per objective ({objectives}). Found {self._bounds}."
-            )
+        check_length("lower_bounds", self._bounds, objectives)
         if self._learned is not None:
             return check_made_for(self._learned, objectives, groups)
         # Rows: the logits, Adam's mean and mean square of their slopes, the number of Adam's steps.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from harmonization.harmonizer import Decision, Group
-from harmonization.methods.loss_weights.base import LossWeights, check_length
+from harmonization.methods.loss_weights.base import LossWeights, check_length, plain_numbers
 from harmonization.state import own_entries
 
 
@@ -42,7 +42,7 @@ class STCH(LossWeights):
         name: str | None = None,
     ):
         super().__init__(name=name)
-        self._mu, self._preferences, self._ideal = float(mu), _values(preferences), _values(ideal)
+        self._mu, self._preferences, self._ideal = float(mu), plain_numbers(preferences), plain_numbers(ideal)
         numbers = [mu, *tf.nest.flatten(self._preferences), *tf.nest.flatten(self._ideal)]
         positive = min(numbers[: len(tf.nest.flatten(self._preferences)) + 1]) > 0
         if not (positive and all(map(math.isfinite, numbers))):
@@ -62,10 +62,6 @@ class STCH(LossWeights):
         preferences, ideal = _own(self._preferences, group), _own(self._ideal, group)
         distances = tf.where(tf.math.is_finite(losses), preferences * (losses - ideal), 0.0)
         return Decision(preferences * tf.nn.softmax(distances / self._mu))
-
-
-def _values(option: float | Sequence[float]) -> float | tuple[float, ...]:
-    return tuple(map(float, option)) if isinstance(option, Sequence) else float(option)
 
 
 def _own(option: float | tuple[float, ...], group: Group) -> tf.Tensor:

@@ -21,16 +21,16 @@ class Significant(Harmonizer):
 
     Where the parts come from: losses of shape [parts] in `minimize`, `gradient_parts` in `HarmonizedModel.compile` and in
     `pretrain`, `part_gram` in `harmonize`. For more than two objectives the smallest p counts, times the number of pairs
-    (Bonferroni). Everything else that the method decides or learns stays as it is, also where the sum is taken.
+    (Bonferroni). Everything else that the methods decide or learn stays as it is, whichever of them acts.
 
     Args:
       method: The other method.
       level: Of the test, between 0 and 1.
       otherwise: The method where no conflict is significant; `None` stands for `Sum`. For a method whose weights add up
-        to 1, use `Mean`.
+        to 1, use `Mean`. Not one that changes the update after its decision (`DGL`, `OGMGE`).
 
     Raises:
-      ValueError: If a method is none, or the level out of its range.
+      ValueError: If a method is none or cannot be used here, or the level is out of its range.
     """
 
     needs_parts = True
@@ -45,7 +45,11 @@ class Significant(Harmonizer):
                 raise ValueError(f"`method` and `otherwise` should be Harmonizers, as `get` returns. Found {each!r}.")
         if not 0.0 < self._level < 1.0:
             raise ValueError(f"`level` should be between 0 and 1. Found {level}.")
-        self.losses_after = method.losses_after
+        if type(self._otherwise).finish is not Harmonizer.finish:
+            raise ValueError(
+                f"`otherwise` should not change the update after its decision, as {type(self._otherwise).__name__} does."
+            )
+        self.losses_after = self._method.losses_after or self._otherwise.losses_after
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`."""
@@ -77,7 +81,8 @@ class Significant(Harmonizer):
 
     def after_step(self, losses: tf.Tensor) -> None:
         """See `Harmonizer.after_step`."""
-        self._method.after_step(losses)
+        for each in (self._method, self._otherwise):
+            each.after_step(losses)
 
 
 def _scales(decision: Decision, group: Group) -> tf.Tensor:
