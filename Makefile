@@ -65,15 +65,15 @@ check-data: install
 #   make clean-and-train DATASET=folder GIN_FILE=configs/my_videos.gin DATA_DIR=data_dir CLEAN_RUN=runs/cleaned DROP_SHARE=0.2
 clean-and-train: install
 	test -n "$(DATASET)" || { echo "DATASET should name a prepared data set, such as DATASET=folder."; exit 2; }
-	$(BIN)/python -m experiments.pretrain --gin_file=$(GIN_FILE) --gin_bindings="pretrain.datasets = ('$(DATASET)',)" \
-		--data_dir=$(DATA_DIR) --workdir=$(CLEAN_RUN)/first
-	test -f $(CLEAN_RUN)/ranking/clips.csv || $(BIN)/python -m experiments.rank_clips --workdir=$(CLEAN_RUN)/first \
-		--dataset=$(DATASET) --split=train --data_dir=$(DATA_DIR) --output=$(CLEAN_RUN)/ranking
-	$(BIN)/python -m experiments.pretrain --gin_file=$(GIN_FILE) --gin_bindings="pretrain.datasets = ('$(DATASET)',)" \
+	$(BIN)/python -m experiments.pretrain --gin_file="$(GIN_FILE)" --gin_bindings="pretrain.datasets = ('$(DATASET)',)" \
+		--data_dir="$(DATA_DIR)" --workdir="$(CLEAN_RUN)/first"
+	test -f "$(CLEAN_RUN)/ranking/clips.csv" || $(BIN)/python -m experiments.rank_clips --workdir="$(CLEAN_RUN)/first" \
+		--dataset="$(DATASET)" --split=train --data_dir="$(DATA_DIR)" --output="$(CLEAN_RUN)/ranking"
+	$(BIN)/python -m experiments.pretrain --gin_file="$(GIN_FILE)" --gin_bindings="pretrain.datasets = ('$(DATASET)',)" \
 		--gin_bindings="pretrain.clip_weights = @ClipWeights()" \
 		--gin_bindings="ClipWeights.path = '$(CLEAN_RUN)/ranking/clips.csv'" \
 		$(if $(DROP_SHARE),--gin_bindings="ClipWeights.drop_share = $(DROP_SHARE)") \
-		--data_dir=$(DATA_DIR) --workdir=$(CLEAN_RUN)/second
+		--data_dir="$(DATA_DIR)" --workdir="$(CLEAN_RUN)/second"
 
 # Runs the notebook again from its text form, on the demo's run and a plain one; makes what is missing.
 notebook: install

@@ -46,6 +46,7 @@ def main(_) -> int:
             f"{directory.path} should be the directory of a run, with config.gin in it. Found none. "
             "Make one with experiments.pretrain --workdir."
         )
+    directory.require_place_for_report()
     with bad_input():
         page = build_page(directory, FLAGS.data_dir or None)
     card = model_card(directory, FLAGS.ranking or None)

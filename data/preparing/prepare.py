@@ -77,11 +77,13 @@ def prepare(
       run_units: who makes the records; see `data.preparing.unit_runners`.
 
     Raises:
-      DataError: if data with other parameters are there, or another process is writing here.
+      DataError: if `data_dir` is a file, data with other parameters are there, or another process is writing here.
       PreparationError: if the source holds too little that can be used; its report is in
         `<data_dir>/<name>/prepare_report.json`.
       OSError: a file cannot be written.
     """
+    if tf.io.gfile.exists(data_dir) and not tf.io.gfile.isdir(data_dir):
+        raise DataError(f"{data_dir} should be a folder for data sets. Found a file.")
     items, identity = builder_class.items(config), identity_of(builder_class, config)
     root = join(data_dir, builder_class.name)
     place = _Place(join(root, f"{config.name}/{builder_class.VERSION}"), join(root, _STAGING))

@@ -15,6 +15,7 @@ from experiments.running.plain_text import for_spreadsheet
 from experiments.running.whole_file import whole_file
 
 _SIMILARITY_TO = {"text": "video_text_similarity", "sound": "video_audio_similarity"}
+_MOST_CHARACTERS = 2000
 COLUMNS = ("rank", *SCORES, "clip_id", "source", "start_seconds", "captions")
 
 
@@ -81,8 +82,13 @@ class Ranking:
             clip.clip_id,
             clip.source,
             f"{clip.start_seconds:.2f}",
-            " / ".join(cue.text.strip() for cue in clip.captions),
+            _shortened(" / ".join(cue.text.strip() for cue in clip.captions)),
         ]
+
+
+def _shortened(captions: str) -> str:
+    """They are for people; and Python reads no cell of more than 131,072 characters."""
+    return captions if len(captions) <= _MOST_CHARACTERS else f"{captions[:_MOST_CHARACTERS]} ..."
 
 
 def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import tqdm
 from sklearn.metrics import roc_auc_score
 
 import vatt
-from experiments.inference.clip_scores import batch_scores
+from experiments.inference.clip_scores import batch_scores, filled_up
 from experiments.inference.score_names import SCORES
 from experiments.inference.split_embeddings import joined
 
@@ -34,8 +34,9 @@ def clip_indicators(
     """Computes the indicators of every clip that has audio, text and a known truth.
 
     The gradients are the exact ones of the clip's own two loss terms, its negatives being the other clips of its batch,
-    whose embeddings are differentiated too. They are taken at inference, that is without DropToken, dropout and batch
-    statistics (our choice: the indicator is then a function of the clip and its batch alone).
+    whose embeddings are differentiated too. A last batch that is smaller gets clips of the first one as negatives. All
+    gradients are taken at inference, that is without DropToken, dropout and batch statistics (our choice: the indicator is
+    then a function of the clip and its batch alone).
 
     Args:
       model: The model.
@@ -49,12 +50,14 @@ def clip_indicators(
     """
     compute = compute or compiled_indicators(model, loss_options)
     inputs = (*vatt.MODALITIES.values(), "has_audio", "has_text")
-    found = []
+    found, first = [], None
     with tqdm.tqdm(total=total, desc="gradients per clip", unit=" clips") as bar:
         for batch in batches:
             values = {name: batch[name] for name in _FACTS}
-            values |= compute({name: batch[name] for name in inputs})
-            values = {name: np.asarray(value) for name, value in values.items()}
+            clips = {name: batch[name] for name in inputs}
+            first, count = first or clips, len(clips["has_text"])
+            values |= compute(filled_up(clips, first, len(first["has_text"])))
+            values = {name: np.asarray(value)[:count] for name, value in values.items()}
             usable = values.pop("usable") & (values["text_aligned"] >= 0) & (values["audio_aligned"] >= 0)
             found.append({name: value[usable] for name, value in values.items()})
             bar.update(len(usable))

@@ -39,6 +39,7 @@ def evaluate(
       BadInput: There is no such run, data set or task, or another program evaluates the run; nothing has been evaluated then.
     """
     _check_tasks(tasks)
+    directory.require_place_for_report()
     run = open_run(str(directory.path))
     settings = Settings(run, data_dir, dataset, batch_size, **downstream)
     opened = open_tasks([name for name in TASKS if name in tasks], settings)

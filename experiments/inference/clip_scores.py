@@ -81,7 +81,7 @@ def score_clips(
             count = len(batch["clip_id"])
             clips = {name: batch[name] for name in inputs}
             first = first or clips
-            values, finite = compute(_filled(clips, first, batch_size))
+            values, finite = compute(filled_up(clips, first, batch_size))
             if not finite:
                 raise RunFailed(
                     "the embeddings are not finite: the checkpoint's weights are broken. Name an older checkpoint."
@@ -99,7 +99,8 @@ def _scores_of(model, clips, loss_options):
     return batch_scores(model.head, outputs, clips, loss_options), tf.reduce_all(finite)
 
 
-def _filled(clips, first, batch_size):
+def filled_up(clips: dict[str, tf.Tensor], first: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor]:
+    """Returns a batch with clips of the first one behind it, so that the last one has as many negatives as the others."""
     missing = batch_size - len(clips["has_text"])
     return (
         {name: tf.concat([values, first[name][:missing]], axis=0) for name, values in clips.items()}

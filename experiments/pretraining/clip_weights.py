@@ -15,8 +15,9 @@ import data
 from experiments.running.command_line import BadInput
 from experiments.running.plain_text import from_spreadsheet
 
-_SIDES = {"video_text_similarity": ("text",), "video_audio_similarity": ("audio",)}
-_BOTH = ("text", "audio")
+_SIMILARITIES = {"text": "video_text_similarity", "audio": "video_audio_similarity"}
+_SIDES = {column: (side,) for side, column in _SIMILARITIES.items()}
+_BOTH = tuple(_SIMILARITIES)
 NAMES = {"text": "text", "audio": "sound"}
 _DEFAULT_SHARE = 0.2
 
@@ -32,7 +33,7 @@ class ClipWeights:
       path: The table, clips.csv; for a mixture `{'set': 'its/clips.csv'}`, whose other sets count in full.
       by: The column that decides, a number, lower where a clip is trusted less; or several, whose weights are multiplied.
         `video_text_similarity` weighs the text of a clip alone, `video_audio_similarity` its sound alone, any other column
-        both.
+        both. By default these two, or the one that has scores, if no clip has a text or none a sound.
       drop_share: Share of the clips with a score to drop, those of the lowest scores; equal scores share their fate.
       drop_below: Drop scores below this one, instead of a share. With neither, 0.2 of the clips are dropped.
       softness: 0 drops. Above, a clip weighs sigmoid((position - limit) / softness): with `drop_share`, its position is its
@@ -84,8 +85,8 @@ class ClipWeights:
         return paths
 
     def of_scores(self, scores: np.ndarray) -> np.ndarray:
-        """Returns weights in [0, 1], float64 [clips], of scores `[clips]`, NaN where there is none."""
-        weights, scored = np.ones(len(scores)), np.isfinite(scores)
+        """Returns weights in [0, 1], float32 [clips], as training uses them, of scores `[clips]`, NaN where there is none."""
+        weights, scored = np.ones(len(scores), np.float32), np.isfinite(scores)
         position, limit = scores[scored], self.drop_below
         if limit is None:
             position = (stats.rankdata(position) - 0.5) / max(len(position), 1)
@@ -110,22 +111,35 @@ class WeightedTable:
       path: The table.
       weights: Of all its clips.
       scores: By column that decides, float64 [clips], NaN where there is none.
+      present: By side, "text" and "audio", which clips have one, bool [clips]: those with a similarity to the video; all, if
+        the table lacks that column.
       sha256: Of the file.
     """
 
     path: str
     weights: data.PairWeights
     scores: Mapping[str, np.ndarray]
+    present: Mapping[str, np.ndarray]
     sha256: str
 
     def describe(self) -> dict[str, object]:
-        """Returns the facts by which a resumed run notices another table, and what was dropped of how many clips."""
-        weighed = {side: getattr(self.weights, side) for side in sides_of(self.scores)}
-        counts = {
-            NAMES[side]: {"dropped": int((values == 0.0).sum()), "mean_weight": round(float(values.mean()), 6)}
-            for side, values in weighed.items()
-        }
+        """Returns the facts by which a resumed run notices another table, and what was dropped of how many texts and sounds."""
+        counts = {NAMES[side]: self._count(side) for side in sides_of(self.scores)}
         return {"sha256": self.sha256, "clips": len(self.weights.clip_ids), **counts}
+
+    def _count(self, side):
+        values = getattr(self.weights, side)[self.present[side]]
+        mean = round(float(values.mean(dtype=np.float64)), 6) if len(values) else None
+        return {"clips": len(values), "dropped": int((values == 0.0).sum()), "mean_weight": mean}
+
+    def require_rest(self) -> None:
+        """Raises `BadInput` if all texts or all sounds are dropped."""
+        for side, present in self.present.items():
+            if present.any() and not getattr(self.weights, side)[present].any():
+                raise BadInput(
+                    f"{self.path} should leave some clips to train on. By {', '.join(self.scores)}, `ClipWeights` drops the "
+                    f"{NAMES[side]} of all {present.sum():,} that have one. Lower `drop_share` or `drop_below`."
+                )
 
 
 def sides_of(columns: Sequence[str] | Mapping[str, object]) -> tuple[str, ...]:
@@ -167,19 +181,31 @@ def _hash(content):
 
 
 def _read_table(options, path, content):
-    clip_ids, scores = _parsed(path, content, options.columns)
-    weights = {side: np.ones(len(clip_ids)) for side in _BOTH}
+    clip_ids, columns = _parsed(path, content, options.columns)
+    scores = _deciding(path, columns, options)
+    weights = {side: np.ones(len(clip_ids), np.float32) for side in _BOTH}
     for column, values in scores.items():
         own = options.of_scores(values)
         for side in sides_of([column]):
             weights[side] = weights[side] * own
-    for side, values in weights.items():
-        if not values.any():
-            raise BadInput(
-                f"{path} should leave some clips to train on. By {', '.join(scores)}, `ClipWeights` drops the {NAMES[side]} of "
-                f"all {len(clip_ids):,}. Lower `drop_share` or `drop_below`."
-            )
-    return WeightedTable(path, data.PairWeights(clip_ids, **weights), scores, _hash(content))
+    everywhere = np.zeros(len(clip_ids))
+    present = {side: np.isfinite(columns.get(column, everywhere)) for side, column in _SIMILARITIES.items()}
+    table = WeightedTable(path, data.PairWeights(clip_ids, **weights), scores, present, _hash(content))
+    table.require_rest()
+    return table
+
+
+def _deciding(path, columns, options):
+    """Returns the columns that decide, without one of the two by default that no clip has."""
+    scores = {column: columns[column] for column in options.columns}
+    empty = [column for column, values in scores.items() if not np.isfinite(values).any()]
+    if options.columns == tuple(_SIDES) and len(empty) == 1:
+        del scores[empty.pop()]
+    if empty:
+        raise BadInput(
+            f"{path} should have clips with a score by {empty[0]}. Found none. Set `ClipWeights.by` to a column that has some."
+        )
+    return scores
 
 
 def _content(path):
@@ -194,13 +220,14 @@ def _content(path):
 
 
 def _parsed(path, content, columns):
-    """Returns the names of the clips and, by column, their scores."""
+    """Returns the names of the clips and their scores, by column: those asked for and both similarities, where they are."""
     # A spreadsheet program may have put a byte order mark before the first name.
     text = content.decode("utf-8-sig", "surrogateescape")
     lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows: dict[str, list[float]] = {}
     try:
         _require_columns(path, lines.fieldnames or [], columns)
+        columns = [*dict.fromkeys((*columns, *(each for each in _SIDES if each in lines.fieldnames)))]
         for line in lines:
             clip_id = from_spreadsheet(line["clip_id"] or "")
             if None in line or None in line.values() or not clip_id:
@@ -213,10 +240,6 @@ def _parsed(path, content, columns):
     except csv.Error as error:
         raise BadInput(f"{path} should be a table in CSV. It is none after line {lines.line_num}: {error}.") from error
     table = np.array(list(rows.values())).reshape(len(rows), len(columns))
-    if not np.isfinite(table).any(axis=0).all():
-        raise BadInput(
-            f"{path} should have clips with a score by each of {', '.join(columns)}. Found a column without any."
-        )
     return tuple(rows), dict(zip(columns, table.T, strict=True))
 
 
@@ -226,6 +249,8 @@ def _require_columns(path, found, columns):
             f"{path} should be a table of experiments.rank_clips, with the column {missing[0]}. Found "
             f"{', '.join(found[:12]) or 'no columns'}."
         )
+    if twice := [column for column in found if found.count(column) > 1]:
+        raise BadInput(f"{path} should have every column once. Found {twice[0]} twice.")
 
 
 def _score(path, line, column, cell):
@@ -250,7 +275,8 @@ def notes(tables: Mapping[str, WeightedTable]) -> list[str]:
 
 def _told(facts):
     return "; ".join(
-        f"the {name} of {facts[name]['dropped']:,} of {facts['clips']:,} is dropped, mean weight {facts[name]['mean_weight']:.3g}"
+        f"the {name} of {facts[name]['dropped']:,} of {facts[name]['clips']:,} is dropped, mean weight "
+        f"{facts[name]['mean_weight']:.3g}"
         for name in NAMES.values()
-        if name in facts
+        if facts.get(name, {}).get("clips")
     )

@@ -88,7 +88,8 @@ class PretrainProgram(TrainProgram):
         """See `TrainProgram.batches`."""
         settings = self.run.config
         tables = [self.tables.get(name) for name in settings.datasets]
-        if not start_step:  # later, the description has told that table and data are the same
+        # When a run is resumed, its description has told that table and data are the same, unless they need not be.
+        if not start_step or FLAGS.allow_config_change:
             self._require_clips(tables)
         for note in notes(self.tables):
             printer()(note)

@@ -43,8 +43,9 @@ def dropped_clips(directory: RunDirectory, data_dir: str | None) -> str:
 
 def _counts(facts):
     for name in NAMES.values():
-        if name in facts:
-            yield [name, f"{facts['clips']:,}", f"{facts[name]['dropped']:,}", f"{facts[name]['mean_weight']:.3f}"]
+        if facts.get(name, {}).get("clips"):
+            own = facts[name]
+            yield [name, f"{own['clips']:,}", f"{own['dropped']:,}", f"{own['mean_weight']:.3f}"]
 
 
 def _pictures(directory, hashes, data_dir):
@@ -55,7 +56,7 @@ def _pictures(directory, hashes, data_dir):
     try:
         tables = read_tables(settings.clip_weights, settings.datasets, hashes)
     except BadInput as error:
-        return missing(f"The clips are not shown: {error}")
+        return missing(f"The clips are not shown: {str(error).rstrip('.')}")
     return "".join(_worst(name, each, data.open_dataset(name, data_dir)) for name, each in tables.items())
 
 

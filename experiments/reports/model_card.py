@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -55,8 +56,16 @@ def _training(directory):
     return {
         "steps": records[-1]["step"] if records else 0,
         "median_step_seconds": float(np.median(timed)) if timed else None,
-        "configuration": bindings(directory.read_config()),
+        "configuration": {
+            name: _without_folders(value) if name.endswith("path") else value
+            for name, value in bindings(directory.read_config()).items()
+        },
     }
+
+
+def _without_folders(value):
+    """Leaves the names of files; see `_environment`."""
+    return re.sub(r"""(['"])[^'"]*/""", r"\1", value)
 
 
 def _environment(directory):

@@ -159,6 +159,8 @@ def _embeddings(arrays):
 def _examples(arrays, directory, data_dir, evaluate):
     if "rank" not in arrays:
         return missing("There is no retrieval result yet", evaluate)
+    if not (arrays["rank"] > 0).any():
+        return missing("No clip of the split test has a caption to search by")
     if not data_dir:
         command = f"python -m experiments.report --workdir={directory.path} --data_dir=DATA"
         return missing("The frames are in the data set; --data_dir was not given", command)

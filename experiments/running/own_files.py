@@ -1,6 +1,7 @@
 """Reads what the programs have written themselves, with one message that names the file where it is damaged."""
 
 import contextlib
+import csv
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ from experiments.running.command_line import BadInput
 
 _DAMAGE = (
     OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, EOFError, MemoryError,
-    typeguard.TypeCheckError, zipfile.BadZipFile, zlib.error,
+    csv.Error, typeguard.TypeCheckError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 

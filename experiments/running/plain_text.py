@@ -17,14 +17,14 @@ def for_terminal(text: str) -> str:
 def for_spreadsheet(cell: object) -> object:
     """Returns a cell of a CSV file with an apostrophe before what a spreadsheet would take for a formula; numbers and ids stay.
 
-    A carriage return, which Python's `csv` does not quote and reads as the end of a row, becomes a line feed.
+    An apostrophe also goes before what `from_spreadsheet` would take for the cell of another text. A carriage return, which
+    Python's `csv` does not quote and reads as the end of a row, becomes a line feed.
     """
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
-    return (
-        f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(text) and not _is_number(text) else text
-    )
+    formula = text.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(text) and not _is_number(text)
+    return f"'{text}" if formula or from_spreadsheet(text) != text else text
 
 
 def from_spreadsheet(cell: str) -> str:

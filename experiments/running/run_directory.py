@@ -70,8 +70,13 @@ class RunDirectory:
         """Returns where one of several workers writes: the first one here, the others in workers/, so that none collide."""
         return self if index == 0 else RunDirectory(self.path / "workers" / str(index))
 
+    def require_place_for_report(self) -> None:
+        """Raises `BadInput` if the report cannot be written into its folder; found out before the work."""
+        if os.path.lexists(self.report) and not self.report.is_dir():
+            raise BadInput(f"{self.report} should be a folder. Found a file; move it elsewhere.")
+
     def only_writer(self, work: str) -> contextlib.AbstractContextManager[None]:
-        """Holds a lock while a program does one kind of work here, "training" or "evaluation"; see `run_lock.only_writer`."""
+        """Holds a lock while a program does one kind of work here, such as "training"; see `run_lock.only_writer`."""
         return run_lock.only_writer(self.path, work)
 
     def write(self, path: pathlib.Path, text: str) -> None:
@@ -80,8 +85,8 @@ class RunDirectory:
 
     def write_bytes(self, path: pathlib.Path, content: bytes) -> None:
         """Writes bytes in the same way."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
                 temporary.write_bytes(content)
         except OSError as error:
@@ -274,14 +279,13 @@ def operative_config() -> str:
 
 def environment() -> dict:
     """Returns what a run depends on apart from its configuration: versions, devices, commit, command."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     # An installed copy may lie in the repository of another project, which has a commit, too.
     tracked = _git("ls-files", __file__) is not None
     return {
         "command": [sys.executable, *sys.argv],
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": versions,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "commit": _git("rev-parse", "HEAD") if tracked else None,
         "uncommitted_changes": tracked and bool(_git("status", "--porcelain")),

@@ -4,9 +4,10 @@ import json
 import os
 import pathlib
 
-from experiments.running.own_files import read_json_object
+from experiments.running.own_files import content_of, read_json_object
 from experiments.running.run_directory import RunDirectory
 from experiments.studies.config import Point, Study
+from experiments.studies.stored_point import checked_point
 
 
 class StudyDirectory:
@@ -36,7 +37,12 @@ class StudyDirectory:
     def read_points(self, study: Study) -> list[dict]:
         """Returns the results of the finished points, in the study's order."""
         points = [point for variant in study.variants for point in study.points(variant)]
-        return [read_json_object(self._place(point)) for point in points if self.has_point(point)]
+        return [self._read(self._place(point)) for point in points if self.has_point(point)]
+
+    def _read(self, path):
+        found = read_json_object(path)
+        with content_of(path):
+            return checked_point(found)
 
     def _place(self, point):
         return self.variant(point.variant).path / "points" / f"{point.name}.json"

@@ -10,8 +10,7 @@ from absl import flags
 from experiments.pretraining.config import Pretrain
 from experiments.running.command_line import BadInput
 from experiments.running.jobs import STOPPED, Job, exit_code, run_jobs
-from experiments.running.own_files import read_json_object
-from experiments.running.run_directory import environment
+from experiments.running.run_directory import RunDirectory, environment
 from experiments.studies import config as study_config
 from experiments.studies.config import Study
 from experiments.studies.data import prepare_sets
@@ -32,11 +31,13 @@ def run() -> int:
     # What cannot be configured is found before anything runs.
     settings = {variant: settings_of(study, variant) for variant in study.variants}
     record = Record(FLAGS.output_dir)
-    if FLAGS.page_only:
-        record.checked_settings(settings)
-        _write_page(study, record, record.read())
-        return 0
-    return _run(study, settings, record)
+    with RunDirectory(record.path).only_writer("page"):
+        if FLAGS.page_only:
+            record.checked_settings(settings)
+            _write_page(study, record, record.read())
+            return 0
+        with RunDirectory(FLAGS.study_dir).only_writer("study"):
+            return _run(study, settings, record)
 
 
 def _run(study: Study, settings: Mapping[str, dict], record: Record) -> int:
@@ -87,8 +88,7 @@ def _configuration():
 
 def _write_page(study: Study, record: Record, points: Sequence[dict]) -> None:
     results = Results(study, points)
-    cost = read_json_object(record.cost) if record.cost.exists() else None
-    write_page(record.path, results, cost, describe(study.pretraining(study.baseline)), _origin())
+    write_page(record.path, results, record.read_cost(), describe(study.pretraining(study.baseline)), _origin())
     _show(f"Page: {record.path / 'README.md'} ({len(results.points)} points, {results.missing} missing)")
 
 

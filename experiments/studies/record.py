@@ -1,5 +1,6 @@
 """The results of a study that are kept with its page, so that it resumes where the runs' directories are missing."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -13,6 +14,7 @@ from experiments.running.run_directory import RunDirectory, config_difference, e
 from experiments.studies.config import Point, Study
 from experiments.studies.data import data_settings
 from experiments.studies.directory import StudyDirectory
+from experiments.studies.stored_point import checked_cost, checked_point
 
 
 def settings_of(study: Study, variant: str) -> dict:
@@ -62,10 +64,24 @@ class Record:
         """
         if not self.results.exists():
             return []
-        *whole, _ = read_text(self.results).split("\n")
+        *whole, unfinished = read_text(self.results).split("\n")
         with content_of(self.results):
-            results = [json.loads(line) for line in whole]
+            results = [checked_point(json.loads(line)) for line in whole]
+            with contextlib.suppress(ValueError):
+                results.append(checked_point(json.loads(unfinished)))
             return list({Point(**result["point"]): result for result in results}.values())
+
+    def read_cost(self) -> dict[str, float] | None:
+        """Returns the times of the steps by name; `None` if they have not been measured.
+
+        Raises:
+          BadInput: The file is damaged.
+        """
+        if not self.cost.exists():
+            return None
+        found = read_json_object(self.cost)
+        with content_of(self.cost):
+            return checked_cost(found)
 
     def append(self, result: dict) -> None:
         """Adds a finished point; several processes may do so at once."""
@@ -73,7 +89,8 @@ class Record:
         try:
             file = os.open(self.results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(file, line)  # in one piece
+                if os.write(file, line) < len(line):  # in one piece
+                    raise OSError("no space is left")
             finally:
                 os.close(file)
         except OSError as error:

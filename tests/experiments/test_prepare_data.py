@@ -245,6 +245,8 @@ def test_flags_say_who_makes_the_records(monkeypatch, parsed):
 def test_a_data_dir_that_cannot_be_written_is_a_failure(run_prepare, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunFailed, match="is not a directory"):
+        run_prepare(dataset="synthetic", data_dir=str(tmp_path / "file" / "data"), **FEW)
+    with pytest.raises(BadInput, match="file should be a folder for data sets. Found a file"):
         run_prepare(dataset="synthetic", data_dir=str(tmp_path / "file"), **FEW)
 
 

@@ -111,7 +111,7 @@ def test_a_run_on_measured_clips_describes_its_table_and_refuses_another(
     assert code == 0, errors
     assert "the sound of 12 of 24 is dropped, mean weight 0.5." in output
     described = json.loads(run.data.read_text())["synthetic"]["clip_weights"]
-    assert described["clips"] == 24 and described["sound"] == {"dropped": 12, "mean_weight": 0.5}
+    assert described["clips"] == 24 and described["sound"] == {"clips": 24, "dropped": 12, "mean_weight": 0.5}
     content = table.read_text()
     table.write_text(content.replace(",1,-1", ",2,-1", 1))
     is_one_message(pretrain_here(*bindings, workdir=str(run.path)), "data: .*sha256.* there, .*sha256.* now")
@@ -121,6 +121,8 @@ def test_a_run_on_measured_clips_describes_its_table_and_refuses_another(
         r"clips\.csv should list the 24 clips.*such as 'another'",
     )
     assert not (tmp_path / "new").exists()
+    longer = pretrain_here(*bindings, "pretrain.steps = 9", workdir=str(run.path), allow_config_change=True)
+    is_one_message(longer, r"clips\.csv should list the 24 clips.*such as 'another'")
 
 
 MISTAKES = {

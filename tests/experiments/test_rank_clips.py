@@ -17,6 +17,7 @@ from data.text.cues import Cue
 from experiments.dataset_checks.ranking import COLUMNS, Ranking, write_csv
 from experiments.inference.score_names import SCORES
 from experiments.inference.trained_model import open_run
+from experiments.pretraining.clip_weights import read_tables
 from experiments.running.command_line import _guarded as guarded
 
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))
@@ -255,6 +256,15 @@ def test_the_explanation_of_unranked_clips_fits_the_score():
     )
     assert "no rank: 1 without a gradient. More" in said("feature_gradient_cosine", feature_gradient_cosine=one)
     assert said("summed_similarity", **dict.fromkeys(SCORES, none)).endswith("no rank: 2 without text and sound.")
+
+
+def test_a_long_transcript_is_shortened_in_the_table(tmp_path):
+    ranking = Ranking({"clip_id": np.array(["a"]), **{name: np.zeros(1) for name in SCORES}}, "summed_similarity")
+    transcript = (Cue("word " * 40_000, 0.0, 1.0),)
+    clip = data.StoredClip("a", "a.mp4", 0.0, [], np.zeros(0, np.int16), transcript, ())
+    write_csv(tmp_path / "clips.csv", [ranking.cells(0, clip)], ranking.order)
+    (table,) = read_tables(str(tmp_path / "clips.csv"), ["set"]).values()
+    assert table.weights.clip_ids == ("a",)
 
 
 def test_a_table_that_cannot_be_written_whole_is_not_written(tmp_path):

@@ -254,6 +254,12 @@ def test_without_metrics_or_data_set_the_page_says_so(directory):
     assert "<table>" in section(page, "Result")
 
 
+def test_clips_without_captions_have_no_examples(directory, noisy_data):
+    arrays = read_arrays(directory)
+    write_arrays(directory, arrays | {"rank": np.zeros_like(arrays["rank"])})
+    assert "No clip of the split test has a caption" in section(build_page(directory, noisy_data), "Retrieval examples")
+
+
 def test_without_known_truth_there_is_no_split_histogram(directory):
     result = json.loads(directory.result.read_text()) | {"alignment": None}
     directory.write(directory.result, json.dumps(result))

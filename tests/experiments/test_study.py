@@ -266,6 +266,11 @@ def test_what_is_missing_or_wrong_is_told(run_study, is_one_message, tmp_path):
         run_study(gin_file=[GIN_FILE], study_dir=str(tmp_path)), "--data_dir, --study_dir and --output_dir are needed"
     )
     places = dict(study_dir=str(tmp_path), output_dir=str(tmp_path))
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    for name in places:
+        wrong = run_study(gin_file=[GIN_FILE], data_dir=str(tmp_path), **places | {name: str(file)})
+        is_one_message(wrong, "file should be a directory that can be made and written to")
     wrong = "study.bindings = ('pretrain.batch_size = 0',)"
     is_one_message(run_study(gin_file=[GIN_FILE], gin_bindings=[wrong], **places), "the variant vatt: .*batch_size")
 

@@ -89,6 +89,16 @@ def test_similarities_are_cosines_of_the_embeddings(found, model, batch):
     )
 
 
+def test_a_last_batch_has_as_many_negatives_as_the_others(model, batch):
+    batches = tf.data.Dataset.from_tensor_slices(batch).take(3).batch(2)
+    found = clip_indicators(model, batches, 3, {})
+    filled = {name: tf.gather(values, [2, 0]) for name, values in batch.items()}
+    expected = clip_indicators(model, tf.data.Dataset.from_tensors(filled), 2, {})
+    assert found["clip_id"].tolist() == ["clip 0", "clip 1", "clip 2"]
+    for name in INDICATORS:
+        assert found[name][2] == pytest.approx(expected[name][0], abs=1e-5) and found[name][2] != 0
+
+
 def test_clips_of_unknown_truth_are_skipped(model, batch):
     facts = {"text_aligned": tf.constant([1, -1, 0, 1, 1])}
     batches = tf.data.Dataset.from_tensor_slices(batch | facts).batch(3)

@@ -80,17 +80,18 @@ def test_the_description_counts_and_changes_with_the_table(write):
         digest = hashlib.sha256(file.read()).hexdigest()
     tables = read_tables(chosen, ["set"])
     facts = tables["set"].describe()
-    assert facts == {"sha256": digest, "clips": 5, "text": {"dropped": 2, "mean_weight": 0.6}}
+    assert facts == {"sha256": digest, "clips": 5, "text": {"clips": 5, "dropped": 2, "mean_weight": 0.6}}
     told = "the text of 2 of 5 is dropped, mean weight 0.6."
     assert notes(tables) == [f"Clips of set, weighed by video_text_similarity: {told}"]
     assert read(write(five(text=(5, 1, 3, 2, 6)), drop_share=0.4, by=TEXT)).describe() != facts
 
 
 def test_names_come_back_from_the_spreadsheets_form(write):
-    ids = ["=sum", "-a_b", "+1", "'quoted", "é", "-"]
+    ids = ["=sum", "'=sum", "''=sum", "-a_b", "+1", "'quoted", "é", "-"]
+    assert len({*map(for_spreadsheet, ids)}) == len(ids)
     for clip_id in ids:
         assert from_spreadsheet(for_spreadsheet(clip_id)) == clip_id
-    table = read(write({"clip_id": map(for_spreadsheet, ids), TEXT: range(6)}, by=TEXT))
+    table = read(write({"clip_id": map(for_spreadsheet, ids), TEXT: range(len(ids))}, by=TEXT))
     assert table.weights.clip_ids == tuple(ids)
 
 
@@ -103,7 +104,8 @@ FAULTS = {
     "short line": (f"clip_id,{TEXT},{SOUND}\na,0.1\n", "Line 2 lacks some"),
     "no name": (f"clip_id,{TEXT},{SOUND}\n,0.1,0.1\n", "Line 2 lacks some"),
     "twice": (f"clip_id,{TEXT},{SOUND}\na,1,1\nb,1,1\na,1,1\n", "list every clip once. Line 4 has 'a' again"),
-    "no scores": (f"clip_id,{TEXT},{SOUND}\na,,1\n", "Found a column without any"),
+    "no scores": (f"clip_id,{TEXT},{SOUND}\na,,\n", f"with a score by {TEXT}. Found none. Set `ClipWeights.by`"),
+    "column twice": (f"clip_id,{TEXT},{SOUND},{TEXT}\na,1,1,1\n", f"every column once. Found {TEXT} twice"),
     "no table": (f'clip_id,{TEXT},{SOUND}\n"a,1,1\n', "is none after line 1: unexpected end"),
     "another sign": (f"clip_id;{TEXT};{SOUND}\na;1;1\n", "with the column clip_id. Found clip_id;"),
 }
@@ -123,6 +125,27 @@ def test_a_malformed_table_is_refused(tmp_path, fault):
 def test_a_table_that_leaves_nothing_is_refused(write):
     with pytest.raises(BadInput, match="drops the text of all 5"):
         read(write(five(), by=TEXT, drop_below=9.0))
+    # Clips that have no text are no rest; nor are weights that training takes for 0.
+    with pytest.raises(BadInput, match="drops the text of all 2 that have one"):
+        read(write(five(text=(5, NAN, NAN, 2, NAN)), by=TEXT, drop_below=9.0))
+    with pytest.raises(BadInput, match="drops the sound of all 4 that have one"):
+        read(write(five(), by=SOUND, drop_below=30.0, softness=0.1))
+    with pytest.raises(BadInput, match="drops the text of all 1 that have one"):
+        read(write(five(text=(NAN, 1, NAN, NAN, NAN), mine=(5, 1, 5, 5, 5)), by="mine", drop_below=2.0))
+
+
+def test_a_side_that_no_clip_has_is_left_alone(write):
+    table = read(write(five(text=[NAN] * 5), drop_share=0.4))
+    assert set(table.scores) == {SOUND}
+    np.testing.assert_array_equal(table.weights.text, np.ones(5))
+    assert (
+        table.describe()["sound"] == {"clips": 4, "dropped": 2, "mean_weight": 0.5} and "text" not in table.describe()
+    )
+    both = read(write(five(text=[NAN] * 5, mine=[1, 2, 3, 4, 5]), by="mine"))
+    assert both.describe()["text"] == {"clips": 0, "dropped": 0, "mean_weight": None}
+    assert notes({"set": both}) == ["Clips of set, weighed by mine: the sound of 1 of 4 is dropped, mean weight 0.75."]
+    with pytest.raises(BadInput, match=f"with a score by {TEXT}. Found none"):
+        read(write(five(text=[NAN] * 5), by=TEXT))
 
 
 @pytest.mark.parametrize(

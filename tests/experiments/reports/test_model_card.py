@@ -86,6 +86,16 @@ def test_a_card_is_plain_text_without_the_owners_paths(directory):
     assert "<script>" not in text and "a/b'&lt;script>" in text
 
 
+def test_a_card_names_files_without_their_folders(directory):
+    directory.write(directory.config, "ClipWeights.path = '/home/somebody/rank/clips.csv'\npretrain.steps = 3\n")
+    assert model_card(directory)["training"]["configuration"] == {
+        "ClipWeights.path": "'clips.csv'", "pretrain.steps": "3"
+    }  # fmt: skip
+    directory.write(directory.config, "ClipWeights.path = {'a': 'x/clips.csv', 'b': 'clips.csv'}\n")
+    (path,) = model_card(directory)["training"]["configuration"].values()
+    assert path == "{'a': 'clips.csv', 'b': 'clips.csv'}"
+
+
 def test_clip_scores_are_summarized(ranking):
     found = clip_scores(ranking)
     assert found["clips"] == 4
@@ -123,7 +133,10 @@ def test_the_page_shows_the_scores_that_there_are(directory, ranking):
     assert "rank_clips" not in "\n".join(card["not_measured"])
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\n1,x" + "," * 6 + "\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\n1,x" + "," * 6 + "\n", ",".join(COLUMNS) + "\n" + "c" * 200_000],
+)
 def test_another_table_is_refused_by_name(directory, tmp_path, content):
     path = tmp_path / "other.csv"
     path.write_text(content)

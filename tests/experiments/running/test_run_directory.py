@@ -166,6 +166,14 @@ def test_a_file_appears_whole_or_not_at_all(directory, monkeypatch):
     assert os.listdir(directory.path) == ["result.json"]
 
 
+def test_a_file_in_the_place_of_a_folder_is_told(directory, tmp_path):
+    directory.write(directory.report, "in the way")
+    with pytest.raises(BadInput, match="report should be a folder. Found a file"):
+        directory.require_place_for_report()
+    with pytest.raises(RunFailed, match="index.html could not be written"):
+        directory.write(directory.report / "index.html", "page")
+
+
 def test_other_workers_write_elsewhere(directory):
     assert directory.of_worker(0) is directory
     assert directory.of_worker(2).metrics == directory.path / "workers" / "2" / "metrics.jsonl"

@@ -28,7 +28,15 @@ def parsed(*bindings: str) -> tuple[study_config.Study, dict]:
 
 
 def result(point: Point, value: float = 0.5) -> dict:
-    return {"point": point._asdict(), "value": value}
+    ranks = {"r1": 0.0, "r5": 0.0, "r10": value, "median_rank": 1.0, "mean_rank": 1.0}
+    return {
+        "point": point._asdict(), "retrieval": {"text_to_video": {**ranks, "gallery": 1, "chance": ranks}},
+        "linear_probe": {}, "training": {}, "watched": [], "seconds": {"training": 1.0, "evaluation": 1.0},
+    }  # fmt: skip
+
+
+def values(results: list[dict]) -> list[float]:
+    return [each["retrieval"]["text_to_video"]["r10"] for each in results]
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def test_a_study_takes_over_what_its_directory_lacks(kept, tmp_path):
     own = study.points("gr")[1]
     runs.write_point(own, result(own, 0.7))
     assert kept.start(study, settings, runs) == 1
-    assert [each["value"] for each in runs.read_points(study)] == [0.7, 0.5]
+    assert values(runs.read_points(study)) == [0.7, 0.5]
     assert runs.cost.read_text() == '{"gr": 0.1}' and set(json.loads(kept.settings.read_text())) == {
         "vatt",
         "gr",
@@ -108,23 +116,51 @@ def test_a_line_that_a_kill_cut_is_dropped_and_a_damaged_one_is_told(kept, tmp_p
     kept.results.write_text(whole + whole[: len(whole) // 4])
     assert kept.start(study, settings, StudyDirectory(tmp_path / "runs")) == 2
     assert kept.results.read_text() == whole
+    kept.results.write_text(whole.rstrip())  # a point is whole without the end of its line
+    assert len(kept.read()) == 2
     kept.results.write_text(whole[5:])
     with pytest.raises(BadInput, match=r"results\.jsonl should be as this version writes it"):
         kept.read()
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("seconds",), None), (("retrieval", "text_to_video", "r10"), "a"), (("point", "seed"), "1"), (("watched",), [{}]),
+        (("training", "cosine"), [1.0]), (("dropped",), {"text": {}}),
+    ],
+)  # fmt: skip
+def test_a_point_with_another_content_is_told(kept, path, value):
+    first, second = map(json.loads, kept.results.read_text().splitlines())
+    place = second
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    kept.results.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    with pytest.raises(BadInput, match=r"results\.jsonl should be as this version writes it.*TypeCheckError"):
+        kept.read()
+
+
+def test_times_of_steps_that_are_no_numbers_are_told(kept):
+    assert kept.read_cost() == {"gr": 0.1}
+    kept.cost.write_text('{"gr": "fast"}')
+    with pytest.raises(BadInput, match=r"cost\.json should be as this version writes it"):
+        kept.read_cost()
+
+
 def test_the_last_of_two_results_counts_and_others_stay(kept):
     gr, oracle = (Point(**each["point"]) for each in kept.read())
     kept.append(result(gr, 0.9))
-    assert [each["value"] for each in kept.read()] == [0.9, 0.5]
+    assert values(kept.read()) == [0.9, 0.5]
     kept.keep([result(oracle, 0.1)])
     assert [each["point"]["variant"] for each in kept.read()] == ["oracle", "gr"]
-    assert [each["value"] for each in kept.read()] == [0.1, 0.9]
+    assert values(kept.read()) == [0.1, 0.9]
 
 
 def test_variants_may_add_points_at_once(tmp_path):
     record = Record(tmp_path)
-    points = [result(Point("gr", 0.0, 0.0, seed)) | {"values": [seed] * 3000} for seed in range(60)]
+    long = [{"step": 1, "clips": {}, "auc": {}, "values": {"similarity": [0.5] * 3000}}]
+    points = [result(Point("gr", 0.0, 0.0, seed)) | {"watched": long} for seed in range(60)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(record.append, points))
     assert sorted(record.read(), key=lambda each: each["point"]["seed"]) == points
