@@ -55,11 +55,11 @@ lint: install
 
 # What is in a prepared data set, as a page: make stats DATASET=ucf101 DATA_DIR=data_dir
 stats: install
-	$(BIN)/python -m experiments.dataset_stats --dataset=$(DATASET) --data_dir=$(DATA_DIR)
+	$(BIN)/python -m experiments.dataset_stats --dataset="$(DATASET)" --data_dir="$(DATA_DIR)"
 
 # Everything decoded once: make check-data DATASET=ucf101 DATA_DIR=data_dir
 check-data: install
-	$(BIN)/python -m experiments.check_data --dataset=$(DATASET) --data_dir=$(DATA_DIR)
+	$(BIN)/python -m experiments.check_data --dataset="$(DATASET)" --data_dir="$(DATA_DIR)"
 
 # Trains, ranks the training clips, drops the texts and sounds that fit worst, and trains again; a second call resumes.
 #   make clean-and-train DATASET=folder GIN_FILE=configs/my_videos.gin DATA_DIR=data_dir CLEAN_RUN=runs/cleaned DROP_SHARE=0.2

@@ -76,11 +76,13 @@ class Harmonizer(RemembersOptions, tf.Module):
       losses_after: Whether the method wants `after_step` called with the losses of the same batch
         under the updated weights, which costs an additional forward pass.
       needs_parts: Whether the method decides by the gradients of parts of the batch.
+      changes_update: Whether `finish` does more than return the update.
       example_groups: Names of groups for an example, of methods for which groups matter; `None` for the others.
     """
 
     losses_after = False
     needs_parts = False
+    changes_update = False
     example_groups: tuple[str, ...] | None = None
 
     @classmethod

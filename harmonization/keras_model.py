@@ -6,10 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from harmonization.apply import replicas_run_in_threads
 from harmonization.groups import check_names, indices_of, places_of
 from harmonization.harmonizer import Harmonizer, check_method
-from harmonization.keras_state import LOGGED, LoggedMeans, SavedState, TrainingState
+from harmonization.keras_state import LOGGED, LoggedMeans, SavedState, TrainingState, check_frequency
 from harmonization.methods import SAVED_METHODS, get, make_saved
 from harmonization.minimize import minimize
 from harmonization.output_losses import check_losses, count_losses, output_losses, recorded_losses, split_outputs
@@ -78,7 +77,7 @@ class HarmonizedTraining:
           ValueError: If there are not several losses, there is no such method, gradients cannot be measured so often, the
             method needs parts and there are none or too few, or an argument is of the wrong kind.
         """
-        _check_frequency(measure_gradients_every, self.distribute_strategy)
+        check_frequency(measure_gradients_every, self.distribute_strategy)
         method = get(harmonizer) if isinstance(harmonizer, str) else harmonizer
         check_method(method)
         check_parts(gradient_parts, method, self.distribute_strategy.num_replicas_in_sync)
@@ -236,16 +235,6 @@ class HarmonizedTraining:
             total.update_state(loss * replicas, sample_weight=tf.shape(present)[0])
 
 
-def _check_frequency(every: int | None, strategy: tf.distribute.Strategy) -> None:
-    if every is not None and (not isinstance(every, int) or every < 1):
-        raise ValueError(f"`measure_gradients_every` should be None or an integer of at least 1. Found {every!r}.")
-    with strategy.scope():
-        if every not in (1, None) and replicas_run_in_threads():
-            raise ValueError(
-                f"Under {type(strategy).__name__} `measure_gradients_every` should be 1 or None. Found {every}."
-            )
-
-
 class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
     """A Keras model with several outputs whose `fit` harmonizes the gradients of their losses.
 
@@ -256,8 +245,8 @@ class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
         model.compile("adam", loss={"depth": "mae", "normals": "mse"}, harmonizer="upgrad")
         model.fit(dataset, epochs=10)
 
-    See `HarmonizedTraining`, which holds all there is to it; a functional model is an instance of
-    that class, not of this one.
+    See `HarmonizedTraining`, which holds all there is to it; a functional model is an instance of that class, not of this one,
+    also one of a subclass. Functional models and models with a `call` should not share a base class of your own.
     """
 
     def __new__(cls, *args, **kwargs):
@@ -277,14 +266,16 @@ class HarmonizedModel(HarmonizedTraining, tf.keras.Model):
 
 @tf.keras.utils.register_keras_serializable("harmonization", "FunctionalModel")
 class FunctionalModel(HarmonizedTraining, tf.keras.Model):
-    """`HarmonizedModel(inputs, outputs)`."""
+    """What `HarmonizedModel(inputs, outputs)` makes; an `.h5` file is read with it among the `custom_objects`."""
 
 
 def _is_functional(args, kwargs) -> bool:
+    """Whether these are the arguments of a functional model."""
     return len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs
 
 
 def _replace_base(cls: type, old: type, new: type) -> None:
+    """Replaces a class by another one among the bases of a class, and of these."""
     for base in cls.__bases__:
         if base is not old and issubclass(base, old):
             _replace_base(base, old, new)

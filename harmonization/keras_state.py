@@ -1,10 +1,12 @@
 """What training keeps next to a Keras model: the method's state, as Keras saves it, and what `fit` reports."""
 
+import numbers
 import warnings
 from collections.abc import Mapping
 
 import tensorflow as tf
 
+from harmonization.apply import replicas_run_in_threads
 from harmonization.harmonizer import Harmonizer
 
 _COMPARED = ("gradient_cosine", "gradient_conflict")
@@ -68,7 +70,7 @@ class SavedState(tf.keras.losses.Loss):
         else:
             self._training.step.assign(store["step"][()])
             warnings.warn(
-                "The file has the step, but another harmonization method's state: it has "
+                "The file has the step, but another harmonization method's state, or one of an earlier version: it has "
                 f"{sorted(names)}, the model has {sorted(named)}. The method's state starts anew.",
                 stacklevel=2,
             )
@@ -121,3 +123,14 @@ class LoggedMeans:
     def _add(self, name, value, weight=None):
         if name in self._by_name:
             self._by_name[name].update_state(tf.cast(value, tf.float32), weight)
+
+
+def check_frequency(every: int | None, strategy: tf.distribute.Strategy) -> None:
+    """Raises a ValueError if the gradients cannot be measured every so many steps."""
+    if every is not None and (not isinstance(every, numbers.Integral) or every < 1):
+        raise ValueError(f"`measure_gradients_every` should be None or an integer of at least 1. Found {every!r}.")
+    with strategy.scope():
+        if every not in (1, None) and replicas_run_in_threads():
+            raise ValueError(
+                f"Under {type(strategy).__name__} `measure_gradients_every` should be 1 or None. Found {every}."
+            )

@@ -1,5 +1,6 @@
 """Gradients of the parts of a batch, and what they say about its expected gradients."""
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -86,9 +87,9 @@ def check_parts(here: int | None, harmonizer: Harmonizer, replicas: int) -> None
                 f"{type(harmonizer).__name__} judges a conflict by the gradients of parts of the batch. Pass losses of shape "
                 "[parts] to `minimize`, or `gradient_parts=` to `compile`: 4 or more on one replica, 2 on each of several."
             )
-    elif not isinstance(here, int) or here < 2 or here % 2 or here * replicas < 4:
+    elif not isinstance(here, numbers.Integral) or here < 2 or here % 2 or here * replicas < 4:
         raise ValueError(
-            "There should be an even number of parts of the batch on each replica, at least four together. "
+            "The parts of the batch should be an even number on each replica, at least four together. "
             f"Found {here!r} on each of {replicas}."
         )
 

@@ -16,6 +16,7 @@ import errno
 import fcntl
 import json
 import os
+import pathlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -77,15 +78,14 @@ def prepare(
       run_units: who makes the records; see `data.preparing.unit_runners`.
 
     Raises:
-      DataError: if `data_dir` is a file, data with other parameters are there, or another process is writing here.
+      DataError: if a file is where a folder should be, data with other parameters are there, or another process is writing here.
       PreparationError: if the source holds too little that can be used; its report is in
         `<data_dir>/<name>/prepare_report.json`.
       OSError: a file cannot be written.
     """
-    if tf.io.gfile.exists(data_dir) and not tf.io.gfile.isdir(data_dir):
-        raise DataError(f"{data_dir} should be a folder for data sets. Found a file.")
-    items, identity = builder_class.items(config), identity_of(builder_class, config)
     root = join(data_dir, builder_class.name)
+    _require_folder(root)
+    items, identity = builder_class.items(config), identity_of(builder_class, config)
     place = _Place(join(root, f"{config.name}/{builder_class.VERSION}"), join(root, _STAGING))
     with _told_what_to_do(), as_os_errors(root):
         tf.io.gfile.makedirs(root)
@@ -222,6 +222,17 @@ def _remove(path: str) -> None:
         tf.io.gfile.rmtree(path)
     elif tf.io.gfile.exists(path):
         tf.io.gfile.remove(path)
+
+
+def _require_folder(path: str) -> None:
+    """Raises `DataError` if a path of this machine is a file, or leads through one."""
+    if scheme_of(path):
+        return
+    for folder in (pathlib.Path(path), *pathlib.Path(path).parents):
+        if folder.exists() and not folder.is_dir():
+            raise DataError(
+                f"{folder} should be a folder. Found a file; move it elsewhere, or choose another data_dir."
+            )
 
 
 @contextlib.contextmanager

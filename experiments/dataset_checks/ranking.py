@@ -87,7 +87,7 @@ class Ranking:
 
 
 def _shortened(captions: str) -> str:
-    """They are for people; and Python reads no cell of more than 131,072 characters."""
+    """Returns captions cut to what people read; Python's `csv` reads no cell of more than 131,072 characters."""
     return captions if len(captions) <= _MOST_CHARACTERS else f"{captions[:_MOST_CHARACTERS]} ..."
 
 

@@ -33,7 +33,7 @@ class ClipWeights:
       path: The table, clips.csv; for a mixture `{'set': 'its/clips.csv'}`, whose other sets count in full.
       by: The column that decides, a number, lower where a clip is trusted less; or several, whose weights are multiplied.
         `video_text_similarity` weighs the text of a clip alone, `video_audio_similarity` its sound alone, any other column
-        both. By default these two, or the one that has scores, if no clip has a text or none a sound.
+        both. Of these two, which are the default, only the one with scores, if no clip has a text or none a sound.
       drop_share: Share of the clips with a score to drop, those of the lowest scores; equal scores share their fate.
       drop_below: Drop scores below this one, instead of a share. With neither, 0.2 of the clips are dropped.
       softness: 0 drops. Above, a clip weighs sigmoid((position - limit) / softness): with `drop_share`, its position is its
@@ -199,7 +199,7 @@ def _deciding(path, columns, options):
     """Returns the columns that decide, without one of the two by default that no clip has."""
     scores = {column: columns[column] for column in options.columns}
     empty = [column for column, values in scores.items() if not np.isfinite(values).any()]
-    if options.columns == tuple(_SIDES) and len(empty) == 1:
+    if set(options.columns) == set(_SIDES) and len(empty) == 1:
         del scores[empty.pop()]
     if empty:
         raise BadInput(
@@ -268,7 +268,7 @@ def _score(path, line, column, cell):
 def notes(tables: Mapping[str, WeightedTable]) -> list[str]:
     """Returns a sentence for each table: what is dropped, of how many clips."""
     return [
-        f"Clips of {name}, weighed by {', '.join(table.scores)}: {_told(table.describe())}."
+        f"Clips of {name}, weighed by {', '.join(table.scores)}: {_told(table.describe()) or 'none has a text or a sound'}."
         for name, table in tables.items()
     ]
 

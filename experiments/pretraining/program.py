@@ -84,12 +84,17 @@ class PretrainProgram(TrainProgram):
             weights=settings.dataset_weights,
         )  # fmt: skip
 
+    def train(self, allow_config_change: bool) -> int:
+        """See `TrainProgram.train`."""
+        self.may_differ = allow_config_change
+        return super().train(allow_config_change)
+
     def batches(self, start_step: int) -> tf.distribute.DistributedDataset:
         """See `TrainProgram.batches`."""
         settings = self.run.config
         tables = [self.tables.get(name) for name in settings.datasets]
-        # When a run is resumed, its description has told that table and data are the same, unless they need not be.
-        if not start_step or FLAGS.allow_config_change:
+        # On resuming, the run's description has already been compared, unless it may differ.
+        if not start_step or self.may_differ:
             self._require_clips(tables)
         for note in notes(self.tables):
             printer()(note)

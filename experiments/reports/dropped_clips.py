@@ -43,9 +43,9 @@ def dropped_clips(directory: RunDirectory, data_dir: str | None) -> str:
 
 def _counts(facts):
     for name in NAMES.values():
-        if facts.get(name, {}).get("clips"):
-            own = facts[name]
-            yield [name, f"{own['clips']:,}", f"{own['dropped']:,}", f"{own['mean_weight']:.3f}"]
+        own = facts.get(name, {})
+        if clips := own.get("clips", own and facts["clips"]):  # earlier versions counted all clips
+            yield [name, f"{clips:,}", f"{own['dropped']:,}", f"{own['mean_weight']:.3f}"]
 
 
 def _pictures(directory, hashes, data_dir):

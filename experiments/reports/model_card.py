@@ -1,8 +1,9 @@
 """The model card of a run: what it is, what it was trained on, what was measured, and what was not."""
 
+import ast
 import csv
+import os
 import pathlib
-import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -57,7 +58,7 @@ def _training(directory):
         "steps": records[-1]["step"] if records else 0,
         "median_step_seconds": float(np.median(timed)) if timed else None,
         "configuration": {
-            name: _without_folders(value) if name.endswith("path") else value
+            name: _without_folders(value) if name.endswith((".path", ".clip_weights")) else value
             for name, value in bindings(directory.read_config()).items()
         },
     }
@@ -65,7 +66,13 @@ def _training(directory):
 
 def _without_folders(value):
     """Leaves the names of files; see `_environment`."""
-    return re.sub(r"""(['"])[^'"]*/""", r"\1", value)
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError):  # another configurable, or a macro
+        return value
+    if isinstance(found, dict):
+        return repr({key: os.path.basename(path) for key, path in found.items()})
+    return repr(os.path.basename(found)) if isinstance(found, str) else value
 
 
 def _environment(directory):

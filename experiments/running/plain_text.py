@@ -17,19 +17,18 @@ def for_terminal(text: str) -> str:
 def for_spreadsheet(cell: object) -> object:
     """Returns a cell of a CSV file with an apostrophe before what a spreadsheet would take for a formula; numbers and ids stay.
 
-    An apostrophe also goes before what `from_spreadsheet` would take for the cell of another text. A carriage return, which
-    Python's `csv` does not quote and reads as the end of a row, becomes a line feed.
+    What begins with apostrophes and goes on as a formula gets one more, so that `from_spreadsheet` can tell it apart. A
+    carriage return, which Python's `csv` does not quote and reads as the end of a row, becomes a line feed.
     """
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
-    formula = text.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(text) and not _is_number(text)
-    return f"'{text}" if formula or from_spreadsheet(text) != text else text
+    return f"'{text}" if _is_formula(text) else text
 
 
 def from_spreadsheet(cell: str) -> str:
     """Returns the text that `for_spreadsheet` made a cell of."""
-    return cell[1:] if cell.startswith("'") and for_spreadsheet(cell[1:]) == cell else cell
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 
 def markdown_table(lines: Sequence[Sequence[str]], ruler: Sequence[str] | None = None) -> str:
@@ -42,6 +41,12 @@ def markdown_table(lines: Sequence[Sequence[str]], ruler: Sequence[str] | None =
     head, *body = [[cell.replace("|", r"\|") for cell in line] for line in lines]
     every = (head, ruler or ["---"] * len(head), *body)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in every)
+
+
+def _is_formula(text: str) -> bool:
+    """Whether it is one, or one behind apostrophes."""
+    bare = text.lstrip("'")
+    return bare.startswith(_FORMULA_STARTS) and not _NAME.fullmatch(bare) and not _is_number(bare)
 
 
 def _is_number(text: str) -> bool:

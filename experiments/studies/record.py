@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import pathlib
@@ -84,13 +85,12 @@ class Record:
             return checked_cost(found)
 
     def append(self, result: dict) -> None:
-        """Adds a finished point; several processes may do so at once."""
+        """Adds a finished point, whole or not at all; several processes may do so at once."""
         line = (json.dumps(result) + "\n").encode("utf-8")
         try:
             file = os.open(self.results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                if os.write(file, line) < len(line):  # in one piece
-                    raise OSError("no space is left")
+                _append_whole(file, line)
             finally:
                 os.close(file)
         except OSError as error:
@@ -151,6 +151,15 @@ class Record:
                     "Use another --output_dir, or the settings of those points."
                 )
         return before
+
+
+def _append_whole(file: int, line: bytes) -> None:
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+    end = os.fstat(file).st_size
+    if os.write(file, line) < len(line):
+        os.ftruncate(file, end)
+        raise OSError("no space is left")
 
 
 def _difference(before: dict, now: dict) -> list[str]:

@@ -4,6 +4,7 @@ from typing import TypedDict
 
 import typeguard
 
+_EVERY = typeguard.CollectionCheckStrategy.ALL_ITEMS
 _Figures = dict[str, float | None]
 
 
@@ -14,12 +15,15 @@ class _Point(TypedDict):
     seed: int
 
 
-class _Ranks(TypedDict):
+class _MeanRank(TypedDict, total=False):
+    mean_rank: float  # earlier versions had none
+
+
+class _Ranks(_MeanRank):
     r1: float
     r5: float
     r10: float
     median_rank: float
-    mean_rank: float
 
 
 class _Retrieval(_Ranks):
@@ -67,10 +71,9 @@ class StoredPoint(_Sometimes):
 
 def checked_point(found: object) -> StoredPoint:
     """Returns what a file holds of a point; raises `typeguard.TypeCheckError` if it is something else."""
-    every = typeguard.CollectionCheckStrategy.ALL_ITEMS
-    return typeguard.check_type(found, StoredPoint, collection_check_strategy=every)
+    return typeguard.check_type(found, StoredPoint, collection_check_strategy=_EVERY)
 
 
 def checked_cost(found: object) -> dict[str, float]:
     """Returns the seconds per step by name; raises `typeguard.TypeCheckError` likewise."""
-    return typeguard.check_type(found, dict[str, float])
+    return typeguard.check_type(found, dict[str, float], collection_check_strategy=_EVERY)

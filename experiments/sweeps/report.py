@@ -4,6 +4,7 @@ import html
 
 from experiments.reports import html as report_html
 from experiments.running.plain_text import for_terminal, markdown_table
+from experiments.running.run_directory import RunDirectory
 from experiments.sweeps import grid as result_grid
 from experiments.sweeps.directory import FINISHED, SweepDirectory, SweepState
 from experiments.sweeps.plots import curves_over_steps, figures_by_axis
@@ -24,6 +25,7 @@ def write_sweep_report(directory: SweepDirectory) -> str:
     Raises:
       BadInput: No sweep lives here.
     """
+    RunDirectory(directory.path).require_place_for_report()
     state = directory.read()
     lines = markdown_table(table(state))
     directory.write("sweep.csv", points_csv(state))

@@ -42,6 +42,7 @@ class DGL(Harmonizer):
       ValueError: If an option is out of its range.
     """
 
+    changes_update = True
     example_groups = ("encoder", "fusion")
 
     def __init__(

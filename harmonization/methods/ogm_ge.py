@@ -52,6 +52,7 @@ class OGMGE(Harmonizer):
       ValueError: If an option is out of its range.
     """
 
+    changes_update = True
     example_groups = ("audio", "video")
 
     def __init__(

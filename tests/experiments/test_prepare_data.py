@@ -23,7 +23,7 @@ from experiments import prepare_data
 from experiments.preparing import program
 from experiments.preparing.dataset_flags import flag_values
 from experiments.running import command_line
-from experiments.running.command_line import BadInput, RunFailed, _guarded
+from experiments.running.command_line import BadInput, _guarded
 
 pytestmark = [pytest.mark.every_python, pytest.mark.slow]
 
@@ -242,12 +242,13 @@ def test_flags_say_who_makes_the_records(monkeypatch, parsed):
             program.runner()
 
 
-def test_a_data_dir_that_cannot_be_written_is_a_failure(run_prepare, tmp_path):
+def test_a_file_in_the_place_of_a_folder_is_a_mistake(run_prepare, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunFailed, match="is not a directory"):
-        run_prepare(dataset="synthetic", data_dir=str(tmp_path / "file" / "data"), **FEW)
-    with pytest.raises(BadInput, match="file should be a folder for data sets. Found a file"):
-        run_prepare(dataset="synthetic", data_dir=str(tmp_path / "file"), **FEW)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "synthetic").write_text("in the way")
+    for place, named in (("file", "file"), ("file/data", "file"), ("set", "synthetic")):
+        with pytest.raises(BadInput, match=f"{named} should be a folder. Found a file"):
+            run_prepare(dataset="synthetic", data_dir=str(tmp_path / place), **FEW)
 
 
 def test_help_has_an_example():

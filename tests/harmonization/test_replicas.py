@@ -41,6 +41,13 @@ def _losses(batch, audio, video, fusion):
     return [tf.reduce_sum((each - target) ** 2) / BATCH for each, target in zip(outputs, targets, strict=True)]
 
 
+def _methods():
+    return {
+        name: harmonization.get(name, **OPTIONS.get(name, method.example_options(3)))
+        for name, method in harmonization.METHODS.items()
+    }
+
+
 class Training:
     """One model per method, all trained on the same clips, with SGD, which hides no factor."""
 
@@ -48,10 +55,7 @@ class Training:
         # The graph of all methods runs a few times only, so that optimizing it would cost more than it saves.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         self.strategy, self.data = strategy, _data()
-        self.methods = {
-            name: harmonization.get(name, **OPTIONS.get(name, method.example_options(3)))
-            for name, method in harmonization.METHODS.items()
-        }
+        self.methods = _methods()
         with strategy.scope():
             self.weights = {name: [tf.Variable(value) for value in START] for name in self.methods}
             self.optimizers = {name: keras.optimizers.SGD(0.1) for name in self.methods}
@@ -155,4 +159,5 @@ def test_two_workers_train_as_one(alone):
 
 
 if __name__ == "__main__":
+    _methods()  # which must not start TensorFlow's devices, or several workers could not meet any more
     print(json.dumps(Training(tf.distribute.MultiWorkerMirroredStrategy()).train()))

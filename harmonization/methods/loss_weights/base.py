@@ -36,7 +36,11 @@ class LossWeights(Harmonizer):
 
 def plain_numbers(option: float | Sequence[float]) -> float | tuple[float, ...]:
     """One value, or one per objective, as plain floats, also of an array."""
-    return tuple(map(float, option)) if tf.convert_to_tensor(option).shape.rank else float(option)
+    try:
+        values = tuple(option)
+    except TypeError:  # one value
+        return float(option)
+    return tuple(map(float, values))
 
 
 def check_length(name: str, values: float | Sequence, objectives: int) -> None:

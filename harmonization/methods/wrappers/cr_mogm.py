@@ -42,6 +42,7 @@ class CRMOGM(Harmonizer):
         if not 0.0 <= self._momentum < 1.0:
             raise ValueError(f"`momentum` should be from 0 to below 1. Found {momentum}.")
         self.losses_after, self.needs_parts = self._method.losses_after, self._method.needs_parts
+        self.changes_update = self._method.changes_update
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`."""

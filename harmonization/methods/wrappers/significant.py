@@ -45,11 +45,12 @@ class Significant(Harmonizer):
                 raise ValueError(f"`method` and `otherwise` should be Harmonizers, as `get` returns. Found {each!r}.")
         if not 0.0 < self._level < 1.0:
             raise ValueError(f"`level` should be between 0 and 1. Found {level}.")
-        if type(self._otherwise).finish is not Harmonizer.finish:
+        if self._otherwise.changes_update:
             raise ValueError(
                 f"`otherwise` should not change the update after its decision, as {type(self._otherwise).__name__} does."
             )
         self.losses_after = self._method.losses_after or self._otherwise.losses_after
+        self.changes_update = self._method.changes_update
 
     def build(self, objectives: int, groups: Sequence[str]) -> None:
         """See `Harmonizer.build`."""

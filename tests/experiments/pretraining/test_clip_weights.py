@@ -15,7 +15,7 @@ from experiments.running.command_line import BadInput
 from experiments.running.plain_text import for_spreadsheet, from_spreadsheet
 
 TEXT, SOUND = ClipWeights("t").columns
-NAN = float("nan")
+NAN, QUOTE = float("nan"), "'"
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_description_counts_and_changes_with_the_table(write):
 
 
 def test_names_come_back_from_the_spreadsheets_form(write):
-    ids = ["=sum", "'=sum", "''=sum", "-a_b", "+1", "'quoted", "é", "-"]
+    ids = ["=sum", "'=sum", "''=sum", f"{2000 * QUOTE}=", 2000 * QUOTE, "-a_b", "+1", "'quoted", "é", "-"]
     assert len({*map(for_spreadsheet, ids)}) == len(ids)
     for clip_id in ids:
         assert from_spreadsheet(for_spreadsheet(clip_id)) == clip_id

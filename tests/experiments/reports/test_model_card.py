@@ -87,13 +87,18 @@ def test_a_card_is_plain_text_without_the_owners_paths(directory):
 
 
 def test_a_card_names_files_without_their_folders(directory):
-    directory.write(directory.config, "ClipWeights.path = '/home/somebody/rank/clips.csv'\npretrain.steps = 3\n")
-    assert model_card(directory)["training"]["configuration"] == {
-        "ClipWeights.path": "'clips.csv'", "pretrain.steps": "3"
-    }  # fmt: skip
-    directory.write(directory.config, "ClipWeights.path = {'a': 'x/clips.csv', 'b': 'clips.csv'}\n")
-    (path,) = model_card(directory)["training"]["configuration"].values()
-    assert path == "{'a': 'clips.csv', 'b': 'clips.csv'}"
+    names = {
+        "'/home/somebody/rank/clips.csv'": "'clips.csv'",
+        '"/home/o\'brien/clips.csv"': "'clips.csv'",
+        "{'a': 'x/clips.csv', 'b': 'clips.csv'}": "{'a': 'clips.csv', 'b': 'clips.csv'}",
+        "@ClipWeights()": "@ClipWeights()",
+        "None": "None",
+    }
+    for value, expected in names.items():
+        for binding in ("ClipWeights.path", "pretrain.clip_weights"):
+            directory.write(directory.config, f"{binding} = {value}\npretrain.steps = 3\n")
+            found = model_card(directory)["training"]["configuration"]
+            assert found == {binding: expected, "pretrain.steps": "3"}
 
 
 def test_clip_scores_are_summarized(ranking):

@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import json
+import os
 import pathlib
 import shutil
+import types
 
 import pytest
 
@@ -13,6 +15,7 @@ from experiments.studies.config import Point
 from experiments.studies.directory import StudyDirectory
 from experiments.studies.record import Record, settings_of
 
+ROOT = pathlib.Path(__file__).parents[3]
 FULL = "configs/study/full.gin"
 BINDINGS = [
     "study.methods = {'vatt': 'configs/methods/vatt.gin', 'gr': 'configs/methods/gr.gin'}",
@@ -141,9 +144,17 @@ def test_a_point_with_another_content_is_told(kept, path, value):
         kept.read()
 
 
+@pytest.mark.parametrize(
+    "page", [path.parent for path in ROOT.glob("docs/study/**/results.jsonl")], ids=lambda path: path.name
+)
+def test_all_committed_points_can_be_read(page):
+    lines = (page / "results.jsonl").read_text().splitlines()
+    assert len(Record(page).read()) == len(lines) > 0
+
+
 def test_times_of_steps_that_are_no_numbers_are_told(kept):
     assert kept.read_cost() == {"gr": 0.1}
-    kept.cost.write_text('{"gr": "fast"}')
+    kept.cost.write_text('{"gr": 0.1, "vatt": "fast"}')
     with pytest.raises(BadInput, match=r"cost\.json should be as this version writes it"):
         kept.read_cost()
 
@@ -164,6 +175,15 @@ def test_variants_may_add_points_at_once(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(record.append, points))
     assert sorted(record.read(), key=lambda each: each["point"]["seed"]) == points
+
+
+def test_a_point_that_does_not_fit_leaves_nothing(kept, monkeypatch):
+    before = kept.results.read_bytes()
+    full = {**vars(os), "write": lambda file, line: os.write(file, line[:20])}
+    monkeypatch.setattr("experiments.studies.record.os", types.SimpleNamespace(**full))
+    with pytest.raises(RunFailed, match=r"results\.jsonl could not be written: no space is left"):
+        kept.append(result(Point("gr", 0.0, 0.0, 9)))
+    assert kept.results.read_bytes() == before
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):

@@ -37,12 +37,16 @@ def test_the_other_method_learns_from_the_losses_after_the_step():
     assert np.any(alone.variables[0] != 0)
 
 
-@pytest.mark.parametrize("otherwise", [harmonization.OGMGE(), harmonization.DGL()])
+@pytest.mark.parametrize(
+    "otherwise", [harmonization.OGMGE(), harmonization.DGL(), harmonization.CRMOGM(harmonization.DGL())]
+)
 def test_a_method_that_changes_the_update_afterwards_cannot_be_the_other_one(otherwise):
     with pytest.raises(
         ValueError, match=f"`otherwise` should not change the update .* {type(otherwise).__name__} does"
     ):
         harmonization.Significant(harmonization.Sum(), otherwise=otherwise)
+    for wrapped in (harmonization.CRMOGM(harmonization.Mean()), harmonization.Significant(harmonization.Sum())):
+        harmonization.Significant(harmonization.Sum(), otherwise=wrapped)
 
 
 def test_refuses_what_is_no_method_and_no_level():
