@@ -83,7 +83,7 @@ notebook: install
 	$(BIN)/jupytext --quiet --update --to ipynb $(NOTEBOOK).py
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False $(NOTEBOOK).ipynb
 
-# The study on planted noise, about 7 hours; the same command resumes it, also from a committed docs/study/results.jsonl.
+# The study on planted noise, 5 to 10 hours without the committed docs/study/results.jsonl; with it, and after a stop, it resumes.
 # study-quick: a small version.
 study: install
 	$(BIN)/python -m experiments.study --gin_file=configs/study/full.gin --data_dir=runs/study_data --study_dir=runs/study \
