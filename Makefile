@@ -43,10 +43,10 @@ test-quick: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet -m "not slow"
 
 # What depends on the version of Python, or of what differs between them: make test-python PYTHON=python3.12
-# The files are named, since importing all others takes longer than many of these tests.
+# The files are named, since importing all others takes longer than many of these tests. The longest are last in the alphabet.
 test-python: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --quiet -m every_python \
-		$$(grep --recursive --files-with-matches --include='test_*.py' every_python tests | sort)
+		$$(grep --recursive --files-with-matches --include='test_*.py' every_python tests | sort --reverse)
 
 lint: install
 	$(BIN)/ruff check .
