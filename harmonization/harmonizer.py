@@ -76,7 +76,7 @@ class Harmonizer(RemembersOptions, tf.Module):
       losses_after: Whether the method wants `after_step` called with the losses of the same batch
         under the updated weights, which costs an additional forward pass.
       needs_parts: Whether the method decides by the gradients of parts of the batch.
-      changes_update: Whether `finish` does more than return the update.
+      changes_update: Whether `finish` does more than return the update; a method that overrides it says so.
       example_groups: Names of groups for an example, of methods for which groups matter; `None` for the others.
     """
 
