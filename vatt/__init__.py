@@ -10,6 +10,7 @@ from vatt.model import VATT
 from vatt.presets import MODALITIES, PRESETS, Tower
 from vatt.randomness import set_initial_seed
 from vatt.sizes import SIZES, Size
+from vatt.tracing import traced_for_tpu
 from vatt.trained.checkpoint_list import (
     LIST_FILE,
     CheckpointListError,
@@ -51,4 +52,5 @@ __all__ = [
     "release_facts",
     "run_directory",
     "set_initial_seed",
+    "traced_for_tpu",
 ]

@@ -28,7 +28,7 @@ class EncoderBlock(keras.layers.Layer):
         self.attention_norm = RMSNorm() if t5 else LayerNormalization()
         self.attention = SelfAttention(size.width, size.heads, size.head_dim, dropout, use_bias, scaled=not t5)
         self.feed_forward_norm = LayerNormalization()
-        self.hidden = keras.layers.Dense(size.feed_forward, gelu, use_bias=use_bias)
+        self.hidden = keras.layers.Dense(size.feed_forward, use_bias=use_bias)
         self.output_projection = keras.layers.Dense(size.width, use_bias=use_bias)
 
     def call(
@@ -49,8 +49,7 @@ class EncoderBlock(keras.layers.Layer):
             normed, mask=mask, weights_key=keys.attention_weights, score_bias=score_bias, queries=queries
         )
         tokens += randomness.dropout(mixed, self.dropout, keys.attention_output)
-        hidden = self.hidden(self.feed_forward_norm(tokens))
-        hidden = randomness.dropout(hidden, self.dropout, keys.hidden)
+        hidden = gelu(self.hidden(self.feed_forward_norm(tokens)), self.dropout, keys.hidden)
         return tokens + randomness.dropout(self.output_projection(hidden), self.dropout, keys.feed_forward_output)
 
 

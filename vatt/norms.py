@@ -15,15 +15,32 @@ class LayerNormalization(keras.layers.LayerNormalization):
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
         """Returns `[..., width]` of `[..., width]`, computed in float32."""
         values, scale, offset = (tf.cast(value, tf.float32) for value in (tokens, self.gamma, self.beta))
-        return tf.cast(_normalized(values, scale, offset, self.epsilon), self.compute_dtype)
+        moments = _moments_in_one_pass if tokens.dtype == tf.bfloat16 else _moments
+        return tf.cast(_normalized(values, scale, offset, self.epsilon, moments), self.compute_dtype)
 
 
-def _normalized(values, scale, offset, epsilon):
+def _moments(values):
+    mean = tf.reduce_mean(values, axis=-1, keepdims=True)
+    return mean, tf.reduce_mean(tf.square(values - mean), axis=-1, keepdims=True)
+
+
+def _moments_in_one_pass(values):
+    """Reads the values once: on a TPU 0.8 % of a step of the paper's model.
+
+    What the difference loses is 1e-7 of the squared mean, in float32. Values of bfloat16 have fewer digits than that leaves, unless
+    their mean is a hundred times what they differ by.
+    """
+    mean = tf.reduce_mean(values, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(values), axis=-1, keepdims=True) - tf.square(mean)
+    return mean, tf.maximum(variance, 0.0)
+
+
+def _normalized(values, scale, offset, epsilon, moments):
     @custom_gradient
     def normalized(values, scale, offset):
-        centered = values - tf.reduce_mean(values, axis=-1, keepdims=True)
-        factor = tf.math.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
-        normal = centered * factor
+        mean, variance = moments(values)
+        factor = tf.math.rsqrt(variance + epsilon)
+        normal = (values - mean) * factor
 
         def backward(gradient):
             axes = list(range(gradient.shape.rank - 1))

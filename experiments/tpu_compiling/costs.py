@@ -9,8 +9,10 @@ from experiments.tpu_compiling.mlir_text import MatrixProduct
 from experiments.tpu_compiling.optimized import Instruction, Program, is_seldom
 from experiments.tpu_compiling.parts import Attribution, is_collective, modality_of, part_of
 
-# What takes time without being priced. Of the rest that has no cycles nothing is left to do at run time, or next to nothing.
-_UNPRICED = ("rng-bit-generator", "sort", "scatter", "custom-call", "fft", "cholesky", "triangular-solve")
+# What takes time without being priced, and what it is called. Of the rest that has no cycles nothing is left to do at run time,
+# or next to nothing. A fusion without cycles is a gather or a scatter; a reshape that is left moves numbers to other tiles.
+_SAME = ("rng-bit-generator", "sort", "reshape", "custom-call", "fft", "cholesky", "triangular-solve")
+_UNPRICED = {name: name for name in _SAME} | dict.fromkeys(("gather", "scatter", "fusion"), "gather or scatter")
 _NO_TRAFFIC = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call")
 _MATRIX_UNIT = {"v6e": 256}
 _SELDOM = "seldom taken branches"
@@ -134,7 +136,7 @@ def _unpriced(executed, topology):
     found = collections.defaultdict(list)
     for instruction, times in executed:
         if instruction.operation in _UNPRICED and instruction.cycles is None:
-            found[instruction.operation].append((instruction, times))
+            found[_UNPRICED[instruction.operation]].append((instruction, times))
     return {name: _sum_up(some, topology.bandwidth_bytes) for name, some in sorted(found.items())}
 
 

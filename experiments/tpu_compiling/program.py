@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 import data
+import vatt
 from experiments.pretraining import config
 from experiments.pretraining.assembly import Run, build_run, check_passes, make_model, random_batch, unfinished_batch
 from experiments.pretraining.dry_run import VOCABULARY_SIZE
@@ -78,7 +79,8 @@ def compile_variant(settings: config.Pretrain, name: str, topology: Topology, cl
         trainer = built.trainer
         trainer.finish_clips = functools.partial(data.finish_clips, image_size=variant.clips.image_size, products=True)
         step = functools.partial(trainer.replica_step, measure=trainer.measures_every_step)
-        lowered = lower(step, specs, topology.devices)
+        with vatt.traced_for_tpu():
+            lowered = lower(step, specs, topology.devices)
         seconds = time.monotonic() - started
         weight_bytes = sum(4 * each.shape.num_elements() for each in trainer.weights)
         del built, trainer, step

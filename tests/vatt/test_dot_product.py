@@ -1,13 +1,23 @@
 """Attention's own backward pass against a softmax, a dropout and a matrix product in float64, differentiated by TensorFlow."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from vatt import randomness
 from vatt.dot_product import dot_product_attention
+from vatt.tracing import traced_for_tpu
 
 KEY, RATE = tf.constant([7], tf.uint64), 0.4
+
+
+@pytest.fixture(params=["any device", "a TPU"])
+def forms(request):
+    """Both forms of the backward pass."""
+    with traced_for_tpu() if request.param == "a TPU" else contextlib.nullcontext():
+        yield request.param
 
 
 def plain(query, key, value, mask, bias, rate, weights_key):
@@ -47,6 +57,7 @@ def errors(exact, found):
     return [np.linalg.norm(one - tf.cast(other, tf.float64)) / np.linalg.norm(one) for one, other in pairs]
 
 
+@pytest.mark.usefixtures("forms")
 @pytest.mark.parametrize("queries", [6, 1])
 @pytest.mark.parametrize("weights_key", [None, KEY])
 @pytest.mark.parametrize("biased", [False, True])
@@ -72,6 +83,7 @@ def test_small_scores_need_no_maximum(monkeypatch, largest, dtype, spared):
     assert (dict(axis=-2, keepdims=True) not in maxima) == spared
 
 
+@pytest.mark.usefixtures("forms")
 @pytest.mark.parametrize("largest", [1.0, 30.0, 39.9, 40.1, 300.0])
 def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
     """All of a query's scores near the largest or near its opposite, where their exponentials are the farthest from 1."""
@@ -85,6 +97,7 @@ def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
         assert np.all(np.array(errors(exact, found)) < 2e-6 * max(largest, 10))
 
 
+@pytest.mark.usefixtures("forms")
 def test_scores_of_any_size_stay_finite():
     values, _ = inputs(spread=1e4)
     expected = plain(*values, None, None, RATE, KEY)
@@ -93,6 +106,7 @@ def test_scores_of_any_size_stay_finite():
     assert all(np.isfinite(one).all() for one in found)
 
 
+@pytest.mark.usefixtures("forms")
 def test_bfloat16_costs_no_more_accuracy_than_in_a_softmax():
     values, _ = inputs(100, 100, tf.bfloat16)
     exact = with_gradients(plain, in_float64(values), None, None, RATE, KEY)
@@ -101,3 +115,21 @@ def test_bfloat16_costs_no_more_accuracy_than_in_a_softmax():
     )
     assert {one.dtype for one in found} == {tf.bfloat16}
     assert all(one < 1.5 * other for one, other in zip(errors(exact, found), errors(exact, expected), strict=True))
+
+
+def test_a_tpu_keeps_no_gradient_of_the_scores(forms):
+    """Each product that reads it has one of its own, of another gradient, so that it is not kept for the other."""
+    values, _ = inputs(tokens=7)
+
+    @tf.function(autograph=False)
+    def step():
+        return with_gradients(dot_product_attention, values, None, None, RATE, KEY)
+
+    operations = step.get_concrete_function().graph.get_operations()
+    of_values = {
+        id(each.inputs[1])
+        for each in operations
+        if each.type == "BatchMatMulV2" and each.outputs[0].shape[2:] == [7, 6]
+    }
+    scores, objectives = 1, 2
+    assert len(of_values) == scores + objectives * (2 if forms == "a TPU" else 1)

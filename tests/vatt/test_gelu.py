@@ -5,12 +5,13 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+from vatt import randomness
 from vatt.gelu import gelu
 
 POINTS = np.linspace(-12.0, 12.0, 4801)
 
 
-def run(values):
+def run(values, gelu=gelu):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
         found = gelu(values)
@@ -35,3 +36,24 @@ def test_it_is_x_times_the_normal_distribution_with_its_derivative(dtype, error,
 def test_it_is_finite_everywhere():
     for found in run(tf.constant([-3e38, -1e20, 0.0, 1e20, 3e38])):
         assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_its_dropout_is_that_of_its_result(jit):
+    key, rate = tf.constant([7], tf.uint64), 0.3
+    values = tf.random.stateless_normal([9, 5, 11], [1, 2])
+    plain = lambda x: randomness.dropout(gelu(x), rate, key)  # noqa: E731
+    expected, found = (
+        tf.function(run, jit_compile=jit)(values, form) for form in (plain, lambda x: gelu(x, rate, key))
+    )
+    assert 0.2 < np.mean(found[0] == 0) < 0.4
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_no_backward_pass_reads_random_words():
+    """The forward pass draws them, and keeps one product for all backward passes."""
+    key = tf.constant([7], tf.uint64)
+    traced = tf.function(lambda: run(tf.ones([8, 3]), lambda x: gelu(x, 0.3, key)), autograph=False)
+    operations = traced.get_concrete_function().graph.get_operations()
+    assert sum(each.type == "GreaterEqual" for each in operations) == 1

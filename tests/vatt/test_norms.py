@@ -51,3 +51,18 @@ def test_a_token_of_equal_values_becomes_the_offset():
     found = results(layer, tf.fill([2, 3, 8], 5.0))
     np.testing.assert_array_equal(found[0], np.broadcast_to(layer.beta, [2, 3, 8]))
     assert all(np.isfinite(one).all() for one in found)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0, -30.0])
+def test_bfloat16_costs_no_more_accuracy_than_its_digits(mean):
+    """Its moments are those of one pass; the mean is that many times what the values differ by."""
+    values = tf.cast(draw([50, 256], 4) / 3.0 + mean, tf.bfloat16)
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        found = np.array(tf.cast(LayerNormalization()(values), tf.float64))
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+    exact = np.array(tf.cast(values, tf.float64))
+    exact = (exact - exact.mean(-1, keepdims=True)) / np.sqrt(exact.var(-1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(found, exact, rtol=2**-8, atol=2e-3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vatt import BatchPart, randomness
+from vatt import BatchPart, randomness, traced_for_tpu
 
 SEED, KEY = tf.constant([5, 6]), tf.constant([7], tf.uint64)
 MODALITIES = ("video", "audio", "text")
@@ -104,6 +104,22 @@ def test_a_part_of_a_batch_draws_its_share_of_the_whole(shape, parts, jit):
         for index in range(parts):
             np.testing.assert_array_equal(found[index][place], BatchPart(index, parts).of(whole[place]))
         np.testing.assert_array_equal(tf.concat([each[place] for each in found], axis=0), whole[place])
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 7, 130), (4, 9), (8, 16, 256)])
+def test_a_tpu_draws_whole_tiles_and_drops_what_else_it_would(shape):
+    """All drawn values lie in a tile of 8 x 128, and their upper left is what is used; a part of a batch drops its share."""
+    with traced_for_tpu():
+        found = dropped(0.3, KEY, shape)
+        part = tf.function(lambda: dropped_part(shape), autograph=False)() if shape[0] == 8 else None
+    tiles = shape if len(shape) < 3 else (*shape[:-2], -(-shape[-2] // 8) * 8, -(-shape[-1] // 128) * 128)
+    whole = dropped(0.3, KEY, tiles)
+    np.testing.assert_array_equal(found, whole[tuple(slice(size) for size in shape)])
+    assert part is None or np.array_equal(part == 0, found[4:])
+
+
+def dropped_part(shape):
+    return randomness.dropout(tf.ones([4, *shape[1:]]), 0.3, randomness.PartKey(KEY, BatchPart(tf.constant(1), 2)))
 
 
 def test_neither_shape_nor_precision_moves_where_zeros_fall():

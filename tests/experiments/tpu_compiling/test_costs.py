@@ -35,7 +35,10 @@ def test_parts_and_modalities_have_their_time_and_their_products(costs):
 
 
 def test_what_has_no_cycles_is_named_with_its_bytes(costs):
-    assert costs.unpriced == {"rng-bit-generator": Unpriced(1, 4 * 256 * 128, pytest.approx(131.072e3 / 450e9 * 1e3))}
+    sizes = {"rng-bit-generator": 256 * 128, "gather or scatter": 8 * 128, "reshape": 16 * 128}
+    assert costs.unpriced == {
+        name: Unpriced(1, 4 * numbers, pytest.approx(4 * numbers / 450e9 * 1e3)) for name, numbers in sizes.items()
+    }
 
 
 def test_branches_that_are_seldom_taken_are_named_with_their_time(seldom_program, costs):
@@ -59,7 +62,7 @@ def test_one_chip_sends_nothing_to_others(program):
 def test_padding_is_a_share_of_the_padded(costs):
     assert costs.padding.products == pytest.approx(1 - 228 / 256)
     # What is written, [4, 100] each: one of bfloat16, seven of float32, and one whose fastest axis is the short one, which
-    # fills 128 places; then [4, 300], [256, 128] and [16, 128] random words, 300 numbers.
-    plain = 2 * 400 + 8 * 4 * 400 + 4 * 1200 + 4 * 272 * 128 + 2 * 300
-    padded = 2 * 512 + 7 * 4 * 512 + 4 * 128 * 100 + 4 * 4 * 384 + 4 * 272 * 128 + 2 * 512
+    # fills 128 places; then [4, 300], [256, 128] and [16, 128] random words, [8, 128] gathered, [16, 128] reshaped, 300 numbers.
+    plain = 2 * 400 + 8 * 4 * 400 + 4 * 1200 + 4 * 296 * 128 + 2 * 300
+    padded = 2 * 512 + 7 * 4 * 512 + 4 * 128 * 100 + 4 * 4 * 384 + 4 * 296 * 128 + 2 * 512
     assert costs.padding.arrays == pytest.approx(1 - plain / padded)
