@@ -75,7 +75,7 @@ def identity_of(builder_class: type[ClipBuilder], config: tfds.core.BuilderConfi
 def read_plan(staging: str) -> Plan | None:
     """Returns the plan in a staging directory; None where there is no whole one."""
     try:
-        content = read_json(join(staging, "plan.json"))
+        content = read_json(plan_path(staging))
         return Plan(content["identity"], [Unit(*unit) for unit in content["units"]])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -104,8 +104,13 @@ def make_plan(
     completed = ((unit, builder_class.complete(config, part)) for unit, part in divided)
     units = interleave(lambda work: write(*work), completed, open_items=_WRITERS, threads=_WRITERS)
     plan = Plan(identity, list(units))
-    write_json(join(staging, "plan.json"), plan._asdict())
+    write_json(plan_path(staging), plan._asdict())
     return plan
+
+
+def plan_path(staging: str) -> str:
+    """Returns where the plan of a staging directory is."""
+    return join(staging, "plan.json")
 
 
 def unit_path(staging: str, number: int, suffix: str = "json") -> str:

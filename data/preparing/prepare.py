@@ -28,16 +28,16 @@ import tqdm
 
 from data.errors import DataError, PreparationError
 from data.preparing.clip_builder import ClipBuilder
-from data.preparing.plan import Plan, identity_of, make_plan, read_plan
+from data.preparing.plan import Plan, identity_of, make_plan
+from data.preparing.publishing import Place, place_of, remove, settle
 from data.preparing.report import NOTES_FILE, report_of, require_enough
 from data.preparing.unit_runners import in_this_process
 from data.preparing.units import Done, Job, Runner, captions_path, pending_units, read_done
 from data.records.sources import write_sources
 from data.source.storage import join, scheme_of
-from data.source.written_files import as_os_errors, read_json, write_json
+from data.source.written_files import as_os_errors, read_json, remove_incomplete, write_json
 from data.text.vocabulary import build_vocabularies
 
-_STAGING = "incomplete"
 _REPORT = "prepare_report.json"
 
 
@@ -86,68 +86,33 @@ def prepare(
     root = join(data_dir, builder_class.name)
     _require_folder(root)
     items, identity = builder_class.items(config), identity_of(builder_class, config)
-    place = _Place(join(root, f"{config.name}/{builder_class.VERSION}"), join(root, _STAGING))
+    place = place_of(root, identity)
     with _told_what_to_do(), as_os_errors(root):
         tf.io.gfile.makedirs(root)
         with _only_writer(root):
-            begun = read_plan(place.staging)
+            begun, published = settle(root)
+            if published == identity or (place.is_taken(begun) and not overwrite):
+                return Preparation(place.final, _read_finished(place.final, identity["parameters"]), was_there=True)
             plan = begun if begun is not None and begun.identity == identity else None
-            if place.is_taken(begun):
-                if not overwrite:
-                    return Preparation(place.final, _read_finished(place.final, identity["parameters"]), was_there=True)
-                plan = None if place.is_remote else plan
-            if place.is_remote and plan is None:
-                _remove(place.final)
             if plan is None:
                 if begun is not None:
                     _say(f"Discarding an unfinished preparation that used different parameters: {place.staging}")
-                _remove(place.staging)
+                place.clear()
                 plan = make_plan(builder_class, items, identity, config, place.staging)
             report = _prepare(builder_class, config, place, plan, run_units)
             return Preparation(place.final, report, was_there=False)
 
 
-class _Place(NamedTuple):
-    """Where the data set will be, and where everything is until then."""
-
-    final: str
-    staging: str
-
-    @property
-    def is_remote(self) -> bool:
-        return bool(scheme_of(self.final))
-
-    @property
-    def records(self) -> str:
-        return self.final if self.is_remote else join(self.staging, "records")
-
-    def is_taken(self, begun: Plan | None) -> bool:
-        """Returns whether something is there that is not what a run with this plan had to leave unfinished."""
-        if not tf.io.gfile.exists(self.final):
-            return False
-        ours = begun is not None and self.final.endswith(f"/{begun.identity['config']}/{begun.identity['version']}")
-        return not (self.is_remote and ours) or tf.io.gfile.exists(join(self.final, "dataset_info.json"))
-
-    def publish(self) -> None:
-        """Shows the finished data set at its place and removes what it took to make it."""
-        if not self.is_remote:
-            os.makedirs(os.path.dirname(self.final), exist_ok=True)
-            if os.path.exists(self.final):
-                os.rename(self.final, join(self.staging, "replaced"))
-            os.rename(self.records, self.final)
-        for name in (_REPORT, NOTES_FILE):  # of a run that failed
-            _remove(join(os.path.dirname(self.staging), name))
-        _remove(self.staging)
-
-
 def _prepare(
-    builder_class: type[ClipBuilder], config: tfds.core.BuilderConfig, place: _Place, plan: Plan, run_units: Runner
+    builder_class: type[ClipBuilder], config: tfds.core.BuilderConfig, place: Place, plan: Plan, run_units: Runner
 ) -> dict[str, Any]:
     """Makes what is still to be made; returns the report."""
     start = time.monotonic()
     multi_label = builder_class.multi_label(config)
     job = Job(builder_class, config, multi_label, place.staging, place.records, plan.shards())
     tf.io.gfile.makedirs(place.records)
+    if not place.is_remote:  # There is a lock here; elsewhere workers of a killed run may still write.
+        remove_incomplete(place.records)
     pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
         _say(f"Resuming an earlier run: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")
@@ -166,11 +131,11 @@ def _prepare(
     }
     write_json(join(place.records, _REPORT), report, for_people=True)
     write_sources(place.records, builder_class.sources(config))
-    for name in tf.io.gfile.listdir(place.records):
-        if ".incomplete." in name:  # of a run that was killed
-            tf.io.gfile.remove(join(place.records, name))
+    remove_incomplete(place.records)
     builder.info.set_splits(tfds.core.SplitDict(splits))
     builder.info.write_to_directory(place.records)  # dataset_info.json comes last.
+    for name in (_REPORT, NOTES_FILE):  # of a run that failed
+        remove(join(place.root, name))
     place.publish()
     return report
 
@@ -203,7 +168,7 @@ def _split_infos(job: Job, results: Sequence[Done]) -> list[tfds.core.SplitInfo]
         lengths = [length for part in parts for length in part.shard_lengths]
         if not any(lengths):
             for index in range(len(lengths)):
-                _remove(job.shard_path(split, index))
+                remove(job.shard_path(split, index))
             continue
         template = tfds.core.ShardedFileTemplate(
             data_dir=job.directory, dataset_name=job.builder_class.name, split=split, filetype_suffix="tfrecord"
@@ -215,13 +180,6 @@ def _split_infos(job: Job, results: Sequence[Done]) -> list[tfds.core.SplitInfo]
 
 def _say(message: str) -> None:
     tqdm.tqdm.write(message, file=sys.stderr)
-
-
-def _remove(path: str) -> None:
-    if tf.io.gfile.isdir(path):
-        tf.io.gfile.rmtree(path)
-    elif tf.io.gfile.exists(path):
-        tf.io.gfile.remove(path)
 
 
 def _require_folder(path: str) -> None:

@@ -75,9 +75,18 @@ def captions_path(job: Job, unit: Unit) -> str:
 
 
 def pending_units(job: Job, units: Iterable[Unit]) -> list[Unit]:
-    """Returns those of the units that are not done."""
-    names = set(tf.io.gfile.listdir(join(job.staging, "units")))
-    return [unit for unit in units if os.path.basename(_done_path(job, unit)) not in names]
+    """Returns those of the units that are not done; one whose files of records are gone is to be done again."""
+    marks = set(tf.io.gfile.listdir(join(job.staging, "units")))
+    records = set(tf.io.gfile.listdir(job.directory))
+    pending = []
+    for unit in units:
+        is_marked = os.path.basename(_done_path(job, unit)) in marks
+        if is_marked and records.issuperset(map(os.path.basename, _shard_paths(job, unit))):
+            continue
+        if is_marked:
+            tf.io.gfile.remove(_done_path(job, unit))
+        pending.append(unit)
+    return pending
 
 
 def read_done(job: Job, units: Sequence[Unit]) -> list[Done]:
@@ -127,6 +136,10 @@ def _done_path(job: Job, unit: Unit) -> str:
     return unit_path(job.staging, unit.number, "done.json")
 
 
+def _shard_paths(job: Job, unit: Unit) -> list[str]:
+    return [job.shard_path(unit.split, unit.first_shard + index) for index in range(unit.shards)]
+
+
 def _records_of(
     job: Job, tallies: list[Tally], on_item: Callable[[int], Any], item: Item
 ) -> Iterator[tuple[bytes, list[str]]]:
@@ -143,9 +156,8 @@ def _writers(job: Job, unit: Unit) -> Iterator[tuple[list[tf.io.TFRecordWriter],
     """Opens the unit's files of records, and one for the captions in these, of which vocabularies are made."""
     with contextlib.ExitStack() as renaming, contextlib.ExitStack() as files:
         open_file = lambda path: renaming.enter_context(renamed_when_done(path))  # noqa: E731
-        paths = [job.shard_path(unit.split, unit.first_shard + index) for index in range(unit.shards)]
         with as_os_errors(job.directory):
-            shards = [files.enter_context(tf.io.TFRecordWriter(open_file(path))) for path in paths]
+            shards = [files.enter_context(tf.io.TFRecordWriter(open_file(path))) for path in _shard_paths(job, unit)]
             captions = files.enter_context(tf.io.gfile.GFile(open_file(captions_path(job, unit)), "w"))
             captions.write("")  # Else there is no file where there are no captions.
             yield shards, captions

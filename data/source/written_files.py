@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from data.source.regular_files import require_no_pipe
+
+_INCOMPLETE = ".incomplete."
 
 
 def read_json(path: str) -> Any:
@@ -34,7 +37,7 @@ def write_json(path: str, content: Any, for_people: bool = False) -> None:
 @contextlib.contextmanager
 def renamed_when_done(path: str) -> Iterator[str]:
     """Gives another name to write to; afterwards the file is `path`, or if something failed there is none."""
-    temporary = f"{path}.incomplete.{uuid.uuid4().hex}"
+    temporary = f"{path}{_INCOMPLETE}{uuid.uuid4().hex}"
     with as_os_errors(path):
         try:
             yield temporary
@@ -42,6 +45,13 @@ def renamed_when_done(path: str) -> Iterator[str]:
         finally:
             if tf.io.gfile.exists(temporary):
                 tf.io.gfile.remove(temporary)
+
+
+def remove_incomplete(directory: str) -> None:
+    """Removes what `renamed_when_done` has left in a directory where it was killed."""
+    for name in tf.io.gfile.listdir(directory):
+        if _INCOMPLETE in name:
+            tf.io.gfile.remove(os.path.join(directory, name))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import pytest
 import data.preparing.prepare
 from data.errors import DataError
 from data.preparing.prepare import prepare
+from data.preparing.publishing import Place
+from data.preparing.unit_runners import in_this_process
 from data.records.prepared_dataset import open_dataset
 from data.sets.synthetic import Synthetic, SyntheticConfig
 
@@ -99,6 +101,52 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
     prepare(Synthetic, config(train_clips=5), str(tmp_path), overwrite=True)
     assert open_dataset("synthetic", str(tmp_path)).split_sizes["train"] == 5
     assert os.listdir(tmp_path / "synthetic") == ["default"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_killed_once_it_is_published_it_only_cleans_up(tmp_path, monkeypatch, overwrite):
+    prepare(Synthetic, config(), str(tmp_path))
+
+    remove = Place._remove_staging
+
+    def die_once_it_is_published(self):
+        if os.path.exists(f"{self.staging}/plan.json") and not os.path.exists(self.records):
+            raise KeyboardInterrupt
+        remove(self)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Place, "_remove_staging", die_once_it_is_published)
+        prepare(Synthetic, config(train_clips=4), str(tmp_path), overwrite=True)
+    assert {"plan.json", "replaced"} <= set(os.listdir(tmp_path / "synthetic" / "incomplete"))
+    before = tree(tmp_path / "synthetic" / "default")
+    assert prepare(Synthetic, config(train_clips=4), str(tmp_path), overwrite=overwrite).was_there
+    assert tree(tmp_path / "synthetic" / "default") == before
+    assert open_dataset("synthetic", str(tmp_path)).split_sizes == {"train": 4, "test": 2}
+    assert os.listdir(tmp_path / "synthetic") == ["default"]
+
+
+def test_finished_parts_without_their_files_are_made_again(tmp_path, monkeypatch):
+    records = tmp_path / "synthetic" / "incomplete" / "records"
+
+    def die(captions, directory):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(data.preparing.prepare, "build_vocabularies", die)
+        prepare(Synthetic, config(), str(tmp_path))
+    (lost,) = records.glob("*-train.tfrecord-*")
+    lost.unlink()
+    left = records / f"{lost.name}.incomplete.0123"
+    left.write_bytes(b"half a rec")
+
+    def look(job, units):
+        assert [unit.split for unit in units] == ["train"] and not left.exists()
+        in_this_process(job, units)
+
+    prepare(Synthetic, config(), str(tmp_path), run_units=look)
+    found = open_dataset("synthetic", str(tmp_path))
+    assert found.split_sizes == {"train": 3, "test": 2}
+    assert all(os.path.exists(path) for paths in found.shard_paths.values() for path in paths)
 
 
 def test_two_writers_do_not_meet(tmp_path):

@@ -200,12 +200,16 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(whole, run, tmp_path, mo
     name = next(name for name in contents(whole.directory) if f"-{units[-1].split}.tfrecord-{shard:05d}-of" in name)
     monkeypatch.setattr("uuid.uuid4", lambda: types.SimpleNamespace(hex="same"))
     full = tmp_path / f"plan/folder/incomplete/records/{name}.incomplete.same"
-    full.symlink_to("/dev/full")
+
+    def fill_the_disk(job, units):
+        full.symlink_to("/dev/full")
+        in_this_process(job, units)
+
     with pytest.raises(
         OSError,
         match="No space left on device: free some space and run the same command again; finished parts are kept",
     ):
-        run(tmp_path / "plan")
+        run(tmp_path / "plan", fill_the_disk)
     decoded.names = []
     assert contents(run(tmp_path / "plan").directory) == contents(whole.directory)
     assert 0 < len(decoded.names) <= units[-1].items
