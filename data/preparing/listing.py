@@ -20,6 +20,9 @@ from data.source.tree import SourceTree
 from data.text.cues import Cue
 from data.text.encodings import decode
 
+# Times beyond this, 30 years, are none (our choice).
+_LONGEST_SECONDS = 1e9
+
 
 class Segment(NamedTuple):
     """One clip that is cut from a media file.
@@ -94,6 +97,11 @@ def video_from_json(values: Sequence[Any]) -> ListedVideo:
     labels = None if video.labels is None else tuple(video.labels)
     members = tuple(Member(*member) for member in video.members)
     return video._replace(labels=labels, segments=segments, cues=_cues(video.cues), members=members)
+
+
+def is_span(start_seconds: float, end_seconds: float) -> bool:
+    """Returns whether a listed clip may start and end there: not backwards, nor where no video is."""
+    return 0 <= start_seconds < end_seconds <= _LONGEST_SECONDS
 
 
 def _cues(values: Iterable[Sequence[Any]]) -> tuple[Cue, ...]:

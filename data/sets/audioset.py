@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.preparing.listed_clips import ListedClips
 from data.preparing.listed_clips_config import ListedClipsConfig
-from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason, hash_position
+from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason, hash_position, is_span
 from data.preparing.named_files import NOT_THERE, pair, require_some
 from data.source.file_kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
@@ -138,7 +138,7 @@ class AudioSetConfig(ListedClipsConfig):
         try:
             video_id, start, end, mids = row
             labels = tuple(sorted({indices[mid.strip()] for mid in mids.split(",")}))
-            if not 0 <= float(start) < float(end):
+            if not is_span(float(start), float(end)):
                 raise ValueError
             return _Row(video_id, float(start), float(end), labels, split)
         except (ValueError, KeyError) as error:

@@ -63,7 +63,7 @@ class ESC50Config(ListedClipsConfig):
 
     def _row(self, cells: dict[str, str]) -> _Row:
         name, fold, target, category = (cells.get(column, "") for column in _COLUMNS)
-        if not name or fold not in _FOLDS or not target.isdecimal():
+        if not name or fold not in _FOLDS or not (target.isdecimal() and len(target) < 10):
             raise DataError(
                 f"{self.tree.path(_META)} should have rows of {', '.join(_COLUMNS)}, with a fold of "
                 f"{', '.join(_FOLDS)} and a number as target. Found {','.join(cells.values())!r}"

@@ -96,7 +96,7 @@ def _rows(tree: SourceTree, path: str) -> Iterator[_Row]:
             youtube_id, start, end, split = (row[place] for place in places)
             label = "" if label_place is None else row[label_place]
             name, split = f"{youtube_id}_{int(float(start)):06d}_{int(float(end)):06d}", _SPLITS[split]
-        except (IndexError, ValueError, KeyError) as error:
+        except (IndexError, ValueError, KeyError, OverflowError) as error:
             raise DataError(
                 f"{tree.path(path)} should have rows of {', '.join(_COLUMNS)} (split one of {', '.join(_SPLITS)}). "
                 f"Found {','.join(row)!r}"

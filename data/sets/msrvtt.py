@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.preparing.listed_clips import ListedClips
 from data.preparing.listed_clips_config import ListedClipsConfig
-from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
+from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason, is_span
 from data.preparing.named_files import NOT_THERE, files_by_name, require_some
 from data.source.file_kinds import VIDEO_SUFFIXES
 from data.text.cues import Cue, one_line
@@ -86,7 +86,7 @@ class MSRVTTConfig(ListedClipsConfig):
                 texts = {}
                 for sentence in content.get("sentences") or ():
                     texts.setdefault(sentence["video_id"], []).append(one_line(sentence["caption"]))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 raise DataError(
                     f"{self.tree.path(path)} should hold videos with video_id, category, split, start time and end time, and "
                     f"sentences with video_id and caption ({type(error).__name__}: {error})"
@@ -157,7 +157,7 @@ def _is_list(path: str) -> bool:
 
 def _read_video(video: dict[str, Any]) -> dict[str, Any]:
     label, seconds = int(video["category"]), float(video["end time"]) - float(video["start time"])
-    if not 0 <= label < len(CLASS_NAMES) or not seconds > 0:
+    if not 0 <= label < len(CLASS_NAMES) or not is_span(0, seconds):
         raise ValueError(f"category {label}, {seconds} s")
     return {"split": _SPLITS[video["split"]], "label": label, "seconds": seconds}
 

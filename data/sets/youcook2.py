@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from data.errors import DataError
 from data.preparing.listed_clips import ListedClips
 from data.preparing.listed_clips_config import ListedClipsConfig
-from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason
+from data.preparing.listing import ClipList, ListedVideo, Segment, by_reason, is_span
 from data.preparing.named_files import NOT_THERE, files_by_name, require_some
 from data.source.file_kinds import VIDEO_SUFFIXES
 from data.text.cues import Cue, one_line
@@ -104,7 +104,7 @@ def _read_video(video_id: str, video: dict[str, Any]) -> dict[str, Any]:
         clip_id = f"{video_id}_{number}"
         start, end = step["segment"]
         sentence = one_line(step.get("sentence") or "")
-        if 0 <= start < end and sentence:
+        if is_span(start, end) and sentence:
             segments.append(Segment(clip_id, float(start), float(end), (Cue(sentence, float(start), float(end)),)))
         else:
             broken.append(clip_id)

@@ -153,9 +153,10 @@ class SourceTree:
 
     def read_json(self, relative: str) -> Any:
         """Reads a whole JSON file; raises `DataError` if it is not JSON, and as `open_text`."""
+        text = self.read_text(relative)
         try:
-            return json.loads(self.read_text(relative))
-        except json.JSONDecodeError as error:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:  # also of numbers with too many digits
             raise DataError(f"{self.path(relative)} cannot be read as JSON ({error})") from error
 
     def read_rows(self, relative: str, delimiter: str = ",") -> list[list[str]]:

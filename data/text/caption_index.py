@@ -94,6 +94,8 @@ def _next_member(window: _Window, decode: Callable[..., tuple]) -> tuple[str, in
         return None
     try:
         _, end = decode(window.text, match.end())
+    except RecursionError as error:
+        raise ValueError(f"nested too deeply: what starts at byte {window.offset + match.end()}") from error
     except ValueError:  # Its end is still to be read, unless the file is broken.
         return None
     # More digits of the number may follow.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,6 +11,8 @@ from typing import NamedTuple
 # Two cues this close in time adjoin (our choice).
 _ADJOINING_SECONDS = 0.1
 _LINE_END = re.compile(r"\r*\n|\r")
+# More digits than Python reads, or than any character has.
+_LONG_REFERENCE = re.compile(r"&#\d{20,};?", re.ASCII)
 
 
 class Cue(NamedTuple):
@@ -64,11 +68,17 @@ def one_line(text: str) -> str:
     return " ".join(text.encode("utf-8", errors="replace").decode().split())
 
 
+def resolved(text: str) -> str:
+    """Returns a text with its character references (`&amp;`, `&#39;`) resolved; those of no character become U+FFFD."""
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))
+
+
 def seconds(hours: str | None, minutes: str, whole: str, fraction: str | None) -> float | None:
     """Returns a time of day as seconds; `fraction` counts milliseconds, so "4" is 4 ms. None if it is no time."""
     if int(minutes) >= 60 or int(whole) >= 60:
         return None
-    return ((int(hours or 0) * 3600 + int(minutes) * 60 + int(whole)) * 1000 + int((fraction or "0")[:3])) / 1000
+    # Of hours there may be more digits than integers can have.
+    return ((float(hours or 0) * 3600 + int(minutes) * 60 + int(whole)) * 1000 + int((fraction or "0")[:3])) / 1000
 
 
 def span_in(times: re.Match[str] | None) -> Span | None:
@@ -81,5 +91,7 @@ def span_in(times: re.Match[str] | None) -> Span | None:
 
 
 def span_of(start: float | None, end: float | None) -> Span | None:
-    """Returns a span; None if a time is missing or it ends before it starts."""
-    return None if start is None or end is None or end < start else (start, end)
+    """Returns a span; None if a time is missing or endless, or it ends before it starts."""
+    if start is None or end is None or not (math.isfinite(start) and math.isfinite(end)):
+        return None
+    return (start, end) if start <= end else None

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import charset_normalizer
 
+from data.errors import DataError
+
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which it starts with
@@ -56,18 +58,28 @@ def decode(content: bytes, encoding: str | None = None) -> DecodedText:
     Args:
       content: the file.
       encoding: what files that are neither are in, such as "cp1251"; None to guess.
+
+    Raises:
+      DataError: it is not in `encoding`, which has no character for what is broken.
     """
     for mark, name in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return DecodedText(content.decode(name, errors="replace").removeprefix("\ufeff"))
     if encoding and content.isascii():  # may be more than ASCII: ISO-2022-JP has only such bytes
-        return DecodedText(content.decode(encoding, errors="replace"))
+        return DecodedText(_decoded(content, encoding))
     if (text := _as_utf8(content)) is not None:
         return DecodedText(text)
     if encoding:
-        return DecodedText(content.decode(encoding, errors="replace"))
+        return DecodedText(_decoded(content, encoding))
     guess = guess_encoding(content)
     return DecodedText(content.decode(guess, errors="replace"), guess)
+
+
+def _decoded(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding, errors="replace")
+    except ValueError as error:  # Not all encodings can replace what they cannot read.
+        raise DataError(f"the file cannot be read as {encoding} ({error})") from error
 
 
 def guess_encoding(content: bytes) -> str:

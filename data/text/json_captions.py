@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, in_order, one
 from data.text.languages import language_of, preference
 
 _OF_SAMPLES = ("clip_subtitles", "yt_meta_dict", "whisper_transcript", "caption")
-_FAULTS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_FAULTS = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 def parse_json3(text: str) -> ParsedCaptions:
@@ -128,7 +129,7 @@ def _clock(value: Any) -> float | None:
     """Returns seconds, of a number or of a text such as `00:01:02.500`; None if it is neither."""
     try:
         seconds = math.fsum(60**place * float(part) for place, part in enumerate(reversed(str(value).split(":"))))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) else None
 
@@ -153,18 +154,25 @@ def parse_caption_lists(captions: Any) -> ParsedCaptions:
 
 def _read_event(event: Mapping[str, Any]) -> tuple[Any, float, float, str]:
     """Returns a json3 event's window, start and end in seconds, and words."""
-    start = event.get("tStartMs", math.nan) / 1000
+    start, duration = _thousandth(event.get("tStartMs", math.nan)), _thousandth(event.get("dDurationMs", 0))
     words = "".join(segment.get("utf8") or "" for segment in event.get("segs") or ())
-    return event.get("wWinId"), start, start + event.get("dDurationMs", 0) / 1000, words
+    return event.get("wWinId"), start, start + duration, words
 
 
 def _read_segment(segment: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Returns a segment's start and end in seconds, and words; whisper.cpp counts milliseconds."""
     if "offsets" in segment:
-        return segment["offsets"]["from"] / 1000, segment["offsets"]["to"] / 1000, segment.get("text")
+        return _thousandth(segment["offsets"]["from"]), _thousandth(segment["offsets"]["to"]), segment.get("text")
     return segment.get("start"), segment.get("end"), segment.get("text")
 
 
+def _thousandth(milliseconds: Any) -> float:
+    try:
+        return milliseconds / 1000
+    except OverflowError:  # JSON's integers have any length.
+        return math.nan
+
+
 def _is_usable(start: Any, end: Any, text: Any) -> bool:
-    numbers = all(type(time) in (int, float) and math.isfinite(time) for time in (start, end))
+    numbers = all(type(time) in (int, float) and abs(time) <= sys.float_info.max for time in (start, end))
     return numbers and start <= end and isinstance(text, str)

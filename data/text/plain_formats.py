@@ -6,6 +6,7 @@ offset of an .lrc file for microseconds (findings/ffmpeg_lrc_offset.sh).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -20,7 +21,7 @@ _SBV_TIME = r"(\d+):(\d{1,2}):(\d{1,2})\.(\d{1,3})"
 _SBV_TIMING = re.compile(rf"\s*{_SBV_TIME}\s*,\s*{_SBV_TIME}\s*$")
 _LRC_STAMPS = re.compile(r"\s*((?:\[\d+:\d{1,2}(?:[.:]\d{1,3})?\]\s*)+)(.*)$")
 _LRC_STAMP = re.compile(r"\[(\d+):(\d{1,2})(?:[.:](\d{1,3}))?\]")
-_LRC_OFFSET = re.compile(r"\s*\[offset:\s*([+-]?\d+)\s*\]", re.IGNORECASE)
+_LRC_OFFSET = re.compile(r"\s*\[offset:\s*([+-]?\d{1,9})\s*\]", re.IGNORECASE)
 _LRC_WORD_TIME = re.compile(r"<\d+:\d{1,2}(?:[.:]\d{1,3})?>")
 # The last line of lyrics has no end, and none is sung for longer (our choice).
 _LONGEST_LINE_SECONDS = 10.0
@@ -77,7 +78,7 @@ def parse_lrc(text: str) -> ParsedCaptions:
     if text.strip() and not starts:
         raise DataError("not an .lrc file: it has no line like [00:12.00]words")
     timed = sorted(((start, words) for start, words in starts if start is not None), key=lambda line: line[0])
-    ends = [start for start, _ in timed[1:]] + [float("inf")]
+    ends = [start for start, _ in timed[1:]] + [math.inf] * bool(timed)
     broken = [(None, [])] * (len(starts) - len(timed))
     spans = [
         ((max(0.0, start - offset), max(0.0, min(end, start + _LONGEST_LINE_SECONDS) - offset)), [words])
@@ -122,4 +123,6 @@ def _sbv_blocks(lines: list[str], starts: list[int]) -> Iterator[tuple[Span | No
 
 
 def _lrc_seconds(minutes: str, whole: str, fraction: str) -> float | None:
-    return None if int(whole) >= 60 else int(minutes) * 60 + int(whole) + int(fraction.ljust(3, "0")) / 1000
+    if int(whole) >= 60 or math.isinf(time := float(minutes) * 60):
+        return None
+    return time + int(whole) + int(fraction.ljust(3, "0")) / 1000

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, span_in
+from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in
 
 _ARROW = "-->"
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d+))?"
@@ -22,6 +21,8 @@ _TAG = re.compile(
 )
 _BREAK = re.compile(r"\\N|<br\s*/?>", re.IGNORECASE)
 _REFERENCE = re.compile(r"&#?\w+;")
+# With more digits it is none (our choice).
+_NUMBER = re.compile(r"\d{1,9}")
 
 
 def parse_subrip(text: str) -> ParsedCaptions:
@@ -38,7 +39,7 @@ def parse_subrip(text: str) -> ParsedCaptions:
 def clean_subrip(text: str) -> list[str]:
     """Returns the lines of a cue without the tags that SubRip knows; `<door slams>` is text."""
     plain = _TAG.sub("", _BREAK.sub("\n", text).replace(r"\h", " "))
-    plain = _REFERENCE.sub(lambda match: html.unescape(match[0]), plain)
+    plain = _REFERENCE.sub(lambda match: resolved(match[0]), plain)
     return [line for line in (" ".join(line.split()) for line in plain.split("\n")) if line]
 
 
@@ -56,7 +57,7 @@ def _starts(lines: Sequence[str]) -> Iterator[_Start]:
         if not _is_timing(lines, index, previous):
             continue
         above = next((i for i in range(index - 1, previous, -1) if lines[i]), None)
-        is_number = above is not None and lines[above].isdecimal()
+        is_number = above is not None and _is_number(lines[above])
         follows = is_number and last_number is not None and int(lines[above]) == last_number + 1
         directly = above == index - 1 and (numbered or not lines[above - 1])
         if follows or (is_number and (directly or previous < 0)):
@@ -73,8 +74,12 @@ def _is_timing(lines: Sequence[str], index: int, previous: int) -> bool:
     if _TIMING.match(lines[index]):
         return True
     # In the midst of a cue it is text.
-    begins = index == previous + 1 or not lines[index - 1] or lines[index - 1].isdecimal()
+    begins = index == previous + 1 or not lines[index - 1] or _is_number(lines[index - 1])
     return begins and _LIKE_TIMING.match(lines[index]) is not None
+
+
+def _is_number(line: str) -> bool:
+    return _NUMBER.fullmatch(line) is not None
 
 
 def _blocks(lines: Sequence[str], starts: Sequence[_Start]) -> Iterator[tuple[Span | None, list[str]]]:
@@ -89,6 +94,6 @@ def _without_number(body: list[str], number: str) -> list[str]:
     """Returns the last cue's lines without the number of one that a broken file does not hold any more."""
     while body and not body[-1]:
         body.pop()
-    if len(body) > 1 and not body[-2] and number.isdecimal() and body[-1] == str(int(number) + 1):
+    if len(body) > 1 and not body[-2] and _is_number(number) and body[-1] == str(int(number) + 1):
         body.pop()
     return body

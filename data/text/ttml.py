@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from data.errors import DataError
-from data.text.cues import ParsedCaptions, Span, from_blocks
+from data.text.cues import ParsedCaptions, Span, from_blocks, span_of
+from data.text.encodings import is_encoding
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d)(?:\.(\d+)|:(\d+(?:\.\d+)?))?$")
 _OFFSET = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|f|t)$")
@@ -25,10 +27,15 @@ class _Rates(NamedTuple):
 
     def seconds(self, time: str) -> float:
         """Returns a time expression in seconds; `ValueError` for what is none."""
+        if not math.isfinite(found := self._seconds(time)):
+            raise ValueError(f"no time: {time}")
+        return found
+
+    def _seconds(self, time: str) -> float:
         if match := _CLOCK.match(time.strip()):
             hours, minutes, whole, fraction, frames = match.groups()
             part = float(f"0.{fraction}") if fraction else float(frames or 0) / self.frames
-            return int(hours) * 3600 + int(minutes) * 60 + int(whole) + part
+            return float(hours) * 3600 + int(minutes) * 60 + int(whole) + part
         if match := _OFFSET.match(time.strip()):
             units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001, "f": 1 / self.frames, "t": 1 / self.ticks}
             return float(match[1]) * units[match[2]]
@@ -36,9 +43,9 @@ class _Rates(NamedTuple):
 
 
 def declared_encoding(content: bytes) -> str | None:
-    """Returns the encoding that an XML file declares; None if it declares none."""
+    """Returns the encoding that an XML file declares; None if it declares none, or one that nobody knows."""
     match = _DECLARED.match(content)
-    return match and match[1].decode()
+    return match[1].decode() if match and is_encoding(match[1].decode()) else None
 
 
 def parse_ttml(text: str) -> tuple[ParsedCaptions, str | None]:
@@ -61,7 +68,10 @@ def parse_ttml(text: str) -> tuple[ParsedCaptions, str | None]:
         raise DataError(f"not a TTML file: its first element is {_name(root)!r}, not 'tt'")
     rates = _rates(root)
     bodies = [element for element in root if _name(element) == "body"]
-    blocks = [block for body in bodies for block in _blocks(body, (0.0, None), rates)]
+    try:
+        blocks = [block for body in bodies for block in _blocks(body, (0.0, None), rates)]
+    except RecursionError as error:
+        raise DataError("a TTML file that is nested too deeply") from error
     return from_blocks(sorted(blocks, key=lambda block: block[0] or (0.0, 0.0))), root.get(_LANGUAGE) or None
 
 
@@ -79,7 +89,7 @@ def _blocks(element: ElementTree.Element, around: tuple[float, float | None], ra
             if _name(child) in ("div", "p", "span"):
                 yield from _blocks(child, (start, end), rates)
     elif lines := _lines(element):
-        yield (None if end is None or end < start else (start, end)), lines
+        yield span_of(start, end), lines
 
 
 def _times(element: ElementTree.Element, around: tuple[float, float | None], rates: _Rates) -> tuple:

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, lines_of, span_in
+from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in
 
 _ARROW = "-->"
 # Our choice: a comma before the milliseconds is read, too.
@@ -44,7 +44,7 @@ def clean_webvtt(text: str) -> list[str]:
 
     Anything from `<` to the next `>` is a tag, also over lines; a speaker's name (`<v Anna>`) is part of one.
     """
-    plain = html.unescape(_TAG.sub("", _OVERRIDE.sub("", text)))
+    plain = resolved(_TAG.sub("", _OVERRIDE.sub("", text)))
     return [line for line in (" ".join(line.split()) for line in plain.split("\n")) if line]
 
 

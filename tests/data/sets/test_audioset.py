@@ -175,6 +175,8 @@ def test_sound_alone_can_be_taken(source, tmp_path, run_prepare, read_records, t
     ("name", "lines", "message"),
     [
         ("eval_segments.csv", ['abcdefghijk, 0.000, 10.000, "/m/unknown"'], "should have rows like"),
+        ("eval_segments.csv", ['abcdefghijk, 0.000, inf, "/m/09x0r"'], "should have rows like"),
+        ("eval_segments.csv", ['abcdefghijk, 1e307, 1e308, "/m/09x0r"'], "should have rows like"),
         ("eval_segments.csv", ["abcdefghijk, 0.000, 10.000"], "should have rows like"),
         ("eval_segments.csv", ['abcdefghijk, 10.000, 10.000, "/m/09x0r"'], "should have rows like"),
         ("class_labels_indices.csv", ["index,mid,display_name", "1,/m/09x0r,Speech"], "indices 0, 1"),

@@ -93,6 +93,7 @@ def test_what_is_broken_is_named(prepared):
         (None, "should hold meta/esc50.csv and the folder audio"),
         (["file,class", ROWS[0]], "esc50.csv should have a header with filename, fold, target, category"),
         ([HEADER, "1-100032-A-0.wav,6,0,dog"], "a fold of 1, 2, 3, 4, 5 .*Found '1-100032-A-0.wav,6,0,dog'"),
+        ([HEADER, f"1-100032-A-0.wav,1,{'9' * 5000},dog"], "a number as target"),
         ([HEADER, "../../1-100032-A-0.wav,1,0,dog"], r"esc50.csv names '../../1-100032-A-0.wav', which lies outside"),
         ([HEADER, "/tmp/1-100032-A-0.wav,1,0,dog"], r"esc50.csv names '/tmp/1-100032-A-0.wav', which lies outside"),
         ([HEADER, ROWS[0]], "none of the 1 sounds that meta/esc50.csv lists is in "),

@@ -99,6 +99,7 @@ def test_validation_is_read_back(prepared):
             [HEADER, row(GONE, "zumba", "later")],
             "train.csv should have rows of label,.* Found 'zumba,goneGONEgon,3,13,later,0'",
         ),
+        ([HEADER, "zumba,goneGONEgon,3,inf,train,0"], "train.csv should have rows of label"),
         ([HEADER, "zumba,goneGONEgon"], "train.csv should have rows of label"),
         (
             [HEADER, "zumba,../outside/goneGONEgon,3,13,train"],

@@ -118,12 +118,19 @@ def test_lists_of_the_same_videos_count_once(trees, tmp_path):
     assert len(video.segments[0].cues) == 20
 
 
+def endless(end):
+    return json.dumps(described("video0")).replace("138.72", end)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("MSRVTT_JSFUSION_test.csv", "key,video_id,sentence\nret0,video0,a car", "names video0, which no"),
         ("MSRVTT_JSFUSION_test.csv", "key,video\nret0,video0", "columns video_id and sentence"),
         ("a_videodatainfo.json", '{"videos": [{"video_id": "video3"}]}', "should hold videos with video_id"),
+        ("a_videodatainfo.json", endless("1e400"), "should hold videos with video_id"),
+        ("a_videodatainfo.json", endless("9" * 400), "should hold videos with video_id"),
+        ("a_videodatainfo.json", "[" * 100_000, "cannot be read as JSON"),
         ("a_videodatainfo.json", "{", "cannot be read as JSON"),
     ],
 )

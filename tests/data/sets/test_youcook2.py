@@ -27,7 +27,14 @@ def annotated(subset, recipe, *steps):
 DATABASE = {
     TRAIN: annotated("training", "405", (2, 3, "spread the p\u00e2t\u00e9\n on bread \ud83c"), (0, 1, "cut the bread")),
     VALID: annotated(
-        "validation", "101", (1, 2, "boil the pasta"), (1, 9, "add cheese"), (7, 9, "serve"), (1, 1, "?"), (1, 2, None)
+        "validation",
+        "101",
+        (1, 2, "boil the pasta"),
+        (1, 9, "add cheese"),
+        (7, 9, "serve"),
+        (1, 1, "?"),
+        (1, 2, None),
+        (1, 10**400, "?"),
     ),
     ODD: annotated("validation", "405", (0, 1, "whisk")),
     GONE: annotated("training", "101", (0, 1, "gone")),
@@ -73,7 +80,7 @@ def test_the_annotations(source):
     assert listed.skipped == {
         "the video is not there": [GONE],
         "of the subset 'testing'": [TEST],
-        "the step has no time or no sentence": [f"{VALID}_3", f"{VALID}_4"],
+        "the step has no time or no sentence": [f"{VALID}_3", f"{VALID}_4", f"{VALID}_5"],
     }
 
 

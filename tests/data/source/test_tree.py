@@ -92,6 +92,12 @@ def test_what_cannot_be_read_as_text_is_named(read, write_tree):
         getattr(tree, read)("missing.csv")
 
 
+@pytest.mark.parametrize("content", ["{", "[" * 100_000, "9" * 5000], ids=["half", "nested", "digits"])
+def test_what_cannot_be_read_as_json_is_named(content, write_tree):
+    with pytest.raises(DataError, match=r"list\.json cannot be read as JSON"):
+        write_tree({"list.json": content.encode()}).read_json("list.json")
+
+
 def test_a_line_that_is_no_csv_is_named(write_tree):
     tree = write_tree({"a.csv": b'"' + b"x" * 200_000 + b'"\n'})
     with pytest.raises(DataError, match=r"a\.csv cannot be read as a CSV file \(field larger"):

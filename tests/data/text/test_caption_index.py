@@ -53,6 +53,11 @@ def test_a_file_that_breaks_off_or_is_none_is_refused(tmp_path, content):
         index_of(tmp_path, content)
 
 
+def test_what_is_nested_too_deeply_is_refused(tmp_path):
+    with pytest.raises(DataError, match="nested too deeply: what starts at byte 5"):
+        index_of(tmp_path, '{"a":' + "[" * 100_000)
+
+
 def test_a_large_file_is_read_in_little_memory(tmp_path):
     captions = [f"caption {number} of a video, " + "with many words " * 20 for number in range(50)]
     member = {"start": list(range(50)), "end": list(range(2, 52)), "text": captions}

@@ -85,6 +85,61 @@ def test_broken_time_stamps_are_left_out_and_counted(broken):
     assert parse_captions(text) == ([Cue("kept", 5.0, 6.0)], 1)
 
 
+NINES = "9" * 400
+TTML = '<tt xmlns="http://www.w3.org/ns/ttml"><body>{}</body></tt>'
+
+
+@pytest.mark.parametrize("digits", [NINES, "9" * 5000], ids=len)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.srt", "N:00:01,000 --> N:00:02,000\nx\n"),
+        ("a.vtt", "WEBVTT\n\nN:00:01.000 --> N:00:02.000\nx\n"),
+        ("a.sbv", "N:00:01.000,N:00:02.000\nx\n"),
+        ("a.lrc", "[N:01.00]x\n"),
+        ("a.ass", "[Events]\nDialogue: 0,N:00:01.00,N:00:02.00,D,,0,0,0,,x\n"),
+        ("a.ttml", TTML.format('<p begin="N:00:01" end="N:00:02">x</p>')),
+        ("a.ttml", TTML.format('<div begin="NNs"><p begin="Nh" dur="1s">x</p></div>')),
+    ],
+)
+def test_times_of_more_digits_than_a_number_has_are_broken(name, content, digits):
+    assert parse_caption_file(content.replace("N", digits).encode(), name)[:2] == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '{"segments": [{"start": N, "end": N, "text": "x"}]}'),
+        ("a.json", '{"transcription": [{"offsets": {"from": N, "to": N}, "text": "x"}]}'),
+        ("a.json", '{"clip_subtitles": {"en": [{"start": "%s1:1", "end": N, "lines": ["x"]}]}}' % ("0:" * 600)),
+        ("a.json3", '{"events": [{"tStartMs": N, "dDurationMs": 1, "segs": [{"utf8": "x"}]}]}'),
+    ],
+)
+def test_times_in_json_of_more_digits_than_a_number_has_are_broken(name, content):
+    assert parse_caption_file(content.replace("N", NINES).encode(), name)[:2] == ([], 1)
+
+
+@pytest.mark.parametrize(("name", "head"), [("a.srt", ""), ("a.vtt", "WEBVTT\n\n")])
+def test_references_to_no_character_are_no_end(name, head):
+    content = f"{head}00:00:01.000 --> 00:00:02.000\n&#{'9' * 5000};x &#39;\n"
+    assert parse_caption_file(content.encode(), name).cues == [Cue("\ufffdx '", 1.0, 2.0)]
+
+
+@pytest.mark.parametrize("tag", ["div", "span"])
+def test_what_is_nested_too_deeply_is_refused(tag):
+    nested = f"{f'<{tag}>' * 5000}x{f'</{tag}>' * 5000}"
+    body = nested if tag == "div" else f'<p begin="1s" end="2s">{nested}</p>'
+    with pytest.raises(DataError, match="nested too deeply"):
+        parse_caption_file(TTML.format(body).encode(), "a.ttml")
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "zlib", "undefined"])
+def test_an_encoding_that_is_none_is_not_believed(encoding):
+    head = f'<?xml version="1.0" encoding="{encoding}"?>'
+    content = head + TTML.format('<p begin="1s" end="2s">x</p>')
+    assert parse_caption_file(content.encode(), "a.ttml").cues == [Cue("x", 1.0, 2.0)]
+
+
 def test_cues_come_out_in_order_of_time():
     text = "00:05.000 --> 00:06.000\nlater\n\n00:01.000 --> 00:02.000\nearlier\n"
     assert [cue.text for cue in parse_captions(text).cues] == ["earlier", "later"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from data.errors import DataError
 from data.text.encodings import decode, is_encoding
 
 pytestmark = pytest.mark.every_python
@@ -65,6 +66,11 @@ def test_a_given_encoding_is_taken_for_what_is_not_unicode():
     assert decode("Łódź".encode("cp1250"), "cp1250") == ("Łódź", None)
     assert decode("おはよう".encode("iso2022_jp"), "iso2022_jp") == ("おはよう", None)
     assert decode(b"a\xff\x81", "cp1252").text == "aÿ\ufffd"
+
+
+def test_what_is_not_in_a_given_encoding_is_refused():
+    with pytest.raises(DataError, match="cannot be read as idna"):
+        decode(b"\xff" + b"a" * 70, "idna")
 
 
 def test_what_python_has_no_text_encoding_for():

@@ -61,6 +61,10 @@ def test_the_offset_of_lyrics_is_in_milliseconds():
     assert parse_lrc("[offset:-500]\n[00:01.00]one\n[00:02.00]\n").cues == [Cue("one", 1.5, 2.5)]
 
 
+def test_an_offset_of_more_digits_than_a_number_has_is_none():
+    assert parse_lrc(f"[offset:{'9' * 400}]\n[00:01.00]x\n").cues == [Cue("x", 1.0, 11.0)]
+
+
 @pytest.mark.parametrize("parse", [parse_ass, parse_sbv, parse_lrc])
 def test_what_is_something_else_is_refused(parse):
     with pytest.raises(DataError, match=r"not an? \.(ass|sbv|lrc)"):

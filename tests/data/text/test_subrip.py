@@ -57,6 +57,11 @@ def test_numbers_that_are_said_stay():
     assert texts(f"{FIRST}\ncount to\n10\n\n{SECOND}\n11\n\n{THIRD}\n2024\n") == ["count to 10", "11", "2024"]
 
 
+def test_a_number_of_too_many_digits_is_no_number():
+    digits = "9" * 5000
+    assert texts(f"1\n00:01,000 --> 00:02,000\na\n\n{digits}\n00:03,000 --> 00:04,000\nb\n") == [f"a {digits}", "b"]
+
+
 def test_a_blank_line_does_not_end_a_cue():
     assert texts(f"1\n{FIRST}\nbefore\n\nand after\n \n2nd\n\n2\n{SECOND}\nnext\n") == ["before and after 2nd", "next"]
 
