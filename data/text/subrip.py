@@ -11,8 +11,12 @@ from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, resolved
 _ARROW = "-->"
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d+))?"
 _TIMING = re.compile(rf"\s*{_TIME}\s*{_ARROW}\s*{_TIME}(?:\s.*)?$")
-# Meant as times, though they may be none; a sentence with an arrow is not.
-_LIKE_TIMING = re.compile(rf"\s*(?:\d+:[\w:.,]*\s*{_ARROW}|{_ARROW}\s*\d+:)")
+# Meant as times, though they may be none: negative ones, with spaces, or with another arrow; a sentence with an arrow is not.
+_SIGN, _ANY_ARROW = r"[-+\u2212]?", r"(?:[-\u2013\u2014\u2212=]+\s*>|\u2192)"
+_LIKE_TIME = rf"{_SIGN}\s*\d+\s*:\s*\d+\s*:\s*\d+(?:\s*[.,]\s*\d+)?"
+_LIKE_TIMING = re.compile(
+    rf"{_SIGN}\d+:[\w:.,]*\s*{_ARROW}|{_ARROW}\s*{_SIGN}\d+:|{_LIKE_TIME}\s*{_ANY_ARROW}\s*{_LIKE_TIME}(?!\S)"
+)
 # All else between < and > is text. Those with a dot and the times are WebVTT's, which converters leave.
 _TAG = re.compile(
     r"</?(?:b|i|u|s|em|strong|ruby|rt|c(?:\.[^<>]*)?|(?:font|span|v|lang)(?=[\s.>])[^<>]*)\s*>"
@@ -30,7 +34,7 @@ def parse_subrip(text: str) -> ParsedCaptions:
 
     A cue ends where a line of times starts the next one, with or without a blank line and a number before it; blank
     lines inside it are none of its words. "00:01,500" is minutes and seconds, ",4" is 4 ms. A cue whose times cannot be
-    read, or that ends before it starts, is skipped and counted.
+    read, such as negative ones, or that ends before it starts, is skipped and counted.
     """
     lines = [line.strip() for line in lines_of(text)]
     return from_blocks(_blocks(lines, list(_starts(lines))))
@@ -69,9 +73,7 @@ def _starts(lines: Sequence[str]) -> Iterator[_Start]:
 
 
 def _is_timing(lines: Sequence[str], index: int, previous: int) -> bool:
-    if _ARROW not in lines[index]:
-        return False
-    if _TIMING.match(lines[index]):
+    if _ARROW in lines[index] and _TIMING.match(lines[index]):
         return True
     # In the midst of a cue it is text.
     begins = index == previous + 1 or not lines[index - 1] or _is_number(lines[index - 1])

@@ -69,6 +69,8 @@ def test_a_blank_line_does_not_end_a_cue():
 def test_arrows_in_the_text_are_text():
     content = f"1\n{FIRST}\nA --> B\n\ngo --> there\n\n2\n{SECOND}\n--> or 5 --> 6\n"
     assert texts(content) == ["A --> B go --> there", "--> or 5 --> 6"]
+    said = ["- 9:30 -> 10:00, or later", "00:01:02 -> here", "x 00:01:02 -> 00:01:03"]
+    assert texts("".join(f"1\n{FIRST}\nsaid\n\n{line}\n" for line in said)) == [f"said {line}" for line in said]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,22 @@ def test_times(timing, start, end):
 
 
 @pytest.mark.parametrize(
-    "broken", ["00:00:0x,000 --> 00:00:02,000", "00:00:03,000 --> 00:00:02,000", "00:61:00,0 --> 00:62:00,0"]
+    "broken",
+    [
+        "00:00:0x,000 --> 00:00:02,000",
+        "00:00:03,000 --> 00:00:02,000",
+        "00:61:00,0 --> 00:62:00,0",
+        "-00:00:02,500 --> -00:00:01,000",
+        "-00:00:00,500 --> 00:00:03,000",
+        "00:00:05,000 --> -00:00:04,000",
+        "\u221200:00:00,500 --> 00:00:03,000",
+        "00: 00: 05,000 --> 00: 00: 06,000",
+        "00:00:03,000 -> 00:00:04,000",
+        "00:00:03,000 \u2014> 00:00:04,000",
+        "00:00:03,000 \u2192 00:00:04,000",
+    ],
 )
 def test_broken_times_are_counted(broken):
     assert parse_subrip(f"1\n{broken}\nlost\n\n2\n{THIRD}\nkept\n") == ([Cue("kept", 5.5, 7.0)], 1)
+    after = parse_subrip(f"1\n{FIRST}\nkept\n\n2\n{broken}\nlost\n\n3\n{THIRD}\nalso\n")
+    assert after == ([Cue("kept", 1.0, 3.0), Cue("also", 5.5, 7.0)], 1)
