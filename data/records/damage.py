@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from data.errors import DataError
 from data.records.framing import framed_records
 from data.records.prepared_dataset import PreparedDataset
 from data.records.stored_clips import parse_clip, read_records, shards_of
-from data.source.written_files import read_json, renamed_when_done, write_json
+from data.source.written_files import read_json, remove_incomplete, renamed_when_done, write_json
 
 _INFO, _REPORT = "dataset_info.json", "prepare_report.json"
 
@@ -78,10 +79,10 @@ def first_damage(paths: Iterable[str], jpegs: bool = False) -> Damage | None:
 
 
 def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[str, int]:
-    """Rewrites the files with damaged records without these; the old files stay as `<name>.damaged`.
+    """Rewrites the files with damaged records without these; the old files stay as `<name>.damaged`, later ones as `.damaged2`.
 
     `dataset_info.json` then says how many records there are, and `prepare_report.json` counts under
-    `damaged_records` those that are gone.
+    `damaged_records` those that are gone. Where this was killed, doing it again ends it.
 
     Args:
       prepared: The data set.
@@ -98,6 +99,7 @@ def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[s
         left_out[damage.shard].add(damage.offset)
     info_path, report_path = (os.path.join(prepared.directory, name) for name in (_INFO, _REPORT))
     info, dropped = read_json(info_path), {}
+    remove_incomplete(prepared.directory)  # of one that was killed
     for shard in shards_of(prepared):
         if shard.path in left_out:
             kept = _rewrite(shard.path, left_out[shard.path])
@@ -105,23 +107,50 @@ def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[s
             split["shardLengths"][prepared.shard_paths[shard.split].index(shard.path)] = str(kept)
             dropped[shard.path] = shard.records - kept
             write_json(info_path, info, for_people=True)
-    if tf.io.gfile.exists(report_path):
-        report = read_json(report_path)
-        report["damaged_records"] = report.get("damaged_records", 0) + sum(dropped.values())
-        write_json(report_path, report, for_people=True)
+            _count(report_path, dropped[shard.path])
     return dropped
 
 
+def _count(report_path: str, records: int) -> None:
+    if tf.io.gfile.exists(report_path):
+        report = read_json(report_path)
+        report["damaged_records"] = report.get("damaged_records", 0) + records
+        write_json(report_path, report, for_people=True)
+
+
 def _rewrite(path: str, left_out: set[int]) -> int:
-    kept = 0
-    with renamed_when_done(f"{path}.whole") as temporary, tf.io.TFRecordWriter(temporary) as writer:
-        for record in framed_records(path):
-            if not record.damage and record.offset not in left_out:
-                writer.write(record.content)
-                kept += 1
-    tf.io.gfile.rename(path, f"{path}.damaged", overwrite=True)
-    tf.io.gfile.rename(f"{path}.whole", path)
+    """Replaces a file at once, so that a kill at any moment leaves either; the old one is kept before."""
+    kept = lost = 0
+    with renamed_when_done(path) as temporary:
+        with tf.io.TFRecordWriter(temporary) as writer:
+            for record in framed_records(path):
+                if record.damage or record.offset in left_out:
+                    lost += 1
+                else:
+                    writer.write(record.content)
+                    kept += 1
+        if lost:  # None, where a kill came between the new file and what says how many records it has.
+            _keep(path)
     return kept
+
+
+def _keep(path: str) -> None:
+    """Copies a file to `<name>.damaged`, or to `<name>.damaged2` and so on where older ones are."""
+    for number in itertools.count(1):
+        target = f"{path}.damaged{number if number > 1 else ''}"
+        if not tf.io.gfile.exists(target):
+            with renamed_when_done(target) as temporary:
+                tf.io.gfile.copy(path, temporary)
+        elif not _are_same(path, target):
+            continue
+        return
+
+
+def _are_same(path: str, other: str) -> bool:
+    if tf.io.gfile.stat(path).length != tf.io.gfile.stat(other).length:
+        return False
+    with tf.io.gfile.GFile(path, "rb") as file, tf.io.gfile.GFile(other, "rb") as other_file:
+        return file.read() == other_file.read()
 
 
 def _undecodable(path: str) -> Iterator[Damage]:

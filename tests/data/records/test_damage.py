@@ -1,5 +1,6 @@
 """Damaged records by name, and what is left when they are dropped; what `experiments.check_data` says is tested there."""
 
+import itertools
 import json
 import pathlib
 
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import data
-from data.records.damage import drop_damaged, file_damage, first_damage
+from data.records.damage import Damage, drop_damaged, file_damage, first_damage
 
 RECORDS = [b"a" * 40, b"", bytes(range(256)) * 5, b"the last"]
 OFFSETS = [0, 56, 72, 1368]
@@ -103,6 +104,56 @@ def test_dropping_leaves_all_other_records(prepared):
     assert json.loads((pathlib.Path(prepared.directory) / "prepare_report.json").read_text())["damaged_records"] == 2
     assert first_damage(path for paths in again.shard_paths.values() for path in paths) is None
     assert not list(pathlib.Path(prepared.directory).glob("*incomplete*"))
+
+
+class _Killed(BaseException):
+    pass
+
+
+def killed_at(step, monkeypatch):
+    """Stops before the step-th time that a file gets its name."""
+    steps, rename = itertools.count(), tf.io.gfile.rename
+
+    def stop_or_rename(*arguments, **options):
+        if next(steps) == step:
+            raise _Killed
+        rename(*arguments, **options)
+
+    monkeypatch.setattr(tf.io.gfile, "rename", stop_or_rename)
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_wherever_it_is_killed_dropping_again_ends_it(prepared, monkeypatch, step):
+    path, lengths = prepared.shard_paths["train"][1], prepared.shard_lengths["train"]
+    content = bytearray(pathlib.Path(path).read_bytes())
+    content[20] ^= 1
+    pathlib.Path(path).write_bytes(content)
+    (damage,) = file_damage(path)
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        killed_at(step, patch)
+        drop_damaged(prepared, [damage])
+    left = f"{prepared.directory}/half.incomplete.0123"
+    pathlib.Path(left).write_bytes(b"half")
+    again = list(file_damage(path)) or [Damage(path, lengths[1] - 1, len(pathlib.Path(path).read_bytes()), "missing")]
+    if step < 3:
+        assert drop_damaged(prepared, again) == {path: 1}
+    found = data.open_dataset("tiny", str(pathlib.Path(prepared.directory).parents[1]))
+    assert found.shard_lengths["train"] == (lengths[0], lengths[1] - 1)
+    assert first_damage([path]) is None and pathlib.Path(f"{path}.damaged").read_bytes() == content
+    assert not pathlib.Path(f"{path}.damaged2").exists() and pathlib.Path(left).exists() == (step == 3)
+
+
+def test_damage_that_comes_later_leaves_the_older_file(prepared):
+    path = prepared.shard_paths["train"][1]
+    olds = []
+    for _ in range(2):
+        content = bytearray(pathlib.Path(path).read_bytes())
+        content[20] ^= 1
+        pathlib.Path(path).write_bytes(content)
+        olds.append(content)
+        prepared = data.open_dataset("tiny", str(pathlib.Path(prepared.directory).parents[1]))
+        drop_damaged(prepared, file_damage(path))
+    assert [pathlib.Path(f"{path}.{end}").read_bytes() for end in ("damaged", "damaged2")] == olds
 
 
 def test_a_frame_that_cannot_be_decoded_is_named(write_dataset, clip, tmp_path):
