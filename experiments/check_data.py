@@ -6,9 +6,9 @@ Example:
 
 Damaged are records that are cut off or fail their checksum, that are not clips, have a JPEG that cannot be decoded or an
 unknown class, and files that hold fewer records than they should; --drop_damaged rewrites such files without these
-records and keeps the old ones as <name>.damaged (later ones as <name>.damaged2). Suspicious are clips without captions, with captions without a word,
-without audio, with silent or short audio, with black or frozen video; and clips that occur twice, in one split or in
-two, or look and sound alike in two splits.
+records and keeps the old ones as <name>.damaged, later ones as <name>.damaged2. Suspicious are clips without captions, with
+captions without a word, without audio, with silent or short audio, with black or frozen video; and clips that occur twice, in
+one split or in two, or look and sound alike in two splits.
 
 Exit codes: 0 nothing is damaged (any more), 1 damaged records were found, 2 no such data set, or a file of it cannot be read.
 """
