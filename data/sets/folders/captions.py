@@ -10,6 +10,7 @@ from typing import Any
 from data.preparing.listing import printable
 from data.sets.folders.descriptions import Description
 from data.sets.folders.files import FolderFiles, key_of, possible_stems, suffix_of
+from data.source.file_kinds import VIDEO_SUFFIXES
 from data.source.names import composed
 from data.text.caption_files import CAPTION_SUFFIXES, UNREAD_SUFFIXES, CaptionFile, caption_files, choose
 from data.text.languages import UNKNOWN_LANGUAGE
@@ -37,9 +38,11 @@ class FolderCaptions:
         self._without_wanted: list[str] = []
         self._automatic = 0
         self.texts: set[str] = set()
+        stems = {posixpath.splitext(composed(path))[0] for path in files.with_suffix(VIDEO_SUFFIXES)}
         for path in files.with_suffix(CAPTION_SUFFIXES):
-            for stem in possible_stems(path):
-                self._by_stem[stem].append(path)
+            candidates = [stem for stem in possible_stems(path) if stem in stems]
+            if candidates:
+                self._by_stem[_owner(path, candidates)].append(path)
 
     def of(self, path: str) -> str | None:
         """Returns the path of a video's caption file; None without one in a wanted language."""
@@ -103,3 +106,17 @@ class FolderCaptions:
                 f"{printable(self._with_several[0])}; one was read: choose with --caption_languages"
             )
         return warnings
+
+
+def _owner(path: str, stems: Sequence[str]) -> str:
+    """Returns which of the videos a caption file belongs to: `trip.end.srt` to trip.end, if it is there, and not to trip.
+
+    Args:
+      path: the caption file.
+      stems: what its name begins with, shorter ones first; there is one at least.
+    """
+    if len(stems) == 1:
+        return stems[0]
+    name = posixpath.basename(path)
+    fits = (stem for stem in reversed(stems) if caption_files(f"{posixpath.basename(stem)}.mp4", [name]))
+    return next(fits, stems[-1])

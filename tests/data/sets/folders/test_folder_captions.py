@@ -67,6 +67,18 @@ def test_wanted_languages_are_chosen(folder, read_records):
     assert report["unread_captions"] == {"c.mp4": "captions in fr"} and report["warnings"] == []
 
 
+def test_captions_belong_to_the_video_with_the_longest_name(folder, read_records):
+    files = {
+        "trip.end.srt": srt("over"),
+        "trip.fra.srt": srt("voyage"),
+        "talk.en.auto.vtt": vtt("of the talk"),
+    }
+    names = ["trip.mp4", "trip.end.mp4", "talk.mp4", "talk.en.mp4"]
+    texts, report = folder(names, files, read_records)
+    assert texts == {"trip.mp4": ["voyage"], "trip.end.mp4": ["over"], "talk.mp4": ["of the talk"], "talk.en.mp4": []}
+    assert report["caption_languages_found"] == {"en": 1, "fr": 1, "unknown": 1}
+
+
 def test_a_set_in_one_language_needs_no_warning(folder, read_records):
     _, report = folder(["a.mp4", "b.mp4"], {"a.en.vtt": vtt("x y"), "b.en.srt": srt("y z")}, read_records)
     assert report["caption_languages"] == {"en": 2} and report["warnings"] == []
