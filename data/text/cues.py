@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 # Two cues this close in time adjoin (our choice).
 _ADJOINING_SECONDS = 0.1
-_LINE_END = re.compile(r"\r*\n|\r")
+# A run of \r is looked at once: from its start, and not from each of its places.
+_LINE_END = re.compile(r"(?<!\r)\r+\n|\n|\r")
+_OVERRIDE = re.compile(r"\{\\[^}]*\}")
 # More digits than Python reads, or than any character has.
 _LONG_REFERENCE = re.compile(r"&#\d{20,};?", re.ASCII)
 
@@ -45,7 +47,7 @@ def from_blocks(blocks: Iterable[tuple[Span | None, Sequence[str]]]) -> ParsedCa
             broken_cues += 1
             continue
         # Adjoining in time and the same words: the line rolled up, it was not said again.
-        rolled = previous_lines if abs(span[0] - previous_end) < _ADJOINING_SECONDS else []
+        rolled = set(previous_lines) if abs(span[0] - previous_end) < _ADJOINING_SECONDS else ()
         fresh = " ".join(line for line in lines if line and line not in rolled)
         if fresh:
             cues.append(Cue(fresh, *span))
@@ -71,6 +73,23 @@ def one_line(text: str) -> str:
 def resolved(text: str) -> str:
     """Returns a text with its character references (`&amp;`, `&#39;`) resolved; those of no character become U+FFFD."""
     return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))
+
+
+def blocks_in(text: str, pattern: re.Pattern[str] = _OVERRIDE) -> Iterator[re.Match[str]]:
+    """Yields what is between braces: by default override tags, `{\\an8}`, as Advanced SubStation Alpha has them.
+
+    Behind the last closing brace nothing is looked for, or each brace that is never closed would cost a search to the end.
+    """
+    return pattern.finditer(text, 0, text.rfind("}") + 1)
+
+
+def without_overrides(text: str) -> str:
+    """Returns a text without override tags."""
+    kept, end = [], 0
+    for match in blocks_in(text):
+        kept.append(text[end : match.start()])
+        end = match.end()
+    return "".join(kept) + text[end:]
 
 
 def seconds(hours: str | None, minutes: str, whole: str, fraction: str | None) -> float | None:

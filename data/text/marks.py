@@ -11,7 +11,7 @@ from data.text.cues import Cue
 KEEP, DROP_PURE, REMOVE = POLICIES = ("keep", "drop_pure", "remove")
 """All as it is; no captions of marks alone; and no marks, speakers and dashes in the others either."""
 # [Music], (applause), *sighs*, and the brackets of Chinese and Japanese.
-_MARK = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*[^*\s][^*]*\*|【[^】]*】|（[^）]*）|［[^］]*］")
+_MARK = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*[^*\s][^*]*\*|【[^【】]*】|（[^（）]*）|［[^［］]*］")
 _NOTES = re.compile(r"[♩♪♫♬🎵🎶]")
 _WORD = re.compile(r"\w")
 _SPEAKER = re.compile(r"(?:>>+\s*)?([^:]{1,40}):\s+|>>+\s*")

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 
 from data.errors import DataError
-from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, seconds, span_in, span_of
+from data.text.cues import ParsedCaptions, Span, blocks_in, from_blocks, lines_of, seconds, span_in, span_of
 
 _ASS_TIME = re.compile(r"\s*(\d+):(\d{1,2}):(\d{1,2})[.:](\d{2,3})\s*$")
 _ASS_FIELDS = "layer, start, end, style, name, marginl, marginr, marginv, effect, text"
-_DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}.*?(?:\{[^}]*\\p0[^}]*\}|$)", re.DOTALL)
 _OVERRIDE = re.compile(r"\{[^}]*\}")
+_DRAWING = re.compile(r"\\p(\d)")
 _SBV_TIME = r"(\d+):(\d{1,2}):(\d{1,2})\.(\d{1,3})"
 _SBV_TIMING = re.compile(rf"\s*{_SBV_TIME}\s*,\s*{_SBV_TIME}\s*$")
 _LRC_STAMPS = re.compile(r"\s*((?:\[\d+:\d{1,2}(?:[.:]\d{1,3})?\]\s*)+)(.*)$")
@@ -43,7 +43,7 @@ def parse_ass(text: str) -> ParsedCaptions:
 
 def clean_ass(text: str) -> list[str]:
     """Returns the lines of an event's text without override tags and drawings."""
-    plain = _OVERRIDE.sub("", _DRAWING.sub("", text)).replace(r"\h", " ")
+    plain = _written(text).replace(r"\h", " ")
     return [line for line in (" ".join(line.split()) for line in re.split(r"\\[Nn]|\n", plain)) if line]
 
 
@@ -99,6 +99,17 @@ def _ass_blocks(lines: list[str]) -> Iterator[tuple[Span | None, list[str]]]:
             cells = dict(zip(fields, rest.split(",", len(fields) - 1), strict=False))
             start, end = (_ass_seconds(cells.get(name, "")) for name in ("start", "end"))
             yield span_of(start, end), clean_ass(cells.get("text", ""))
+
+
+def _written(text: str) -> str:
+    """Returns what is neither in braces nor, between `{\\p1}` and `{\\p0}`, a drawing."""
+    kept, end, is_drawing = [], 0, False
+    for match in blocks_in(text, _OVERRIDE):
+        kept += [] if is_drawing else [text[end : match.start()]]
+        end = match.end()
+        for scale in _DRAWING.findall(match[0]):
+            is_drawing = scale != "0"
+    return "".join(kept) + ("" if is_drawing else text[end:])
 
 
 def _ass_fields(line: str) -> list[str]:

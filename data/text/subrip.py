@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in
+from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in, without_overrides
 
 _ARROW = "-->"
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d+))?"
@@ -19,8 +19,8 @@ _LIKE_TIMING = re.compile(
 )
 # All else between < and > is text. Those with a dot and the times are WebVTT's, which converters leave.
 _TAG = re.compile(
-    r"</?(?:b|i|u|s|em|strong|ruby|rt|c(?:\.[^<>]*)?|(?:font|span|v|lang)(?=[\s.>])[^<>]*)\s*>"
-    r"|<\d+:\d\d(?::\d\d)?\.\d{3}>|\{\\[^}]*\}|\{/?[biusyY]\}",
+    r"</?(?:(?:b|i|u|s|em|strong|ruby|rt|c)\s*|c\.[^<>]*|(?:font|span|v|lang)(?=[\s.>])[^<>]*)>"
+    r"|<\d+:\d\d(?::\d\d)?\.\d{3}>|\{/?[biusyY]\}",
     re.IGNORECASE,
 )
 _BREAK = re.compile(r"\\N|<br\s*/?>", re.IGNORECASE)
@@ -42,7 +42,7 @@ def parse_subrip(text: str) -> ParsedCaptions:
 
 def clean_subrip(text: str) -> list[str]:
     """Returns the lines of a cue without the tags that SubRip knows; `<door slams>` is text."""
-    plain = _TAG.sub("", _BREAK.sub("\n", text).replace(r"\h", " "))
+    plain = _TAG.sub("", without_overrides(_BREAK.sub("\n", text).replace(r"\h", " ")))
     plain = _REFERENCE.sub(lambda match: resolved(match[0]), plain)
     return [line for line in (" ".join(line.split()) for line in plain.split("\n")) if line]
 

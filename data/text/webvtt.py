@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in
+from data.text.cues import Cue, ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in, without_overrides
 
 _ARROW = "-->"
 # Our choice: a comma before the milliseconds is read, too.
@@ -14,8 +14,6 @@ _TIME = r"(?:(\d+):)?(\d\d):(\d\d)[.,](\d{3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*{_ARROW}\s*{_TIME}(?!\d).*$")
 _TAG = re.compile(r"<[^>]*(?:>|$)")
 _LANGUAGE = re.compile(r"^Language:\s*([\w-]+)", re.MULTILINE)
-# No part of WebVTT, but it is left where an .srt file was converted (our choice).
-_OVERRIDE = re.compile(r"\{\\[^}]*\}")
 
 
 def is_webvtt(text: str) -> bool:
@@ -25,7 +23,7 @@ def is_webvtt(text: str) -> bool:
 
 def header_language(text: str) -> str | None:
     """Returns what the header says of the language (`Language: en`, as YouTube writes it); None without that."""
-    header = re.split(r"\r*\n\r*\n", text, maxsplit=1)[0]
+    header = re.split(r"\n\r*\n", text, maxsplit=1)[0]
     match = _LANGUAGE.search(header) if is_webvtt(text) else None
     return match and match[1]
 
@@ -42,9 +40,10 @@ def parse_webvtt(text: str) -> ParsedCaptions:
 def clean_webvtt(text: str) -> list[str]:
     """Returns the lines of a cue without tags, character references resolved.
 
+    Override tags are no part of WebVTT, but are left where an .srt file was converted (our choice).
     Anything from `<` to the next `>` is a tag, also over lines; a speaker's name (`<v Anna>`) is part of one.
     """
-    plain = resolved(_TAG.sub("", _OVERRIDE.sub("", text)))
+    plain = resolved(_TAG.sub("", without_overrides(text)))
     return [line for line in (" ".join(line.split()) for line in plain.split("\n")) if line]
 
 

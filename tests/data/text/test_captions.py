@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import pytest
 
@@ -138,6 +139,37 @@ def test_an_encoding_that_is_none_is_not_believed(encoding):
     head = f'<?xml version="1.0" encoding="{encoding}"?>'
     content = head + TTML.format('<p begin="1s" end="2s">x</p>')
     assert parse_caption_file(content.encode(), "a.ttml").cues == [Cue("x", 1.0, 2.0)]
+
+
+SRT_HEAD, VTT_HEAD = "1\n00:00:01,000 --> 00:00:02,000\n", "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n"
+ASS_HEAD = "[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "unit"),
+    [
+        ("a.srt", SRT_HEAD, "{\\"),
+        ("a.srt", f"{SRT_HEAD}<font", " "),
+        ("a.srt", SRT_HEAD, "\r"),
+        ("a.vtt", VTT_HEAD, "{\\"),
+        ("a.vtt", VTT_HEAD, "\r"),
+        ("a.ass", ASS_HEAD, "{\\"),
+        ("a.ass", ASS_HEAD, "{"),
+        ("a.ass", ASS_HEAD + "{\\p1}", "{"),
+    ],
+)
+def test_what_is_never_closed_takes_no_longer(name, head, unit):
+    content = f"{head}{unit * 50_000}x".encode()
+    start = time.process_time()
+    parse_caption_file(content, name)
+    assert time.process_time() - start < 0.9
+
+
+def test_many_lines_that_might_roll_take_no_longer():
+    lines = "".join(f"{number}\n" for number in range(20_000))
+    start = time.process_time()
+    parse_captions(f"00:01,000 --> 00:02,000\na\n{lines}\n00:02,000 --> 00:03,000\nb\n{lines.replace('1', 'x')}")
+    assert time.process_time() - start < 0.9
 
 
 def test_cues_come_out_in_order_of_time():

@@ -4,7 +4,7 @@ import pytest
 
 from data.errors import DataError
 from data.text.cues import Cue
-from data.text.plain_formats import parse_ass, parse_lrc, parse_sbv
+from data.text.plain_formats import clean_ass, parse_ass, parse_lrc, parse_sbv
 
 pytestmark = pytest.mark.every_python
 ASS = """[Script Info]
@@ -32,6 +32,20 @@ def test_ass():
 def test_ssa_and_another_order_of_fields():
     events = "[events]\nFormat: Marked, End, Start, Text\nDialogue: Marked=0,0:00:02.50,0:00:01.05,one, and two\n"
     assert parse_ass(events) == ([Cue("one, and two", 1.05, 2.5)], 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a{\\p1}m 0 0 l 1 1{\\p0}b", ["ab"]),
+        ("a{\\p1}m 0 0{\\b1}l 1 1", ["a"]),
+        ("{\\p1}m 0 0{\\p0\\i1}b{\\p2}m 1 1{\\p0}c", ["bc"]),
+        ("{\\pos(1,2)}a{\\b1{x}b}c", ["ab}c"]),
+        ("a{b", ["a{b"]),
+    ],
+)
+def test_drawings_and_tags_are_no_words(text, lines):
+    assert clean_ass(text) == lines
 
 
 def test_sbv():
