@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from data.errors import DataError
 from data.media.reader import DecodedClip, MediaFormat, MediaReader
 from data.preparing.caption_reading import CaptionOptions, read_cues
-from data.preparing.listing import ListedVideo, Segment, printable
+from data.preparing.listing import ListedVideo, Segment, source_of
 from data.preparing.tally import Tally
 from data.records.schema import UNKNOWN, make_record
 from data.source.tree import SourceTree
@@ -227,7 +227,7 @@ def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
         piece.decoded,
         piece.cues,
         clip_id=piece.clip_id,
-        source=printable(video.path or video.sound_path),
+        source=source_of(video),
         label=video.label,
         labels=video.labels,
     )

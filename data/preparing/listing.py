@@ -183,6 +183,24 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", errors="replace")
 
 
+def escaped(path: str) -> str:
+    """Returns a path with numbers for the bytes that are not UTF-8, such as `caf\\xe9.mp4`."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def printable_names(paths: Iterable[str]) -> dict[str, str]:
+    """Returns each path's name: as `printable`, or as `escaped` where that would be the name of several."""
+    names = {path: printable(path) for path in paths}
+    counts = collections.Counter(names.values())
+    return {path: escaped(path) if counts[name] > 1 else name for path, name in names.items()}
+
+
+def source_of(video: ListedVideo) -> str:
+    """Returns what records call the file: its path, as it is in the video's name if that is made of it."""
+    path = video.path or video.sound_path
+    return video.name if video.name == escaped(path) else printable(path)
+
+
 def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Groups (reason, name) pairs; the names come out sorted."""
     groups = collections.defaultdict(list)

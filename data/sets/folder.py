@@ -12,7 +12,7 @@ from data.errors import DataError
 from data.preparing.caption_reading import CaptionOptions
 from data.preparing.listed_clips import ListedClips
 from data.preparing.listed_clips_config import CaptionedClipsConfig
-from data.preparing.listing import ClipList, ListedVideo, by_reason, printable
+from data.preparing.listing import ClipList, ListedVideo, by_reason, printable, printable_names
 from data.preparing.tally import Tally
 from data.records.sources import SourceFacts
 from data.sets.folders.captions import FolderCaptions
@@ -117,10 +117,10 @@ class FolderConfig(CaptionedClipsConfig):
         return found
 
     def _find_videos(self) -> Iterator[ListedVideo]:
-        for path in self.files.with_suffix(VIDEO_SUFFIXES):
+        for path, name in printable_names(self.files.with_suffix(VIDEO_SUFFIXES)).items():
             captions = self.captions.of(path)
             members = self.files.members_of(path, captions)
-            yield ListedVideo(printable(path), "", path, caption_path=captions, members=members)
+            yield ListedVideo(name, "", path, caption_path=captions, members=members)
 
     def _origins(self, videos: Sequence[ListedVideo]) -> dict[str, str]:
         """Returns the addresses of samples by name: several samples may be parts of one video."""

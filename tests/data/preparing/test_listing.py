@@ -4,7 +4,16 @@ import fsspec
 import pytest
 
 from data.errors import DataError
-from data.preparing.listing import ListedVideo, Segment, fingerprint, printable, read_rows, video_from_json
+from data.preparing.listing import (
+    ListedVideo,
+    Segment,
+    fingerprint,
+    printable,
+    printable_names,
+    read_rows,
+    source_of,
+    video_from_json,
+)
 from data.source.tree import SourceTree
 from data.text.cues import Cue
 
@@ -77,6 +86,14 @@ def test_the_fingerprint_of_a_remote_folder_asks_for_no_file(monkeypatch):
 
 def test_names_that_are_not_text_can_be_printed():
     assert printable("folder/caf\udce9.mp4") == "folder/caf\ufffd.mp4" and printable("é.mp4") == "é.mp4"
+
+
+def test_names_that_are_not_text_stay_different():
+    paths = ["caf\udce9.mp4", "caf\udce8.mp4", "t\udce9.mp4", "é.mp4"]
+    names = ["caf\\xe9.mp4", "caf\\xe8.mp4", "t\ufffd.mp4", "é.mp4"]
+    assert printable_names(paths) == dict(zip(paths, names, strict=True))
+    assert [source_of(ListedVideo(name, "train", path)) for path, name in zip(paths, names, strict=True)] == names
+    assert source_of(ListedVideo("id", "train", "caf\udce9/id.mp4")) == "caf\ufffd/id.mp4"
 
 
 def test_a_users_own_list_is_read_from_anywhere(tmp_path, monkeypatch):

@@ -304,6 +304,19 @@ def test_broken_links_and_undecodable_names_are_reported(tmp_path, write_video):
     assert set(reasons) == {"gone.mp4", "caf\ufffd.mp4"} and "a broken link" in reasons["gone.mp4"]
 
 
+def test_names_that_are_not_utf_8_are_told_apart(tmp_path, write_video, read_records):
+    content = open(write_video(tmp_path / "one.mp4", seconds=0.5), "rb").read()
+    (tmp_path / "videos").mkdir()
+    for name in (b"caf\xe9.mp4", b"caf\xe8.mp4"):
+        with open(bytes(tmp_path) + b"/videos/" + name, "wb") as file:
+            file.write(content)
+    config = FolderConfig(source_dir=str(tmp_path / "videos"), test_fraction=0.0, minimum_seconds=0.5, **SETTINGS)
+    prepare(Folder, config, str(tmp_path / "data"))
+    records = read_records("folder", tmp_path / "data")["train"]
+    sources = {clip_id: record["source"].decode() for clip_id, record in records.items()}
+    assert sources == {f"{name}@0.00": name for name in ("caf\\xe9.mp4", "caf\\xe8.mp4")}
+
+
 def test_what_is_no_regular_file_is_named_and_does_not_hold_up_the_rest(tmp_path, write_video):
     root = tmp_path / "videos"
     write_video(root / "good.mp4", seconds=3.0)
