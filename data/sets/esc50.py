@@ -31,7 +31,7 @@ class _Row(NamedTuple):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ESC50Config(ListedClipsConfig):
-    """Settings of `ListedClipsConfig`; those of frames have no effect."""
+    """Settings of `ListedClipsConfig`. There are no frames, but a clip that is cut off ends where one of them would."""
 
     def read_source(self) -> ClipList:
         """Looks up the sounds of the list."""

@@ -85,7 +85,8 @@ class MSRVTTConfig(ListedClipsConfig):
                 found = {video["video_id"]: _read_video(video) for video in content["videos"]}
                 texts = {}
                 for sentence in content.get("sentences") or ():
-                    texts.setdefault(sentence["video_id"], []).append(one_line(sentence["caption"]))
+                    if words := one_line(sentence["caption"]):
+                        texts.setdefault(sentence["video_id"], []).append(words)
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 raise DataError(
                     f"{self.tree.path(path)} should hold videos with video_id, category, split, start time and end time, and "
@@ -107,6 +108,8 @@ class MSRVTTConfig(ListedClipsConfig):
             raise DataError(
                 f"{self.tree.path(path)} should have the columns video_id and sentence ({error})"
             ) from error
+        if silent := [name for name, words in queries.items() if not words]:
+            raise DataError(f"{self.tree.path(path)} has no sentence for {silent[0]}")
         strangers = [name for name in queries if name not in described or described[name]["split"] != "test"]
         if strangers:
             raise DataError(

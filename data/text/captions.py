@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from data.errors import DataError
 from data.text.cues import Cue, ParsedCaptions
 from data.text.encodings import decode
 from data.text.json_captions import parse_json, parse_json3, whole_text
@@ -58,7 +57,7 @@ def parse_caption_file(
       languages: those that are wanted, the most wanted first, where a file holds several; empty for any.
 
     Raises:
-      DataError: if it holds text but no caption at all, or is not what its suffix says.
+      DataError: if it is not what its suffix says.
     """
     suffix = os.path.splitext(name)[1].lower()
     text, guess = decode(content, declared_encoding(content) or encoding)
@@ -68,14 +67,11 @@ def parse_caption_file(
         parsed, language = _PARSERS_WITH_LANGUAGE[suffix](text)
     else:
         parsed, language = _PARSERS.get(suffix, parse_captions)(text), header_language(text)
-    own_form = (".json", *_PARSERS, *_PARSERS_WITH_LANGUAGE)
-    if not any(parsed) and text.strip() and suffix not in own_form and not is_webvtt(text):
-        raise DataError("not a caption file: it has no line with '-->'")
     return FileCaptions(*parsed, guess, language_of(language))
 
 
 def parse_captions(text: str) -> ParsedCaptions:
-    """Parses the content of a WebVTT file, or of a SubRip file, which has no header."""
+    """Parses the content of a WebVTT file, or of a SubRip file, which has no header; raises `DataError` as `parse_subrip`."""
     return parse_webvtt(text) if is_webvtt(text) else parse_subrip(text)
 
 

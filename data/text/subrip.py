@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from data.errors import DataError
 from data.text.cues import ParsedCaptions, Span, from_blocks, lines_of, resolved, span_in, without_overrides
 
 _ARROW = "-->"
@@ -35,9 +36,15 @@ def parse_subrip(text: str) -> ParsedCaptions:
     A cue ends where a line of times starts the next one, with or without a blank line and a number before it; blank
     lines inside it are none of its words. "00:01,500" is minutes and seconds, ",4" is 4 ms. A cue whose times cannot be
     read, such as negative ones, or that ends before it starts, is skipped and counted.
+
+    Raises:
+      DataError: it has text, but no line of times.
     """
     lines = [line.strip() for line in lines_of(text)]
-    return from_blocks(_blocks(lines, list(_starts(lines))))
+    starts = list(_starts(lines))
+    if text.strip() and not starts:
+        raise DataError("not a caption file: it has no line with '-->' between times")
+    return from_blocks(_blocks(lines, starts))
 
 
 def clean_subrip(text: str) -> list[str]:

@@ -118,6 +118,15 @@ def test_lists_of_the_same_videos_count_once(trees, tmp_path):
     assert len(video.segments[0].cues) == 20
 
 
+def test_a_sentence_without_words_is_none(tmp_path):
+    lists = described("video0")
+    lists["sentences"][3]["caption"] = " \n"
+    (tmp_path / "train_val_videodatainfo.json").write_text(json.dumps(lists))
+    (tmp_path / "video0.mp4").touch()
+    (video,) = listed(tmp_path).videos
+    assert len(video.segments[0].cues) == 19 and all(cue.text for cue in video.segments[0].cues)
+
+
 def endless(end):
     return json.dumps(described("video0")).replace("138.72", end)
 
@@ -127,6 +136,7 @@ def endless(end):
     [
         ("MSRVTT_JSFUSION_test.csv", "key,video_id,sentence\nret0,video0,a car", "names video0, which no"),
         ("MSRVTT_JSFUSION_test.csv", "key,video\nret0,video0", "columns video_id and sentence"),
+        ("MSRVTT_JSFUSION_test.csv", "video_id,sentence\nvideo9770,", "has no sentence for video9770"),
         ("a_videodatainfo.json", '{"videos": [{"video_id": "video3"}]}', "should hold videos with video_id"),
         ("a_videodatainfo.json", endless("1e400"), "should hold videos with video_id"),
         ("a_videodatainfo.json", endless("9" * 400), "should hold videos with video_id"),

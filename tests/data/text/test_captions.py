@@ -202,7 +202,11 @@ def test_empty_files_have_no_cues():
 
 def test_a_file_without_any_cue_is_refused():
     with pytest.raises(DataError, match="no line with '-->'"):
-        parse_caption_file(b"Dear Anna,\nthis is no caption file.\n", "letter.srt")
+        parse_caption_file(b"Dear Anna,\nthis is no --> caption file.\n", "letter.srt")
+
+
+def test_times_without_words_are_no_captions():
+    assert parse_caption_file(b"1\n00:00:01,000 --> 00:00:02,000\n\n2\n", "silent.srt")[:2] == ([], 0)
 
 
 def test_format_round_trip():
