@@ -112,7 +112,8 @@ def _prepare(
     job = Job(builder_class, config, multi_label, place.staging, place.records, plan.shards())
     tf.io.gfile.makedirs(place.records)
     if not place.is_remote:  # There is a lock here; elsewhere workers of a killed run may still write.
-        remove_incomplete(place.records)
+        for directory in (place.records, join(place.staging, "units")):
+            remove_incomplete(directory)
     pending = pending_units(job, plan.units)
     if len(pending) < len(plan.units):
         _say(f"Resuming an earlier run: {len(plan.units) - len(pending)} of {len(plan.units)} parts are done")

@@ -21,6 +21,8 @@ from data.source.file_kinds import VIDEO_SUFFIXES
 _VOCABULARY = "vocabulary.csv"
 # Classes of the vocabulary of 2018, the current one.
 _CLASSES = 3862
+# Each index below the largest has a name in memory; that of a slip of the pen would fill it (our choice).
+_MOST_CLASSES = 1_000_000
 _COLUMNS = ("video_id", "labels", "split")
 _SPLITS = {"train": "train", "validate": "validation", "validation": "validation", "val": "validation", "test": "test"}
 # In the order of preference: in json3 no line is repeated.
@@ -130,11 +132,13 @@ class YouTube8MConfig(CaptionedClipsConfig):
         try:
             index, name = header.index("Index"), header.index("Name")
             names = {int(row[index]): row[name] for row in rows}
+            if (largest := max(names, default=-1)) >= _MOST_CLASSES:
+                raise ValueError(f"the index {largest}")
         except (ValueError, IndexError) as error:
             raise DataError(
                 f"{self.tree.path(_VOCABULARY)} should have the columns Index and Name ({error})"
             ) from error
-        return tuple(names.get(index) or str(index) for index in range(max(names, default=-1) + 1))
+        return tuple(names.get(index) or str(index) for index in range(largest + 1))
 
 
 class YouTube8M(ListedClips):

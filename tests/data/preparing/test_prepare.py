@@ -136,11 +136,12 @@ def test_finished_parts_without_their_files_are_made_again(tmp_path, monkeypatch
         prepare(Synthetic, config(), str(tmp_path))
     (lost,) = records.glob("*-train.tfrecord-*")
     lost.unlink()
-    left = records / f"{lost.name}.incomplete.0123"
-    left.write_bytes(b"half a rec")
+    left = [records / f"{lost.name}.incomplete.0123", records.parent / "units/000000.captions.incomplete.0123"]
+    for path in left:
+        path.write_bytes(b"half")
 
     def look(job, units):
-        assert [unit.split for unit in units] == ["train"] and not left.exists()
+        assert [unit.split for unit in units] == ["train"] and not any(path.exists() for path in left)
         in_this_process(job, units)
 
     prepare(Synthetic, config(), str(tmp_path), run_units=look)

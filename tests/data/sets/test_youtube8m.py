@@ -134,6 +134,15 @@ def test_rows_that_make_no_sense_are_refused(tmp_path, trees, row):
         listed(tmp_path)
 
 
+@pytest.mark.parametrize("index", ["car", "1000000", "9" * 5000], ids=len)
+def test_a_vocabulary_that_makes_no_sense_is_refused(tmp_path, trees, index):
+    (tmp_path / f"{VTT}.mp4").touch()
+    trees.write_list(tmp_path / "videos.csv", [f"{VTT},7"])
+    trees.write_list(tmp_path / "vocabulary.csv", [VOCABULARY[0], f"{index},1,/m/0,Car,https://b"])
+    with pytest.raises(DataError, match=r"vocabulary\.csv should have the columns Index and Name \("):
+        listed(tmp_path)
+
+
 def test_the_published_features_are_no_videos(tmp_path):
     with pytest.raises(DataError, match=r"should hold videos\.csv[^.]*\. Found none\.$"):
         listed(tmp_path)
