@@ -65,7 +65,12 @@ class FinetuneProgram(LabeledProgram):
 
 
 def _source(config: Finetune, directory: RunDirectory) -> str | None:
-    """Returns where the model comes from: this run if it has a checkpoint, so that the first one may be gone."""
+    """Returns where the model comes from: this run if it has a checkpoint, so that the first one may be gone.
+
+    A run from scratch is always built from its configuration, so that config.gin has the same lines at every start.
+    """
+    if config.checkpoint is None:
+        return None
     own = resume_point(directory.checkpoints, resume_from_flag()) if directory.model.exists() else None
     return own or config.checkpoint
 

@@ -37,6 +37,11 @@ SCRATCH = [
     *(f"VATT.{name} = {value}" for name, value in MODEL.items()),
 ]
 
+SHORT = [
+    "finetune.modality = 'audio'", "finetune.steps = 2", "finetune.warmup_steps = 0", "finetune.steps_per_loop = 1",
+    "finetune.checkpoint_every_steps = 1", "finetune.test_windows = 1",
+]  # fmt: skip
+
 
 def save_run(path, **options) -> str:
     """Writes what `vatt.load` needs of a run of a new model; returns the directory."""
@@ -194,6 +199,17 @@ def test_a_run_stopped_inside_a_loop_resumes_exactly(
     code, output, errors = finetune_here(*DRAWS, **values)
     assert code == 0 and "Resumed at step 7, data position 28 clips" in output, errors
     same_checkpoints(undisturbed, stopped, least=40)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_from_scratch_is_resumed_by_its_own_command(finetune_here, tmp_path, killed_at):
+    bindings = (*SCRATCH, *SHORT)
+    with killed_at(FinetuneProgress, 2):
+        finetune_here(*bindings, workdir=str(tmp_path))
+    model, config = ((tmp_path / name).read_text() for name in ("model.json", "config.gin"))
+    code, output, errors = finetune_here(*bindings, workdir=str(tmp_path))
+    assert code == 0 and "Resumed at step 1, data position 4 clips." in output, output + errors
+    assert [(tmp_path / name).read_text() for name in ("model.json", "config.gin")] == [model, config]
 
 
 @pytest.fixture(scope="module")
