@@ -11,10 +11,10 @@ from experiments.classifiers import config as classifier_config
 from experiments.classifiers.progress import ClassifierProgress, accuracies
 from experiments.classifiers.run import ClassifierRun, build_run, clip_specs
 from experiments.classifiers.scores import Evaluator
-from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
+from experiments.training.best_weights import BestWeights
 from experiments.training.history import all_cosines
 from experiments.training.labeled_program import LabeledProgram, validation_at
 from experiments.training.step_means import conflict_rate, mean_cosine
@@ -52,7 +52,8 @@ class ClassifyProgram(LabeledProgram):
     def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> ClassifierProgress:
         """See `TrainProgram.make_progress`."""
         run = self.run
-        self.best = self.best_checkpoint(tf.train.Checkpoint(model=run.model), run.best_epoch)
+        weights = tf.train.Checkpoint(model=run.model)
+        self.best = BestWeights(weights, self.directory.best, run.best_epoch, run.best_accuracy)
         return ClassifierProgress(self.directory, run, stop, show, self.evaluator, self.best)
 
     def finish(self) -> str:
@@ -64,12 +65,11 @@ class ClassifyProgram(LabeledProgram):
         return data.eval_batches(self.prepared, split, self.run.config.clips, batch_size=EVALUATION_BATCH)
 
 
-def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> None:
+def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluator, best: BestWeights) -> None:
     """Tests the last epoch and the best one, whose weights the model has afterwards; writes result.json."""
     last = evaluator("test")
-    best.require()
+    best_epoch = best.restore()
     records = directory.read_metrics()
-    best_epoch = int(run.best_epoch.numpy())
     result = {
         "method": run.config.method,
         "harmonizer": type(run.trainer.harmonizer).__name__,

@@ -22,6 +22,10 @@ class ClassifierProgress(ValidatedProgress):
         """Returns the steps from a step to the end of its epoch, which no loop may pass."""
         return self.run.steps_per_epoch - step % self.run.steps_per_epoch
 
+    def number(self, step: int) -> int | None:
+        """See `ValidatedProgress.number`."""
+        return step // self.run.steps_per_epoch if self.validates(step) else None
+
     def validates(self, step: int) -> bool:
         """See `ValidatedProgress.validates`."""
         return step % self.run.steps_per_epoch == 0
@@ -31,7 +35,7 @@ class ClassifierProgress(ValidatedProgress):
         run = self.run
         epoch = step // run.steps_per_epoch
         scores = self.evaluator("validation")
-        self.keep_if_best(scores["multimodal"]["accuracy"], epoch, run.best_accuracy, run.best_epoch)
+        self.best.offer(scores["multimodal"]["accuracy"], epoch)
         training_losses = run.trainer.epoch_losses.numpy() / run.steps_per_epoch
         run.trainer.epoch_losses.assign(tf.zeros_like(training_losses))
         if isinstance(run.trainer.harmonizer, GradientBlending):

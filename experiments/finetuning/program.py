@@ -12,10 +12,11 @@ from experiments.finetuning.config import Finetune
 from experiments.finetuning.progress import FinetuneProgress, figures
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
-from experiments.running.checkpoints import RunCheckpoints, resume_point
+from experiments.running.checkpoints import resume_point
 from experiments.running.command_line import RunFailed, bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
+from experiments.training.best_weights import BestWeights
 from experiments.training.labeled_program import LabeledProgram, validation_at
 from experiments.training.progress import printer
 from experiments.training.train_program import require_directories, resume_from_flag, strategy_from_flags
@@ -55,7 +56,7 @@ class FinetuneProgram(LabeledProgram):
     def make_progress(self, stop: StopSignal, show: Callable[[str], None]) -> FinetuneProgress:
         """See `TrainProgram.make_progress`."""
         run = self.run
-        self.best = self.best_checkpoint(run.best_state, run.best_step)
+        self.best = BestWeights(run.best_state, self.directory.best, run.best_step, run.best_score)
         return FinetuneProgress(self.directory, run, stop, show, make_evaluator(run, self.prepared), self.best)
 
     def finish(self) -> str:
@@ -89,7 +90,7 @@ def make_evaluator(run: FinetuneRun, prepared: data.PreparedDataset, test_views:
     return Evaluator(run.model, config.clip_shape, config.entry, run.multi_label, batches)
 
 
-def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator, best: RunCheckpoints) -> dict:
+def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator, best: BestWeights) -> dict:
     """Tests the last weights and the best ones, which the model has afterwards; writes and returns result.json.
 
     Raises:
@@ -101,7 +102,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
             "no class of the split 'validation' has clips with and without it, so the best weights cannot be chosen."
         )
     last = evaluator("test")
-    best.require()
+    best.restore()
     result = {
         **{name: getattr(config, name) for name in ("modality", "dataset", "checkpoint", "frozen", "seed", "steps")},
         "classes": run.classes,

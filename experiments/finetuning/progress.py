@@ -29,6 +29,10 @@ class FinetuneProgress(ValidatedProgress):
         every = self.run.config.evaluate_every_steps
         return min(every - step % every, max(self.steps() - step, 1))
 
+    def number(self, step: int) -> int:
+        """See `ValidatedProgress.number`."""
+        return step
+
     def validates(self, step: int) -> bool:
         """See `ValidatedProgress.validates`."""
         return step % self.run.config.evaluate_every_steps == 0 or step >= self.steps()
@@ -38,7 +42,7 @@ class FinetuneProgress(ValidatedProgress):
         run = self.run
         scores = self.evaluator("validation")
         chosen = scores[self.score_name]
-        self.keep_if_best(-np.inf if chosen is None else chosen, step, run.best_score, run.best_step)
+        self.best.offer(-np.inf if chosen is None else chosen, step)
         self.directory.append_metrics({"step": step, "validation": scores})
         self.show(
             f"step {step} | validation {figures(scores)} | "

@@ -110,8 +110,7 @@ class RunCheckpoints(tf.train.CheckpointManager):
         path = resume_point(self._source, self._resume_from)
         if path is None:
             return None
-        with self._restorable(path) as readable:
-            self.checkpoint.restore(readable).assert_consumed()
+        self._restore(path)
         if self._resume_from:
             self._record_state()
         self._last_checkpoint_step = int(self._step_counter.numpy())  # that one must not be written again
@@ -129,14 +128,13 @@ class RunCheckpoints(tf.train.CheckpointManager):
                 for name in reader.get_variable_to_shape_map():
                     reader.get_tensor(name)
 
-    def require(self) -> None:
-        """Restores the newest checkpoint.
+    def restore_number(self, number: int) -> None:
+        """Restores the checkpoint of a number, which exists, whichever the newest is.
 
         Raises:
-          RunFailed: There is none, or as `restore_or_initialize`.
+          RunFailed: As `restore_or_initialize`.
         """
-        if self.restore_or_initialize() is None:
-            raise RunFailed(f"{self.directory} should hold a checkpoint of this run. Found none; it was removed.")
+        self._restore(vatt.numbered_checkpoints(self.directory)[number])
 
     def save(self, *args, **kwargs) -> str | None:
         """Saves if it is time to.
@@ -153,6 +151,10 @@ class RunCheckpoints(tf.train.CheckpointManager):
                 f"a checkpoint could not be written to {self.directory}: {_first_lines(error)}\n"
                 f"The last good checkpoint is: {last}. Free some space and run the same command again to resume from there."
             ) from error
+
+    def _restore(self, path):
+        with self._restorable(path) as readable:
+            self.checkpoint.restore(readable).assert_consumed()
 
     @contextlib.contextmanager
     def _restorable(self, path):

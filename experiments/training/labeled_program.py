@@ -1,14 +1,14 @@
-"""Shared parts of the programs that train on labeled clips: the batches and the best weights."""
+"""Shared parts of the programs that train on labeled clips: the batches and the validations."""
 
 import tensorflow as tf
 
 import data
-from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.command_line import RunFailed
 from experiments.running.damaged_data import record_files
 from experiments.running.run_directory import RunDirectory
 from experiments.training.augmenting import chosen_place
 from experiments.training.train_program import TrainProgram
+from experiments.training.validated_progress import ValidatedProgress
 
 
 class LabeledProgram(TrainProgram):
@@ -42,15 +42,9 @@ class LabeledProgram(TrainProgram):
         """See `TrainProgram.record_files`."""
         return record_files(self.prepared)
 
-    def best_checkpoint(self, weights: tf.train.Checkpoint, number: tf.Variable) -> RunCheckpoints:
-        """Returns what saves the best weights under a number, such as their epoch.
-
-        Raises:
-          RunFailed: There are some that cannot be read; without this the run would learn of it at its end.
-        """
-        best = RunCheckpoints(weights, self.directory.best, number, every_steps=1, keep=1)
-        best.require_readable()
-        return best
+    def restored(self, progress: ValidatedProgress) -> None:
+        """See `TrainProgram.restored`."""
+        progress.resume()
 
 
 def validation_at(directory: RunDirectory, place: str, number: int) -> dict:

@@ -86,6 +86,13 @@ class TrainProgram:
         """Returns what looks at every loop of steps."""
         raise NotImplementedError
 
+    def restored(self, progress: Progress) -> None:
+        """Looks at the run as its checkpoint has it, before anything of it is written anew.
+
+        Raises:
+          RunFailed: Something that belongs to the checkpoint is lost.
+        """
+
     def finish(self) -> str:
         """Finishes the run after the last step; returns the lines to show."""
         raise NotImplementedError
@@ -113,6 +120,7 @@ class TrainProgram:
             directory.require_no_checkpointed_metrics(run.config.checkpoint_every_steps)
         with bad_input():
             run.trainer.train_dataset = self.batches(step)
+        self.restored(progress)
         # Nothing has been written so far: a refused start leaves nothing behind.
         directory.start(operative_config(), self.description, self.vocabulary, allow_config_change)
         if self.model_config is not None:

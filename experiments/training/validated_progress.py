@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-import tensorflow as tf
-
-from experiments.running.checkpoints import RunCheckpoints
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import Stopped, StopSignal
+from experiments.training.best_weights import BestWeights
 from experiments.training.progress import Progress
 
 
@@ -21,7 +19,7 @@ class ValidatedProgress(Progress):
       stop: Whether SIGTERM or Ctrl-C has come.
       show: Prints a line.
       evaluator: A function (split) -> its scores.
-      best: Saves the weights alone.
+      best: Keeps the weights that score highest.
     """
 
     def __init__(
@@ -31,7 +29,7 @@ class ValidatedProgress(Progress):
         stop: StopSignal,
         show: Callable[[str], None],
         evaluator: Callable[[str], dict],
-        best: RunCheckpoints,
+        best: BestWeights,
     ):
         super().__init__(directory, run, stop, show)
         self.evaluator, self.best = evaluator, best
@@ -46,6 +44,15 @@ class ValidatedProgress(Progress):
         if self.stop.received:
             raise Stopped()
 
+    def resume(self) -> None:
+        """Shows what has become of the best weights, once the run is restored; see `BestWeights.resume`."""
+        if note := self.best.resume(self.number(int(self.run.trainer.global_step.numpy()))):
+            self.show(note)
+
+    def number(self, step: int) -> int | None:
+        """Returns what the weights of a step are saved under if they are the best; `None` if they never are, of this program."""
+        raise NotImplementedError
+
     def validates(self, step: int) -> bool:
         """Returns whether a step is one to validate at, of this program."""
         raise NotImplementedError
@@ -53,10 +60,3 @@ class ValidatedProgress(Progress):
     def validate(self, step: int) -> dict[str, float]:
         """Scores the model; returns what TensorBoard shows, of this program."""
         raise NotImplementedError
-
-    def keep_if_best(self, score: float, number: int, best_score: tf.Variable, best_number: tf.Variable) -> None:
-        """Saves the weights under a number if they score higher than any before; of equal ones the first stay."""
-        if score > best_score.numpy():
-            best_number.assign(number)
-            best_score.assign(score)
-            self.best.save(checkpoint_number=number)

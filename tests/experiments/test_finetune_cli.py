@@ -18,6 +18,7 @@ from experiments.finetuning.progress import FinetuneProgress
 from experiments.running import strategies
 from experiments.running.run_directory import RunDirectory
 from experiments.training import progress
+from experiments.training.best_weights import BestWeights
 
 pytestmark = pytest.mark.slow
 
@@ -202,13 +203,15 @@ def test_a_run_stopped_inside_a_loop_resumes_exactly(
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_run_from_scratch_is_resumed_by_its_own_command(finetune_here, tmp_path, killed_at):
+def test_a_run_from_scratch_is_resumed_by_its_own_command(finetune_here, tmp_path, killed_at, monkeypatch):
     bindings = (*SCRATCH, *SHORT)
     with killed_at(FinetuneProgress, 2):
         finetune_here(*bindings, workdir=str(tmp_path))
     model, config = ((tmp_path / name).read_text() for name in ("model.json", "config.gin"))
+    monkeypatch.setattr(BestWeights, "resume", lambda best, number: f"the best, and those of step {number}")
     code, output, errors = finetune_here(*bindings, workdir=str(tmp_path))
     assert code == 0 and "Resumed at step 1, data position 4 clips." in output, output + errors
+    assert "the best, and those of step 1\n" in output
     assert [(tmp_path / name).read_text() for name in ("model.json", "config.gin")] == [model, config]
 
 
