@@ -4,9 +4,10 @@ Example:
   python -m experiments.compare_classifiers --gin_file=configs/classify/imbalanced.gin --seeds=0,1,2,3,4
       --data_dir=runs/data --outdir=runs/imbalanced
 
-Each run has a directory <outdir>/<method>/<seed>; finished runs are not repeated, interrupted ones resume. SIGTERM and
-Ctrl-C let the runs save a checkpoint. Writes runs.csv (a line per run), table.md (a line per method) and
-differences.md (each method minus its control, with intervals) into <outdir> and prints both tables.
+Each run has a directory <outdir>/<method>/<seed>; finished runs are not repeated, interrupted ones resume. What would mix
+runs of different configurations or data in <outdir> is refused. SIGTERM and Ctrl-C let the runs save a checkpoint. Writes
+runs.csv (a line per run), table.md (a line per method) and differences.md (each method minus its control, with intervals)
+into <outdir> and prints both tables.
 """
 
 from absl import flags

@@ -8,14 +8,14 @@ import shutil
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
+import data
+from experiments.classifiers import config as classifier_config
 from experiments.classifiers.progress import ClassifierProgress
 from experiments.classifiers.recipes import RECIPES
 from experiments.running import strategies
-from experiments.running.command_line import _guarded as guarded
 from experiments.running.jobs import FINISHED, Outcome
-from experiments.running.run_directory import RunDirectory
+from experiments.running.run_directory import RunDirectory, operative_config
 
 pytestmark = pytest.mark.slow
 
@@ -170,8 +170,12 @@ def test_gradient_blending_on_two_replicas_end_to_end(
     assert (values["harmonizer/previous/.ATTRIBUTES/VARIABLE_VALUE"] != np.float32(np.log(72))).all()
 
 
-def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, capsys, tmp_path, monkeypatch):
-    program = only_flags_of("experiments.compare_classifiers")
+@pytest.fixture
+def compare_here(run_here, tmp_path, monkeypatch):
+    """A function (*bindings, **flags) -> exit code, stdout and stderr of `experiments.compare_classifiers`; returns the runs too.
+
+    The runs are not trained: each leaves what a run leaves, with made up figures.
+    """
     started = []
 
     def run_jobs(jobs, at_a_time, show):
@@ -190,28 +194,74 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(only_flags_of, caps
             chance={"top1": 0.1, "top5": 0.5, "items": 80}, test={"best": scores, "last": scores}, seconds_spent=1.0,
             gradients={part: {"mean_cosine": 0.1, "conflict_rate": 0.25} for part in ("audio", "video")},
         )  # fmt: skip
-        RunDirectory(tmp_path).write(tmp_path / method / seed / "result.json", json.dumps(result))
+        directory = RunDirectory(tmp_path / method / seed)
+        directory.write(directory.result, json.dumps(result))
+        options = [argument.removeprefix("--").split("=", 1) for argument in command[3:]]
+        files, bindings = (
+            [value for name, value in options if name == wanted] for wanted in ("gin_file", "gin_bindings")
+        )
+        settings = classifier_config.parse(files, bindings)
+        for modality in ("audio", "video"):
+            settings.encoder(modality, settings.clips)
+        prepared = data.open_labeled(settings.dataset, dict(options)["data_dir"])
+        directory.start(operative_config(), {prepared.name: prepared.describe()}, None, False)
         return command
 
     monkeypatch.setattr("experiments.sweeps.classifier_comparison.run_jobs", run_jobs)
-    values = dict(
-        gin_file=["some.gin"], data_dir="data", outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"]
-    )
+    path = tmp_path / "tiny.gin"
+    path.write_text("\n".join(RUN))
+    compare = run_here("compare_classifiers", [])
+    values = dict(gin_file=[str(path)], outdir=str(tmp_path), methods=["uniform", "mmpareto"], seeds=["0", "1"])
+    return lambda *bindings, **others: compare(*bindings, **(values | others)), started
+
+
+def test_a_comparison_runs_what_is_missing_and_makes_a_table(compare_here, tmp_path):
+    compare, started = compare_here
     for expected in (4, 4):
-        with flagsaver.flagsaver(**values):
-            assert guarded(program.main, ["compare"]) == 0
-        assert len(started) == expected
-    assert (
-        "| mmpareto | 65.0 ± 7.1 | 65.0 ± 7.1 | 65.0 ± 7.1 | +10.0 ± 0.0 (2/2) | 25 % | 25 % | 2 |"
-        in capsys.readouterr().out
-    )
+        code, output, errors = compare()
+        assert code == 0 and len(started) == expected, errors
+    assert "| mmpareto | 65.0 ± 7.1 | 65.0 ± 7.1 | 65.0 ± 7.1 | +10.0 ± 0.0 (2/2) | 25 % | 25 % | 2 |" in output
     with open(tmp_path / "runs.csv", newline="") as file:
         assert [(row["method"], row["seed"]) for row in csv.DictReader(file)] == [
             ("uniform", "0"), ("mmpareto", "0"), ("uniform", "1"), ("mmpareto", "1")
         ]  # fmt: skip
-    with flagsaver.flagsaver(**{**values, "gin_bindings": ["classify.epochs = 1"]}):
-        assert guarded(program.main, ["compare"]) == 2
-    assert "holds a comparison with" in capsys.readouterr().err
-    with flagsaver.flagsaver(**{**values, "methods": ["unifrm"]}):
-        assert guarded(program.main, ["compare"]) == 2
-    assert f"--methods should be some of {', '.join(RECIPES)}" in capsys.readouterr().err
+    code, _, errors = compare("classify.epochs = 1")
+    assert code == 2 and "holds a comparison with" in errors
+
+
+def test_a_comparison_refuses_what_would_mix_runs_of_different_settings(
+    compare_here, is_one_message, tmp_path, noisy_data
+):
+    compare, started = compare_here
+    assert compare(seeds=["3"])[0] == 0
+    is_one_message(compare(seeds=["3", "4"], data_dir=noisy_data), "uniform/3 holds a run with another .*  data: ")
+    # Also where the runs that are there are not asked for.
+    is_one_message(compare(seeds=["4"], methods=["mmpareto"], data_dir=noisy_data), "uniform/3 holds a run")
+    with (tmp_path / "tiny.gin").open("a") as file:
+        file.write("\nVATTEncoder.width = 32\n")
+    is_one_message(
+        compare(seeds=["4"]), r"uniform/3 holds .*  VATTEncoder\.width: 16 there, 32 now\n.*another --outdir"
+    )
+    assert len(started) == 2
+
+
+COMPARISONS = {
+    "an unknown method": ((), dict(methods=["unifrm"]), f"--methods should be some of {', '.join(RECIPES)}, each once"),
+    "a method twice": ((), dict(methods=["dgl", "dgl"]), "each once. Found .'dgl', 'dgl'"),
+    "a seed twice": ((), dict(seeds=["1", "01"]), "--seeds should name each seed once. Found .'1', '01'"),
+    "no seed": ((), dict(seeds=[]), "--seeds should be whole numbers"),
+    "a seed that is no number": ((), dict(seeds=["1", "-1"]), "--seeds should be whole numbers from 0"),
+    "a seed that is too great": ((), dict(seeds=["1", "4294967296"]), r"`classify.seed` should be .*4294967296"),
+    "a method among the bindings": (
+        ("classify.method = 'joint'",), {}, "`classify.method` should come from --methods, 'uniform' here. Found 'joint'"
+    ),
+    "a misspelt binding": (("classify.epoch = 5",), {}, r"Did you mean `classify\.epochs`\?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", COMPARISONS)
+def test_a_mistake_in_a_comparison_is_found_before_anything_runs(mistake, compare_here, is_one_message, tmp_path):
+    bindings, values, message = COMPARISONS[mistake]
+    compare, started = compare_here
+    is_one_message(compare(*bindings, **values), message)
+    assert not started and os.listdir(tmp_path) == ["tiny.gin"]
