@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -13,11 +14,11 @@ from experiments.finetuning.progress import FinetuneProgress, figures
 from experiments.finetuning.run import FinetuneRun, build_run
 from experiments.finetuning.scores import Evaluator
 from experiments.running.checkpoints import resume_point
-from experiments.running.command_line import RunFailed, bad_input
+from experiments.running.command_line import bad_input
 from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
 from experiments.training.best_weights import BestWeights
-from experiments.training.labeled_program import LabeledProgram, validation_at
+from experiments.training.labeled_program import LabeledProgram, require_clips, validation_at
 from experiments.training.progress import printer
 from experiments.training.train_program import require_directories, resume_from_flag, strategy_from_flags
 
@@ -33,6 +34,7 @@ def run() -> int:
     strategy = strategy_from_flags()
     with bad_input():
         prepared = data.open_labeled(config.dataset, FLAGS.data_dir, multi_label=True)
+    require_clips(prepared, sound=config.modality == "audio")
     if config.checkpoint is None:
         printer()("No --checkpoint: training FROM SCRATCH, on random weights.")
     run = build_run(config, strategy, len(prepared.class_names), prepared.multi_label, _source(config, directory))
@@ -94,15 +96,11 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
     """Tests the last weights and the best ones, which the model has afterwards; writes and returns result.json.
 
     Raises:
-      RunFailed: Nothing of the validation split could be scored, so there are no best weights; or metrics.jsonl lacks it.
+      RunFailed: There are no best weights, a split cannot be scored, or metrics.jsonl lacks the validation.
     """
-    config, best_step = run.config, int(run.best_step.numpy())
-    if not best_step:
-        raise RunFailed(
-            "no class of the split 'validation' has clips with and without it, so the best weights cannot be chosen."
-        )
+    config = run.config
     last = evaluator("test")
-    best.restore()
+    best_step = best.restore()
     result = {
         **{name: getattr(config, name) for name in ("modality", "dataset", "checkpoint", "frozen", "seed", "steps")},
         "classes": run.classes,
@@ -110,6 +108,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
         "chance": evaluator.chance["test"],
         "views": config.test_windows * (config.test_crops if config.modality == "video" else 1),
         "best_step": best_step,
+        "chosen_by_validation": bool(np.isfinite(best.score.numpy())),
         "validation": validation_at(directory, "step", best_step),
         "test": {"best": evaluator("test"), "last": last},
         "seconds_spent": float(run.seconds_spent.numpy()),
@@ -120,8 +119,7 @@ def write_result(run: FinetuneRun, directory: RunDirectory, evaluator: Evaluator
 
 def _summary(result: dict) -> str:
     best, last = (figures(result["test"][name], result["chance"]) for name in ("best", "last"))
-    return (
-        f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s. {result['views']} views per test clip.\n"
-        f"test, step {result['best_step']}, the best on validation: {best}\n"
-        f"test, step {result['steps']}, the last: {last}"
-    )
+    lines = [f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s. {result['views']} views per test clip."]
+    if result["chosen_by_validation"]:
+        lines.append(f"test, step {result['best_step']}, the best on validation: {best}")
+    return "\n".join([*lines, f"test, step {result['steps']}, the last: {last}"])

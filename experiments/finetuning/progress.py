@@ -1,7 +1,5 @@
 """What happens after every loop of fine-tuning's steps: metrics and, at times, the validation split."""
 
-import numpy as np
-
 from experiments.classifiers.constant_answer import Chance
 from experiments.finetuning.scores import Scores
 from experiments.finetuning.step import OBJECTIVE
@@ -39,16 +37,23 @@ class FinetuneProgress(ValidatedProgress):
 
     def validate(self, step: int) -> dict[str, float]:
         """See `ValidatedProgress.validate`."""
-        run = self.run
         scores = self.evaluator("validation")
         chosen = scores[self.score_name]
-        self.best.offer(-np.inf if chosen is None else chosen, step)
+        if chosen is None:  # of every step: it depends on the labels alone
+            self.best.keep(step)
+        else:
+            self.best.offer(chosen, step)
         self.directory.append_metrics({"step": step, "validation": scores})
-        self.show(
-            f"step {step} | validation {figures(scores)} | "
-            f"best step {int(run.best_step.numpy())}: {self.score_name} {float(run.best_score.numpy()):.1%}"
-        )
+        self.show(f"step {step} | validation {figures(scores)} | {self._best_text(chosen)}")
         return {f"validation_{name}": value for name, value in scores.items() if value is not None}
+
+    def _best_text(self, chosen):
+        if chosen is None:
+            return (
+                f"{self.score_name} is not defined, as no class has clips with and without it: the last weights will be tested. "
+                "A larger validation split could choose the best"
+            )
+        return f"best step {int(self.best.number.numpy())}: {self.score_name} {float(self.best.score.numpy()):.1%}"
 
     def method_and_data(self) -> tuple[str, str]:
         """See `Progress.method_and_data`."""

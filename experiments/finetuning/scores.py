@@ -57,7 +57,10 @@ class Evaluator:
         """
         logits, labels, left_out = self._predict(split)
         if not len(labels):
-            raise RunFailed(f"the split {split!r} has no labeled clip to score. Prepare a data set with labels.")
+            needed = " with sound" if self.model.modality == "audio" else ""
+            raise RunFailed(
+                f"the split {split!r} has no labeled clip{needed} to score. Prepare a data set that has some."
+            )
         if not np.isfinite(logits).all():
             raise RunFailed(f"the logits of the split {split!r} are not finite. Lower `finetune.learning_rate`.")
         score_all, answer = single_label_scores, constant_answer

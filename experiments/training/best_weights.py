@@ -37,7 +37,12 @@ class BestWeights:
         """Saves the weights as they are under a number, if they score higher than any before; of equal ones the first stay."""
         if score > self.score.numpy():
             self.score.assign(score)
-            self._keep(number)
+            self.keep(number)
+
+    def keep(self, number: int) -> None:
+        """Saves the weights as they are under a number, whatever they score."""
+        self.number.assign(number)
+        self._checkpoints.save(checkpoint_number=number)
 
     def resume(self, number: int | None) -> str:
         """Makes what is remembered and what is saved agree once the run is restored.
@@ -55,7 +60,7 @@ class BestWeights:
         if not remembered or remembered in saved:
             return ""
         if remembered == number:
-            self._keep(number)
+            self.keep(number)
             return ""
         if max(saved, default=0) < remembered:
             raise RunFailed(self._missing(remembered))
@@ -73,14 +78,15 @@ class BestWeights:
           RunFailed: There are none, or they were removed, or cannot be read.
         """
         number = int(self.number.numpy())
+        if not number:
+            raise RunFailed(
+                "no validation of this run has kept weights as the best. Resume it from before its last step with --resume_from, "
+                "or use another --workdir to start over."
+            )
         if number not in vatt.numbered_checkpoints(self.directory):
             raise RunFailed(self._missing(number))
         self._checkpoints.restore_number(number)
         return number
-
-    def _keep(self, number):
-        self.number.assign(number)
-        self._checkpoints.save(checkpoint_number=number)
 
     def _missing(self, number):
         return (

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 import data
-from experiments.running.command_line import RunFailed
+from experiments.running.command_line import BadInput, RunFailed, bad_input
 from experiments.running.damaged_data import record_files
 from experiments.running.run_directory import RunDirectory
 from experiments.training.augmenting import chosen_place
@@ -45,6 +45,33 @@ class LabeledProgram(TrainProgram):
     def restored(self, progress: ValidatedProgress) -> None:
         """See `TrainProgram.restored`."""
         progress.resume()
+
+
+def require_clips(prepared: data.PreparedDataset, sound: bool) -> None:
+    """Checks that there are clips to train on, to choose the best weights by, and to test; reads no more than it must.
+
+    Args:
+      prepared: The data set.
+      sound: Whether only clips with sound count.
+
+    Raises:
+      BadInput: There is none in one of the splits.
+    """
+    with bad_input():
+        for split in ("train", "validation", "test"):
+            prepared.require_split(split)
+            if not _has_clip(prepared, split, sound):
+                raise BadInput(
+                    f"{prepared.directory} should have labeled clips{' with sound' if sound else ''} in the split {split!r}. "
+                    "Found none. Prepare a data set that has some."
+                )
+
+
+def _has_clip(prepared, split, sound):
+    try:
+        return any(clip.labels and (clip.audio.size or not sound) for clip in data.read_split(prepared, split))
+    except data.DataError:
+        return True  # a damaged file is named where it is read
 
 
 def validation_at(directory: RunDirectory, place: str, number: int) -> dict:

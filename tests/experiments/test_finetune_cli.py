@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import types
 
 import numpy as np
 import pytest
@@ -314,6 +315,15 @@ def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, finetun
         finetune_here(*bindings, **(dict(workdir=str(tmp_path / "run"), checkpoint=pretrained) | values)), message
     )
     assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
+
+
+def test_a_set_without_sound_is_refused_for_sound_before_the_training(
+    is_one_message, finetune_here, pretrained, tmp_path, monkeypatch
+):
+    silent = types.SimpleNamespace(labels=(0,), audio=np.zeros(0, np.int16))
+    monkeypatch.setattr(data, "read_split", lambda prepared, split: [silent])
+    answer = finetune_here("finetune.modality = 'audio'", workdir=str(tmp_path / "run"), checkpoint=pretrained)
+    is_one_message(answer, "should have labeled clips with sound in the split 'train'. Found none")
 
 
 def test_another_checkpoint_is_refused(finished, finetune_here, pretrained, tmp_path):

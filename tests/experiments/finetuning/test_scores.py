@@ -96,7 +96,7 @@ def test_clips_without_label_or_audio_are_skipped_and_counted():
 
 
 def test_what_cannot_be_scored_is_said():
-    with pytest.raises(RunFailed, match="'test' has no labeled clip"):
+    with pytest.raises(RunFailed, match="'test' has no labeled clip with sound to score"):
         evaluator({"test": [batch(np.eye(4)[:1], [-1])]})("test")
     with pytest.raises(RunFailed, match="logits of the split 'test' are not finite"):
         evaluator({"test": [batch([[np.nan, 0, 0, 0]], [1])]})("test")

@@ -76,3 +76,10 @@ def test_weights_amid_an_epoch_are_no_epoch_s():
     told = types.SimpleNamespace(run=types.SimpleNamespace(steps_per_epoch=6))
     told.validates = lambda step: ClassifierProgress.validates(told, step)
     assert [ClassifierProgress.number(told, step) for step in (6, 7, 12)] == [1, None, 2]
+
+
+def test_a_run_that_has_kept_none_says_so(tmp_path):
+    with pytest.raises(
+        RunFailed, match="no validation of this run has kept weights as the best. Resume it from before"
+    ):
+        Run(tmp_path).best.restore()
