@@ -16,7 +16,7 @@ from experiments.running.run_directory import RunDirectory
 from experiments.running.stop_signal import StopSignal
 from experiments.training.best_weights import BestWeights
 from experiments.training.history import all_cosines
-from experiments.training.labeled_program import LabeledProgram, validation_at
+from experiments.training.labeled_program import LabeledProgram, require_clips, validation_at
 from experiments.training.step_means import conflict_rate, mean_cosine
 from experiments.training.train_program import require_directories, strategy_from_flags
 
@@ -32,6 +32,7 @@ def run() -> int:
     strategy = strategy_from_flags()
     with bad_input():
         prepared = data.open_labeled(config.dataset, FLAGS.data_dir)
+    require_clips(prepared, sound=True)
     run = build_run(config, strategy, len(prepared.class_names), prepared.split_sizes["train"])
     return ClassifyProgram(run, RunDirectory(FLAGS.workdir), prepared).train(FLAGS.allow_config_change)
 
@@ -79,6 +80,8 @@ def write_result(run: ClassifierRun, directory: RunDirectory, evaluator: Evaluat
         "steps": int(run.trainer.global_step.numpy()),
         "epochs": run.config.epochs,
         "chance": evaluator.chance["test"],
+        "clips": evaluator.clips["test"],
+        "clips_left_out": evaluator.clips_left_out["test"],
         "alone": "head" if run.config.recipe.heads else "fusion with the other modality removed",
         "best_epoch": best_epoch,
         "validation": validation_at(directory, "epoch", best_epoch),
@@ -101,8 +104,9 @@ def _gradients(records: list[dict], encoders: list[str]) -> dict[str, dict[str, 
 
 def _summary(result: dict) -> str:
     chance = f"of {result['chance']['items']} clips (chance {result['chance']['top1']:.1%})"
+    best, last = (accuracies(result["test"][name], result["clips"]) for name in ("best", "last"))
     return (
         f"Done: {result['steps']} steps, {result['seconds_spent']:.0f} s.\n"
-        f"test, epoch {result['best_epoch']}, the best on validation: {accuracies(result['test']['best'])} {chance}\n"
-        f"test, epoch {result['epochs']}, the last: {accuracies(result['test']['last'])} {chance}"
+        f"test, epoch {result['best_epoch']}, the best on validation: {best} {chance}\n"
+        f"test, epoch {result['epochs']}, the last: {last} {chance}"
     )

@@ -43,7 +43,7 @@ class ClassifierProgress(ValidatedProgress):
             run.trainer.harmonizer.end_epoch(epoch, training_losses, validation_losses)
         self.directory.append_metrics({"step": step, "epoch": epoch, "validation": scores})
         self.show(
-            f"epoch {epoch}/{run.config.epochs} | validation {accuracies(scores)} | "
+            f"epoch {epoch}/{run.config.epochs} | validation {accuracies(scores, self.evaluator.clips['validation'])} | "
             f"best epoch {int(run.best_epoch.numpy())}: {float(run.best_accuracy.numpy()):.1%}"
         )
         return {f"validation_{part}_{name}": value for part, found in scores.items() for name, value in found.items()}
@@ -68,6 +68,7 @@ class ClassifierProgress(ValidatedProgress):
         return f"loss {losses}" + (f" | cos {cosines}" if cosines else "")
 
 
-def accuracies(scores: Scores) -> str:
-    """Returns the accuracies as people read them."""
-    return " ".join(f"{name} {found['accuracy']:.1%}" for name, found in scores.items())
+def accuracies(scores: Scores, clips: dict[str, int]) -> str:
+    """Returns the accuracies as people read them, and of how many clips those are that are not of all labeled ones."""
+    fewer = {name: f" (of {number} with sound)" for name, number in clips.items() if number < clips["multimodal"]}
+    return " ".join(f"{name} {found['accuracy']:.1%}{fewer.get(name, '')}" for name, found in scores.items())

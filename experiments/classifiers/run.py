@@ -154,4 +154,4 @@ def random_batch(clips: ClipSpec, batch_size: int, classes: int, seed: int = 0) 
         name: tf.random.stateless_uniform([batch_size, *spec.shape[1:]], [seed, purpose], -1.0, 1.0)
         for purpose, (name, spec) in enumerate(clip_specs(clips).items())
     }
-    return {**noise, "label": labels}
+    return {**noise, "label": labels, "has_audio": tf.ones([batch_size], tf.bool)}

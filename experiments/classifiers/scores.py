@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.classifiers.constant_answer import Chance, constant_answer
+from experiments.classifiers.counted import counted
 from experiments.classifiers.model import Classifier
+from experiments.classifiers.recipes import ALL
 from experiments.running.command_line import RunFailed
 
 Scores = dict[str, dict[str, float]]
@@ -19,10 +21,12 @@ class Evaluator:
     Args:
       model: Its variables exist.
       specs: What the model reads of a batch, of any size.
-      batches: Makes the batches of a split, with `label` int32 [batch].
+      batches: Makes the batches of a split, as `data.eval_batches`.
 
     Attributes:
-      chance: What the best constant answer gets, by split; of the splits that have been scored.
+      chance: What the best constant answer gets on the labeled clips, by split; of the splits that have been scored.
+      clips: How many clips the scores are of, "multimodal", "audio" and "video", by split.
+      clips_left_out: Likewise, how many have no label, or not the modality.
     """
 
     def __init__(
@@ -33,29 +37,36 @@ class Evaluator:
     ):
         self.specs, self.batches = dict(specs), batches
         self.chance: dict[str, Chance] = {}
+        self.clips: dict[str, dict[str, int]] = {}
+        self.clips_left_out: dict[str, dict[str, int]] = {}
         self._logits = tf.function(lambda clips: model(clips), autograph=False, input_signature=[self.specs])
 
     def __call__(self, split: str) -> Scores:
         """Scores the model as it is now.
 
         Raises:
-          RunFailed: No clip of the split has a label.
+          RunFailed: No clip of the split has a label, or none of these has sound.
         """
-        logits, labels = self._predict(split)
-        if not len(labels):
-            raise RunFailed(f"the split {split!r} has no labeled clip to score. Prepare a data set with labels.")
-        self.chance[split] = constant_answer(labels)
-        return {name: score(values, labels) for name, values in logits.items()}
+        logits, labels, counts = self._predict(split)
+        for name, what in {"multimodal": "labeled clip", "audio": "labeled clip with sound"}.items():
+            if not counts[name].any():
+                raise RunFailed(f"the split {split!r} has no {what} to score. Prepare a data set that has some.")
+        self.chance[split] = constant_answer(labels[counts["multimodal"]])
+        self.clips[split] = {name: int(where.sum()) for name, where in counts.items()}
+        self.clips_left_out[split] = {name: int((~where).sum()) for name, where in counts.items()}
+        return {name: score(values[counts[name]], labels[counts[name]]) for name, values in logits.items()}
 
     def _predict(self, split):
-        logits, labels = {"multimodal": [], "audio": [], "video": []}, []
+        """Returns logits by part, labels, and by part which clips count, of all clips."""
+        logits, labels, counts = {name: [] for name in ALL}, [], {name: [] for name in ALL}
         for batch in self.batches(split):
-            labeled = batch["label"].numpy() >= 0
             found = self._logits({name: batch[name] for name in self.specs})
-            for name, values in found.items():
-                logits[name].append(values.numpy()[labeled])
-            labels.append(batch["label"].numpy()[labeled])
-        return {name: np.concatenate(values) for name, values in logits.items()}, np.concatenate(labels)
+            for name, where in counted(batch).items():
+                logits[name].append(found[name].numpy())
+                counts[name].append(where.numpy())
+            labels.append(batch["label"].numpy())
+        logits, counts = ({name: np.concatenate(values) for name, values in each.items()} for each in (logits, counts))
+        return logits, np.concatenate(labels), counts
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

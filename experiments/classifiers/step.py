@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 import harmonization
+from experiments.classifiers.counted import counted
 from experiments.classifiers.model import Classifier
 from experiments.classifiers.recipes import MODALITIES, Recipe
 from experiments.training import quantities, step_columns
@@ -72,10 +73,10 @@ class ClassifierTrainer(StepTrainer):
 
         with tf.GradientTape(persistent=True) as tape:
             logits = self.model(clips, training=True, seed=step_seed(self.seed, self.global_step))
-            losses = self._losses(logits, clips["label"])
+            losses = self._losses(logits, clips)
         gradients = harmonization.sum_over_replicas(self._gradients(tape, losses))
 
-        losses, scores = harmonization.sum_over_replicas((losses, self._scores(logits, clips["label"])))
+        losses, scores = harmonization.sum_over_replicas((losses, self._scores(logits, clips)))
         update, report = harmonization.harmonize(
             gradients, self.harmonizer, groups=self.groups, step=self.global_step, losses=losses, scores=scores
         )
@@ -85,12 +86,13 @@ class ClassifierTrainer(StepTrainer):
         self.epoch_losses.assign_add(tf.stack(losses))
         return self._log(losses, scores, report)
 
-    def _losses(self, logits, labels):
-        """This replica's share of the mean over the global batch; a clip without a label adds nothing."""
-        labeled = tf.cast(labels >= 0, tf.float32)
-        labels = tf.maximum(labels, 0)
+    def _losses(self, logits, clips):
+        """This replica's share of the means over the global batch; a clip that does not count adds nothing."""
+        labels, counts = tf.maximum(clips["label"], 0), counted(clips)
         return [
-            tf.reduce_sum(labeled * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits[name]))
+            tf.reduce_sum(
+                tf.cast(counts[name], tf.float32) * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits[name])
+            )
             / self.batch_size
             for name in self.recipe.objectives
         ]
@@ -107,11 +109,12 @@ class ClassifierTrainer(StepTrainer):
                 rows[name][index] = None if gradient is None else tf.convert_to_tensor(gradient)
         return list(rows.values())
 
-    def _scores(self, logits, labels):
-        """How sure each modality alone is of the truth, summed over the batch, for OGM-GE."""
+    def _scores(self, logits, clips):
+        """How sure each modality alone is of the truth, summed over the clips that have both, for OGM-GE."""
         if not self.recipe.scored:
             return None
-        truth = tf.one_hot(labels, logits["audio"].shape[-1])
+        both = tf.reduce_all([*counted(clips).values()], axis=0)
+        truth = tf.one_hot(tf.where(both, clips["label"], -1), logits["audio"].shape[-1])
         return {name: tf.reduce_sum(truth * tf.nn.softmax(logits[name])) for name in MODALITIES}
 
     def _scaled(self, update):

@@ -13,12 +13,13 @@ COLUMNS = ("multimodal", "audio", "video")
 def run_row(result: dict) -> dict:
     """Returns what a table needs of a run's result.json; accuracies are of the test split, at the best epoch and last.
 
-    `chance` is what the best constant answer gets on the `test_clips`; older runs have 1 / classes there, and no number of
-    clips.
+    `chance` is what the best constant answer gets on the `test_clips`, of which `audio_clips` have sound; older runs have
+    1 / classes there, and no number of clips.
     """
     chance = result["chance"] if isinstance(result["chance"], dict) else {"top1": result["chance"], "items": ""}
     row = {name: result[name] for name in ("method", "seed", "best_epoch", "epochs")}
     row |= {"chance": chance["top1"], "test_clips": chance["items"], "alone": result["alone"]}
+    row["audio_clips"] = result.get("clips", {}).get("audio", chance["items"])
     for epoch, found in result["test"].items():
         for name, scores in found.items():
             row[f"{name}_{epoch}"] = scores["accuracy"]
@@ -52,7 +53,8 @@ def table(rows: Sequence[dict]) -> str:
 def _chance(rows):
     for row in rows:
         if row["test_clips"]:
-            return f"{row['test_clips']} clips, chance {100 * row['chance']:.1f}"
+            sound = f" ({row['audio_clips']} with sound)" if row["audio_clips"] != row["test_clips"] else ""
+            return f"{row['test_clips']} clips{sound}, chance {100 * row['chance']:.1f}"
     return f"1 / classes is {100 * rows[0]['chance']:.1f}, chance unknown (older runs)"
 
 

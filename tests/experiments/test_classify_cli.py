@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -100,6 +101,8 @@ def test_the_result_is_that_of_the_best_epoch_on_validation(finished):
     assert result["best_epoch"] == 1 + int(np.argmax(accuracies))
     assert result["validation"] == validations[result["best_epoch"] - 1]
     assert set(result["test"]) == {"best", "last"}
+    assert result["clips"] == dict.fromkeys(("multimodal", "audio", "video"), 8)
+    assert result["clips_left_out"] == dict.fromkeys(("multimodal", "audio", "video"), 0)
     assert result["chance"] == {"top1": 1 / 8, "top5": 5 / 8, "items": 8}  # eight clips of eight classes
     for scores in result["test"].values():
         assert set(scores) == {"multimodal", "audio", "video"}
@@ -146,6 +149,13 @@ def test_a_mistake_is_answered_with_one_message(mistake, is_one_message, classif
     bindings, values, message = MISTAKES[mistake]
     is_one_message(classify_here(*bindings, **(dict(workdir=str(tmp_path / "run")) | values)), message)
     assert os.listdir(tmp_path) == [], "a start that is refused leaves nothing that counts as a run"
+
+
+def test_a_set_without_sound_is_refused_before_the_training(is_one_message, classify_here, tmp_path, monkeypatch):
+    silent = types.SimpleNamespace(labels=(0,), audio=np.zeros(0, np.int16))
+    monkeypatch.setattr(data, "read_split", lambda prepared, split: [silent])
+    answer = classify_here(workdir=str(tmp_path / "run"))
+    is_one_message(answer, "should have labeled clips with sound in the split 'train'. Found none")
 
 
 def test_another_configuration_is_refused(finished, classify_here, tmp_path):

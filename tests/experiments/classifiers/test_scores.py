@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import harmonization
 from experiments.classifiers.gradient_blending import GradientBlending, blend_weights
+from experiments.classifiers.progress import accuracies
 from experiments.classifiers.scores import Evaluator, score
 from experiments.classifiers.table import run_row, table
 from experiments.running.command_line import RunFailed
@@ -21,20 +22,48 @@ def test_scores_by_hand():
     assert np.isfinite(far_away["loss"]) and far_away["accuracy"] == pytest.approx(2 / 3)
 
 
-def test_clips_without_a_label_are_left_out():
+def evaluator(labels, has_audio):
+    """Scores a model that is sure of the classes 0, 1, 0, 1, 1, in batches of three and two clips."""
+
     def model(clips):
         return dict.fromkeys(("multimodal", "audio", "video"), clips["waveform"])
 
     sure = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]]
     batches = [
-        {"waveform": tf.constant(sure[:3]), "label": tf.constant([0, 0, -1])},
-        {"waveform": tf.constant(sure[3:]), "label": tf.constant([1, 1])},
+        {
+            "waveform": tf.constant(sure[part]),
+            "label": tf.constant(labels[part]),
+            "has_audio": tf.constant(has_audio[part]),
+        }
+        for part in (slice(3), slice(3, 5))
     ]
-    specs = {"waveform": tf.TensorSpec([None, 2])}
-    assert Evaluator(model, specs, lambda split: batches)("test")["audio"]["accuracy"] == 3 / 4
-    unlabeled = [{**batches[0], "label": tf.constant([-1, -1, -1])}]
-    with pytest.raises(RunFailed, match="the split 'test' has no labeled clip"):
-        Evaluator(model, specs, lambda split: unlabeled)("test")
+    return Evaluator(model, {"waveform": tf.TensorSpec([None, 2])}, lambda split: batches)
+
+
+def test_clips_without_a_label_are_left_out():
+    scored = evaluator([0, 0, -1, 1, 1], [True] * 5)
+    assert scored("test")["audio"]["accuracy"] == 3 / 4
+    assert scored.clips_left_out["test"] == {"multimodal": 1, "audio": 1, "video": 1}
+    with pytest.raises(RunFailed, match="the split 'test' has no labeled clip to score"):
+        evaluator([-1] * 5, [True] * 5)("test")
+
+
+def test_clips_without_sound_are_left_out_of_the_sound_s_figures_alone():
+    scored = evaluator([0, 0, -1, 0, 1], [True, False, True, False, True])
+    scores = scored("validation")
+    assert {name: found["accuracy"] for name, found in scores.items()} == {
+        "multimodal": 2 / 4,
+        "audio": 1,
+        "video": 2 / 4,
+    }
+    assert scored.clips["validation"] == {"multimodal": 4, "audio": 2, "video": 4}
+    assert scored.clips_left_out["validation"] == {"multimodal": 1, "audio": 3, "video": 1}
+    assert scored.chance["validation"]["items"] == 4
+    line = "multimodal 50.0% audio 100.0% (of 2 with sound) video 50.0%"
+    assert accuracies(scores, scored.clips["validation"]) == line
+    assert accuracies(scores, dict.fromkeys(scores, 4)) == line.replace(" (of 2 with sound)", "")
+    with pytest.raises(RunFailed, match="the split 'test' has no labeled clip with sound"):
+        evaluator([0, 0, -1, 0, 1], [False, False, True, False, False])("test")
 
 
 def test_blending_by_hand():
@@ -100,3 +129,9 @@ def test_older_runs_have_no_chance_but_a_table():
     old = result("joint", 0, 0.4) | {"chance": 0.2}
     assert "after the last epoch; 1 / classes is 20.0, chance unknown (older runs)." in table([run_row(old)])
     assert "after the last epoch; 40 clips, chance 25.0." in table([run_row(old), run_row(result("uniform", 0, 0.5))])
+
+
+def test_the_table_tells_of_clips_without_sound():
+    some = result("joint", 0, 0.4) | {"clips": {"multimodal": 40, "audio": 30, "video": 40}}
+    assert "after the last epoch; 40 clips (30 with sound), chance 25.0." in table([run_row(some)])
+    assert "after the last epoch; 40 clips, chance 25.0." in table([run_row(result("joint", 0, 0.4))])

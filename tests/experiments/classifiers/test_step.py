@@ -156,6 +156,35 @@ def test_clips_without_a_label_add_nothing(make_run):
     assert_same(gradients_taken(run, unlabeled), gradients_taken(same, half))
 
 
+def test_clips_without_sound_add_nothing_to_the_loss_of_sound(make_run):
+    batch = random_batch(CLIPS, BATCH, CLASSES)
+    batch["has_audio"] = tf.constant([True, True, False, True, False, True, True, True])
+    run, names = make_run("uniform"), ("multimodal", "audio", "video")
+    with tf.GradientTape() as tape:
+        logits = run.model(batch, training=True)
+        heard = tf.boolean_mask(logits["audio"], batch["has_audio"])
+        losses = losses_of(logits, batch["label"])
+        losses |= losses_of({"audio": heard}, tf.boolean_mask(batch["label"], batch["has_audio"]))
+        losses["audio"] *= 6 / BATCH  # a mean over the batch, as where labels lack
+        loss = tf.add_n([losses[name] for name in names])
+    expected = tape.gradient(loss, run.trainer.weights)
+    assert_same(gradients_taken(run, batch), [gradient.numpy() for gradient in expected])
+
+
+def test_ogm_ge_compares_the_modalities_on_clips_that_have_both(make_run):
+    batch = random_batch(CLIPS, BATCH, CLASSES)
+    batch |= {
+        "has_audio": tf.constant([True] * 6 + [False] * 2),
+        "label": tf.tensor_scatter_nd_update(batch["label"], [[0]], [-1]),
+    }
+    run = make_run("ogm_ge")
+    logits, truth = run.model(batch, training=True), np.eye(CLASSES)[batch["label"]][1:6]
+    logged = run.trainer.replica_step(batch)
+    for name in ("audio", "video"):
+        score = (truth * tf.nn.softmax(logits[name]).numpy()[1:6]).sum() / BATCH
+        np.testing.assert_allclose(logged[f"score_{name}"], score, rtol=1e-5)
+
+
 def test_what_is_logged(make_run):
     logged = make_run("uniform").trainer.replica_step(random_batch(CLIPS, BATCH, CLASSES))
     pairs = [("multimodal", "audio"), ("audio", "audio"), ("multimodal", "video"), ("video", "video")]
