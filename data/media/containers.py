@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import os
@@ -11,6 +10,7 @@ from typing import BinaryIO
 import av
 
 from data.errors import DataError
+from data.media.packets import Packets
 from data.media.tracks import sound_stream, video_stream
 from data.source.regular_files import require_regular
 from data.source.storage import FilePart, RemoteFile
@@ -70,22 +70,21 @@ def first_sound_time(container: av.container.InputContainer) -> float:
 def presented_seconds(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
     """Returns the time stamp at which a track ends, by its packets: those that are really there.
 
-    Reads the file to its end, or to where it breaks off, without decoding anything. A video's last
-    frame lasts as `last_frame_seconds` says, as for `VideoTimeline`. 0 if there is no packet with a time.
+    Reads the file to its end, or to where it breaks off or its clock restarts, without decoding anything. A video's
+    last frame lasts as `last_frame_seconds` says, as for `VideoTimeline`. 0 if there is no packet with a time.
     """
     last, before, lasting = -math.inf, -math.inf, 0.0
-    with contextlib.suppress(av.error.FFmpegError):
-        for packet in container.demux(stream):
-            ticks = packet.pts if packet.pts is not None else packet.dts
-            if ticks is None or packet.is_discard:
-                continue
-            time, duration = float(ticks * packet.time_base), float((packet.duration or 0) * packet.time_base)
-            if stream.type == "audio":
-                time += duration
-            if time > last:
-                last, before, lasting = time, last, duration
-            elif before < time < last:
-                before = time
+    for packet in Packets(container, stream):
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if ticks is None or packet.is_discard:
+            continue
+        time, duration = float(ticks * packet.time_base), float((packet.duration or 0) * packet.time_base)
+        if stream.type == "audio":
+            last = time + duration  # Sound comes in order; the largest time may be a broken one.
+        elif time > last:
+            last, before, lasting = time, last, duration
+        elif before < time < last:
+            before = time
     if last == -math.inf or stream.type == "audio":
         return max(last, 0.0)
     spacing = last - before if before > -math.inf else 1.0 / float(stream.average_rate or 1)

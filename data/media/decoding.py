@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import av
 import numpy as np
 
+from data.media.packets import Packets
 from data.media.remarks import Remarks
 
 # FFmpeg takes whole numbers of 24 bits in 32, which WAVE_FORMAT_EXTENSIBLE describes, for an old float format.
@@ -23,11 +24,13 @@ class TrackDecoder:
       damaged_packets: how many were dropped.
       missing_packets: how many the file's header counts and the file, read to its end, did not have. Only of video in AVI:
         there FFmpeg skips what is no chunk without a word, and other counts are not exact.
+      clock_restarts: whether the track was taken only up to where the file's clock goes back; see `Packets`.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.stream.Stream, remarks: Remarks):
         """Takes an open file and one of its tracks; that frames were repaired comes into `remarks`."""
         self.damaged_packets = self.missing_packets = 0
+        self.clock_restarts = False
         self._times_ascend = True
         self._container, self._stream, self._last_time = container, stream, -math.inf
         self._remarks = remarks
@@ -46,15 +49,8 @@ class TrackDecoder:
 
     def __iter__(self) -> Iterator[av.frame.Frame]:
         """Yields the frames in the order in which they are shown."""
-        packets, count = self._container.demux(self._stream), 0
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:  # The file breaks off here.
-                return
-            if packet is None:
-                self.missing_packets = max(0, _counted(self._container, self._stream) - count)
-                return
+        packets, count = Packets(self._container, self._stream), 0
+        for packet in packets:
             count += packet.dts is not None
             if _repeats(packet):
                 continue
@@ -70,6 +66,11 @@ class TrackDecoder:
                 if frame.is_corrupt:
                     self._remarks.add("concealed_errors", f"{self._stream.type}: the decoder filled in what was broken")
                 yield frame
+        if packets.read_to_the_end:
+            self.missing_packets = max(0, _counted(self._container, self._stream) - count)
+        if packets.clock_restarts:
+            self.clock_restarts = True
+            self._remarks.add("restarted_clocks", "time stamps start again; what follows is not used")
 
     def _decode(self, packet: av.Packet) -> Sequence[av.frame.Frame]:
         if not self._may_be_whole_numbers:

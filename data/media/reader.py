@@ -75,8 +75,8 @@ class MediaReader:
     """Cuts one media file into clips, reading it once from start to end.
 
     Damaged packets are dropped as players do; a file that breaks off gives the clips before the
-    break. What was lost can be asked for afterwards: `damaged_packets`, `missing_packets`, `missing_seconds`. What was done to
-    the rest is in `remarks`.
+    break, as does one whose clock goes back. What was lost can be asked for afterwards: `damaged_packets`,
+    `missing_packets`, `missing_seconds`, `clock_restarts`. What was done to the rest is in `remarks`.
     """
 
     def __init__(
@@ -111,6 +111,11 @@ class MediaReader:
     def missing_packets(self) -> int:
         """How many packets are not there that the file's header counts; see `TrackDecoder`."""
         return sum(decoder.missing_packets for decoder in self._decoders)
+
+    @property
+    def clock_restarts(self) -> bool:
+        """Whether the file's clock goes back; what follows is not read."""
+        return any(decoder.clock_restarts for decoder in self._decoders)
 
     @property
     def missing_seconds(self) -> float:

@@ -11,6 +11,7 @@ KINDS = (
     "cancelling_channels",
     "unusable_samples",
     "concealed_errors",
+    "restarted_clocks",
 )
 """The kinds of remarks, as reports call them."""
 

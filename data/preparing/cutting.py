@@ -22,6 +22,7 @@ _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
 _MISSING_CLIP_SHARE = 0.02
 PAST_THE_END = "the clip starts after the end of its file"
 _BROKEN_OFF = "the file breaks off before the clip"
+_RESTARTED = "the file's time stamps start again before the clip"
 
 
 class Cutting(NamedTuple):
@@ -132,7 +133,8 @@ def _cut_whole(
     for clip in reader.clips(cutting.clip_seconds, cutting.minimum_seconds):
         yield _Piece(f"{video.name}@{clip.start_seconds:.2f}", clip, _near(cues(), clip, cutting))
     allowed = max(_MISSING_SECONDS, _MISSING_SHARE * reader.promised_seconds)
-    if reader.damaged_packets or reader.missing_packets or reader.missing_seconds > allowed:
+    lost = reader.damaged_packets or reader.missing_packets or reader.clock_restarts
+    if lost or reader.missing_seconds > allowed:
         tally.note("incomplete", video.name, _decoded(reader))
 
 
@@ -158,9 +160,14 @@ def _cut_segments(
     if not reader.decoded_seconds:
         raise DataError(f"no {'video frame' if video.path else 'second of audio'} could be decoded")
     for segment in segments[cut:]:
-        breaks_off = segment.start_seconds < reader.promised_seconds - _MISSING_SECONDS
-        tally.note("skipped", segment.clip_id, fault or (_BROKEN_OFF if breaks_off else PAST_THE_END))
+        tally.note("skipped", segment.clip_id, fault or _why_not_reached(segment, reader))
         tally.counts["clips_skipped"] += 1
+
+
+def _why_not_reached(segment: Segment, reader: MediaReader) -> str:
+    if reader.clock_restarts:
+        return _RESTARTED
+    return _BROKEN_OFF if segment.start_seconds < reader.promised_seconds - _MISSING_SECONDS else PAST_THE_END
 
 
 def _span(segment: Segment, cutting: Cutting) -> tuple[int, int]:
@@ -235,7 +242,8 @@ def _record(video: ListedVideo, piece: _Piece, tally: Tally) -> dict[str, Any]:
 
 def _decoded(reader: MediaReader) -> str:
     missing = f", {reader.missing_packets} packets missing" if reader.missing_packets else ""
+    restarted = ", then its time stamps start again" if reader.clock_restarts else ""
     return (
         f"{reader.decoded_seconds:.1f} of {reader.promised_seconds:.1f} s decoded, "
-        f"{reader.damaged_packets} damaged packets skipped{missing}"
+        f"{reader.damaged_packets} damaged packets skipped{missing}{restarted}"
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import av
 
 from data.media.containers import MediaSource, first_video_time, open_container
+from data.media.packets import Packets
 from data.text.cues import ParsedCaptions, Span, from_blocks
 from data.text.languages import language_of, preference
 from data.text.plain_formats import clean_ass
@@ -73,13 +73,12 @@ def _codec(stream: av.subtitles.stream.SubtitleStream) -> str:
 def _read(container: av.container.InputContainer, stream: av.subtitles.stream.SubtitleStream) -> ParsedCaptions:
     origin, lines_in = first_video_time(container), _TEXTS[_codec(stream)]
     starts, ends, texts = [], [], []
-    with contextlib.suppress(av.error.FFmpegError):  # The file breaks off there.
-        for packet in container.demux(stream):
-            if packet.pts is not None and packet.size:
-                start = round(float(packet.pts * packet.time_base) - origin, 3)
-                starts.append(start)
-                ends.append(start + round(float(packet.duration * packet.time_base), 3) if packet.duration else None)
-                texts.append(lines_in(bytes(packet)))
+    for packet in Packets(container, stream):
+        if packet.pts is not None and packet.size:
+            start = round(float(packet.pts * packet.time_base) - origin, 3)
+            starts.append(start)
+            ends.append(start + round(float(packet.duration * packet.time_base), 3) if packet.duration else None)
+            texts.append(lines_in(bytes(packet)))
     following = [*starts[1:], starts[-1] + _LAST_SECONDS] if starts else []
     spans: list[Span] = [
         (start, max(start, after if end is None else end))

@@ -31,6 +31,7 @@ KINDS = {
     "cancelling_channels": "sound channels that cancel each other",
     "unusable_samples": "samples that are no sound",
     "concealed_errors": "broken pictures or sound that the decoder filled in",
+    "restarted_clocks": "time stamps that start again midway: used up to there",
 }
 """The kinds of notes in a report, and what the page calls them."""
 _NAMED = 3

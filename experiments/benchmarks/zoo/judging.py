@@ -19,7 +19,7 @@ FRAMES_PER_SECOND, IMAGE_SIZE_PX, SAMPLE_RATE_HZ = 10.0, 64, 16000
 RESULTS = RIGHT, NOTED, CONCEALED, WRONG, UNNOTED = "right", "noted", "concealed", "wrong", "unnoted"
 """What can become of a file; `media_zoo` says what these are."""
 _COLOR_LEVELS, _CLICK_SECONDS, _CAPTION_SECONDS = 16.0, 0.05, 0.03
-_LOSSES = ("incomplete", "skipped", "concealed_errors")
+_LOSSES = ("incomplete", "skipped", "concealed_errors", "restarted_clocks")
 _LAYOUT_NOTES = {"opposite": "cancelling_channels", "ambisonic": "unmixed_channels"}
 
 

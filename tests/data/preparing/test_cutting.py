@@ -4,6 +4,7 @@ import io
 import pathlib
 import pickle
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,6 +37,15 @@ def cut(tree, *segments, path="rising.mp4", cutting=CUTTING, **fields):
     tally = Tally()
     video = ListedVideo("it", "train", path, segments=segments, **fields)
     return {record["clip_id"]: record for record in cut_video(tree, video, cutting, tally)}, tally
+
+
+def remux(old, new):
+    with av.open(str(old)) as source, av.open(str(new), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                target.mux(packet)
 
 
 def brightness(record):
@@ -76,19 +86,22 @@ def test_segments_beyond_the_end_are_cut_or_skipped_and_named(tree):
 
 def test_a_file_that_breaks_off_takes_its_later_clips_with_it(tree, tmp_path):
     content = (SourceTree(tree.root).open_binary("rising.mp4")).read()
-    import av
-
     (tmp_path / "whole.mp4").write_bytes(content)
-    with av.open(str(tmp_path / "whole.mp4")) as old, av.open(str(tmp_path / "whole.mkv"), "w") as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream_index]
-                new.mux(packet)
+    remux(tmp_path / "whole.mp4", tmp_path / "whole.mkv")
     half = (tmp_path / "whole.mkv").read_bytes()
     (tmp_path / "half.mkv").write_bytes(half[: len(half) // 2])
     records, tally = cut(SourceTree(tmp_path), Segment("first", 0.0, 0.5), Segment("last", 2.9, 3.0), path="half.mkv")
     assert set(records) == {"first"} and set(notes(tally, "skipped")) == {"last"}
+
+
+def test_a_file_whose_time_stamps_start_again_is_used_up_to_there_and_noted(tree, tmp_path):
+    remux(tree.path("rising.mp4"), tmp_path / "part.mkv")
+    (tmp_path / "twice.mkv").write_bytes(2 * (tmp_path / "part.mkv").read_bytes())
+    records, tally = cut(SourceTree(tmp_path), path="twice.mkv")
+    assert len(records) == 3 and "time stamps start again" in notes(tally, "incomplete")["it"]
+    assert set(notes(tally, "restarted_clocks")) == {"it"}
+    records, tally = cut(SourceTree(tmp_path), Segment("first", 0.0, 0.5), Segment("then", 4.0, 5.0), path="twice.mkv")
+    assert set(records) == {"first"} and "time stamps start again" in notes(tally, "skipped")["then"]
 
 
 def test_captions_are_a_clips_own_or_the_nearest_of_the_file(tree):
