@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import av
@@ -39,6 +41,17 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
         container.close()
         raise DataError("a text file, not a media file")
     return container
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """Gives what goes wrong with a file inside as a `DataError`."""
+    try:
+        yield
+    except (av.error.FFmpegError, ValueError, OSError) as error:  # OSError: a remote file is out of reach
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"decoding failed ({error})") from error
 
 
 def _file(source: MediaSource) -> str | BinaryIO:

@@ -7,7 +7,6 @@ Reading is streaming: only the clip being cut is in memory.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import math
@@ -22,6 +21,7 @@ from data.media.audio_timeline import AudioTimeline
 from data.media.channels import with_sound
 from data.media.containers import (
     MediaSource,
+    decoding,
     first_sound_time,
     first_video_time,
     known_seconds,
@@ -180,7 +180,7 @@ class MediaReader:
           DataError: if the file cannot be opened, has no video, or it holds something FFmpeg cannot
             convert.
         """
-        with _decoding(), open_container(self._source) as container, self._open_sound() as sound:
+        with decoding(), open_container(self._source) as container, self._open_sound() as sound:
             self.has_text_tracks = bool(container.streams.subtitles)
             video, audio = self._video(container), self._audio(sound, first_video_time)
             for first, last in spans:
@@ -219,7 +219,7 @@ class MediaReader:
 
     def _sounds(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray, int]]:
         """Yields each span's first tick and samples, and after which sample there is nothing yet."""
-        with _decoding(), open_container(self._source) as container:
+        with decoding(), open_container(self._source) as container:
             audio, stream = self._audio(container, first_sound_time), sound_stream(container)
             self.promised_seconds = 0.0 if stream is None else promised_seconds(container, stream)
             for first, last in spans:
@@ -276,14 +276,3 @@ class MediaReader:
     def _decoder(self, container: av.container.InputContainer, stream: av.stream.Stream) -> TrackDecoder:
         self._decoders.append(TrackDecoder(container, stream, self.remarks))
         return self._decoders[-1]
-
-
-@contextlib.contextmanager
-def _decoding() -> Iterator[None]:
-    """Gives what goes wrong inside as a `DataError`."""
-    try:
-        yield
-    except (av.error.FFmpegError, ValueError, OSError) as error:  # OSError: a remote file is out of reach
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"decoding failed ({error})") from error

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from data.errors import DataError
 from data.media.containers import last_frame_seconds
 from data.media.decoding import TrackDecoder
 from data.media.frame_order import in_time_order
@@ -25,6 +26,8 @@ _LONGEST_FRAME_SECONDS = 600.0
 _NOTED_FRAME_SECONDS = 60.0
 # Containers round time stamps to a millisecond or more (Matroska, FLV).
 _TIME_TOLERANCE_SECONDS = 2e-3
+# Pixels wider or higher than this come from a broken header (our choice): the widest in use are 2 to 1, or a bit more.
+_LARGEST_ASPECT = 10.0
 
 
 def ticks_before(seconds: float, rate: float) -> int:
@@ -69,10 +72,13 @@ class VideoTimeline:
           frames_per_second: rate of the clock.
           image_size_px: the shorter side of a frame is scaled down to this, never up.
           remarks: what is noteworthy of the frames comes in here as they are taken.
+
+        Raises:
+          DataError: the file says that its pixels are far from square; few seconds of such frames would fill the memory.
         """
         self.decoded_seconds = 0.0
         self._rate, self._image_size_px, self._known_seconds = frames_per_second, image_size_px, known_seconds
-        self._aspect, self._remarks = float(stream.sample_aspect_ratio or 1), remarks
+        self._aspect, self._remarks = _aspect_of(stream), remarks
         rate = float(stream.average_rate or frames_per_second)
         frames = in_time_order(deinterlaced(decoder, remarks), decoder, origin_seconds, rate)
         self._ticks = self._on_the_grid(self._timed(frames, rate))
@@ -157,6 +163,14 @@ class VideoTimeline:
         if self._shape is None:
             self._shape = _target_shape(shown.frame, self._image_size_px, self._aspect)[::step]
         return self._shape[::step]
+
+
+def _aspect_of(stream: av.video.stream.VideoStream) -> float:
+    """Returns the width of a stored pixel over its height."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if not 1 / _LARGEST_ASPECT <= aspect <= _LARGEST_ASPECT:
+        raise DataError(f"a broken header: each pixel should be shown {aspect:g} times as wide as high")
+    return aspect
 
 
 def _target_shape(frame: av.VideoFrame, image_size_px: int, aspect: float) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from data.errors import DataError
 from data.media.containers import (
+    decoding,
     first_sound_time,
     first_video_time,
     open_container,
@@ -100,7 +101,7 @@ def _window_ticks(spec: ClipSpec) -> int:
 
 def _measure(path: str | os.PathLike, clock: MediaFormat) -> tuple[int, bool]:
     """Returns the file's length on the clock, and whether there is only sound in it."""
-    with open_container(path) as container:
+    with decoding(), open_container(path) as container:
         sound_only = is_sound_only(container)
         stream = sound_stream(container) if sound_only else video_stream(container)
         if stream is None:

@@ -73,6 +73,15 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
         """
 
     @classmethod
+    def named_records(cls, config: tfds.core.BuilderConfig, item: Item, tally: Tally) -> Iterator[dict[str, Any]]:
+        """Yields what `make_records` does; before an error that it did not expect ends all, says at which item it was."""
+        try:
+            yield from cls.make_records(config, item, tally)
+        except Exception as error:
+            logging.error("%s: %s: %s", cls.name_of(item), type(error).__name__, error)
+            raise
+
+    @classmethod
     @abc.abstractmethod
     def report(cls, config: tfds.core.BuilderConfig, tallies: Mapping[str, Tally]) -> dict[str, Any]:
         """Returns what the report says of the counts of all splits."""
@@ -145,5 +154,5 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC, Generic[Item], skip_
         self, config: tfds.core.BuilderConfig, notes: list[tuple[str, str, Any]], item: Item
     ) -> Iterator[dict[str, Any]]:
         tally = Tally()
-        yield from self.make_records(config, item, tally)
+        yield from self.named_records(config, item, tally)
         notes += tally.notes

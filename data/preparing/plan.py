@@ -146,7 +146,7 @@ def _estimate_bytes(
     features = record_features(builder_class.multi_label(config))
 
     def estimate(item: Item) -> Any:
-        records = builder_class.make_records(config, item, Tally())
+        records = builder_class.named_records(config, item, Tally())
         first = next(records, None)
         records.close()
         clips = builder_class.expected_clips(config, item)

@@ -145,7 +145,7 @@ def _records_of(
 ) -> Iterator[tuple[bytes, list[str]]]:
     """Yields an item's records and the captions in them."""
     features, tally = record_features(job.multi_label), Tally()
-    for record in job.builder_class.make_records(job.config, item, tally):
+    for record in job.builder_class.named_records(job.config, item, tally):
         yield serialize(features, record), record["captions"]["text"]
     tallies.append(tally)
     on_item(tally.counts["clips"])

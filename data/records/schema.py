@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from data.errors import DataError
 from data.media.reader import DecodedClip
 from data.text.cues import Cue
 
@@ -103,9 +104,13 @@ def serialize(features: tfds.features.FeaturesDict, record: Mapping[str, Any]) -
 
 
 def encode_jpeg(frame: np.ndarray) -> bytes:
-    """Returns a uint8 RGB frame `[height, width, 3]` as JPEG."""
+    """Returns a uint8 RGB frame `[height, width, 3]` as JPEG; raises `DataError` for a side of more than 65,500 pixels."""
     buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, format="JPEG", quality=_JPEG_QUALITY)
+    try:
+        Image.fromarray(frame).save(buffer, format="JPEG", quality=_JPEG_QUALITY)
+    except OSError as error:
+        height, width = frame.shape[:2]
+        raise DataError(f"a frame of {width} x {height} pixels cannot be stored as JPEG ({error})") from error
     return buffer.getvalue()
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import av
 
-from data.media.containers import MediaSource, first_video_time, open_container
+from data.media.containers import MediaSource, decoding, first_video_time, open_container
 from data.media.packets import Packets
 from data.text.cues import ParsedCaptions, Span, from_blocks
 from data.text.languages import language_of, preference
@@ -45,9 +45,9 @@ def read_tracks(source: MediaSource, languages: Sequence[str] = ()) -> TracksFou
       languages: those that are wanted, the most wanted first; empty for any.
 
     Raises:
-      DataError: the file cannot be opened.
+      DataError: the file cannot be opened or read.
     """
-    with open_container(source) as container:
+    with decoding(), open_container(source) as container:
         tracks = list(container.streams.subtitles)
         readable = [stream for stream in tracks if _codec(stream) in _TEXTS]
         ranked = [(rank, stream) for stream in readable if (rank := _rank(stream, languages)) is not None]

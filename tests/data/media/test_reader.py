@@ -176,6 +176,14 @@ def test_wide_pixels_become_square(tmp_path):
     assert only_clip(path).frames.shape == (1, 48, 96, 3)
 
 
+@pytest.mark.parametrize("aspect", [(200, 1), (1, 200)])
+def test_pixels_far_from_square_are_a_broken_header(tmp_path, aspect):
+    ratio = fractions.Fraction(*aspect)
+    path = write_file(tmp_path / "wide.mp4", [0.0], [90], size=(240, 320), sample_aspect_ratio=ratio)
+    with pytest.raises(DataError, match=f"a broken header: each pixel .* {float(ratio):g} times as wide as high"):
+        only_clip(path)
+
+
 def test_rotation_tag_is_honored(tmp_path):
     path = tmp_path / "turned.mp4"
     pixels = np.full((48, 64, 3), 30, np.uint8)

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from data.errors import DataError
 from data.media.reader import DecodedClip
 from data.records.schema import encode_jpeg, make_record, record_features
 from data.text.cues import Cue
@@ -68,3 +69,8 @@ def test_jpeg_keeps_colors():
     back = np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
     # Chroma is halved, so the border itself is not compared.
     assert np.abs(back - frame)[:, [*range(12), *range(20, 32)]].max() < 8
+
+
+def test_a_frame_that_no_jpeg_can_hold_is_named_by_its_size():
+    with pytest.raises(DataError, match="a frame of 70000 x 2 pixels cannot be stored as JPEG"):
+        encode_jpeg(np.zeros((2, 70_000, 3), np.uint8))
