@@ -6,7 +6,7 @@ import contextlib
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import av
@@ -102,18 +102,18 @@ def presented_seconds(container: av.container.InputContainer, stream: av.stream.
         return max(last, 0.0)
     spacing = last - before if before > -math.inf else 1.0 / float(stream.average_rate or 1)
     origin = first_video_time(container)
-    return last + last_frame_seconds(spacing, lasting, known_seconds(container, stream) - (last - origin))
+    return last + last_frame_seconds(spacing, lasting, lambda: known_seconds(container, stream) - (last - origin))
 
 
-def last_frame_seconds(spacing: float, duration: float, known: float) -> float:
+def last_frame_seconds(spacing: float, duration: float, known: Callable[[], float]) -> float:
     """Returns how long a video's last frame is shown: as long as the one before, or for as long as its file says.
 
     Args:
       spacing: how long the one before was shown; counted as one second at most.
       duration: what the file says of the last one; believed where it is more than a second, as that of a slide.
-      known: how much longer the file is known to last.
+      known: says how much longer the file is known to last, which may have to be looked for.
     """
-    return max(min(spacing, 1.0), min(duration, known) if duration > 1.0 else 0.0)
+    return max(min(spacing, 1.0), min(duration, known()) if duration > 1.0 else 0.0)
 
 
 def promised_seconds(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
@@ -133,8 +133,14 @@ def known_seconds(container: av.container.InputContainer, stream: av.video.strea
     """Returns for how long after its first frame a video lasts: by its sound, or without any by the file's header.
 
     The header alone cannot tell a frame that stands for long from a broken time stamp; it is believed for an hour.
+    Where it says that there is more sound than that, the file is read from its start: only what is there counts.
     """
     sound = sound_stream(container)
     if sound is None:
         return min(promised_seconds(container, stream), _LONGEST_UNCONFIRMED_SECONDS)
-    return first_sound_time(container) + promised_seconds(container, sound) - first_video_time(container)
+    known = first_sound_time(container) + promised_seconds(container, sound) - first_video_time(container)
+    if known <= _LONGEST_UNCONFIRMED_SECONDS:
+        return known
+    with contextlib.suppress(av.error.FFmpegError):
+        container.seek(0)
+    return presented_seconds(container, sound) - first_video_time(container)

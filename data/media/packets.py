@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Iterator
 
 import av
@@ -10,9 +10,9 @@ import av
 from data.media.tracks import sound_stream, video_stream
 
 # Our choice: the times of decoding never go back, and muxers that round them are far more exact.
-_LARGEST_STEP_BACK_SECONDS = 0.5
-# A single packet may have a broken time stamp; so many in a row are another clock (our choice).
-_PACKETS_OF_ANOTHER_CLOCK = 3
+_LARGEST_STEP_SECONDS = 0.5
+# A broken time stamp may be that of a few packets, which FFmpeg counts on from it; so many in a row are another clock.
+_PACKETS_OF_A_CLOCK = 16  # our choice
 
 
 class Packets:
@@ -42,23 +42,20 @@ class Packets:
     def _on_one_clock(self) -> Iterator[av.Packet]:
         """Yields the packets of all tracks that are watched; holds them back while it is not clear which clock they have."""
         clocks = {stream.index: _Clock(stream) for stream in self._watched() if stream.type in ("video", "audio")}
-        suspect: _Clock | None = None
         held: list[av.Packet] = []
         for packet in self._demuxed():
             clock = clocks.get(packet.stream_index)
-            if suspect is None and clock is not None and clock.goes_back(packet):
-                suspect = clock
-            elif suspect is not None and clock is suspect and not clock.goes_back(packet):
-                yield from filter(suspect.can_use, held)
-                suspect, held = None, []
-            if suspect is None:
-                yield packet
-            elif suspect.steps_back == _PACKETS_OF_ANOTHER_CLOCK:
+            is_behind = clock is not None and clock.goes_back(packet)
+            steps_back = max((clock.steps_back for clock in clocks.values()), default=0)
+            if steps_back == _PACKETS_OF_A_CLOCK:
                 break
-            else:
-                held.append(packet)
-        self.clock_restarts = suspect is not None
-        self.read_to_the_end &= suspect is None
+            # Sound that is behind would cover other sound; a picture may be needed for those after it.
+            held += [] if is_behind and packet.stream.type == "audio" else [packet]
+            if not steps_back:
+                yield from held
+                held = []
+        self.clock_restarts = any(clock.steps_back for clock in clocks.values())
+        self.read_to_the_end &= not self.clock_restarts
 
     def _demuxed(self) -> Iterator[av.Packet]:
         packets = self._container.demux(self._watched())
@@ -89,24 +86,23 @@ class _Clock:
 
     def __init__(self, stream: av.stream.Stream):
         self.steps_back = 0
-        self._stream, self._largest_step_back = stream, _LARGEST_STEP_BACK_SECONDS / (stream.time_base or 1)
-        # Two, so that a single one that is far ahead does not put the rest behind.
-        self._last: deque[int] = deque(maxlen=2)
+        self._largest_step = _LARGEST_STEP_SECONDS / (stream.time_base or 1)
+        self._last, self._before_jump, self._since_jump = -math.inf, -math.inf, 0
 
     def goes_back(self, packet: av.Packet) -> bool:
         """Returns whether the track's next packet is behind the others, or has no time and follows one that is."""
         if packet.dts is None:
             return self.steps_back > 0
-        if self._last and packet.dts < min(self._last) - self._largest_step_back:
+        # A few packets may have been ahead; then the others are behind them alone.
+        reached = self._last if self._since_jump >= _PACKETS_OF_A_CLOCK else self._before_jump
+        if packet.dts < reached - self._largest_step:
             self.steps_back += 1
             return True
-        self.steps_back = 0
-        self._last.append(packet.dts)
+        if packet.dts > self._last + self._largest_step:
+            self._before_jump, self._since_jump = self._last, 0
+        self.steps_back, self._last = 0, packet.dts
+        self._since_jump += 1
         return False
-
-    def can_use(self, packet: av.Packet) -> bool:
-        """Returns whether a packet that was held back is of use: sound that is behind would cover other sound."""
-        return self._stream.type != "audio" or packet.stream_index != self._stream.index
 
 
 def _emptying(stream: av.stream.Stream) -> av.Packet:

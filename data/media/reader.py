@@ -8,6 +8,7 @@ Reading is streaming: only the clip being cut is in memory.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -254,11 +255,16 @@ class MediaReader:
             self._decoder(container, stream),
             stream,
             first_video_time(container),
-            known_seconds(container, stream),
+            lambda: self._known_seconds,
             self._format.frames_per_second,
             self._format.image_size_px,
             self.remarks,
         )
+
+    @functools.cached_property
+    def _known_seconds(self) -> float:
+        with open_container(self._source) as container:  # The other one is being decoded.
+            return known_seconds(container, video_stream(container))
 
     def _audio(
         self,

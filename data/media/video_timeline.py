@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import av
@@ -57,7 +57,7 @@ class VideoTimeline:
         decoder: TrackDecoder,
         stream: av.video.stream.VideoStream,
         origin_seconds: float,
-        known_seconds: float,
+        known_seconds: Callable[[], float],
         frames_per_second: float,
         image_size_px: int,
         remarks: Remarks,
@@ -68,7 +68,8 @@ class VideoTimeline:
           decoder: gives all frames of the track, in the order in which they are shown.
           stream: the track.
           origin_seconds: what the track's time stamps call the time of the first tick.
-          known_seconds: see `data.media.containers.known_seconds`; no time stamp is doubted before it.
+          known_seconds: gives `data.media.containers.known_seconds`, before which no time stamp is doubted; called only
+            when there is a doubt.
           frames_per_second: rate of the clock.
           image_size_px: the shorter side of a frame is scaled down to this, never up.
           remarks: what is noteworthy of the frames comes in here as they are taken.
@@ -117,7 +118,7 @@ class VideoTimeline:
             self.decoded_seconds = shown.seconds + spacing
         if shown is not None:
             duration = float((shown.frame.duration or 0) * (shown.frame.time_base or 0))
-            seconds = last_frame_seconds(spacing, duration, self._known_seconds - shown.seconds)
+            seconds = last_frame_seconds(spacing, duration, lambda: self._known_seconds() - shown.seconds)
             self._note_held(seconds)
             self.decoded_seconds = shown.seconds + seconds
             yield from itertools.repeat(shown, max(0, ticks_before(self.decoded_seconds, self._rate) - ticks))
@@ -132,7 +133,7 @@ class VideoTimeline:
             if previous is not None and seconds <= previous:
                 continue
             held = seconds - (previous or 0.0)
-            if held > _LONGEST_FRAME_SECONDS and seconds > self._known_seconds + 1.0:
+            if held > _LONGEST_FRAME_SECONDS and seconds > self._known_seconds() + 1.0:
                 return
             self._note_held(held)
             yield _Shown(seconds, frame, orientation)

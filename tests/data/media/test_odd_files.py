@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 from data.errors import DataError
 from data.media import video_timeline
-from data.media.containers import open_container, presented_seconds
+from data.media.containers import known_seconds, open_container, presented_seconds
 from data.media.orientation import Orientation, orientation_of
 from data.media.reader import MediaFormat, MediaReader
 from data.media.tone_mapping import tone_mapped
@@ -274,6 +274,38 @@ def test_a_time_stamp_beyond_the_sound_is_not_believed(tmp_path):
     path = write(tmp_path / "a.mp4", gray([20, 120, 220]), [tone(8, 16000)[None]], times=[0, 5, 5000], ticks=1)
     clip, reader = read(path)
     assert len(clip.frames) == 80 and reader.missing_seconds > 4000  # to the sound's end
+
+
+@pytest.mark.parametrize("frames", [2, 40])
+def test_a_header_of_half_a_year_does_not_make_clips_of_it(tmp_path, frames):
+    path = write(tmp_path / "a.avi", gray([20 + index for index in range(frames)]), [tone(4, 16000)[None]], "mpeg4")
+    content = bytearray(path.read_bytes())
+    content[content.find(b"strh") + 30] ^= 0x40  # A bit of dwScale: each frame stands for weeks.
+    path.write_bytes(content)
+    clip, reader = read(path)
+    assert len(clip.frames) == 40 and reader.missing_seconds > 1e5
+
+
+def test_sound_whose_first_time_stamp_is_broken_does_not_make_a_video_long(tmp_path):
+    path = tmp_path / "a.vob"
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("mpeg2video", rate=25), container.add_stream("mp2", rate=48000)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for index in range(50):
+            samples = np.full((1, 2 * 1920), 1000, np.int16)
+            sound = av.AudioFrame.from_ndarray(samples, "s16", "stereo")
+            sound.sample_rate, sound.pts, sound.time_base = 48000, 1920 * index, fractions.Fraction(1, 48000)
+            container.mux(audio.encode(sound))
+            picture = av.VideoFrame.from_ndarray(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), format="rgb24")
+            container.mux(video.encode(picture))
+        container.mux([*audio.encode(None), *video.encode(None)])
+    content = bytearray(path.read_bytes())
+    content[content.find(b"\0\0\1\xc0") + 9] ^= 0x04  # A bit of its time: six hours later.
+    path.write_bytes(content)
+    with open_container(path) as container:
+        assert known_seconds(container, container.streams.video[0]) == pytest.approx(2.0, abs=0.1)
+    clip, reader = read(path)
+    assert len(clip.frames) == 20 and not reader.clock_restarts
 
 
 def test_a_last_frame_is_held_as_long_as_its_packet_says(tmp_path):
