@@ -26,6 +26,7 @@ from data.media.containers import (
     first_sound_time,
     first_video_time,
     known_seconds,
+    late_seconds,
     open_container,
     promised_seconds,
 )
@@ -100,6 +101,7 @@ class MediaReader:
         self._decoders: list[TrackDecoder] = []
         self.decoded_seconds = 0.0
         self.promised_seconds = 0.0
+        self.late_seconds = 0.0
         self.has_audio_track = self.has_text_tracks = False
         self.remarks = Remarks()
 
@@ -183,6 +185,7 @@ class MediaReader:
         """
         with decoding(), open_container(self._source) as container, self._open_sound() as sound:
             self.has_text_tracks = bool(container.streams.subtitles)
+            self.late_seconds = late_seconds(container, first_video_time(container))
             video, audio = self._video(container), self._audio(sound, first_video_time)
             for first, last in spans:
                 taken = video.take(first, last)
@@ -222,6 +225,7 @@ class MediaReader:
         """Yields each span's first tick and samples, and after which sample there is nothing yet."""
         with decoding(), open_container(self._source) as container:
             audio, stream = self._audio(container, first_sound_time), sound_stream(container)
+            self.late_seconds = late_seconds(container, first_sound_time(container))
             self.promised_seconds = 0.0 if stream is None else promised_seconds(container, stream)
             for first, last in spans:
                 yield first, audio.take(*map(self._format.samples_at, (first, last))), audio.end

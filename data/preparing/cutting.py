@@ -21,6 +21,7 @@ _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.05
 # The same for a clip and where its list says that it ends, in addition to one frame (our choice).
 _MISSING_CLIP_SHARE = 0.02
 PAST_THE_END = "the clip starts after the end of its file"
+_BEFORE_THE_START = "the clip ends before its file's first frame or sound"
 _BROKEN_OFF = "the file breaks off before the clip"
 _RESTARTED = "the file's time stamps start again before the clip"
 
@@ -115,7 +116,11 @@ def _read_cues(
 ) -> Sequence[Cue]:
     """Returns the captions of the whole file; looks for those inside it only once it is known to have text tracks."""
     tracks = cutting.captions.tracks and reader.has_text_tracks
-    return read_cues(tree, video, cutting.captions._replace(tracks=tracks), tally)
+    return _earlier(read_cues(tree, video, cutting.captions._replace(tracks=tracks), tally), reader.late_seconds)
+
+
+def _earlier(cues: Sequence[Cue], seconds: float) -> list[Cue]:
+    return [Cue(text, *(time - seconds for time in times)) for text, *times in cues]
 
 
 def _require_content(tree: SourceTree, video: ListedVideo) -> None:
@@ -143,15 +148,24 @@ def _cut_segments(
 ) -> Iterator[_Piece]:
     """Cuts the listed clips; they may overlap and be in any order."""
     segments = sorted(video.segments, key=lambda segment: (segment.start_seconds, segment.clip_id))
-    spans = [_span(segment, cutting) for segment in segments]
-    clips = reader.spans(spans) if video.path else reader.sound_spans(spans)
+    placed: list[Segment] = []
+
+    def spans() -> Iterator[tuple[int, int]]:
+        for segment in segments:  # By now the reader has opened the file.
+            placed.append(_placed(segment, reader.late_seconds))
+            yield _span(placed[-1], cutting)
+
+    clips = reader.spans(spans()) if video.path else reader.sound_spans(spans())
     cut, fault = 0, None
     try:
-        for clip, segment in zip(clips, segments, strict=False):
-            cut += 1
+        for cut, clip in enumerate(clips, 1):
+            segment = placed[cut - 1]
+            if _is_before(segment):
+                _note_not_cut(segment, _BEFORE_THE_START, tally)
+                continue
             _note_missing(segment, clip, reader, cutting, tally)
             _note_longer(segment, reader, tally)
-            own = [Cue(text, *(time - clip.start_seconds for time in times)) for text, *times in segment.cues]
+            own = _earlier(segment.cues, clip.start_seconds)
             yield _Piece(segment.clip_id, clip, own or _near(cues(), clip, cutting))
     except DataError as error:
         if not cut:
@@ -160,8 +174,26 @@ def _cut_segments(
     if not reader.decoded_seconds:
         raise DataError(f"no {'video frame' if video.path else 'second of audio'} could be decoded")
     for segment in segments[cut:]:
-        tally.note("skipped", segment.clip_id, fault or _why_not_reached(segment, reader))
-        tally.counts["clips_skipped"] += 1
+        _note_not_cut(segment, fault or _why_not_reached(segment, reader), tally)
+
+
+def _placed(segment: Segment, late_seconds: float) -> Segment:
+    """Returns a segment whose times count from the first frame or, without frames, sample, not from the file's start."""
+    end = None if segment.end_seconds is None else segment.end_seconds - late_seconds
+    return segment._replace(
+        start_seconds=max(0.0, segment.start_seconds - late_seconds),
+        end_seconds=end,
+        cues=tuple(_earlier(segment.cues, late_seconds)),
+    )
+
+
+def _is_before(segment: Segment) -> bool:
+    return segment.end_seconds is not None and segment.end_seconds <= 0
+
+
+def _note_not_cut(segment: Segment, reason: str, tally: Tally) -> None:
+    tally.note("skipped", segment.clip_id, reason)
+    tally.counts["clips_skipped"] += 1
 
 
 def _why_not_reached(segment: Segment, reader: MediaReader) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import av
 
-from data.media.containers import MediaSource, decoding, first_video_time, open_container
+from data.media.containers import MediaSource, decoding, first_video_time, late_seconds, open_container
 from data.media.packets import Packets
 from data.text.cues import ParsedCaptions, Span, from_blocks
 from data.text.languages import language_of, preference
@@ -38,7 +38,7 @@ class TracksFound(NamedTuple):
 def read_tracks(source: MediaSource, languages: Sequence[str] = ()) -> TracksFound:
     """Reads the text track of a media file in the most wanted language; of several, the default one, then the first.
 
-    Times count from the first video frame. A file that breaks off gives what is there.
+    Times count from the start of the file, as those of caption files. A file that breaks off gives what is there.
 
     Args:
       source: the file.
@@ -71,7 +71,8 @@ def _codec(stream: av.subtitles.stream.SubtitleStream) -> str:
 
 
 def _read(container: av.container.InputContainer, stream: av.subtitles.stream.SubtitleStream) -> ParsedCaptions:
-    origin, lines_in = first_video_time(container), _TEXTS[_codec(stream)]
+    first = first_video_time(container)
+    origin, lines_in = first - late_seconds(container, first), _TEXTS[_codec(stream)]
     starts, ends, texts = [], [], []
     for packet in Packets(container, stream):
         if packet.pts is not None and packet.size:

@@ -1,5 +1,6 @@
 """What is cut from one listed file: clips, captions, and what there is to say about them."""
 
+import fractions
 import io
 import pathlib
 import pickle
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from data.media.reader import MediaFormat, MediaReader
+from data.preparing.caption_reading import CaptionOptions
 from data.preparing.cutting import PAST_THE_END, Cutting, cut_video, expected_clips
 from data.preparing.listing import ListedVideo, Segment
 from data.preparing.tally import Tally
@@ -214,3 +216,52 @@ def test_clips_are_expected_from_the_header(tree):
 def test_trees_and_cuttings_can_be_sent_to_workers(tree):
     again, cutting = pickle.loads(pickle.dumps((tree, CUTTING)))
     assert set(cut(again, Segment("a"), cutting=cutting)[0]) == {"a"}
+
+
+def write_late(path, video_start=0, sound_start=0):
+    """Ten frames a second that brighten by 20 a second, and a tone that rises by 100 Hz a second, up to second 6."""
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=10), container.add_stream("aac", rate=16000, layout="mono")
+        video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
+        video.codec_context.max_b_frames = 0
+        packets, seconds = [], np.arange(sound_start, 6)
+        for tick in range(10 * video_start, 60):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 48, 3), 20 + 2 * tick, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = tick, fractions.Fraction(1, 10)
+            packets += video.encode(frame)
+        tones = np.concatenate([np.sin(2 * np.pi * (300 + 100 * s) * np.arange(16000) / 16000) for s in seconds])
+        block = av.AudioFrame.from_ndarray(tones[None].astype(np.float32) / 2, "fltp", "mono")
+        block.sample_rate, block.pts, block.time_base = 16000, 16000 * sound_start, fractions.Fraction(1, 16000)
+        packets += [*video.encode(None), *audio.encode(block), *audio.encode(None)]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+
+
+def loudest_hertz(record):
+    return np.abs(np.fft.rfft(record["audio"])).argmax() * 8000 / len(record["audio"])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_lists_and_captions_count_from_the_start_of_a_file_whose_video_is_late(tmp_path, suffix, add_text_tracks):
+    words = "1\n00:00:04,000 --> 00:00:05,000\nfour\n"
+    write_late(tmp_path / f"beside{suffix}", video_start=2)
+    add_text_tracks(tmp_path / f"beside{suffix}", tmp_path / f"inside{suffix}", (words, "srt", "eng", True))
+    (tmp_path / "beside.srt").write_text(words)
+    tree, cutting = SourceTree(tmp_path), CUTTING._replace(clip_seconds=9.0, captions=CaptionOptions(tracks=True))
+    for name, caption_path in (("beside", "beside.srt"), ("inside", None)):
+        ((_, record),) = cut(tree, path=f"{name}{suffix}", caption_path=caption_path, cutting=cutting)[0].items()
+        assert record["captions"]["text"] == ["four"] and record["captions"]["start_seconds"] == pytest.approx([2.0])
+        np.testing.assert_allclose(brightness(record)[0], 60, atol=4)
+    own = Segment("own", 3.0, 4.0, (Cue("in it", 3.5, 4.0),))
+    records, tally = cut(tree, own, Segment("before", 0.0, 1.5), Segment("part", 1.0, 3.0), path=f"beside{suffix}")
+    np.testing.assert_allclose([brightness(records[name])[0] for name in ("own", "part")], [80, 60], atol=4)
+    assert loudest_hertz(records["own"]) == pytest.approx(600, abs=2)
+    assert records["own"]["captions"]["start_seconds"] == pytest.approx([0.5])
+    assert notes(tally, "skipped") == {"before": "the clip ends before its file's first frame or sound"}
+
+
+def test_sound_alone_is_cut_where_the_list_says_as_with_the_video(tmp_path):
+    write_late(tmp_path / "a.mp4", sound_start=2)
+    fields = [dict(path="a.mp4"), dict(path=None, sound_path="a.mp4")]
+    both = [cut(SourceTree(tmp_path), Segment("it", 3.0, 4.0), **field)[0]["it"] for field in fields]
+    assert [loudest_hertz(record) for record in both] == pytest.approx([600, 600], abs=2)
