@@ -85,10 +85,10 @@ def late_seconds(container: av.container.InputContainer, first_seconds: float) -
     """Returns how much later than the file a track begins, whose first time stamp is given.
 
     Lists and caption files count as players do, from the track that begins first. What is less than an encoder's
-    delay, by which sound begins before its file, is none.
+    delay, by which sound begins before its file, is none, and more than an hour is a broken time stamp.
     """
     late = first_seconds - (container.start_time or 0) / av.time_base
-    return late if late > _LONGEST_DELAY_SECONDS else 0.0
+    return late if _LONGEST_DELAY_SECONDS < late < _LONGEST_UNCONFIRMED_SECONDS else 0.0
 
 
 def presented_seconds(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
