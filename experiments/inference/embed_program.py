@@ -8,6 +8,7 @@ import sys
 import numpy as np
 from absl import flags
 
+from experiments.inference.features_file import read_features, require_width
 from experiments.inference.file_batches import FileBatches, printable
 from experiments.inference.file_embeddings import Embedder, embed_files, embed_texts
 from experiments.inference.retrieval import cosines
@@ -15,7 +16,6 @@ from experiments.inference.search import best_clips, format_hits, ranking_note
 from experiments.inference.trained_model import TrainedModel, fingerprint, open_run
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.npz_file import write_npz
-from experiments.running.own_files import read_npz
 from experiments.running.plain_text import for_terminal
 
 FLAGS = flags.FLAGS
@@ -24,14 +24,16 @@ FLAGS = flags.FLAGS
 def run(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
     files, texts, windows = _files([*FLAGS.inputs, *arguments[1:]]), _texts(), _windows()
-    earlier = _earlier_features() if FLAGS.features else {}
-    _check_flags(files, texts, earlier)
+    _check_flags(files, texts)
     _check_output()
+    earlier = read_features(pathlib.Path(FLAGS.features)) if FLAGS.features else {}
     run = open_run(FLAGS.checkpoint or str(earlier["checkpoint"]))
     _check_model(run, texts, earlier)
     embedder = Embedder(run.model)
     clips = _embedded_files(embedder, run, files, windows) if files else earlier
     sentences = _embedded_texts(embedder, run, [*texts, *FLAGS.search])
+    if earlier:
+        require_width(pathlib.Path(FLAGS.features), earlier, sentences["video_text_text"].shape[1])
     if FLAGS.output:
         mine = {name: values[: len(texts)] for name, values in sentences.items()} if texts else {}
         write_npz(pathlib.Path(FLAGS.output), {**clips, **mine, **_origin(run)})
@@ -77,25 +79,12 @@ def _windows() -> int | None:
     return int(FLAGS.windows)
 
 
-def _earlier_features() -> dict[str, np.ndarray]:
-    try:
-        arrays = read_npz(pathlib.Path(FLAGS.features))
-    except BadInput as error:
-        raise BadInput(f"--features should be an --output of this program. {error}") from error
-    wanted = {"file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint"}
-    if missing := sorted(wanted - arrays.keys()):
-        raise BadInput(
-            f"--features should be an --output of this program with videos. {FLAGS.features} lacks {missing}."
-        )
-    return arrays
-
-
-def _check_flags(files: list[str], texts: list[str], earlier: dict[str, np.ndarray]) -> None:
-    if not FLAGS.checkpoint and not earlier:
+def _check_flags(files: list[str], texts: list[str]) -> None:
+    if not FLAGS.checkpoint and not FLAGS.features:
         raise BadInput("--checkpoint is needed; see --help for an example.")
-    if earlier and (files or texts or FLAGS.output):
+    if FLAGS.features and (files or texts or FLAGS.output):
         raise BadInput("--features should be used with --search, without --inputs, --texts and --output.")
-    if not earlier and not files and (FLAGS.search or not texts):
+    if not FLAGS.features and not files and (FLAGS.search or not texts):
         raise BadInput("--inputs is needed, or --features with an earlier output; see --help for an example.")
     if not FLAGS.output and not FLAGS.search:
         raise BadInput("--output or --search is needed, otherwise the embeddings would be lost.")

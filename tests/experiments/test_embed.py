@@ -210,6 +210,10 @@ def test_windows_and_a_later_search(embed, opened, run_path, media, tmp_path):
     np.testing.assert_allclose(arrays["start_seconds"], [0.0, 0.8, 1.6] * 2)
     code, stdout, _ = embed(features=output, search=["a red square", "naïve"], top=2)
     assert code == 0 and stdout.count("a.mp4") == 4 and "s.wav" not in stdout
+    other = tmp_path / "other.npz"
+    write_npz(other, {**arrays, "video_text_video": np.ones((6, 3), np.float32)})
+    code, _, stderr = embed(features=other, search=["a"])
+    assert code == 2 and "other.npz should be as this version writes it" in stderr and "3 numbers a clip" in stderr
     code, _, stderr = embed(features=output, search=["a"], checkpoint=run_path / "checkpoints" / "ckpt-10")
     assert code == 2 and "was written with another checkpoint" in stderr
     moved = shutil.copytree(run_path, tmp_path / "moved")
@@ -310,18 +314,29 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--inputs={file}", "--batch_size=0"], "--batch_size"),
         (["--features={file}", "--search=a"], "--features should be an --output"),
         (["--features={other}", "--search=a"], "lacks"),
+        (["--features={earlier}", "--search=a"], "`file` should be text ['clips'], found"),
         (["--features={earlier}", "--search=a", "--inputs={file}"], "--features should be used with --search"),
     ],
 )
 def test_bad_arguments_exit_with_2(arguments, message, only_flags_of, monkeypatch, capsys, tmp_path):
     module = only_flags_of("experiments.embed")
-    names = {name: tmp_path / name for name in ("file", "empty", "binary", "other", "earlier")}
+    names = {name: tmp_path / name for name in ("file", "empty", "binary", "other", "earlier", "link")}
     names["file"].write_text("x")
+    names["link"].symlink_to(names["file"])
     names["empty"].write_text("\n \n")
     names["binary"].write_bytes(b"\xff\xfe\x00")
     write_npz(names["other"], {"file": np.array(["a"])})
-    keys = ("file", "has_video", "video_text_video", "checkpoint", "checkpoint_fingerprint")
+    keys = (
+        "file",
+        "has_video",
+        "start_seconds",
+        "end_seconds",
+        "video_text_video",
+        "checkpoint",
+        "checkpoint_fingerprint",
+    )
     write_npz(names["earlier"], dict.fromkeys(keys, np.array(["a"])))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     filled = [argument.format(here=tmp_path, **names) for argument in arguments]
     monkeypatch.setattr(sys, "argv", ["embed", *filled])
     with pytest.raises(SystemExit) as stop:
@@ -329,6 +344,7 @@ def test_bad_arguments_exit_with_2(arguments, message, only_flags_of, monkeypatc
     error = capsys.readouterr().err
     assert stop.value.code == 2
     assert error.startswith("error: ") and message in error and "Traceback" not in error
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_an_array_may_have_any_name_but_no_objects(tmp_path):
