@@ -14,6 +14,7 @@ Exit codes: 0 nothing is damaged (any more), 1 damaged records were found, 2 no 
 """
 
 import os
+import pathlib
 import sys
 
 from absl import flags
@@ -37,8 +38,11 @@ def main(_: list[str]) -> int:
 
     with loading():  # late: --help need not wait for TensorFlow
         from data import drop_damaged, open_dataset, write_json
-        from experiments.dataset_checks.check import check
+        from experiments.dataset_checks.check import check, is_findings
+        from experiments.running.own_files import require_new_or_own
 
+    if _OUTPUT.value:
+        require_new_or_own(pathlib.Path(_OUTPUT.value), "--output", is_findings)
     with bad_input():
         prepared = open_dataset(_DATASET.value, _DATA_DIR.value)
         damages, findings = check(prepared, _SPLITS.value)

@@ -2,6 +2,7 @@
 
 import collections
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from data import (
 )
 from experiments.dataset_checks.clip_check import WARNINGS, CheckedClip, check_clip
 from experiments.dataset_checks.duplicates import HashedClips, Place
+from experiments.running.own_files import read_json_object
 
 LISTED = 1000
 """Of each fault, so many clips are named; all are counted."""
@@ -88,6 +90,11 @@ def check(prepared: PreparedDataset, splits: Sequence[str] = ()) -> tuple[list[D
         "suspicious": {name: found.to_json() for name, found in suspicious.items()},
         "duplicates": _duplicates(hashes, shards),
     }
+
+
+def is_findings(path: pathlib.Path) -> bool:
+    """Tells whether a file holds what `check` found; raises `BadInput` if it is no JSON object."""
+    return {"damaged", "suspicious", "duplicates"} <= read_json_object(path).keys()
 
 
 def _checked(

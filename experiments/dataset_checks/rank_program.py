@@ -11,12 +11,13 @@ import data
 import vatt
 from data import StoredClip
 from experiments.dataset_checks.contact_sheet import make_card
-from experiments.dataset_checks.ranking import Ranking, write_csv
+from experiments.dataset_checks.ranking import Ranking, is_ranking, write_csv
 from experiments.dataset_checks.ranking_page import build_page
 from experiments.inference.clip_scores import score_clips
 from experiments.inference.trained_model import TrainedModel, open_run
 from experiments.running.command_line import BadInput, RunFailed, bad_input
 from experiments.running.damaged_data import damage_named, record_files
+from experiments.running.own_files import require_new_or_own
 from experiments.running.plain_text import for_terminal
 from experiments.running.run_directory import RunDirectory
 
@@ -27,11 +28,14 @@ def run() -> int:
     """Runs the command line; returns the exit code."""
     if not (FLAGS.workdir and FLAGS.data_dir and FLAGS.output):
         raise BadInput("--workdir, --data_dir and --output are needed; see --help for an example.")
-    output = _made(pathlib.Path(FLAGS.output))
+    output = pathlib.Path(FLAGS.output)
+    require_new_or_own(output / "clips.csv", "--output", is_ranking)
     run = open_run(FLAGS.workdir)
     _check_model(run)
     with bad_input():
         prepared = data.open_dataset(FLAGS.dataset or run.settings.datasets[0], FLAGS.data_dir)
+        prepared.require_split(FLAGS.split)
+        _make(output)
         ranking = Ranking(_scores(run, prepared), FLAGS.by)
         _write(output, run, prepared, ranking)
     for row in ranking.worst(5):
@@ -44,7 +48,7 @@ def run() -> int:
     return 0
 
 
-def _made(output: pathlib.Path) -> pathlib.Path:
+def _make(output: pathlib.Path) -> None:
     """Finds out now, not after hours of work, whether there is a place for the output."""
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -54,7 +58,6 @@ def _made(output: pathlib.Path) -> pathlib.Path:
         ) from error
     if not os.access(output, os.W_OK):
         raise BadInput(f"--output should be a directory that can be written to. {output} cannot.")
-    return output
 
 
 def _check_model(run: TrainedModel) -> None:
@@ -66,7 +69,6 @@ def _check_model(run: TrainedModel) -> None:
 
 
 def _scores(run: TrainedModel, prepared: data.PreparedDataset) -> dict[str, np.ndarray]:
-    prepared.require_split(FLAGS.split)
     total = prepared.split_sizes[FLAGS.split]
     batch_size = min(FLAGS.batch_size, total)
     batches = data.eval_batches(prepared, FLAGS.split, run.settings.clips, run.tokenizer, batch_size=batch_size)

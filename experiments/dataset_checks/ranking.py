@@ -91,6 +91,12 @@ def _shortened(captions: str) -> str:
     return captions if len(captions) <= _MOST_CHARACTERS else f"{captions[:_MOST_CHARACTERS]} ..."
 
 
+def is_ranking(path: pathlib.Path) -> bool:
+    """Tells by its first line whether a file is a table of `write_csv`."""
+    with path.open("rb") as file:
+        return {*SCORES, "clip_id"} <= set(file.readline(1000).decode(errors="replace").strip().split(","))
+
+
 def write_csv(path: pathlib.Path, lines: Iterable[Sequence[str]], order: np.ndarray) -> None:
     """Writes lines in another order than they come in, without keeping them in memory; the file appears whole.
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from absl import flags
 
-from experiments.inference.features_file import read_features, require_width
+from experiments.inference.features_file import is_features_file, read_features, require_width
 from experiments.inference.file_batches import FileBatches, printable
 from experiments.inference.file_embeddings import Embedder, embed_files, embed_texts
 from experiments.inference.retrieval import cosines
@@ -16,6 +16,7 @@ from experiments.inference.search import best_clips, format_hits, ranking_note
 from experiments.inference.trained_model import TrainedModel, fingerprint, open_run
 from experiments.running.command_line import BadInput, RunFailed
 from experiments.running.npz_file import write_npz
+from experiments.running.own_files import require_new_or_own
 from experiments.running.plain_text import for_terminal
 
 FLAGS = flags.FLAGS
@@ -91,12 +92,13 @@ def _check_flags(files: list[str], texts: list[str]) -> None:
 
 
 def _check_output() -> None:
-    """Finds out now, not after hours of work, whether there is a place for the output."""
+    """Finds out now, not after hours of work, whether there is a place for the output, and nothing else in it."""
     if not FLAGS.output:
         return
     folder = os.path.dirname(os.path.abspath(FLAGS.output))
     if os.path.isdir(FLAGS.output):
         raise BadInput(f"--output should be a file, such as {FLAGS.output.rstrip('/')}/features.npz. Found a folder.")
+    require_new_or_own(pathlib.Path(FLAGS.output), "--output", is_features_file)
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:

@@ -1,6 +1,7 @@
 """The work of `experiments.import_checkpoint`: a published checkpoint becomes a run directory."""
 
 import json
+import os
 import pathlib
 import shutil
 
@@ -24,6 +25,11 @@ def run() -> int:
     directory = RunDirectory(FLAGS.workdir)
     if directory.config.exists():
         raise BadInput(f"{directory.path} already holds a run. Use another --workdir.")
+    if os.path.realpath(os.path.dirname(FLAGS.source)) == os.path.realpath(directory.checkpoints):
+        raise BadInput(
+            f"{FLAGS.source} would be overwritten: {directory.checkpoints} is where the imported checkpoint goes. Use another "
+            "--workdir."
+        )
     settings = config.parse([], [*release_bindings(FLAGS.model), *FLAGS.gin_bindings])
     with bad_input():
         step, words = vatt.release_facts(FLAGS.source)

@@ -7,7 +7,7 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import typeguard
@@ -71,3 +71,27 @@ def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
         data.require_no_pipe(str(path))
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
+
+
+def require_new_or_own(path: pathlib.Path, flag: str, is_own: Callable[[pathlib.Path], bool]) -> None:
+    """Checks that writing a file loses nothing but what the same program wrote: no input, nor what a mistyped path names.
+
+    Args:
+      path: Where the file is to be written. An empty file there may be replaced, too.
+      flag: The flag that names it.
+      is_own: Tells whether the program wrote a file; may raise `BadInput` if that cannot be read.
+
+    Raises:
+      BadInput: There is something else.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        own = path.is_file() and (path.stat().st_size == 0 or is_own(path))
+    except (BadInput, OSError):
+        own = False
+    if not own:
+        raise BadInput(
+            f"{flag} should be a new file, or one that this program wrote. {path} is something else, which would be lost; "
+            "choose another name."
+        )

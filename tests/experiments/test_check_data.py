@@ -254,6 +254,15 @@ def test_bad_input(values, reason, check, faulty):
     assert code == 2 and re.match(f"error: .*{reason}", errors) and not output
 
 
+def test_only_earlier_findings_are_replaced(check, good, tmp_path):
+    record = next(good.rglob("dataset_info.json"))
+    before, ours = record.read_text(), tmp_path / "found.json"
+    code, _, errors = check(good, output=str(record))
+    assert code == 2 and f"--output should be a new file, or one that this program wrote. {record} is" in errors
+    assert record.read_text() == before
+    assert [check(good, output=str(ours))[0] for _ in range(2)] == [0, 0] and "suspicious" in ours.read_text()
+
+
 def test_a_result_that_cannot_be_written_is_told(check, faulty, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, errors = check(faulty, splits=["test"], output=str(tmp_path / "file" / "found.json"))

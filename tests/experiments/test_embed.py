@@ -300,6 +300,10 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz"], "should be the directory of a run"),
         (["--checkpoint={here}", "--inputs={file}", "--output={here}"], "--output should be a file"),
         (["--checkpoint={here}", "--inputs={file}", "--output={file}/f.npz"], "--output should lie in a folder"),
+        (["--checkpoint={here}", "--inputs={file}", "--output={file}"], "--output should be a new file, or one that"),
+        (["--checkpoint={here}", "--inputs={link}", "--output={file}"], "--output should be a new file, or one that"),
+        (["--checkpoint={here}", "--inputs={file}", "--output={other}"], "--output should be a new file, or one that"),
+        (["--checkpoint={here}", "--texts={file}", "--output={file}"], "--output should be a new file, or one that"),
         (
             ["--checkpoint={here}", "--inputs={here}/*.mp4", "--output={here}/f.npz"],
             "--inputs should name files that exist",

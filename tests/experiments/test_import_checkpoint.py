@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -130,6 +131,15 @@ def test_another_run_is_not_overwritten(import_here):
     assert import_here()[0] == 0
     code, _, errors = import_here()
     assert code == 2 and "already holds a run" in errors
+
+
+def test_the_source_is_not_overwritten(import_here, tmp_path):
+    folder = tmp_path / "run" / "checkpoints"
+    shutil.copytree(GOLDEN / "ut_tiny/ckpt", folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, _, errors = import_here(source=str(folder / "ckpt-3"))
+    assert code == 2 and f"{folder}/ckpt-3 would be overwritten" in errors
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_full_disk_is_one_message_and_the_same_command_imports_afterwards(import_here, full_disk, tmp_path):

@@ -14,7 +14,7 @@ from absl.testing import flagsaver
 import data
 import vatt
 from data.text.cues import Cue
-from experiments.dataset_checks.ranking import COLUMNS, Ranking, write_csv
+from experiments.dataset_checks.ranking import COLUMNS, Ranking, is_ranking, write_csv
 from experiments.inference.score_names import SCORES
 from experiments.inference.trained_model import open_run
 from experiments.pretraining.clip_weights import read_tables
@@ -218,7 +218,17 @@ def test_bad_input(rank, tmp_path, values, message):
     values = {"output": tmp_path / "out"} | {name: value.format(here=tmp_path) for name, value in values.items()}
     code, output, error = rank(**values)
     assert code == 2 and error.startswith("error: ") and message in error and not output
-    assert not list(tmp_path.rglob("clips.*"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_only_an_earlier_ranking_is_replaced(rank, tmp_path):
+    table = tmp_path / "clips.csv"
+    table.write_text("clip_id,start_seconds\nmine,0\n")
+    code, _, error = rank(output=tmp_path)
+    assert code == 2 and f"--output should be a new file, or one that this program wrote. {table} is" in error
+    assert table.read_text() == "clip_id,start_seconds\nmine,0\n" and len(list(tmp_path.iterdir())) == 1
+    write_csv(table, [], np.arange(0))
+    assert is_ranking(table)
 
 
 def test_a_damaged_record_is_named(rank, stored, tmp_path):
