@@ -318,7 +318,7 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--inputs={file}", "--batch_size=0"], "--batch_size"),
         (["--features={file}", "--search=a"], "--features should be an --output"),
         (["--features={other}", "--search=a"], "lacks"),
-        (["--features={earlier}", "--search=a"], "`file` should be text ['clips'], found"),
+        (["--features={earlier}", "--search=a"], "`start_seconds` should be numbers"),
         (["--features={earlier}", "--search=a", "--inputs={file}"], "--features should be used with --search"),
     ],
 )
