@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.evaluation.all_tasks import TASKS
-from experiments.evaluation.tasks import OWN_TASKS
+from experiments.evaluation.tasks import OWN_TASKS, evaluated_tasks
 from experiments.inference.trained_model import TrainedModel, fingerprint
 from experiments.running.npz_file import write_npz
 from experiments.running.own_files import content_of, read_json_object, read_npz
@@ -38,6 +38,7 @@ class Found:
 def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> dict:
     """Writes what was found next to what earlier evaluations of the same checkpoint have found; returns `result.json`.
 
+    `evaluated` names the tasks on the run's own data that ran: the figures of one may be the same as if it had not.
     Figures of another checkpoint are dropped, and of `figures` those on another data set.
     """
     earlier, records = _earlier(directory, run), directory.read_metrics()
@@ -50,6 +51,7 @@ def add_to_result(directory: RunDirectory, run: TrainedModel, found: Found) -> d
         "step": run.step,
         "checkpoint": fingerprint(run.checkpoint),
         "dataset": same_set.get("dataset", found.dataset),
+        "evaluated": [name for name in OWN_TASKS if name in found.figures or name in evaluated_tasks(same_set)],
         **{name: found.figures.get(name, same_set.get(name, TASKS[name].nothing)) for name in OWN_TASKS},
         "harmonization": harmonization,
         "tasks": {**before, **{task: figures for task, figures in found.downstream.items() if task not in skipped}},

@@ -6,10 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.running import gin_config
 from experiments.running.command_line import BadInput
 
 PROGRAMS = ("pretrain", "finetune", "evaluate", "report")
+_SET_BY_SWEEP = {
+    "pretrain": {"gin_file", "gin_bindings", "data_dir", "workdir"},
+    "finetune": {"checkpoint", "data_dir", "workdir"},
+    "evaluate": {"tasks", "data_dir", "workdir"},
+    "report": {"data_dir", "workdir"},
+}
+"""Flags of each program that say what a point is and where; `sweep.flags` would come after them and win."""
 SEED = "seed"
 """Name of the axis over which tables give means and deviations."""
 _LONGEST_NAME = 200  # file systems take 255
@@ -45,7 +53,8 @@ class Sweep:
       programs: What runs for each point, in this order, some of `PROGRAMS`. A fine-tuning starts from the point's run and goes
         to `kinetics400` in its directory, where the evaluation looks for it.
       tasks: What `experiments.evaluate` evaluates; by default what it does by itself.
-      flags: More flags by program, such as `{'pretrain': ('--strategy=tpu',)}`; for a fine-tuning, its gin files.
+      flags: More flags by program, such as `{'pretrain': ('--strategy=tpu',)}`; for a fine-tuning, its gin files. None that
+        the sweep gives itself, as --workdir.
     """
 
     axes: Mapping[str, Mapping[str, str | Sequence[str]] | Sequence[Any]]
@@ -64,6 +73,11 @@ class Sweep:
             raise ValueError(
                 f"`sweep.flags` should be flags of the sweep's programs, {', '.join(self.programs)}. Found {', '.join(unknown)}."
             )
+        for program, flags in self.flags.items():
+            _check_flags(program, flags)
+        tasks = (*OWN_TASKS, *DOWNSTREAM_TASKS)
+        if unknown := sorted(set(self.tasks) - set(tasks)):
+            raise ValueError(f"`sweep.tasks` should be some of {', '.join(tasks)}. Found {', '.join(unknown)}.")
         if not self.axes:
             raise ValueError("`sweep.axes` should have at least one axis. Found none.")
         self.points()  # what cannot be a grid is found here
@@ -115,6 +129,16 @@ def parse(gin_files: Sequence[str], bindings: Sequence[str]) -> Sweep:
     if not gin_files:
         raise BadInput("--gin_file is needed; see --help for an example.")
     return gin_config.parse("sweep", {"sweep": Sweep}, gin_files, bindings)
+
+
+def _check_flags(program, flags):
+    if isinstance(flags, str):
+        raise ValueError(f"`sweep.flags` should have a list of flags for {program}. Found {flags!r}.")
+    names = {text.lstrip("-").partition("=")[0] for text in flags if text.startswith("-")}
+    if taken := sorted(names & {*_SET_BY_SWEEP[program], "flagfile"}):
+        raise ValueError(
+            f"`sweep.flags` should leave --{taken[0]} of {program} to the sweep, which says what its points are and where."
+        )
 
 
 def _alternatives(axis, alternatives):

@@ -12,6 +12,7 @@ from typing import TypedDict
 import typeguard
 
 from experiments.evaluation.metrics import METRICS
+from experiments.evaluation.tasks import evaluated_tasks
 from experiments.pretraining.step import OBJECTIVES
 from experiments.running.command_line import BadInput
 from experiments.running.own_files import content_of, read_json_object
@@ -36,7 +37,7 @@ class PointRun:
       steps: Those of the whole run.
       directory: The run's.
       programs: What runs for it, in order.
-      tasks: Downstream tasks that its evaluation should have seen.
+      tasks: What its evaluation should have evaluated.
     """
 
     name: str
@@ -92,7 +93,7 @@ class PointRun:
         if program == "evaluate":
             result = self._read_result()
             with content_of(self.directory.result):
-                return result is not None and set(self.tasks) <= set(result.get("tasks", {}))
+                return result is not None and set(self.tasks) <= evaluated_tasks(result)
         page = directory.report / "index.html"
         sources = [path.stat().st_mtime for path in (directory.config, directory.result) if path.exists()]
         return page.exists() and page.stat().st_mtime >= max(sources, default=0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from absl import flags
 
 import data
-from experiments.evaluation.tasks import DOWNSTREAM_TASKS
+from experiments.evaluation.tasks import OWN_TASKS
 from experiments.pretraining import config
 from experiments.pretraining.assembly import make_model
 from experiments.pretraining.dry_run import VOCABULARY_SIZE
@@ -59,7 +59,7 @@ def _checked(sweep: Sweep, point: Point, directory: SweepDirectory) -> PointRun:
             described = None if FLAGS.print_commands else _describe(settings.datasets)
     except BadInput as error:
         raise BadInput(f"the point {point.name}: {error}") from error
-    tasks = [task for task in sweep.tasks if task in DOWNSTREAM_TASKS]  # the others are always in a result
+    tasks = list(sweep.tasks or OWN_TASKS)
     run = PointRun(point.name, point.labels, settings.steps, directory.run(point.name), sweep.programs, tasks)
     if difference := run.directory.difference(operative_config(), described):
         raise BadInput(

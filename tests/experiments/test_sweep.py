@@ -186,7 +186,7 @@ def test_commands_are_printed_a_line_per_point(sweep_here, without_running, tiny
     # The report can be made once they have run, wherever that was.
     assert json.loads((sweep_dir / "sweep.json").read_text())["points"][1] == {
         "name": "method=both", "labels": {"method": "both"}, "steps": 10,
-        "programs": ["pretrain", "finetune", "evaluate", "report"], "tasks": ["esc50"],
+        "programs": ["pretrain", "finetune", "evaluate", "report"], "tasks": ["retrieval", "esc50"],
     }  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 The names are here without the tasks, so that --help need not load TensorFlow; `experiments.evaluation.all_tasks` imports them.
 """
 
+from collections.abc import Mapping
+
 OWN_TASKS = {
     "retrieval": "retrieval:RETRIEVAL",
     "linear_probe": "linear_probe:LINEAR_PROBE",
@@ -19,3 +21,8 @@ DOWNSTREAM_TASKS = {
     "msrvtt": "zero_shot_retrieval:MSRVTT",
 }
 """Tasks on other data sets, likewise."""
+
+
+def evaluated_tasks(result: Mapping) -> set[str]:
+    """Returns the tasks that a `result.json` holds; one of an earlier version does not tell `OWN_TASKS` apart."""
+    return {*result.get("evaluated", OWN_TASKS), *result.get("tasks", {})} if result else set()

@@ -237,15 +237,20 @@ def test_another_evaluation_keeps_what_others_have_found(result, run, directory,
     copy = RunDirectory(shutil.copytree(directory.path, tmp_path / "copy"))
     own = {"retrieval": {"text_to_video": {"r1": 0.5}}}
     first = add_to_result(copy, run, Found("synthetic", own, {"rank": np.arange(3)}, {}))
-    assert first == result | own
+    assert result["evaluated"] == [] and first == result | own | {"evaluated": ["retrieval"]}
     second = add_to_result(copy, run, Found("synthetic", {"alignment": {"auc": {}}}, {"label": np.arange(2)}, {}))
-    assert second == first | {"alignment": {"auc": {}}} and set(read_arrays(copy)) == {"rank", "label"}
+    both = {"alignment": {"auc": {}}, "evaluated": ["retrieval", "alignment"]}
+    assert second == first | both and set(read_arrays(copy)) == {"rank", "label"}
     downstream = {"youcook2": {"r1": 1.0}, "kinetics400": None}
     third = add_to_result(copy, run, Found("never opened", {}, {}, downstream))
     kept = {"kinetics400": result["tasks"]["kinetics400"]}
     assert third == second | {"tasks": result["tasks"] | downstream | kept} == json.loads(copy.result.read_text())
     other_set = add_to_result(copy, run, Found("another", own, {}, {}))
-    assert other_set == third | {"dataset": "another", "alignment": None} and not read_arrays(copy)
+    assert other_set == third | {
+        "dataset": "another",
+        "alignment": None,
+        "evaluated": ["retrieval"],
+    } and not read_arrays(copy)
 
 
 def test_a_killed_evaluation_keeps_the_tasks_that_are_done(result, run, directory, data_dir, monkeypatch, tmp_path):

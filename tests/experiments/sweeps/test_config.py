@@ -77,6 +77,11 @@ MISTAKES = {
         {"a": {"x": ()}},
         "`sweep.flags` should be flags of the sweep's programs, .*Found finetune",
     ),
+    "a flag that leads elsewhere": ({"a": {"x": ()}}, "should leave --workdir of pretrain to the sweep"),
+    "a flag and its value": ({"a": {"x": ()}}, "should leave --tasks of evaluate to the sweep"),
+    "a file of flags": ({"a": {"x": ()}}, "should leave --flagfile of report to the sweep"),
+    "one text for a list": ({"a": {"x": ()}}, "should have a list of flags for pretrain. Found '--strategy=tpu'"),
+    "a task misspelt": ({"a": {"x": ()}}, "`sweep.tasks` should be some of retrieval, .*msrvtt. Found retreival"),
 }
 
 
@@ -86,6 +91,11 @@ def test_what_is_no_grid_is_refused(mistake):
     others = {
         "a wrong order of programs": {"programs": ("evaluate", "pretrain")},
         "flags of no program": {"flags": {"finetune": ()}},
+        "a flag that leads elsewhere": {"flags": {"pretrain": ("--strategy=tpu", "--workdir=/elsewhere")}},
+        "a flag and its value": {"flags": {"evaluate": ("-tasks", "retrieval")}},
+        "a file of flags": {"flags": {"report": ("--flagfile=more",)}},
+        "one text for a list": {"flags": {"pretrain": "--strategy=tpu"}},
+        "a task misspelt": {"tasks": ("retrieval", "retreival")},
     }
     with pytest.raises(ValueError, match=message):
         Sweep(axes=axes, **others.get(mistake, {}))

@@ -1,6 +1,7 @@
 """What is made of a sweep's points: tables, CSV, plots, the page; and the paper's table."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -124,6 +125,15 @@ def test_what_is_done_is_read_from_what_is_there(make_sweep):
     assert not vatt.is_done("finetune")
     vatt.finetuning.write(vatt.finetuning.result, "{}")
     assert vatt.is_done("finetune")
+
+
+def test_a_task_on_own_data_is_done_once_it_has_run(make_sweep):
+    ran = {"tasks": {}, "evaluated": ["retrieval"]}
+    found = {("some",): (result(0.5) | ran, records(0.5)), ("older",): (result(0.5), records(0.5))}
+    some, older = make_sweep({"method": ["some", "older"]}, found, tasks=("retrieval", "linear_probe")).read().points
+    assert some.status == "waits for evaluate"  # its figures of the linear probe are those of none
+    assert older.status == "finished"  # a result of an earlier version does not say
+    assert dataclasses.replace(some, tasks=("retrieval",)).status == "finished"
 
 
 def test_the_csv_has_a_line_per_point_and_every_number(sweep):
