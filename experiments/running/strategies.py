@@ -1,5 +1,7 @@
 """The distribution strategies that the command lines offer."""
 
+import json
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -24,7 +26,7 @@ def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
       tpu: The TPU's name; `local` on a TPU VM.
 
     Raises:
-      BadInput: The name is unknown, or the TPU cannot be reached.
+      BadInput: The name is unknown, TF_CONFIG cannot be used, or the TPU cannot be reached.
     """
     compiler_log.apply_log_level()
     if name == "one_device":
@@ -33,7 +35,7 @@ def create_strategy(name: str, tpu: str = "") -> tf.distribute.Strategy:
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
     if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multi_worker_strategy()
     if name == "tpu":
         return _tpu_strategy(tpu)
     raise BadInput(f"--strategy should be one of {', '.join(STRATEGIES)}. Found {name!r}.")
@@ -68,6 +70,26 @@ def worker_index(strategy: tf.distribute.Strategy) -> int:
         return 0
     has_chief = "chief" in resolver.cluster_spec().jobs
     return resolver.task_id + (1 if has_chief and resolver.task_type == "worker" else 0)
+
+
+def _multi_worker_strategy():
+    try:
+        _require_cluster(json.loads(os.environ.get("TF_CONFIG", "{}")))
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise BadInput(
+            "TF_CONFIG should name all machines and which of them this is, such as "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
+            f"Found {os.environ.get('TF_CONFIG')!r}, which cannot be used: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _require_cluster(found):
+    """Refuses what TensorFlow would take for a machine on its own; that is `{}`, or no TF_CONFIG."""
+    if not isinstance(found, dict):
+        raise TypeError(f"an object is expected, not {type(found).__name__}.")
+    if found and not found.get("cluster"):
+        raise ValueError("it has no `cluster`.")
 
 
 def _tpu_strategy(tpu):
