@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import os
+import pathlib
 
 import tensorflow as tf
 
 import vatt
 from experiments.pretraining import config
+from experiments.running import gin_config
 from experiments.running.command_line import BadInput, bad_input
 from experiments.running.run_directory import RunDirectory
 
@@ -32,10 +34,10 @@ class TrainedModel:
 
 
 def open_run(path: str) -> TrainedModel:
-    """Opens a checkpoint of a run: a run directory stands for its newest one, RUN/checkpoints/ckpt-600 for that one.
+    """Opens a checkpoint of a pre-training run: a run directory stands for its newest one, RUN/checkpoints/ckpt-600 for that one.
 
     Raises:
-      BadInput: There is no run, no checkpoint, or one that does not fit its own model.
+      BadInput: There is no run, one of another program, no checkpoint, or one that does not fit its own model.
     """
     if os.path.isdir(path) and not RunDirectory(path).config.exists():
         raise BadInput(
@@ -44,6 +46,7 @@ def open_run(path: str) -> TrainedModel:
         )
     with bad_input():
         checkpoint = vatt.find_checkpoint(path)
+        _require_pretraining(checkpoint)  # first: a classifier's run has nothing to load
         directory = RunDirectory(vatt.run_directory(path))
     settings = config.parse_run(directory.config)
     with bad_input():
@@ -65,6 +68,11 @@ def fingerprint(checkpoint: str) -> str:
     """Returns a hash of a checkpoint's content, wherever it lies: of the checksums of all that it holds."""
     with tf.io.gfile.GFile(f"{checkpoint}.index", "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()[:16]
+
+
+def _require_pretraining(checkpoint):
+    for folder in list(pathlib.Path(checkpoint).parents)[:2]:
+        gin_config.require_run_of("pretrain", RunDirectory(folder).config)
 
 
 def _step(checkpoint: str) -> int:

@@ -25,6 +25,8 @@ from experiments.running.gin_statements import GinReader
 
 ROOT = pathlib.Path(__file__).parents[2]
 """Has the folder `configs`, in a checkout and where the package is installed."""
+RUN_PROGRAMS = ("pretrain", "classify", "finetune")
+"""The programs that make runs, and what each run's config.gin calls its configurable."""
 SCHEDULES = (harmonization.LinearSchedule, harmonization.CosineSchedule, harmonization.StepSchedule)
 HARMONIZERS = {cls.__name__: cls for cls in (*harmonization.METHODS.values(), *SCHEDULES)}
 """What every program that harmonizes gradients lets gin reach."""
@@ -65,9 +67,24 @@ def parse_run(program: str, constructors: Mapping[str, Callable], config: str | 
       config: The run's config.gin, one file, which includes no other.
 
     Raises:
-      BadInput: The file is missing, or is not what a run writes.
+      BadInput: The file is missing, is of another program's run, or is not what a run writes.
     """
+    require_run_of(program, config)
     return _parse(program, constructors, [os.path.abspath(config)], includes=False)
+
+
+def require_run_of(program: str, config: str | os.PathLike) -> None:
+    """Raises `BadInput` if a run's config.gin is that of another program; gin would list names, of which none fits."""
+    try:
+        text = pathlib.Path(config).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return  # reading it says so
+    found = set(re.findall(r"^(\w+)\.\w+ =", text, re.MULTILINE)) & set(RUN_PROGRAMS)
+    if found and program not in found:
+        raise BadInput(
+            f"{os.path.dirname(config)} should be a run of experiments.{program}. Found one of experiments.{found.pop()}, "
+            "which cannot be used here."
+        )
 
 
 def _parse(program, constructors, gin_files, bindings=(), earlier=(), includes=True):

@@ -20,6 +20,7 @@ from experiments.inference.trained_model import fingerprint, open_run
 from experiments.pretraining import config
 from experiments.pretraining.assembly import build_model
 from experiments.running import command_line
+from experiments.running.command_line import BadInput
 from experiments.running.npz_file import write_npz
 from experiments.running.run_directory import RunDirectory, operative_config
 
@@ -349,6 +350,18 @@ def test_bad_arguments_exit_with_2(arguments, message, only_flags_of, monkeypatc
     assert stop.value.code == 2
     assert error.startswith("error: ") and message in error and "Traceback" not in error
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("program", ["finetune", "classify"])
+def test_a_run_of_another_program_is_refused_by_its_name(program, run_path, tmp_path):
+    copy = RunDirectory(shutil.copytree(run_path, tmp_path / "run"))
+    copy.config.write_text(f"{program}.steps = 3\n")
+    copy.model.unlink()  # classifiers have none
+    for path in (copy.path, copy.checkpoints / "ckpt-10"):
+        with pytest.raises(
+            BadInput, match=f"{copy.path} should be a run of experiments.pretrain.* of experiments.{program}"
+        ):
+            open_run(str(path))
 
 
 def test_an_array_may_have_any_name_but_no_objects(tmp_path):

@@ -106,8 +106,8 @@ def _config_path(path):
         if tf.io.gfile.exists(found := os.path.join(directory, CONFIG_FILE)):
             return found
     raise LoadError(
-        f"{path} should lie in a run directory, which has a file {CONFIG_FILE}. Found none. A run of the first version has "
-        "none either: run the same command again; it writes one and resumes from the checkpoint."
+        f"{path} should lie in a run directory, which has a file {CONFIG_FILE}. Found none. Runs of experiments.classify "
+        "have none and cannot be loaded. One of the first version gets it when its command is run again, which resumes it."
     )
 
 

@@ -64,3 +64,16 @@ def test_a_missing_gin_file_is_reported_with_the_searched_places(package, tmp_pa
 def test_a_library_may_register_with_gin_after_a_configuration_was_read():
     parse()
     gin.external_configurable(lambda: None, name="a_library_that_is_imported_later")
+
+
+def test_a_run_of_another_program_is_named(tmp_path):
+    path = tmp_path / "config.gin"
+    for text in ("pretrain.model = @VATT\nVATT.layers = 2\n", "VATT.layers = 2\n", "not gin \x00"):
+        path.write_text(text)
+        gin_config.require_run_of("pretrain", path)
+    gin_config.require_run_of("pretrain", tmp_path / "missing.gin")
+    path.write_text("ClipSpec.frames = 8\n\nfinetune.model = None\n")
+    with pytest.raises(
+        BadInput, match=f"{tmp_path} should be a run of experiments.pretrain. Found one of experiments.finetune"
+    ):
+        gin_config.parse_run("pretrain", {}, path)

@@ -175,5 +175,8 @@ def test_a_runs_own_file_is_read_back(tmp_path):
     path.write_text(operative_config())
     read = config.parse_run(path)
     assert (read.steps, read.model, type(read.harmonizer)) == (40, settings.model, type(settings.harmonizer))
-    with pytest.raises(BadInput, match="No configurable matching 'GradientRealignment'"):
+    with pytest.raises(BadInput, match="should be a run of experiments.finetune. Found one of experiments.pretrain"):
+        finetune_config.parse_run(path)
+    path.write_text("finetune.harmonizer = @GradientRealignment()\n")
+    with pytest.raises(BadInput, match="No configurable matching reference '@GradientRealignment'"):
         finetune_config.parse_run(path)
