@@ -140,6 +140,8 @@ def _starts(ticks: int, window: int, windows: int | None) -> Sequence[int]:
     last = max(0, ticks - window)
     if windows == 1:
         return [last // 2]
+    if windows > last:  # one for each possible start
+        return range(last + 1)
     return sorted({last * index // (windows - 1) for index in range(windows)})
 
 

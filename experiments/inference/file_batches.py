@@ -3,6 +3,7 @@
 import concurrent.futures
 import itertools
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
 import tqdm
@@ -32,19 +33,25 @@ class FileBatches:
 
     def __iter__(self) -> Iterator[list[data.FileClip]]:
         """Yields lists of clips; holds two batches at a time, however long the files are."""
-        clips = self._clips()
+        stopped = threading.Event()
+        clips = self._clips(stopped)
         batches = iter(lambda: list(itertools.islice(clips, self.batch_size)), [])
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(next, batches, None)
-            while (batch := upcoming.result()) is not None:
+            try:
                 upcoming = pool.submit(next, batches, None)
-                yield batch
+                while (batch := upcoming.result()) is not None:
+                    upcoming = pool.submit(next, batches, None)
+                    yield batch
+            finally:
+                stopped.set()  # leaving waits for the thread, which may be in the middle of a long batch
 
-    def _clips(self) -> Iterator[data.FileClip]:
-        for file in self.files:
+    def _clips(self, stopped: threading.Event) -> Iterator[data.FileClip]:
+        for file in itertools.takewhile(lambda _: not stopped.is_set(), self.files):
             count = 0
             try:
                 for clip in data.read_clips(file, self.spec, self.windows):
+                    if stopped.is_set():
+                        return
                     count += 1
                     yield clip
                 if count < (self.windows or 0):

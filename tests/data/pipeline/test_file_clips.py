@@ -161,6 +161,13 @@ def test_a_short_clip_repeats_its_last_frame_and_falls_silent(tmp_path):
         assert clip.waveform[:4000].std() > 0.2 and not clip.waveform[4800:].any()
 
 
+def test_more_windows_than_starts_are_all_starts(tmp_path):
+    path = write_media(tmp_path / "short.mp4", brightening(11))
+    expected = [pytest.approx(tick / 10) for tick in range(4)]
+    for windows in (4, 5, 10**20):
+        assert [clip.start_seconds for clip in data.read_clips(path, SPEC, windows)] == expected
+
+
 def test_a_portrait_video_is_cropped_in_its_middle(tmp_path):
     frames = np.full((8, 96, 48, 3), 30, np.uint8)
     frames[:, 24:72] = 200  # the middle square; more above and below

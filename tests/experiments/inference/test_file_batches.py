@@ -2,6 +2,7 @@ import collections
 import pathlib
 import runpy
 import threading
+import time
 
 import pytest
 
@@ -56,6 +57,21 @@ def test_one_batch_is_decoded_ahead_and_no_more(monkeypatch):
     assert seen.wait(10)  # the second batch comes without being asked for
     batches.close()
     assert len(decoded) <= 6
+
+
+def test_who_leaves_does_not_wait_for_a_long_batch(monkeypatch):
+    opened = []
+
+    def read_clips(file, spec, windows):
+        opened.append(file)
+        yield from range(3 if len(opened) == 1 else 0)
+        time.sleep(0.005)
+
+    monkeypatch.setattr(file_batches.data, "read_clips", read_clips)
+    batches = iter(FileBatches(["a"] * 1000, SPEC, None, batch_size=3))
+    assert next(batches) == [0, 1, 2]
+    batches.close()
+    assert len(opened) < 100
 
 
 def test_what_is_not_the_files_fault_is_not_swallowed(files, monkeypatch):
