@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from experiments.evaluation.all_tasks import TASKS
 from experiments.evaluation.result import Found, add_to_result
 from experiments.evaluation.settings import Settings
-from experiments.evaluation.tasks import OWN_TASKS
+from experiments.evaluation.tasks import DOWNSTREAM_TASKS, OWN_TASKS
 from experiments.inference.trained_model import open_run
 from experiments.running.command_line import BadInput
 from experiments.running.run_directory import RunDirectory
@@ -39,6 +39,7 @@ def evaluate(
       BadInput: There is no such run, data set or task, or another program evaluates the run; nothing has been evaluated then.
     """
     _check_tasks(tasks)
+    _check_downstream(tasks, downstream)
     directory.require_place_for_report()
     run = open_run(str(directory.path))
     settings = Settings(run, data_dir, dataset, batch_size, **downstream)
@@ -86,3 +87,16 @@ def _check_tasks(tasks):
     unknown = [task for task in tasks if task not in TASKS]
     if unknown or not tasks:
         raise BadInput(f"--tasks should be some of {','.join(TASKS)}. Found {','.join(unknown) or 'none'}.")
+
+
+def _check_downstream(tasks, options):
+    """Refuses what none of the tasks would use: it is either a mistake or belongs to a task that is missing."""
+    users = {
+        "finetuned": ["kinetics400"],
+        "frames_per_second": [task for task in DOWNSTREAM_TASKS if task != "kinetics400"],
+    }
+    for name, using in users.items():
+        if options.get(name) is not None and not set(using) & set(tasks):
+            raise BadInput(
+                f"--{name} should be used with --tasks that use it: {','.join(using)}. Found {','.join(tasks)}."
+            )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 
 import data
@@ -40,7 +41,10 @@ class Settings:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Raises `BadInput` where a prompt has no place for a name."""
+        """Raises `BadInput` where a prompt has no place for a name, or a rate is none."""
+        rate = self.frames_per_second
+        if rate is not None and not 0 < rate < math.inf:
+            raise BadInput(f"--frames_per_second should be above 0. Found {rate}.")
         fill_prompts([], self.prompts)
 
     @property

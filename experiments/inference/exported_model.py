@@ -71,7 +71,9 @@ def check_target(directory: str) -> pathlib.Path:
     """
     target = pathlib.Path(directory)
     try:
-        if target.exists():
+        if (
+            target.exists() or target.is_symlink() or target.name == ".."
+        ):  # a link that leads nowhere is found only by the rename
             raise BadInput(f"--output should not exist yet. {target} does; remove it or choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

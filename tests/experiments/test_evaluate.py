@@ -218,6 +218,16 @@ def test_bad_input_is_named(trained_run, noisy_data, tmp_path):
         evaluate(run, noisy_data, tasks=["retreival"])
     with pytest.raises(BadInput, match="--prompt should have one {}, for the class's name. Found 'a dog'"):
         evaluate(run, noisy_data, tasks=["zero_shot"], prompts=["a dog"])
+    with pytest.raises(BadInput, match="--frames_per_second should be above 0. Found -1"):
+        evaluate(run, noisy_data, tasks=["esc50"], frames_per_second=-1.0)
+    with pytest.raises(
+        BadInput, match="--frames_per_second should be used with .*: ucf101,.*,msrvtt. Found kinetics400"
+    ):
+        evaluate(run, noisy_data, tasks=["kinetics400"], frames_per_second=12.5)
+    with pytest.raises(
+        BadInput, match="--finetuned should be used with --tasks that use it: kinetics400. Found retrieval,"
+    ):
+        evaluate(run, noisy_data, finetuned=str(tmp_path / "nope"))
     with pytest.raises(BadInput, match="No prepared data set at .*nothing.*Prepare it first"):
         evaluate(run, str(tmp_path / "nothing"))
     with pytest.raises(BadInput, match="should be the directory of a run.*experiments.pretrain"):

@@ -155,6 +155,12 @@ def test_bad_input_is_named(export, runs, tmp_path):
     assert code == 2 and "should not exist yet" in stderr
     code, _, stderr = export(checkpoint=tmp_path, output=tmp_path / "exported")
     assert code == 2 and "should be the directory of a run" in stderr
+    code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path / "new" / "..")
+    assert code == 2 and "should not exist yet" in stderr and not os.listdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path / "link")
+    assert code == 2 and "should not exist yet" in stderr
+    (tmp_path / "link").unlink()
     (tmp_path / "file").write_text("in the way")
     code, _, stderr = export(checkpoint=runs["words"].path, output=tmp_path / "file" / "exported")
     assert code == 2 and "should lie in a folder that can be created" in stderr
