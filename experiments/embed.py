@@ -13,8 +13,8 @@ used are named and skipped. The output has one row per clip:
   video_audio_video, video_audio_audio     embeddings in the video-audio space: compare them by cosine
   video_text_video                         embedding in the video-text space
 
-one row per line of --texts: text, features_text, video_text_text (same space as video_text_video), and once: checkpoint,
-checkpoint_step, checkpoint_fingerprint. Modalities that the model lacks have no rows.
+one row per line of --texts that is not blank: text, features_text, video_text_text (same space as video_text_video), and
+once: checkpoint, checkpoint_step, checkpoint_fingerprint. Modalities that the model lacks have no rows.
 
 A search warns first if the order of its results means little: the model is hardly trained, or all videos fit equally well.
 

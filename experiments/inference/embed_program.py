@@ -63,21 +63,30 @@ def _texts() -> list[str]:
     if not FLAGS.texts:
         return []
     try:
-        lines = pathlib.Path(FLAGS.texts).read_text(encoding="utf-8-sig").splitlines()
+        lines = pathlib.Path(FLAGS.texts).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"--texts should be a UTF-8 text file. {FLAGS.texts} cannot be read: {error}") from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise BadInput(f"--texts should hold one sentence per line. {FLAGS.texts} is empty.")
+    if blank := len(lines) - len(texts):
+        print(
+            f"{blank} of {len(lines)} lines of {for_terminal(printable(FLAGS.texts))} are blank and have no row.",
+            file=sys.stderr,
+        )
     return texts
 
 
 def _windows() -> int | None:
     if FLAGS.windows == "all":
         return None
-    if not FLAGS.windows.isdecimal() or int(FLAGS.windows) < 1:
+    try:
+        windows = int(FLAGS.windows)
+    except ValueError:  # no number, or one of thousands of digits
+        windows = 0
+    if windows < 1:
         raise BadInput(f"--windows should be a number from 1, or 'all'. Found {FLAGS.windows!r}.")
-    return int(FLAGS.windows)
+    return windows
 
 
 def _check_flags(files: list[str], texts: list[str]) -> None:

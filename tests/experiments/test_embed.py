@@ -201,6 +201,14 @@ def test_a_file_has_the_same_numbers_alone_and_among_others(whole_folder, embed,
             np.testing.assert_allclose(alone[key], together[key][row : row + 1], atol=1e-5)
 
 
+def test_a_row_is_a_line_of_the_texts(embed, run_path, tmp_path):
+    texts, output = tmp_path / "texts.txt", tmp_path / "f.npz"
+    texts.write_bytes("a red\u2028square\x0bfalls\r\n \r\n\na\x85circle\n".encode())
+    code, _, stderr = embed(checkpoint=run_path, texts=texts, output=output)
+    assert code == 0 and f"2 of 4 lines of {texts} are blank and have no row." in stderr
+    assert read(output)["text"].tolist() == ["a red\u2028square\x0bfalls", "a\x85circle"]
+
+
 def test_windows_and_a_later_search(embed, opened, run_path, media, tmp_path):
     output = tmp_path / "features.npz"
     code, *_ = embed(
@@ -315,6 +323,10 @@ def test_broken_weights_are_named(embed, run_path, media, tmp_path):
         (["--checkpoint={here}", "--texts={here}/no.txt", "--output={here}/f.npz"], "cannot be read"),
         (["--checkpoint={here}", "--texts={binary}", "--output={here}/f.npz"], "should be a UTF-8 text file"),
         (["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz", "--windows=0"], "--windows should be"),
+        (
+            ["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz", f"--windows={'9' * 5000}"],
+            "--windows should",
+        ),
         (["--checkpoint={here}", "--inputs={file}", "--output={here}/f.npz", "--windows=some"], "--windows should be"),
         (["--checkpoint={here}", "--inputs={file}", "--batch_size=0"], "--batch_size"),
         (["--features={file}", "--search=a"], "--features should be an --output"),
