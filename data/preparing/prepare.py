@@ -85,8 +85,10 @@ def prepare(
     """
     root = join(data_dir, builder_class.name)
     _require_folder(root)
-    items, identity = builder_class.items(config), identity_of(builder_class, config)
+    identity = identity_of(builder_class, config)
     place = place_of(root, identity)
+    _require_source_elsewhere(config, place)
+    items = builder_class.items(config)
     with _told_what_to_do(), as_os_errors(root):
         tf.io.gfile.makedirs(root)
         with _only_writer(root):
@@ -101,6 +103,13 @@ def prepare(
                 plan = make_plan(builder_class, items, identity, config, place.staging)
             report = _prepare(builder_class, config, place, plan, run_units)
             return Preparation(place.final, report, was_there=False)
+
+
+def _require_source_elsewhere(config, place):
+    source = os.path.realpath(getattr(config, "source_dir", None) or os.sep)
+    for folder in (place.final, place.staging):
+        if os.path.commonpath([source, os.path.realpath(folder)]) == os.path.realpath(folder):
+            raise DataError(f"{config.source_dir} should lie elsewhere: {folder} is replaced by the prepared data.")
 
 
 def _prepare(

@@ -10,6 +10,7 @@ from data.preparing.prepare import prepare
 from data.preparing.publishing import Place
 from data.preparing.unit_runners import in_this_process
 from data.records.prepared_dataset import open_dataset
+from data.sets.folder import Folder, FolderConfig
 from data.sets.synthetic import Synthetic, SyntheticConfig
 
 
@@ -76,6 +77,20 @@ def test_overwrite_replaces(tmp_path):
     assert not again.was_there
     assert open_dataset("synthetic", str(tmp_path)).split_sizes == {"train": 4, "test": 2}
     assert os.listdir(tmp_path / "synthetic") == ["default"]
+
+
+@pytest.mark.parametrize("place", ["default/1.0.0", "default/1.0.0/videos", "incomplete", "link"])
+def test_a_source_that_would_be_replaced_is_refused(place, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "default" / "1.0.0").mkdir(parents=True)
+    (folder / "link").symlink_to(folder / "default" / "1.0.0")
+    (folder / place).mkdir(parents=True, exist_ok=True)
+    (folder / place / "mine.mp4").write_bytes(b"a video")
+    with pytest.raises(
+        DataError, match=f"{folder}/{place} should lie elsewhere: {folder}/.* is replaced by the prepared"
+    ):
+        prepare(Folder, FolderConfig(source_dir=str(folder / place)), str(tmp_path), overwrite=True)
+    assert (folder / place / "mine.mp4").exists()
 
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
