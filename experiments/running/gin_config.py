@@ -22,6 +22,7 @@ import harmonization
 import vatt
 from experiments.running.command_line import BadInput
 from experiments.running.gin_statements import GinReader
+from experiments.running.own_files import read_text
 
 ROOT = pathlib.Path(__file__).parents[2]
 """Has the folder `configs`, in a checkout and where the package is installed."""
@@ -76,8 +77,8 @@ def parse_run(program: str, constructors: Mapping[str, Callable], config: str | 
 def require_run_of(program: str, config: str | os.PathLike) -> None:
     """Raises `BadInput` if a run's config.gin is that of another program; gin would list names, of which none fits."""
     try:
-        text = pathlib.Path(config).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(pathlib.Path(config))
+    except BadInput:
         return  # reading it says so
     found = set(re.findall(r"^(\w+)\.\w+ =", text, re.MULTILINE)) & set(RUN_PROGRAMS)
     if found and program not in found:
