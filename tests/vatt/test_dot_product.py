@@ -13,11 +13,14 @@ from vatt.tracing import traced_for_tpu
 KEY, RATE = tf.constant([7], tf.uint64), 0.4
 
 
-@pytest.fixture(params=["any device", "a TPU"])
-def forms(request):
-    """Both forms of the backward pass."""
+@pytest.fixture
+def form(request):
+    """The form of the backward pass: that of any device, or that of a TPU."""
     with traced_for_tpu() if request.param == "a TPU" else contextlib.nullcontext():
         yield request.param
+
+
+both_forms = pytest.mark.parametrize("form", ["any device", "a TPU"], indirect=True)
 
 
 def plain(query, key, value, mask, bias, rate, weights_key):
@@ -57,10 +60,12 @@ def errors(exact, found):
     return [np.linalg.norm(one - tf.cast(other, tf.float64)) / np.linalg.norm(one) for one, other in pairs]
 
 
-@pytest.mark.usefixtures("forms")
 @pytest.mark.parametrize("queries", [6, 1])
-@pytest.mark.parametrize("weights_key", [None, KEY])
+@pytest.mark.parametrize(
+    "weights_key, form", [(None, "any device"), (KEY, "any device"), (KEY, "a TPU")], indirect=["form"]
+)
 @pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.usefixtures("form")
 def test_it_is_the_same_function_with_the_same_gradients(queries, weights_key, biased):
     values, bias = inputs(queries)
     bias, mask = (bias, tf.sequence_mask([6, 4, 2, 1, 5], 6)) if biased else (None, None)
@@ -83,8 +88,12 @@ def test_small_scores_need_no_maximum(monkeypatch, largest, dtype, spared):
     assert (dict(axis=-2, keepdims=True) not in maxima) == spared
 
 
-@pytest.mark.usefixtures("forms")
-@pytest.mark.parametrize("largest", [1.0, 30.0, 39.9, 40.1, 300.0])
+@pytest.mark.parametrize(
+    "largest, form",
+    [*((largest, "any device") for largest in (1.0, 30.0, 39.9, 40.1, 300.0)), (39.9, "a TPU"), (300.0, "a TPU")],
+    indirect=["form"],
+)
+@pytest.mark.usefixtures("form")
 def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
     """All of a query's scores near the largest or near its opposite, where their exponentials are the farthest from 1."""
     (_, key, value), _ = inputs()
@@ -97,7 +106,8 @@ def test_scores_of_either_sign_have_the_same_function_and_gradients(largest):
         assert np.all(np.array(errors(exact, found)) < 2e-6 * max(largest, 10))
 
 
-@pytest.mark.usefixtures("forms")
+@both_forms
+@pytest.mark.usefixtures("form")
 def test_scores_of_any_size_stay_finite():
     values, _ = inputs(spread=1e4)
     expected = plain(*values, None, None, RATE, KEY)
@@ -106,7 +116,8 @@ def test_scores_of_any_size_stay_finite():
     assert all(np.isfinite(one).all() for one in found)
 
 
-@pytest.mark.usefixtures("forms")
+@both_forms
+@pytest.mark.usefixtures("form")
 def test_bfloat16_costs_no_more_accuracy_than_in_a_softmax():
     values, _ = inputs(100, 100, tf.bfloat16)
     exact = with_gradients(plain, in_float64(values), None, None, RATE, KEY)
@@ -117,7 +128,8 @@ def test_bfloat16_costs_no_more_accuracy_than_in_a_softmax():
     assert all(one < 1.5 * other for one, other in zip(errors(exact, found), errors(exact, expected), strict=True))
 
 
-def test_a_tpu_keeps_no_gradient_of_the_scores(forms):
+@both_forms
+def test_a_tpu_keeps_no_gradient_of_the_scores(form):
     """Each product that reads it has one of its own, of another gradient, so that it is not kept for the other."""
     values, _ = inputs(tokens=7)
 
@@ -132,4 +144,4 @@ def test_a_tpu_keeps_no_gradient_of_the_scores(forms):
         if each.type == "BatchMatMulV2" and each.outputs[0].shape[2:] == [7, 6]
     }
     scores, objectives = 1, 2
-    assert len(of_values) == scores + objectives * (2 if forms == "a TPU" else 1)
+    assert len(of_values) == scores + objectives * (2 if form == "a TPU" else 1)
