@@ -8,6 +8,7 @@ import signal
 import pytest
 import tensorflow as tf
 
+import vatt
 from experiments.running.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,8 @@ def test_it_trains_stops_after_its_loop_and_resumes_exactly(
 def test_it_does_what_the_loop_that_python_runs_does(whole, pretrain_here, monkeypatch, tmp_path):
     monkeypatch.setattr(tf.distribute, "TPUStrategy", TPU_STRATEGY)
     python = RunDirectory(tmp_path / "python")
-    code, _, errors = pretrain_here(*LOOPS, workdir=str(python.path))
+    with vatt.traced_for_tpu():  # whose random words are others
+        code, _, errors = pretrain_here(*LOOPS, workdir=str(python.path))
     assert code == 0, errors
     for one, other in zip(python.read_metrics(), whole[0].read_metrics(), strict=True):
         assert one.keys() == other.keys()
