@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 MILLISECOND = fractions.Fraction(1, 1000)
+HEIGHT, WIDTH = 48, 64
 CODECS = {
     ".mp4": ("libx264", "aac"),
     ".mov": ("libx264", "aac"),
@@ -76,3 +77,36 @@ def tone(seconds, sample_rate_hz, hertz=440.0, level=0.4):
 def hertz(audio, rate=16000):
     """Returns the loudest frequency of a sound [samples]."""
     return np.abs(np.fft.rfft(audio)).argmax() * rate / len(audio)
+
+
+def gray(levels):
+    return np.broadcast_to(np.asarray(levels, np.uint8)[:, None, None, None], (len(levels), HEIGHT, WIDTH, 3))
+
+
+def write_tracks(
+    path, frames=None, sounds=(), codec="libx264", times=None, ticks=10, edit=None, configure=None, rate=16000
+):
+    """Frames [frames, height, width, 3] at `times` in ticks; sounds [channels, samples] each; `edit` changes packets."""
+    with av.open(str(path), "w") as container:
+        video = None
+        if frames is not None:
+            video = container.add_stream(codec, rate=10)
+            video.height, video.width, video.pix_fmt = *frames.shape[1:3], "yuv420p"
+            video.codec_context.time_base, video.bit_rate = fractions.Fraction(1, ticks), 2_000_000
+        layouts = {1: "mono", 2: "stereo"}
+        sound_codec = "pcm_s16le" if path.suffix in (".avi", ".mov", ".nut") else "aac"
+        tracks = [container.add_stream(sound_codec, rate=rate, layout=layouts[len(sound)]) for sound in sounds]
+        if configure:
+            configure(video, *tracks)
+        for track, sound in zip(tracks, sounds, strict=True):
+            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound, np.float32), "fltp", layouts[len(sound)])
+            block.sample_rate, block.pts, block.time_base = rate, 0, fractions.Fraction(1, rate)
+            container.mux([*track.encode(block), *track.encode(None)])
+        for index, pixels in enumerate(() if frames is None else frames):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            picture.pts = index if times is None else times[index]
+            picture.time_base = fractions.Fraction(1, ticks)
+            container.mux(list(map(edit or (lambda packet: packet), video.encode(picture))))
+        if video is not None:
+            container.mux(list(map(edit or (lambda packet: packet), video.encode(None))))
+    return path

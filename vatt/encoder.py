@@ -6,7 +6,7 @@ from official.nlp.modeling.layers.position_embedding import RelativePositionBias
 from vatt import cuts, randomness
 from vatt.encoder_block import EncoderBlock
 from vatt.keras import keras
-from vatt.norms import LayerNormalization, RMSNorm
+from vatt.layers.norms import LayerNormalization, RMSNorm
 from vatt.randomness import NO_KEYS, ModalityKeys
 from vatt.sizes import Size
 

@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.attention import SelfAttention
-from vatt.gelu import gelu
 from vatt.keras import keras
-from vatt.norms import LayerNormalization, RMSNorm
+from vatt.layers.attention import SelfAttention
+from vatt.layers.gelu import gelu
+from vatt.layers.norms import LayerNormalization, RMSNorm
 from vatt.randomness import NO_BLOCK_KEYS, BlockKeys
 from vatt.sizes import Size
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from vatt import cuts, randomness
 from vatt.architecture import build_head, choose_towers, dimensions, tower_options
 from vatt.batch_part import BatchPart
-from vatt.gelu import gelu
 from vatt.heads import as_float32
 from vatt.keras import keras
+from vatt.layers.gelu import gelu
 from vatt.options import ModelOptions, takes_model_options
 from vatt.presets import MODALITIES, Tower
 from vatt.sizes import Size

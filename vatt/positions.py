@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vatt.keras import keras
-from vatt.norms import LayerNormalization
+from vatt.layers.norms import LayerNormalization
 
 
 class AxialPositions(keras.layers.Layer):

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from vatt.embedding import PIECE, TOKEN, ModalityEmbedding
 from vatt.encoder import Encoder, LinearEncoder
-from vatt.gelu import gelu
 from vatt.keras import keras
+from vatt.layers.gelu import gelu
 from vatt.log_mel import LogMel
 from vatt.patches import Patches, Words
 from vatt.positions import AxialPositions

@@ -1,7 +1,7 @@
 """The files of a run.
 
 config.gin, model.json, environment.json, data.json, vocabulary.txt and its hash, checkpoints/, metrics.jsonl, TensorBoard
-events, result.json, report/. A classifier's run also has best/, the checkpoint of its best epoch.
+events, result.json, report/. Runs of classifiers and fine-tunings also have best/, the weights that did best on validation.
 """
 
 import contextlib
@@ -20,16 +20,14 @@ import tensorflow as tf
 
 from experiments.running import run_lock
 from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.gin_config import RUN_PROGRAMS
 from experiments.running.gin_statements import require_statements
 from experiments.running.own_files import content_of, read_json, read_text
 from experiments.running.whole_file import whole_file
 
 # These change how a run is watched and saved, not what it computes.
-HARMLESS_BINDINGS = tuple(
-    f"{program}.{name}"
-    for program in ("pretrain", "classify", "finetune")
-    for name in ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
-)
+_HARMLESS = ("checkpoint_every_steps", "keep_checkpoints", "steps_per_loop")
+HARMLESS_BINDINGS = tuple(f"{program}.{name}" for program in RUN_PROGRAMS for name in _HARMLESS)
 CHANGED_DEFAULTS = ("warmup_steps",)
 # What runs of versions that lacked these did.
 BEFORE = {

@@ -6,11 +6,11 @@ import tensorflow as tf
 
 import vatt
 from vatt import randomness
-from vatt.attention import SelfAttention
 from vatt.encoder import Encoder, LinearEncoder
 from vatt.encoder_block import EncoderBlock
 from vatt.heads import FineAndCoarseHead, JointHead
 from vatt.keras import keras
+from vatt.layers.attention import SelfAttention
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vatt.keras import keras
-from vatt.norms import LayerNormalization
+from vatt.layers.norms import LayerNormalization
 
 
 def draw(shape, number):

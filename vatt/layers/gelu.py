@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.custom_gradient import custom_gradient
+from vatt.layers.custom_gradient import custom_gradient
 
 
 def gelu(values: tf.Tensor, dropout: float = 0.0, key: randomness.Key | None = None) -> tf.Tensor:

@@ -6,7 +6,7 @@ import scipy.stats
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.gelu import gelu
+from vatt.layers.gelu import gelu
 
 POINTS = np.linspace(-12.0, 12.0, 4801)
 

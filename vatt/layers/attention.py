@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.dot_product import dot_product_attention
 from vatt.keras import keras
+from vatt.layers.dot_product import dot_product_attention
 
 
 class DenseToHeads(keras.layers.Dense):

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from vatt.custom_gradient import custom_gradient
 from vatt.keras import keras
+from vatt.layers.custom_gradient import custom_gradient
 
 
 class LayerNormalization(keras.layers.LayerNormalization):

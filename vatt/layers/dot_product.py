@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.custom_gradient import custom_gradient
+from vatt.layers.custom_gradient import custom_gradient
 from vatt.tracing import is_for_tpu
 
 # With its exponential, a sum of thousands of them and a gradient over that sum stay within float32.

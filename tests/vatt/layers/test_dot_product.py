@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from vatt import randomness
-from vatt.dot_product import dot_product_attention
+from vatt.layers.dot_product import dot_product_attention
 from vatt.tracing import traced_for_tpu
 
 KEY, RATE = tf.constant([7], tf.uint64), 0.4
