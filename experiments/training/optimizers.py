@@ -40,8 +40,30 @@ class GlobalStepSchedule(keras.optimizers.schedules.LearningRateSchedule):
         raise NotImplementedError("A GlobalStepSchedule belongs to one run and is not serialized.")
 
 
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, whose step is one operation per variable, as in the Keras of VATT's published code, rather than twenty.
+
+    On CPUs it passes over weights, moments and gradient once, rather than five times.
+    The moments are the same variables, so either form continues the other's checkpoints. It has no AMSGrad.
+    """
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """Takes a step on one variable; a gradient of some of its rows alone is left to Keras."""
+        if isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable)
+            return
+        index = self._index_dict[self._var_key(variable)]
+        updates = tf.cast(self.iterations + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle, m=self._momentums[index].handle, v=self._velocities[index].handle,
+            beta1_power=tf.pow(self.beta_1, updates), beta2_power=tf.pow(self.beta_2, updates),
+            lr=tf.cast(self.learning_rate, variable.dtype), beta1=self.beta_1, beta2=self.beta_2,
+            epsilon=self.epsilon, grad=gradient,
+        )  # fmt: skip
+
+
 def adam(schedule: GlobalStepSchedule, variables: list[tf.Variable]) -> keras.optimizers.Optimizer:
     """Returns Adam (0.9, 0.999, 1e-7, no weight decay, no clipping; VATT's own settings), its moments already made."""
-    optimizer = keras.optimizers.Adam(schedule, jit_compile=False)
+    optimizer = Adam(schedule, jit_compile=False)
     optimizer.build(variables)
     return optimizer
