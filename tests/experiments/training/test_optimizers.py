@@ -8,6 +8,7 @@ from experiments.training.optimizers import Adam
 from vatt.keras import keras
 
 SHAPES, STEPS = ([3, 4], [5], []), 6
+ALL_STEPS = range(STEPS)
 
 
 def gradients(step):
@@ -24,7 +25,7 @@ def make(kind, strategy=None):
     return optimizer, variables
 
 
-def train(optimizer, variables, steps=range(STEPS), jit_compile=False):
+def train(optimizer, variables, steps=ALL_STEPS, jit_compile=False):
     @tf.function(autograph=False, jit_compile=jit_compile)
     def apply(*found):
         optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
@@ -84,7 +85,7 @@ def test_all_replicas_take_the_step_of_one(mirrored):
         pairs = list(zip(found, variables, strict=True))
         strategy.run(lambda: optimizer.apply_gradients(pairs, skip_gradients_aggregation=True))
 
-    for step in range(STEPS):
+    for step in ALL_STEPS:
         apply(*gradients(step))
     alone, expected = make(Adam)
     assert_same(optimizer, train(alone, expected)[0], 0)
