@@ -15,24 +15,29 @@ def harmonization_summary(records: Sequence[dict]) -> dict[str, float | None]:
       records: The lines of metrics.jsonl, one per loop of steps.
 
     Returns:
-      Means over all steps, or over those that have a cosine, so that a longer loop weighs more; `None` each if no step
-      was recorded. Optional figures, as of a run whose clips were judged one by one, are there if all lines have them.
+      Means over all steps, or over those that have a cosine (or a test of it), so that a longer loop weighs more; `None` each
+      if no step was recorded. Optional figures, as of a run whose clips were judged one by one, are there if all lines have
+      them; `None` if no step measured them.
     """
-    steps = [len(record["cosines"]) for record in records]
-    if not sum(steps):
+    if not any(record["cosines"] for record in records):
         return {quantity.figure.key: None for quantity in RUN_QUANTITIES if not quantity.figure.optional}
     found = [
         each for each in RUN_QUANTITIES if not each.figure.optional or all(each.name in record for record in records)
     ]
-    compared = [int((~np.isnan(all_cosines([record]))).sum()) for record in records]
-    return {
-        quantity.figure.key: _mean_over_loops(records, quantity.name, compared if quantity.compared_steps else steps)
-        for quantity in found
-    }
+    return {quantity.figure.key: _mean_over_loops(records, quantity) for quantity in found}
 
 
-def _mean_over_loops(records, name, weights):
-    return float(np.average([record[name] for record in records], weights=weights)) if sum(weights) else 0.0
+def _mean_over_loops(records, quantity):
+    measured = [record for record in records if record[quantity.name] is not None]
+    weights = [_steps(record, quantity.measured_in) for record in measured]
+    if not sum(weights):
+        return None if quantity.figure.optional else 0.0
+    return float(np.average([record[quantity.name] for record in measured], weights=weights))
+
+
+def _steps(record, measured_in):
+    """The steps of a loop, or those that have a number in one of its lists."""
+    return len(record["cosines"]) if measured_in is None else sum(value is not None for value in record[measured_in])
 
 
 def all_cosines(records: Sequence[dict], name: str = "cosines") -> np.ndarray:

@@ -77,6 +77,7 @@ class Progress:
         self.clock = self.line_clock = time.monotonic()
         self.pace = Pace()
         self.shown = 0  # steps of this loop that a line has told of
+        self.compiled = 0, 0.0  # steps of this loop that compilation was among, and their seconds
         self.remaining = run.config.steps_per_loop  # steps of this loop that are not done
         self.starvation = Starvation()
         # Several hosts must stop at the same step.
@@ -140,9 +141,9 @@ class Progress:
     def report(self, output: dict) -> None:
         """Does all of `__call__` but heed the request to stop."""
         columns = _arrays(output)
-        line_seconds, seconds, steps = self._line_lap(), self._lap(), len(columns["finite"])
+        line_seconds, seconds = self._line_lap(), self._lap()
         self._stop_if_not_finite(columns)
-        means = step_columns.over_loop(columns, seconds / steps)
+        means = step_columns.over_loop(*self._timed(columns, seconds))
         step = int(self.run.trainer.global_step.numpy())
         record = {"step": step, **{name: None if np.isnan(mean) else mean for name, mean in means.items()}}
         if self.clips_by:
@@ -157,7 +158,7 @@ class Progress:
             write_layer_summaries(layers, self.objectives(), step)
         self.directory.append_metrics(record)
         self._show_steps(columns, line_seconds)
-        self.shown, self.remaining = 0, self.run.config.steps_per_loop
+        self.shown, self.compiled, self.remaining = 0, (0, 0.0), self.run.config.steps_per_loop
         output.clear()
         output.update({name: mean for name, mean in means.items() if not np.isnan(mean)})
 
@@ -196,6 +197,11 @@ class Progress:
         seconds, self.line_clock = now - self.line_clock, now
         return seconds
 
+    def _timed(self, columns, seconds):
+        """Returns the columns and the mean time of the steps, without those that compilation was among if there are others."""
+        (steps, less), waited = self.compiled, columns["data_wait_seconds"]
+        return columns | {"data_wait_seconds": waited[steps:]}, (seconds - less) / (len(waited) - steps)
+
     def _show_steps(self, columns, seconds):
         """Shows the line of the loop's steps that no line has told of yet."""
         columns = {name: column[self.shown :] for name, column in columns.items()}
@@ -204,6 +210,8 @@ class Progress:
         compiling = self.pace.compiling
         self.shown += steps
         self.pace.add(steps, seconds)
+        if compiling:
+            self.compiled = steps, seconds
         speed = self._compilation_text(steps, seconds) if compiling else self._speed_text(columns, seconds / steps)
         memory = f"peak memory {peak_memory_gib():.1f} GiB | " if untimed else ""
         step = int(self.run.trainer.global_step.numpy())

@@ -57,7 +57,8 @@ class Quantity:
       over_loop: A function (values [steps], seconds per step) -> the loop's number; `None` if metrics do not show it.
       source: The quantity whose columns `over_loop` takes; `None` for its own.
       every_step: Name in metrics.jsonl of the list of all steps' values; `None` for no list.
-      compared_steps: Whether it counts only the steps that have a cosine; see `mean_cosine`.
+      measured_in: Name of the list in metrics.jsonl whose numbers are of the steps that it is a mean over, as `cosines`; see
+        `mean_cosine`. `None` for all steps.
       noun: What one of it is called, where there is one per objective.
       line: Its part of the progress line, a format of its number.
       percent: Whether it is a fraction that is shown in percent.
@@ -76,7 +77,7 @@ class Quantity:
     over_loop: Callable[[np.ndarray, float], float] | None = _mean
     source: str | None = None
     every_step: str | None = None
-    compared_steps: bool = False
+    measured_in: str | None = None
     noun: str = ""
     line: str = ""
     percent: bool = False
@@ -126,7 +127,7 @@ QUANTITIES = (
         lambda report: report["cosine"],
         over_loop=lambda cosines, _: mean_cosine(cosines),
         every_step="cosines",
-        compared_steps=True,
+        measured_in="cosines",
         line=" | cos {:+.3f}",
         swept=True,
         figure=Figure("mean_cosine", "mean cosine", digits=4),
@@ -138,7 +139,7 @@ QUANTITIES = (
         PER_GROUP,
         over_loop=lambda cosines, _: conflict_rate(cosines),
         source="cosine",
-        compared_steps=True,
+        measured_in="cosines",
         percent=True,
         swept=True,
         figure=Figure("conflict_rate", "conflict rate"),
@@ -148,6 +149,7 @@ QUANTITIES = (
         "Standard error of the cosine",
         "upper estimate",
         over_loop=lambda errors, _: measured_mean(errors),
+        measured_in="conflict_ps",
         figure=Figure("mean_cosine_error", "mean error of the cosine", 4, optional=True),
     ),
     Quantity("conflict_p", "p-value of the conflict", "p", over_loop=None, every_step="conflict_ps", curve=False),
@@ -157,6 +159,7 @@ QUANTITIES = (
         "p < 0.05, % of the steps",
         over_loop=lambda ps, _: measured_mean(np.where(np.isnan(ps), np.nan, ps < 0.05)),
         source="conflict_p",
+        measured_in="conflict_ps",
         percent=True,
         figure=Figure("significant_conflict_rate", "significant conflicts", optional=True),
     ),

@@ -224,6 +224,18 @@ def test_lines_come_early_and_then_less_often(told, clock):
     ]  # fmt: skip
 
 
+def test_metrics_leave_compilation_out_of_the_time_of_a_step(told, clock):
+    def compile_first(done):
+        clock.now += 30.0 if done == 1 else 0.0  # the first step's time, until the call before the second
+
+    run_loop(told, clock, 1.0, at_step=compile_first)
+    run_loop(told, clock, 2.0, at_step=compile_first)
+    first, second = told.directory.read_metrics()
+    assert first["step_seconds"] == 1.0 and first["data_wait_share"] == 1.0
+    assert second["step_seconds"] == 9.5, "no compilation: this time counts"
+    assert told.run.seconds_spent.numpy() == 34.0 + 38.0
+
+
 def test_slow_steps_have_a_line_each(told, clock):
     run_loop(told, clock, 12.0)
     assert [line.split("/")[0] for line in told.lines] == ["step 1", "step 2", "step 3", "step 4"]

@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pytest
 
 from experiments.training import step_columns
 from experiments.training.history import all_cosines, harmonization_summary
@@ -63,6 +64,22 @@ def test_a_run_weighs_loops_by_the_steps_that_have_a_cosine():
     assert harmonization_summary(lines) == {"mean_cosine": 0.0625, "conflict_rate": 0.25, "kept_rate": 1.0}
     np.testing.assert_array_equal(all_cosines(lines), [-0.5, NAN, 0.25, 0.25, 0.25, NAN])
     assert harmonization_summary(lines[2:])["mean_cosine"] == 0.0
+
+
+def test_a_run_weighs_error_bars_by_the_steps_that_measured_them():
+    lines = []
+    for errors, ps in (([0.1, NAN], [0.01, NAN]), ([NAN], [NAN]), ([0.4, 0.4, 0.4], [0.2, 0.01, 0.01])):
+        steps = len(ps)
+        found = columns([0.5] * steps, [1.0] * steps, keep=[1.0] * steps)
+        found |= {"cosine_error": np.array(errors), "conflict_p": np.array(ps)}
+        means = {name: json_list(np.array([mean]), 6)[0] for name, mean in step_columns.over_loop(found, 1.0).items()}
+        lines.append(means | {name: json_list(values, 4) for name, values in step_columns.every_step(found).items()})
+    assert lines[1]["cosine_error"] is None
+    found = harmonization_summary(lines)
+    assert found["mean_cosine_error"] == pytest.approx(0.325) and found["significant_conflict_rate"] == pytest.approx(
+        0.75
+    )
+    assert harmonization_summary(lines[1:2])["mean_cosine_error"] is None
 
 
 def test_a_loop_averages_norms_over_the_steps_that_measured_them():
