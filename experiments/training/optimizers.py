@@ -43,13 +43,13 @@ class GlobalStepSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class Adam(keras.optimizers.Adam):
     """Keras' Adam, whose step is one operation per variable, as in the Keras of VATT's published code, rather than twenty.
 
-    On CPUs it passes over weights, moments and gradient once, rather than five times.
-    The moments are the same variables, so either form continues the other's checkpoints. It has no AMSGrad.
+    On CPUs weights, moments and gradient then go through memory once, rather than once per operation. The moments are the same
+    variables, so either form continues the other's checkpoints.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """Takes a step on one variable; a gradient of some of its rows alone is left to Keras."""
-        if isinstance(gradient, tf.IndexedSlices):
+        """Takes a step on one variable; what the operation cannot do, as a gradient of some rows alone, is left to Keras."""
+        if isinstance(gradient, tf.IndexedSlices) or self.amsgrad or self.adaptive_epsilon:
             super().update_step(gradient, variable)
             return
         index = self._index_dict[self._var_key(variable)]

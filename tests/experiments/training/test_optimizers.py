@@ -17,10 +17,10 @@ def gradients(step):
     return [scale * tf.random.stateless_normal(shape, [step, size]) for size, shape in enumerate(SHAPES)]
 
 
-def make(kind, strategy=None):
+def make(kind, strategy=None, **options):
     with (strategy or tf.distribute.get_strategy()).scope():
         variables = [tf.Variable(tf.random.stateless_normal(shape, [9, 9])) for shape in SHAPES]
-        optimizer = kind(keras.optimizers.schedules.PolynomialDecay(0.1, STEPS), jit_compile=False)
+        optimizer = kind(keras.optimizers.schedules.PolynomialDecay(0.1, STEPS), jit_compile=False, **options)
         optimizer.build(variables)
     return optimizer, variables
 
@@ -63,6 +63,12 @@ def test_gradients_of_rows_are_those_of_keras():
         results.append((optimizer, variables[0].numpy()))
     assert_same(results[0][0], results[1][0])
     np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["amsgrad", "adaptive_epsilon"])
+def test_options_that_the_operation_lacks_are_those_of_keras(option):
+    one, other = (train(*make(kind, **{option: True}))[0] for kind in (Adam, keras.optimizers.Adam))
+    assert_same(one, other, 0)
 
 
 def test_it_continues_a_checkpoint_of_keras_adam(tmp_path):
