@@ -78,7 +78,7 @@ class Ranking:
         values = [self.scores[name][row] for name in SCORES]
         return [
             str(self.rank(row) or ""),
-            *("" if np.isnan(value) else f"{value:.4f}" for value in values),
+            *("" if np.isnan(value) else f"{value:.7g}" for value in values),  # fewer digits would make ties
             clip.clip_id,
             clip.source,
             f"{clip.start_seconds:.2f}",

@@ -17,7 +17,7 @@ from data.text.cues import Cue
 from experiments.dataset_checks.ranking import COLUMNS, Ranking, is_ranking, write_csv
 from experiments.inference.score_names import SCORES
 from experiments.inference.trained_model import open_run
-from experiments.pretraining.clip_weights import read_tables
+from experiments.pretraining.clip_weights import ClipWeights, read_tables
 from experiments.running.command_line import _guarded as guarded
 
 SETS = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "stored_sets.py"))
@@ -275,6 +275,17 @@ def test_a_long_transcript_is_shortened_in_the_table(tmp_path):
     write_csv(tmp_path / "clips.csv", [ranking.cells(0, clip)], ranking.order)
     (table,) = read_tables(str(tmp_path / "clips.csv"), ["set"]).values()
     assert table.weights.clip_ids == ("a",)
+
+
+def test_the_table_tells_close_scores_apart_so_that_the_asked_share_is_dropped(tmp_path):
+    clips = [data.StoredClip(f"{row:02}", "a.mp4", 0.0, [], np.zeros(0, np.int16), (), ()) for row in range(10)]
+    scores = np.float32(0.12) + np.arange(10, dtype=np.float32) * np.float32(2e-6)
+    ranking = Ranking({"clip_id": np.arange(10), **dict.fromkeys(SCORES, scores)}, "summed_similarity")
+    write_csv(tmp_path / "clips.csv", map(ranking.cells, range(10), clips), ranking.order)
+    for dropped in range(1, 10):
+        weights = ClipWeights(str(tmp_path / "clips.csv"), by="summed_similarity", drop_share=dropped / 10)
+        (table,) = read_tables(weights, ["set"]).values()
+        assert (table.weights.text == 0.0).tolist() == [row < dropped for row in range(10)]
 
 
 def test_a_table_that_cannot_be_written_whole_is_not_written(tmp_path):
