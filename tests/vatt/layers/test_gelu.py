@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+import vatt
 from vatt import randomness
 from vatt.layers.gelu import gelu
 
@@ -31,6 +32,32 @@ def test_it_is_x_times_the_normal_distribution_with_its_derivative(dtype, error,
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(tf.cast(found, tf.float64), exact, rtol=error, atol=error)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_its_form_for_tpus_is_as_exact_as_bfloat16(jit):
+    values = tf.cast(POINTS, tf.bfloat16)
+    x = tf.cast(values, tf.float64).numpy()
+    distribution = scipy.stats.norm.cdf(x)
+    exact = [x * distribution, distribution + x * scipy.stats.norm.pdf(x)]
+    with vatt.traced_for_tpu():
+        found = tf.function(run, jit_compile=jit)(values)[:2]
+    for one, other in zip(found, exact, strict=True):
+        np.testing.assert_allclose(
+            tf.cast(one, tf.float64), other, rtol=2**-8, atol=6e-5
+        )  # half a last place, and the fit
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_it_is_finite_everywhere_on_tpus_and_float32_has_no_fit(dtype):
+    values = tf.constant([-3e38, -1e20, -20.0, 0.0, 1.7, 20.0, 1e20, 3e38], dtype)
+    with vatt.traced_for_tpu():
+        found = run(values)
+    expected = run(values)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            *(tf.cast(each, tf.float32) for each in (one, other)), rtol=2**-7 * (dtype == tf.bfloat16)
+        )
 
 
 def test_it_is_finite_everywhere():
