@@ -7,7 +7,7 @@ Example:
 Each run has a directory <outdir>/<method>/<seed>; finished runs are not repeated, interrupted ones resume. What would mix
 runs of different configurations or data in <outdir> is refused. SIGTERM and Ctrl-C let the runs save a checkpoint. Writes
 runs.csv (a line per run), table.md (a line per method) and differences.md (each method minus its control, with intervals)
-into <outdir> and prints both tables.
+into <outdir>, of all runs that are finished there, and prints both tables.
 """
 
 from absl import flags

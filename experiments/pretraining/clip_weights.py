@@ -20,6 +20,8 @@ _SIDES = {column: (side,) for side, column in _SIMILARITIES.items()}
 _BOTH = tuple(_SIMILARITIES)
 NAMES = {"text": "text", "audio": "sound"}
 _DEFAULT_SHARE = 0.2
+_LEAST_SOFT = 1e-6
+"""What a clip weighs at least that is not to be dropped: float32 and products of weights know no numbers near zero."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +38,8 @@ class ClipWeights:
         both. Of these two, which are the default, only the one with scores, if no clip has a text or none a sound.
       drop_share: Share of the clips with a score to drop, those of the lowest scores; equal scores share their fate.
       drop_below: Drop scores below this one, instead of a share. With neither, 0.2 of the clips are dropped.
-      softness: 0 drops. Above, a clip weighs sigmoid((position - limit) / softness): with `drop_share`, its position is its
-        place among the scores, from 0 to 1; with `drop_below`, its score.
+      softness: 0 drops. Above, a clip weighs sigmoid((position - limit) / softness), at least a millionth: with `drop_share`,
+        its position is its place among the scores, from 0 to 1; with `drop_below`, its score.
 
     Raises:
       ValueError: A value is out of range.
@@ -92,7 +94,8 @@ class ClipWeights:
             position = (stats.rankdata(position) - 0.5) / max(len(position), 1)
             limit = _DEFAULT_SHARE if self.drop_share is None else self.drop_share
         if self.softness:
-            weights[scored] = stats.logistic.cdf((position - limit) / self.softness)
+            soft = stats.logistic.cdf((position - limit) / self.softness)
+            weights[scored] = np.maximum(soft, _LEAST_SOFT)
         else:
             weights[scored] = position >= limit
         return weights

@@ -9,7 +9,7 @@ import shutil
 import tensorflow as tf
 
 import vatt
-from experiments.running.command_line import BadInput, RunFailed
+from experiments.running.command_line import BadInput, RunFailed, lost_worker
 
 
 def new_global_step() -> tf.Variable:
@@ -147,6 +147,8 @@ class RunCheckpoints(tf.train.CheckpointManager):
         except (tf.errors.OpError, OSError) as error:
             last = vatt.newest_checkpoint(self.directory) or "none; the run starts from scratch"
             self._remove_unless(last, f"ckpt-{int(self._step_counter.numpy())}")
+            if lost_worker(error):  # whose part of the state is missing; the disk is not at fault
+                raise
             raise RunFailed(
                 f"a checkpoint could not be written to {self.directory}: {_first_lines(error)}\n"
                 f"The last good checkpoint is: {last}. Free some space and run the same command again to resume from there."

@@ -16,6 +16,8 @@ from absl import app, flags, logging
 from experiments.running.plain_text import for_terminal
 from experiments.running.stop_signal import Interrupted, interruptible
 
+_LOST = "Collective ops is aborted by: "
+
 
 class BadInput(Exception):
     """The user's input cannot be used; the message says what was expected, what was found and what to do."""
@@ -93,12 +95,22 @@ def _guarded(main, arguments, takes_arguments=False):
     except RunFailed as error:
         return _fail(1, str(error))
     except Exception as error:
+        if reason := lost_worker(error):
+            return _fail(
+                1, f"a worker of this run is lost: {reason} Start the same command on all workers again: it resumes."
+            )
         if not _is_lack_of_memory(error):
             raise
         reason = str(error).partition("\n")[0]
         return _fail(
             1, f"there is not enough memory: {reason} Use a smaller batch, clips or model, or a larger machine."
         )
+
+
+def lost_worker(error: Exception) -> str:
+    """Returns what TensorFlow says of a worker that has ended or cannot be reached; empty if an error is another one."""
+    _, found, reason = str(error).partition(_LOST)
+    return f"{reason.splitlines()[0].rstrip(' .:')}." if found else ""
 
 
 def _is_lack_of_memory(error):

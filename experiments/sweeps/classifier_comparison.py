@@ -37,8 +37,7 @@ def run() -> int:
     _require_one_comparison(outdir, runs)
     outcomes = run_jobs([_job(seed, method) for seed, method in runs], FLAGS.jobs, lambda line: print(line, flush=True))
     failed = [outcome.message for outcome in outcomes if outcome.status == FAILED]
-    results = [path for path in itertools.starmap(_result, runs) if path.exists()]
-    rows = [run_row(read_json_object(path)) for path in results]
+    rows = [run_row(read_json_object(path)) for path in _results()]
     if rows:
         outdir.write(outdir.path / "runs.csv", csv_text(rows))
         outdir.write(outdir.path / "table.md", table(rows))
@@ -117,6 +116,16 @@ def _as_run(settings: Classify) -> tuple[str, dict]:
 
 def _result(seed: str, method: str) -> pathlib.Path:
     return pathlib.Path(FLAGS.outdir) / method / seed / "result.json"
+
+
+def _results() -> list[pathlib.Path]:
+    """Returns the results of all finished runs, seed by seed, also of those that are not asked for now."""
+    order, found = list(RECIPES), pathlib.Path(FLAGS.outdir).glob("*/*/result.json")
+    places = [(path.parts[-2], path.parts[-3], path) for path in found]
+    own = [
+        (int(seed), order.index(method), path) for seed, method, path in places if seed.isdecimal() and method in order
+    ]
+    return [path for _, _, path in sorted(own)]
 
 
 def _configuration(seed: str, method: str) -> tuple[list[str], list[str]]:

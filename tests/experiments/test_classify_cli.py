@@ -235,6 +235,9 @@ def test_a_comparison_runs_what_is_missing_and_makes_a_table(compare_here, tmp_p
         assert [(row["method"], row["seed"]) for row in csv.DictReader(file)] == [
             ("uniform", "0"), ("mmpareto", "0"), ("uniform", "1"), ("mmpareto", "1")
         ]  # fmt: skip
+    tables = {path: path.read_bytes() for path in tmp_path.glob("*.[cm]*") if path.suffix != ".gin"}
+    assert compare(methods=["mmpareto"], seeds=["1"])[0] == 0  # what is not asked for is not lost
+    assert len(tables) == 3 and {path: path.read_bytes() for path in tables} == tables
     code, _, errors = compare("classify.epochs = 1")
     assert code == 2 and "holds a comparison with" in errors
 

@@ -69,6 +69,12 @@ def test_soft_weights_are_one_half_at_the_limit():
     )
 
 
+def test_soft_weights_drop_nothing_however_far_below_the_limit(write):
+    table = read(write(five(my_score=[0, 1, 2, 3, 4]), by=("my_score", TEXT), drop_below=3.0, softness=1e-3))
+    assert table.weights.text.min() > 0 and table.describe()["text"]["dropped"] == 0
+    assert ClipWeights("t", drop_share=0.5, softness=1e-9).of_scores(np.arange(4.0))[0] == np.float32(1e-6)
+
+
 def test_equal_scores_share_their_fate():
     np.testing.assert_array_equal(ClipWeights("t", drop_share=0.3).of_scores(np.array([1.0, 1, 1, 2])), [1, 1, 1, 1])
     np.testing.assert_array_equal(ClipWeights("t", drop_share=0.5).of_scores(np.array([1.0, 1, 1, 2])), [0, 0, 0, 1])

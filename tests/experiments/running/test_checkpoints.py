@@ -96,6 +96,18 @@ def test_the_advice_to_name_an_older_checkpoint_works(saved, full_disk):
     assert save_at(manager, held, 20) and os.path.basename(tf.train.latest_checkpoint(saved)) == "ckpt-20"
 
 
+def test_a_lost_worker_is_not_taken_for_a_full_disk(saved, monkeypatch):
+    held = state()
+    manager = manage(saved, held)
+
+    def lose(*_, **__):
+        raise tf.errors.UnavailableError(None, None, "Collective ops is aborted by: /job:worker/task:1")
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", lose)
+    with pytest.raises(tf.errors.UnavailableError):
+        save_at(manager, held, 30)
+
+
 @pytest.mark.parametrize("room_bytes", [0, 300, 20_000])
 def test_a_full_disk_leaves_the_last_good_checkpoint_and_nothing_else(tmp_path, full_disk, room_bytes):
     held = state(size=10_000)

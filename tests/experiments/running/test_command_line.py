@@ -32,6 +32,21 @@ def test_too_little_memory_is_one_message(allocate, capsys):
     assert errors.startswith("error: there is not enough memory: ") and errors.count("\n") == 1
 
 
+LOST = """{{function_node x}} Collective ops is aborted by: Error reported from /job:worker/task:1: unhealthy tasks:
+/job:worker/replica:0/task:1"""
+
+
+def test_a_lost_worker_is_one_message(capsys):
+    def train(_):
+        raise tf.errors.AbortedError(None, None, LOST)
+
+    assert guarded(train, ["program"]) == 1
+    assert capsys.readouterr().err == (
+        "error: a worker of this run is lost: Error reported from /job:worker/task:1: unhealthy tasks. "
+        "Start the same command on all workers again: it resumes.\n"
+    )
+
+
 def test_a_fault_of_ours_is_not_taken_for_the_users():
     with pytest.raises(ZeroDivisionError):
         guarded(lambda _: 1 // 0, ["program"])
