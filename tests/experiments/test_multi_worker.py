@@ -48,11 +48,13 @@ def wait_for_step(process, step: int) -> None:
 def test_two_killed_processes_end_where_one_undisturbed_one_ends(
     start_workers, run_here, tiny_run, tmp_path, same_checkpoints
 ):
-    first = start_workers()
-    wait_for_step(first[0], 2)
-    for process in first:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    survivor, killed = start_workers()
+    wait_for_step(survivor, 2)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    output, errors = survivor.communicate(timeout=300)
+    assert survivor.returncode == 1 and "error: a worker of this run is lost: " in errors + output, errors
+    assert "Traceback" not in errors + output
     for process in start_workers():
         output, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
