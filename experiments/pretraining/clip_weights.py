@@ -138,9 +138,8 @@ class WeightedTable:
     def require_rest(self) -> None:
         """Raises `BadInput` if all texts or all sounds are dropped."""
         for side, present in self.present.items():
-            if (
-                present.any() and getattr(self.weights, side)[present].max() <= _LEAST_SOFT
-            ):  # training takes it for nothing
+            weights = getattr(self.weights, side)[present]
+            if len(weights) and weights.max() <= _LEAST_SOFT:  # training takes it for nothing
                 raise BadInput(
                     f"{self.path} should leave some clips to train on. By {', '.join(self.scores)}, `ClipWeights` drops the "
                     f"{NAMES[side]} of all {present.sum():,} that have one. Lower `drop_share` or `drop_below`."
