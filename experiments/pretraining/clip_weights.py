@@ -21,7 +21,7 @@ _BOTH = tuple(_SIMILARITIES)
 NAMES = {"text": "text", "audio": "sound"}
 _DEFAULT_SHARE = 0.2
 _LEAST_SOFT = 1e-6
-"""What a clip weighs at least that is not to be dropped: float32 and products of weights know no numbers near zero."""
+"""The least soft weight: much smaller ones are 0 in float32, which drops, and so are products of theirs."""
 
 
 @dataclasses.dataclass(frozen=True)

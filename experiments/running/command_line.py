@@ -110,7 +110,8 @@ def _guarded(main, arguments, takes_arguments=False):
 def lost_worker(error: Exception) -> str:
     """Returns what TensorFlow says of a worker that has ended or cannot be reached; empty if an error is another one."""
     _, found, reason = str(error).partition(_LOST)
-    return f"{reason.splitlines()[0].rstrip(' .:')}." if found else ""
+    first_line = reason.partition("\n")[0]
+    return f"{first_line.rstrip(' .:')}." if found else ""
 
 
 def _is_lack_of_memory(error):

@@ -120,12 +120,9 @@ def _result(seed: str, method: str) -> pathlib.Path:
 
 def _results() -> list[pathlib.Path]:
     """Returns the results of all finished runs, seed by seed, also of those that are not asked for now."""
-    order, found = list(RECIPES), pathlib.Path(FLAGS.outdir).glob("*/*/result.json")
-    places = [(path.parts[-2], path.parts[-3], path) for path in found]
-    own = [
-        (int(seed), order.index(method), path) for seed, method, path in places if seed.isdecimal() and method in order
-    ]
-    return [path for _, _, path in sorted(own)]
+    order, finished = list(RECIPES), pathlib.Path(FLAGS.outdir).glob("*/*/result.json")
+    own = [path for path in finished if path.parts[-3] in order and path.parts[-2].isdecimal()]
+    return sorted(own, key=lambda path: (int(path.parts[-2]), order.index(path.parts[-3])))
 
 
 def _configuration(seed: str, method: str) -> tuple[list[str], list[str]]:

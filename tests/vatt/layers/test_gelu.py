@@ -43,9 +43,8 @@ def test_its_form_for_tpus_is_as_exact_as_bfloat16(jit):
     with vatt.traced_for_tpu():
         found = tf.function(run, jit_compile=jit)(values)[:2]
     for one, other in zip(found, exact, strict=True):
-        np.testing.assert_allclose(
-            tf.cast(one, tf.float64), other, rtol=2**-8, atol=6e-5
-        )  # half a last place, and the fit
+        # Half a last place, and the fit.
+        np.testing.assert_allclose(tf.cast(one, tf.float64), other, rtol=2**-8, atol=6e-5)
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
