@@ -6,6 +6,7 @@ import pytest
 from experiments.running.command_line import BadInput
 from experiments.studies import config as study_config
 from experiments.studies.data import data_settings, prepare_sets
+from experiments.studies.record import settings_of
 
 ROOT = pathlib.Path(__file__).parents[3]
 FULL, QUICK = "configs/study/full.gin", "configs/study/quick.gin"
@@ -55,6 +56,19 @@ def test_the_shipped_studies_can_be_configured(path, points):
     )
     assert settings["cl_dot"].build_harmonizer()._indicator == "dot"
     assert settings["cl_sample_soft"].clip_softness == 0.1 and settings["cl_sample_soft"].granularity == "sample"
+
+
+def test_the_confirmation_asks_with_new_seeds_and_a_control_that_trains_as_long():
+    path = "configs/study/confirmation.gin"
+    study, full = study_config.parse([path], []), study_config.parse([FULL], [])
+    assert (ROOT / path).read_text().startswith("# Purpose: ")
+    assert not set(study.seeds) & set(full.seeds) and set(study.noise) < set(full.noise)
+    assert [len(study.points(variant)) for variant in study.variants] == [72, 72, 36]
+    settings = {variant: study.pretraining(variant) for variant in study.variants}
+    assert settings["twice_as_long"].steps == 2 * settings["two_pass"].steps == 2 * settings["vatt"].steps
+    assert settings_of(study, "vatt")["config"] == settings_of(full, "vatt")["config"] and study.two_pass == (
+        "two_pass",
+    )
 
 
 def test_the_full_study_has_more_seeds_where_it_matters():
