@@ -83,6 +83,18 @@ def test_the_study_of_length_doubles_the_steps_of_plain_vatt_alone():
     assert not set(study.seeds) & {*full.seeds, *range(101, 137)} and {len(study.points(v)) for v in settings} == {4}
 
 
+def test_the_study_of_long_training_has_the_length_that_the_one_before_found():
+    path = "configs/study/trained_long.gin"
+    study, before = (study_config.parse([each], []) for each in (path, "configs/study/length.gin"))
+    assert (ROOT / path).read_text().startswith("# Purpose: ")
+    settings = {variant: study.pretraining(variant) for variant in study.variants}
+    assert {name: found.steps for name, found in settings.items()} == {
+        "vatt": 1800, "two_pass": 1800, "oracle": 1800, "twice_as_long": 3600,
+    }  # fmt: skip
+    assert before.pretraining("steps_1800").steps == settings["vatt"].steps
+    assert not set(study.seeds) & set(before.seeds) and study.has_two_passes("two_pass")
+
+
 def test_the_full_study_has_more_seeds_where_it_matters():
     study = study_config.parse([FULL], [])
     counts = collections.Counter(
