@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import functools
 import pathlib
 
 import pytest
@@ -27,9 +28,22 @@ MOST_MODULES = 25
 FILES = sorted(path for room in ALLOWED for path in (ROOT / room).rglob("*.py"))
 
 
-def imported(tree: ast.AST) -> set[str]:
+def name_of(path: pathlib.Path) -> str:
+    """A file's name as a module."""
+    return str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+
+
+NAMES = {name_of(path) for path in FILES}
+
+
+@functools.cache
+def nodes_of(path: pathlib.Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+def imported(path: pathlib.Path) -> set[str]:
     modules = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -41,7 +55,7 @@ def imported(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_one_way(path):
     room = path.relative_to(ROOT).parts[0]
-    rooms = {module.split(".")[0] for module in imported(ast.parse(path.read_text()))} & set(ALLOWED)
+    rooms = {module.split(".")[0] for module in imported(path)} & set(ALLOWED)
     assert rooms <= ALLOWED[room]
 
 
@@ -54,15 +68,14 @@ def folder_of(module: str) -> str:
 
 def modules_imported(path: pathlib.Path) -> set[str]:
     """The modules of the house that a file imports, also where `from package import module` names them."""
-    names = {str(file.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__") for file in FILES}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in names else node.module for name in inner}
-    return found & names
+            found |= {name if name in NAMES else node.module for name in inner}
+    return found & NAMES
 
 
 def ordered_files() -> list[pathlib.Path]:
@@ -72,7 +85,7 @@ def ordered_files() -> list[pathlib.Path]:
 @pytest.mark.parametrize("path", ordered_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_folders_are_imported_in_their_order(path):
     room = path.relative_to(ROOT).parts[0]
-    module = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+    module = name_of(path)
     place = ORDER[room].index(folder_of(module))
     later = {other for other in modules_imported(path) if other.split(".")[0] == room and other != module}
     assert {other for other in later if ORDER[room].index(folder_of(other)) > place} == set()
@@ -97,12 +110,12 @@ def test_harmonization_imports_only_tensorflow():
     import sys
 
     for path in (ROOT / "harmonization").rglob("*.py"):
-        tops = {module.split(".")[0] for module in imported(ast.parse(path.read_text()))}
+        tops = {module.split(".")[0] for module in imported(path)}
         assert tops - set(sys.stdlib_module_names) <= {"tensorflow", "harmonization"}, path
 
 
 def test_keras_comes_from_one_place():
-    users = [path for path in FILES if "tf_keras" in imported(ast.parse(path.read_text()))]
+    users = [path for path in FILES if "tf_keras" in imported(path)]
     assert [path.name for path in users] == ["keras.py"]
 
 
@@ -111,7 +124,7 @@ def test_functions_and_files_stay_small():
     for path in FILES:
         text = path.read_text()
         assert text.count("\n") <= 300, path
-        for node in ast.walk(ast.parse(text)):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 start = body[0].lineno if body else node.end_lineno

@@ -63,8 +63,9 @@ validation split: the area under the ROC curve of "a low value means misaligned"
 the text, or only the audio, comes from another scene.
 """
 _ABLATIONS = """\
-At {noise}, each minus the method that it changes, with the same seeds. The cosine's thresholds mean little for a dot product, which
-depends on the scale of the gradients; "before the all-reduce" harmonizes on each of two replicas.
+At {noise}: its R@10, and each figure minus that of the method that it changes, with the same seeds. The cosine's
+thresholds mean little for a dot product, which depends on the scale of the gradients; "before the all-reduce" harmonizes
+on each of two replicas.
 """
 _COST = (
     "Median of {repeats} steps that took turns in one process when nothing else of the study ran; batch of {batch}.\n"
@@ -173,8 +174,9 @@ def _methods(results: Results, pictures: Sequence[str]) -> list[str]:
         figures, differences = study_tables.figures(results, noise), study_tables.differences(results, noise)
         if len(figures) > 1:
             title = "no noise" if noise == CLEAN else noise_title(noise)
-            parts += [f"### Noise: {title}\n", markdown_table(figures), markdown_table(differences)]
-    return ["## Methods\n", _picture("recall.png", "R@10 by noise and method", pictures), *parts] if parts else []
+            parts += [f"### Noise: {title}\n", markdown_table(figures)]
+            parts += [markdown_table(differences)] if len(differences) > 1 else []
+    return ["## Methods\n", _picture("recall.png", "R@10 by noise and variant", pictures), *parts] if parts else []
 
 
 def _indicators(results: Results, pictures: Sequence[str]) -> list[str]:

@@ -29,14 +29,14 @@ def _png(figure: Figure) -> bytes:
 
 @styled
 def recall(results: Results) -> bytes | None:
-    """Draws R@10 by noise and method with its intervals; `None` if there is none."""
+    """Draws R@10 by noise and variant with its intervals; `None` if there is none."""
     if not results.points:
         return None
-    figure = Figure((7, 3.8), layout="constrained")
+    figure = Figure((7, 4.0), layout="constrained")
     axes = figure.subplots()
-    _by_noise(axes, results, lambda method, noise: results.interval(method, noise, PRIMARY))
+    _by_noise(axes, results, lambda variant, noise: results.interval(variant, noise, PRIMARY))
     axes.set(title=f"{PRIMARY.title}: mean and 95 % interval", ylabel=PRIMARY.title, ylim=(0, None))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return _png(figure)
 
 
@@ -79,18 +79,23 @@ def _marker(verdict):
 
 def _by_noise(axes, results: Results, value: Callable[[str, Noise], Interval | None]) -> None:
     pairs = [tuple(noise) for noise in results.study.noise]
-    for number, method in enumerate(results.study.trained):
-        shift = _SPREAD * (2 * number / max(1, len(results.study.trained) - 1) - 1)
-        found = [(place + shift, value(method, noise)) for place, noise in enumerate(pairs)]
+    for number, variant in enumerate(results.study.variants):
+        shift = _SPREAD * (2 * number / max(1, len(results.study.variants) - 1) - 1)
+        found = [(place + shift, value(variant, noise)) for place, noise in enumerate(pairs)]
         found = [(place, each) for place, each in found if each is not None]
         axes.errorbar(
             [place for place, _ in found], [each.mean for _, each in found], [np.nan_to_num(each.half_width) for _, each in found],
-            color=PALETTE[number % len(PALETTE)], marker=_MARKERS[number % len(_MARKERS)], markersize=5, linestyle="none",
-            capsize=2, label=method,
+            **look(number), markersize=5, linestyle="none", capsize=2, label=variant,
         )  # fmt: skip
     axes.set_xticks(range(len(pairs)), [short_title(noise).replace(", ", "\n") for noise in pairs])
     axes.set_xlim(-0.5, len(pairs) - 0.5)
     axes.grid(visible=False, axis="x")
+
+
+def look(number: int) -> dict[str, str]:
+    """Returns color and marker of a variant by its number; no two of 64 are alike."""
+    again = number // len(PALETTE)  # how often the colors have begun again
+    return {"color": PALETTE[number % len(PALETTE)], "marker": _MARKERS[(number + again) % len(_MARKERS)]}
 
 
 @styled

@@ -137,14 +137,15 @@ def difference(comparison: Comparison | None, metric: Metric) -> str:
 
 
 def ablations(results: Results) -> Lines:
-    """Returns a line per ablation: R@10 and both probes, each minus the method that it changes."""
+    """Returns a line per ablation: its R@10; R@10, median rank and both probes, each minus the method that it changes."""
     metrics = FIGURES[2:]
     compared = {metric: results.ablations_compared(metric) for metric in metrics}
     noise = tuple(results.study.ablation_noise)
-    lines = [["ablation", "minus", *(metric.title for metric in metrics), "seeds"]]
+    lines = [["ablation", f"its {PRIMARY.title}", "minus", *(metric.title for metric in metrics), "seeds"]]
     for name in results.study.ablations:
+        own = with_interval(results.interval(name, noise, PRIMARY), PRIMARY.digits)
         cells = [difference(compared[metric].get(name), metric) for metric in metrics]
-        lines.append([name, results.study.ablation(name).method, *cells, str(len(results.by_seed(name, noise)))])
+        lines.append([name, own, results.study.ablation(name).method, *cells, str(len(results.by_seed(name, noise)))])
     return lines
 
 

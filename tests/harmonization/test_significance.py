@@ -1,5 +1,7 @@
 """Error bars from the parts of a batch, and the wrapper that acts on significant conflicts only."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,12 +17,13 @@ def planted(cosine, parts=PARTS, signal=0.3, steps=STEPS, shared=0.5, seed=0):
     The noise has a length of 1 in the mean, and so much of it is shared by both objectives.
     """
     generator = np.random.default_rng(seed)
-    noise, common = (generator.normal(size=(steps, parts, n, WIDTH)).astype(np.float32) for n in (2, 1))
-    noise = (shared * common + np.sqrt(1.0 - shared**2) * noise) / np.sqrt(WIDTH)
+    noise, common = (generator.standard_normal((steps, parts, n, WIDTH), np.float32) for n in (2, 1))
+    noise *= math.sqrt((1.0 - shared**2) / WIDTH)
+    noise += shared / math.sqrt(WIDTH) * common
     noise[..., 0, 0] += signal
     noise[..., 1, 0] += signal * cosine
-    noise[..., 1, 1] += signal * np.sqrt(1.0 - cosine**2)
-    return noise.astype(np.float32)
+    noise[..., 1, 1] += signal * math.sqrt(1.0 - cosine**2)
+    return noise
 
 
 def statistics_of(gradients, objectives=2):

@@ -15,6 +15,7 @@ from experiments.studies import tables as study_tables
 from experiments.studies.config import Point, Study
 from experiments.studies.findings import findings
 from experiments.studies.page import PLAIN_STEP, Provenance, page, write_page
+from experiments.studies.plots import look
 from experiments.studies.results import FIGURES, INTERIM, PRIMARY, Results
 
 NOISY = (0.6, 0.3)
@@ -134,7 +135,7 @@ def test_tables_have_means_intervals_and_differences(results):
         "near": "-0.2 ± 1.4 equal", "unsure": "-2.1 ± 14.0",
     }  # fmt: skip
     (_, line) = study_tables.ablations(results)
-    assert line[:3] == ["good_dot", "good", "-20.6 ± 0.4 **worse**"] and line[-1] == "5"
+    assert line[:4] == ["good_dot", "36.0 ± 3.9", "good", "-20.6 ± 0.4 **worse**"] and line[-1] == "5"
     assert study_tables.gradients(results)[2] == [
         "vatt",
         "text 60 %, sound 30 %",
@@ -190,7 +191,7 @@ def test_the_page_and_the_files_beside_it(results, tmp_path):
         "README.md", "cosines.png", "differences.png", "indicators.png", "recall.png", "results.csv", "results.jsonl",
     ]  # fmt: skip
     text = (tmp_path / "README.md").read_text()
-    for part in ("+20.6 ± 0.4 **better**", "![R@10 by noise and method](recall.png)", "2.00", ORIGIN.command, "- 20 steps.",
+    for part in ("+20.6 ± 0.4 **better**", "![R@10 by noise and variant](recall.png)", "2.00", ORIGIN.command, "- 20 steps.",
                  "commit abc with uncommitted changes", "(5 here)", "65 runs, 24 s each on average, 0.4 hours in all"):  # fmt: skip
         assert part in text
     assert "not finished" not in text
@@ -268,6 +269,16 @@ def test_a_study_has_its_own_number_of_seeds_at_each_noise(with_oracle):
                  "72 of them: 2 x a processor; 2026-11-29; abc.", "Without the false narrations and sounds (`oracle`) vatt",
                  "| indicator | step 10 | step 20 |", "](differences.png)"):  # fmt: skip
         assert part in text
+
+
+def test_no_two_variants_look_alike():
+    assert len({tuple(look(number).values()) for number in range(64)}) == 64
+
+
+def test_a_lone_method_has_no_table_of_differences(study):
+    lone = dataclasses.replace(study, methods={"vatt": "a.gin"}, ablations={}, watched=())
+    text = page(Results(lone, [made_up(lone, point) for point in lone.points("vatt")]), None, [], ORIGIN, [])
+    assert "| method | text to video R@1, % |" in text and "minus vatt" not in text
 
 
 def test_points_that_are_not_the_studys_do_not_count(results):
