@@ -102,10 +102,11 @@ def drop_damaged(prepared: PreparedDataset, damages: Iterable[Damage]) -> dict[s
     remove_incomplete(prepared.directory)  # of one that was killed
     for shard in shards_of(prepared):
         if shard.path in left_out:
-            kept = _rewrite(shard.path, left_out[shard.path])
+            kept, lost = _rewrite(shard.path, left_out[shard.path])
             (split,) = (split for split in info["splits"] if split["name"] == shard.split)
             split["shardLengths"][prepared.shard_paths[shard.split].index(shard.path)] = str(kept)
-            dropped[shard.path] = shard.records - kept
+            # What a file that broke off no longer holds is gone, too; but it may hold more than the data set says.
+            dropped[shard.path] = max(shard.records - kept, lost)
             write_json(info_path, info, for_people=True)
             _count(report_path, dropped[shard.path])
     return dropped
@@ -118,8 +119,12 @@ def _count(report_path: str, records: int) -> None:
         write_json(report_path, report, for_people=True)
 
 
-def _rewrite(path: str, left_out: set[int]) -> int:
-    """Replaces a file at once, so that a kill at any moment leaves either; the old one is kept before."""
+def _rewrite(path: str, left_out: set[int]) -> tuple[int, int]:
+    """Replaces a file at once, so that a kill at any moment leaves either; the old one is kept before.
+
+    Returns:
+      How many records are kept, and how many are left out.
+    """
     kept = lost = 0
     with renamed_when_done(path) as temporary:
         with tf.io.TFRecordWriter(temporary) as writer:
@@ -131,7 +136,7 @@ def _rewrite(path: str, left_out: set[int]) -> int:
                     kept += 1
         if lost:  # None, where a kill came between the new file and what says how many records it has.
             _keep(path)
-    return kept
+    return kept, lost
 
 
 def _keep(path: str) -> None:

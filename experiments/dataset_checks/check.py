@@ -128,8 +128,14 @@ def _duplicates(hashes: HashedClips, shards: Sequence[Shard]) -> dict[str, Any]:
 
     found = {name: _Found() for name in ("equal_across_splits", "equal_within_split", "alike_across_splits")}
     for group in hashes.equal():
-        across = len({shards[place.shard].split for place in group}) > 1
-        found["equal_across_splits" if across else "equal_within_split"].add(group)
+        by_split = collections.defaultdict(list)
+        for place in group:
+            by_split[shards[place.shard].split].append(place)
+        if len(by_split) > 1:
+            found["equal_across_splits"].add(group)
+        for places in by_split.values():
+            if len(places) > 1:
+                found["equal_within_split"].add(places)
     for pair in hashes.alike():
         found["alike_across_splits"].add(pair)
     return {kind: places.to_json(name) for kind, places in found.items()}
@@ -139,7 +145,11 @@ def _lengths_that_differ(shards: Iterable[Shard], records: Mapping[str, int]) ->
     """Yields as damage at their end the files that do not hold as many records as the data set says."""
     for shard in shards:
         if (count := records[shard.path]) != shard.records:
-            reason = f"the file ends after {count} of {shard.records} records"
+            less, more = (
+                f"ends after {count} of {shard.records} records",
+                f"holds {count} records instead of {shard.records}",
+            )
+            reason = f"the file {less if count < shard.records else more}"
             yield Damage(shard.path, count, tf.io.gfile.stat(shard.path).length, reason)
 
 

@@ -138,6 +138,17 @@ def test_some_splits_alone(found, faulty):
     )
 
 
+def test_copies_in_one_split_count_also_where_another_split_has_one(found, tmp_path):
+    copies = {"train": [clip(f"copy{number}", seed=3) for number in range(3)], "test": [clip("copy3", seed=3)]}
+    _, findings = found(SETS["write_set"](tmp_path / "copies", copies))
+    pairs = {
+        name: [{clip["clip_id"] for clip in group} for group in groups["examples"]]
+        for name, groups in findings["duplicates"].items()
+    }
+    assert pairs["equal_across_splits"] == [{"copy0", "copy1", "copy2", "copy3"}]
+    assert pairs["equal_within_split"] == [{"copy0", "copy1", "copy2"}]
+
+
 def test_a_summary_is_printed(check, faulty):
     code, output, _ = check(faulty)
     assert code == 1
@@ -204,6 +215,19 @@ def test_a_file_that_ends_too_early_between_two_records(check, found, good):
     assert f"ends after {number + 1} of 5 records" in check(good)[1]
     code, _, _ = check(good, drop_damaged=True)
     assert code == 0 and found(good)[0] == 0
+
+
+def test_a_file_with_a_record_too_many_loses_only_what_is_damaged(check, found, good):
+    record, path, _, _ = record_of(good, "train0")
+    again = [content for _, _, content in read_records(path)] + [record]
+    with tf.io.TFRecordWriter(path) as writer:
+        for content in again:
+            writer.write(content)
+    assert "holds 6 records instead of 5" in check(good)[1]
+    damage(good, "train1", flip(lambda length: 12 + length // 2))
+    code, findings = found(good, drop_damaged=True)
+    assert code == 0 and findings["dropped"] == {path: 1}
+    assert found(good)[0] == 0 and data.open_dataset("stored", str(good.parents[1])).split_sizes["train"] == 5
 
 
 def places(findings):
